@@ -112,13 +112,14 @@ def _make(
         rng = _rng(source_id, attempt)
         level = rng.randint(*steps)
         story = _story(rng, level)
-        if story.in_split(split) and (drawn := _numbers(rng, story, max_operand)):
+        drawn = _numbers(rng, story, max_operand) if story.in_split(split) else None
+        if drawn:
             break
     if variant_seed is not None:
         source_id += f":variant={variant_seed}"
-        rng = _rng(source_id)
-        while not (drawn := _numbers(rng, story, max_operand)):
-            pass  # the base problem shows that numbers exist
+        rng, drawn = _rng(source_id), None
+    while drawn is None:
+        drawn = _numbers(rng, story, max_operand)  # the problem that this varies shows that some exist
     numbers, equations = drawn
     answer = equations[-1].result
     return {
