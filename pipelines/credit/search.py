@@ -1,0 +1,31 @@
+"""The door to step values: `make_search` gives a search over the solutions of one problem.
+
+    search = make_search("adaptive", [Solution("s1", ("2+2=5\\n", "So 5."), correct=False)], SearchSettings(),
+                         base_successes=7, base_rollouts=10)
+    while batch := search.next_batch(limit=8):
+        for ask in batch:                      # one rollout: continue ask.solution_id after ask.step_index
+            search.observe(ask, "failure", tokens=17)
+    search.values()["s1"]                      # a StepValue for every step
+
+Strategies: `exhaustive`, `scan` and `bisect` (strategies.py), `adaptive` (adaptive.py).
+"""
+
+from collections.abc import Sequence
+
+from stepforge.pipelines.credit.base import Search, SearchSettings
+from stepforge.pipelines.credit.strategies import Exhaustive
+from stepforge.pipelines.credit.tree import BARE, Ask, Outcome, Solution
+
+__all__ = ["BARE", "STRATEGIES", "VERSION", "Ask", "Outcome", "Search", "SearchSettings", "Solution",
+           "make_search"]
+
+VERSION = 1     # raised when a strategy would choose other rollouts or report other values
+STRATEGIES: dict[str, type[Search]] = {"exhaustive": Exhaustive}
+
+
+def make_search(strategy: str, solutions: Sequence[Solution], settings: SearchSettings, base_successes: int = 0,
+                base_rollouts: int = 0) -> Search:
+    """A search over one problem. Base samples (before deduplication, of the rollout policy) tell its bare V."""
+    if strategy not in STRATEGIES:
+        raise ValueError(f"search {strategy!r} is unknown; allowed: {', '.join(STRATEGIES)}")
+    return STRATEGIES[strategy](solutions, settings, base_successes, base_rollouts)

@@ -1,0 +1,112 @@
+"""The solutions of one problem as a tree of prefixes, with a count of rollout outcomes at every node.
+
+In: solutions cut into steps, their verdicts, and the base samples of the bare problem. Out: nodes that strategies
+choose from. Solutions whose first steps have the same text share these nodes and their rollouts: the value of a prefix
+does not depend on what was written after it. A solution's last step is a node of its own whose Q is its verdict.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+Outcome = Literal["success", "failure", "excluded"]
+BARE = -1     # the step index of the bare problem, before any step
+
+
+@dataclass(frozen=True, order=True)
+class Ask:
+    """One rollout wanted: continue `solution_id` after `step_index` (-1 = the bare problem); `index` counts from 0."""
+
+    solution_id: str
+    step_index: int
+    index: int
+
+
+@dataclass(frozen=True)
+class Solution:
+    """One finished solution; `step_tokens` (tokens of each step) tells what a rollout costs, else characters do."""
+
+    solution_id: str
+    steps: tuple[str, ...]
+    correct: bool
+    step_tokens: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if not self.steps:
+            raise ValueError(f"solution {self.solution_id!r} has no steps; split it into at least one")
+        if self.step_tokens is not None and len(self.step_tokens) != len(self.steps):
+            raise ValueError(f"solution {self.solution_id!r} has {len(self.steps)} steps and {len(self.step_tokens)} "
+                             "token counts; give one count for every step")
+
+    def cost_after(self, step_index: int) -> float:
+        """Expected tokens of one rollout after a step: as many as the solution itself still had to write."""
+        rest = self.steps[step_index + 1:] if self.step_tokens is None else self.step_tokens[step_index + 1:]
+        return float(max(1, sum(piece if isinstance(piece, int) else len(piece) for piece in rest)))
+
+
+@dataclass
+class Node:
+    """One prefix. `exact` is its Q where that is known without rollouts; `asked` counts indexes handed out."""
+
+    solution_id: str
+    step_index: int
+    cost: float
+    exact: float | None = None
+    rollouts: int = 0      # valid outcomes, base samples included
+    successes: int = 0
+    excluded: int = 0
+    asked: int = 0
+    answered: int = 0      # outcomes of asks, excluded ones included
+
+    @property
+    def pending(self) -> int:
+        return self.asked - self.answered
+
+    def next_ask(self) -> Ask:
+        self.asked += 1
+        return Ask(self.solution_id, self.step_index, self.asked - 1)
+
+    def record(self, outcome: Outcome) -> None:
+        self.answered += 1
+        self.excluded += outcome == "excluded"
+        self.rollouts += outcome != "excluded"
+        self.successes += outcome == "success"
+
+
+class Tree:
+    """All nodes in a fixed order, and for every solution its path: the bare problem, then one node for each step."""
+
+    def __init__(self, solutions: Sequence[Solution], base_successes: int = 0, base_rollouts: int = 0) -> None:
+        if not solutions:
+            raise ValueError("a search needs at least one solution; leave problems without any out")
+        if not 0 <= base_successes <= base_rollouts:
+            raise ValueError(f"{base_successes} successes of {base_rollouts} base samples; "
+                             "allowed: 0 <= successes <= samples")
+        self.solutions = {s.solution_id: s for s in solutions}
+        if len(self.solutions) != len(solutions):
+            raise ValueError(f"{len(solutions)} solutions carry {len(self.solutions)} ids; an id may stand only once")
+        first = solutions[0]
+        self.bare = Node(first.solution_id, BARE, first.cost_after(BARE))
+        self.bare.rollouts, self.bare.successes = base_rollouts, base_successes
+        self.nodes = [self.bare]
+        self.paths: dict[str, list[Node]] = {}
+        self.owners: dict[tuple[str, int], Node] = {(first.solution_id, BARE): self.bare}
+        prefixes: dict[str, Node] = {}
+        for solution in solutions:
+            self.paths[solution.solution_id] = self._add(solution, prefixes)
+
+    def _add(self, solution: Solution, prefixes: dict[str, Node]) -> list[Node]:
+        path, prefix, last = [self.bare], "", len(solution.steps) - 1
+        for i, step in enumerate(solution.steps):
+            prefix += step
+            node = None if i == last else prefixes.get(prefix)
+            if node is None:
+                node = Node(solution.solution_id, i, solution.cost_after(i))
+                self.nodes.append(node)
+                self.owners[solution.solution_id, i] = node
+                if i == last:
+                    node.exact = float(solution.correct)
+                else:
+                    prefixes[prefix] = node
+            path.append(node)
+        return path

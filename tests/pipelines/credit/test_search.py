@@ -1,0 +1,120 @@
+"""The interface that all strategies share: asks, outcomes, shared prefixes, exclusions, budgets, resuming."""
+
+import random
+from collections.abc import Callable
+
+import pytest
+
+from stepforge.pipelines.credit.search import STRATEGIES, Ask, Outcome, Search, SearchSettings, Solution, make_search
+
+SOLUTIONS = [Solution("a", ("Start.\n", "Half is 3.\n", "Wrong turn.\n", "So 5."), correct=False),
+             Solution("b", ("Start.\n", "Half is 4.\n", "So 8."), correct=True),
+             Solution("c", ("Start.\n", "Half is 3.\n", "So 6."), correct=False)]
+Q = {("a", -1): 0.6, ("a", 0): 0.7, ("a", 1): 0.5, ("a", 2): 0.0, ("b", 1): 0.9}
+
+
+def world(ask: Ask) -> Outcome:
+    """A policy whose outcome depends on the ask alone, as a seeded rollout does."""
+    draw = random.Random(f"{ask.solution_id} {ask.step_index} {ask.index}").random()
+    return "success" if draw < Q[ask.solution_id, ask.step_index] else "failure"
+
+
+def drive(search: Search, limit: int = 4, shuffle: int = 0, outcome: Callable[[Ask], Outcome] = world) -> list[Ask]:
+    asked: list[Ask] = []
+    while batch := search.next_batch(limit):
+        assert len(batch) <= limit
+        asked += batch
+        for ask in random.Random(shuffle).sample(batch, len(batch)):
+            search.observe(ask, outcome(ask), tokens=10)
+    return asked
+
+
+@pytest.fixture(params=list(STRATEGIES))
+def strategy(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def test_exhaustive_asks_n_rollouts_at_every_unfinished_node_once() -> None:
+    asked = drive(make_search("exhaustive", SOLUTIONS, SearchSettings(rollouts=5)))
+    nodes = {("a", -1), ("a", 0), ("a", 1), ("a", 2), ("b", 1)}
+    assert sorted(asked) == sorted(Ask(s, i, k) for s, i in nodes for k in range(5))
+
+
+def test_solutions_with_the_same_prefix_share_its_rollouts() -> None:
+    search = make_search("exhaustive", SOLUTIONS, SearchSettings(rollouts=5))
+    drive(search)
+    values = search.values()
+    assert values["a"][0][:3] == values["b"][0][:3] == values["c"][0][:3]
+    assert values["a"][1][:3] == values["c"][1][:3] != values["b"][1][:3]
+    assert search.canonical("c", 1) == ("a", 1) and search.canonical("c", 2) == ("c", 2)
+
+
+def test_a_finished_solution_costs_no_rollout_and_has_its_verdict_as_q(strategy: str) -> None:
+    search = make_search(strategy, SOLUTIONS, SearchSettings())
+    drive(search)
+    assert [values[-1][:5] for values in search.values().values()] == [
+        (0, 0, 0.0, 0.0, 0.0), (0, 0, 1.0, 1.0, 1.0), (0, 0, 0.0, 0.0, 0.0)]
+
+
+def test_asks_are_distinct_and_do_not_depend_on_the_order_of_outcomes(strategy: str) -> None:
+    settings = SearchSettings(rollouts=12)
+    paths = [drive(make_search(strategy, SOLUTIONS, settings, 6, 10), shuffle=seed) for seed in range(5)]
+    assert len(set(paths[0])) == len(paths[0]) > 0
+    assert all(path == paths[0] for path in paths)
+
+
+def test_excluded_outcomes_are_asked_again_and_count_neither_way() -> None:
+    def flaky(ask: Ask) -> Outcome:
+        return "excluded" if ask.index % 3 == 0 else world(ask)
+
+    search = make_search("exhaustive", SOLUTIONS, SearchSettings(rollouts=6))
+    asked = drive(search, outcome=flaky)
+    assert search.values()["a"][0].rollouts == 6
+    assert len([ask for ask in asked if (ask.solution_id, ask.step_index) == ("a", 0)]) > 6
+
+
+def test_a_node_that_only_fails_to_answer_does_not_hold_the_search(strategy: str) -> None:
+    search = make_search(strategy, SOLUTIONS, SearchSettings(max_excluded=7))
+    drive(search, outcome=lambda ask: "excluded")
+    value = search.values()["a"][0]
+    assert search.done and value.rollouts == 0 and value.q is None and (value.q_low, value.q_high) == (0, 1)
+
+
+def test_a_token_budget_stops_the_search_and_marks_its_values_sequential(strategy: str) -> None:
+    search = make_search(strategy, SOLUTIONS, SearchSettings(token_budget=100))
+    drive(search)
+    assert search.stopped_by_budget and 100 <= search.tokens <= 130
+    assert search.values()["a"][1].estimator == "sequential"
+
+
+def test_base_samples_give_the_bare_value_without_rollouts() -> None:
+    search = make_search("exhaustive", SOLUTIONS, SearchSettings(rollouts=8), base_successes=3, base_rollouts=8)
+    assert all(ask.step_index >= 0 for ask in drive(search))
+    assert search.bare()[:3] == (8, 3, 0.375)
+    value = search.values()["a"][0]
+    assert value.q is not None and value.advantage == value.q - 0.375
+
+
+def test_best_of_k_values_are_on_their_own_scale_and_counts_stay_raw() -> None:
+    plain, best = (make_search("exhaustive", SOLUTIONS, SearchSettings(rollouts=16, best_of=k)) for k in (1, 5))
+    drive(plain)
+    drive(best)
+    for one, five in zip(plain.values()["a"], best.values()["a"], strict=True):
+        assert one[:2] == five[:2] and one.q is not None and five.q is not None and one.q <= five.q
+
+
+def test_misuse_names_what_is_wrong() -> None:
+    search = make_search("exhaustive", SOLUTIONS, SearchSettings())
+    batch = search.next_batch(2)
+    with pytest.raises(ValueError, match="2 outcomes of the batch before are missing"):
+        search.next_batch(2)
+    with pytest.raises(ValueError, match="is not open"):
+        search.observe(Ask("a", 2, 99), "failure")
+    with pytest.raises(ValueError, match="'maybe'"):
+        search.observe(batch[0], "maybe")    # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="'random' is unknown; allowed: exhaustive"):
+        make_search("random", SOLUTIONS, SearchSettings())
+    with pytest.raises(ValueError, match="best_of is 20 and rollouts 16"):
+        SearchSettings(best_of=20)
+    with pytest.raises(ValueError, match="2 solutions carry 1 ids"):
+        make_search("exhaustive", [SOLUTIONS[0]] * 2, SearchSettings())
