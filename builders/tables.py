@@ -1,2 +1,179 @@
-"""x"""
-X=1
+"""The tables that stages read and write: one Arrow schema each, with a sentence for every column.
+
+A stage takes whole tables and gives whole tables, so these schemas are the only contract between stages. Ids are
+content hashes: the same input gives the same id on any machine. `content_id` makes them, `derive_seed` makes the seed
+of every random draw, both from the same canonical bytes.
+"""
+
+import hashlib
+from typing import NamedTuple
+
+import orjson
+import pyarrow as pa
+
+
+def content_id(*parts: object) -> str:
+    """32 hexadecimal digits (128 bits) that depend on the JSON value of `parts` alone."""
+    return hashlib.blake2b(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS), digest_size=16).hexdigest()
+
+
+def derive_seed(*parts: object) -> int:
+    """A seed in [0, 2**31), from the same bytes as `content_id`; engines that take 32-bit seeds take it too."""
+    return int(content_id("seed", *parts)[:8], 16) & 0x7FFFFFFF
+
+
+class Table(NamedTuple):
+    """A named schema and the columns that identify a row."""
+
+    name: str
+    key: tuple[str, ...]
+    schema: pa.Schema
+
+    def describe(self) -> dict[str, str]:
+        """Column name to its sentence."""
+        return {field.name: field.metadata[b"doc"].decode() for field in self.schema}
+
+
+def column(name: str, kind: pa.DataType, doc: str, nullable: bool = False) -> pa.Field:
+    return pa.field(name, kind, nullable=nullable, metadata={"doc": doc})
+
+
+def _optional(name: str, kind: pa.DataType, doc: str) -> pa.Field:
+    return column(name, kind, doc, nullable=True)
+
+
+def _table(name: str, key: tuple[str, ...], *fields: pa.Field) -> Table:
+    return Table(name, key, pa.schema(fields))
+
+
+TEXT, INT, REAL, BOOL = pa.string(), pa.int64(), pa.float64(), pa.bool_()
+
+PROBLEMS = _table(
+    "problems", ("problem_id",),
+    column("problem_id", TEXT, "Hash of problem and answer."),
+    column("problem", TEXT, "The problem's text."),
+    column("answer", TEXT, "The gold answer."),
+    _optional("reference_solution", TEXT, "A solution that came with the problem."),
+    column("source", TEXT, "Name of the source the problem came from."),
+    column("source_id", TEXT, "The problem's name within its source."),
+    _optional("subject", TEXT, "Subject, where the source names one."),
+    _optional("level", TEXT, "Difficulty in the source's own words."),
+    column("split", TEXT, "Split in the source: train or test."),
+    column("group_id", TEXT, "Variants of one problem share it; splits never cut through a group."),
+    column("license", TEXT, "License of the problem."),
+    _optional("generator", TEXT, "Model that wrote the problem; null when people did."),
+)
+
+SOLUTIONS = _table(
+    "solutions", ("solution_id",),
+    column("solution_id", TEXT, "Hash of problem, generator_id, sample index and text."),
+    column("problem_id", TEXT, "The problem that it answers."),
+    column("generator", TEXT, "Name of the generator in the recipe."),
+    column("generator_id", TEXT, "Hash of model, revision, prompt template and sampling settings."),
+    column("sample_index", INT, "Number of the sample among those of its problem and generator, from 0."),
+    _optional("seed", INT, "Seed of the sample; null for recorded samples."),
+    column("solution", TEXT, "The text that the model wrote."),
+    _optional("completion_ids", pa.list_(pa.int32()), "Its tokens, where the engine tells them."),
+    column("finish_reason", TEXT, "stop, length, or unknown for recorded samples."),
+    column("complete", BOOL, "The model ended the solution itself."),
+    _optional("prompt_tokens", INT, "Tokens of the prompt."),
+    _optional("completion_tokens", INT, "Tokens that the model wrote."),
+)
+
+VERDICTS = _table(
+    "verdicts", ("solution_id",),
+    column("solution_id", TEXT, "The solution that was judged."),
+    _optional("answer", TEXT, "Final answer found in the solution."),
+    _optional("answer_key", TEXT, "Canonical form of the answer, for voting."),
+    column("verdict", TEXT, "correct, incorrect or undecided."),
+    _optional("reason", TEXT, "Why the verdict is what it is, where that is not plain."),
+    column("method", TEXT, "literal, numeric, symbolic or none: what decided."),
+    _optional("false_step", INT, "First step that holds a false equation, from 0."),
+    _optional("soundness", TEXT, "sound, unsound or undecided: the reasoning, apart from the answer."),
+    _optional("judged_by", TEXT, "Who judged the soundness: equations, a judge's name, or people."),
+)
+
+DUPLICATES = _table(
+    "duplicates", ("solution_id",),
+    column("solution_id", TEXT, "The solution that was set aside."),
+    column("survivor_id", TEXT, "The solution that stays in its place."),
+    column("reason", TEXT, "Rule that made the two equal: text or equations."),
+)
+
+STEPS = _table(
+    "steps", ("solution_id", "step_index"),
+    column("solution_id", TEXT, "The annotated solution."),
+    column("problem_id", TEXT, "Its problem."),
+    column("step_index", INT, "Number of the step, from 0."),
+    column("step", TEXT, "Text of the step; the steps joined give back the solution."),
+    column("start", INT, "Offset of its first character."),
+    column("end", INT, "Offset behind its last character."),
+    column("rollouts", INT, "Rollouts from after this step that counted; 0 for a finished solution."),
+    column("successes", INT, "How many of them reached a correct answer."),
+    _optional("q", REAL, "Estimated probability of success from after this step."),
+    _optional("q_low", REAL, "Lower end of its 95% interval."),
+    _optional("q_high", REAL, "Upper end of its 95% interval."),
+    _optional("advantage", REAL, "q minus the q of the step before (of the bare problem for step 0)."),
+    _optional("advantage_low", REAL, "Lower end of its joint 95% interval."),
+    _optional("advantage_high", REAL, "Upper end of its joint 95% interval."),
+    column("estimator", TEXT, "fixed_n, or sequential where a stopping rule chose the number of rollouts."),
+    column("is_pit", BOOL, "This step is the first pit of an incorrect solution."),
+    _optional("q_smoothed", REAL, "Value smoothed by the search's model of chains; never a raw estimate."),
+)
+
+ROLLOUTS = _table(
+    "rollouts", ("rollout_id",),
+    column("rollout_id", TEXT, "Hash of policy, problem, prefix and index."),
+    column("problem_id", TEXT, "The problem."),
+    _optional("solution_id", TEXT, "The solution whose prefix was continued; null for the bare problem."),
+    column("step_index", INT, "Last step of the prefix; -1 for the bare problem."),
+    column("index", INT, "Number of the rollout at this prefix, from 0."),
+    column("policy", TEXT, "generator_id of the policy that continued it."),
+    column("origin", TEXT, "prefix, or alternative where the prefix ends in a candidate for the chosen step."),
+    column("seed", INT, "Seed of the rollout."),
+    column("completion", TEXT, "What the policy wrote after the prefix."),
+    column("finish_reason", TEXT, "stop, length or error."),
+    column("verdict", TEXT, "Verdict on prefix and completion together; undecided where none could be given."),
+    _optional("reason", TEXT, "Reason of the verdict, or the error that stood in the way."),
+    _optional("completion_tokens", INT, "Tokens that the policy wrote."),
+    _optional("prompt_tokens", INT, "Tokens of prompt and prefix."),
+    _optional("cached_prompt_tokens", INT, "Prompt tokens that the engine had in its cache."),
+)
+
+ALTERNATIVES = _table(
+    "alternatives", ("alternative_id",),
+    column("alternative_id", TEXT, "Hash of solution, step index and text."),
+    column("problem_id", TEXT, "The problem."),
+    column("solution_id", TEXT, "The incorrect solution whose pit it would replace."),
+    column("step_index", INT, "Index of that pit."),
+    column("step", TEXT, "First step of a verified rollout from the prefix before the pit."),
+    column("complete", BOOL, "The step ends the solution."),
+    column("rollout_id", TEXT, "The rollout that it was taken from."),
+    column("rollouts", INT, "Rollouts of its own that counted."),
+    column("successes", INT, "How many of them succeeded."),
+    _optional("q", REAL, "Estimated probability of success from after it."),
+    _optional("q_low", REAL, "Lower end of its 95% interval."),
+    _optional("q_high", REAL, "Upper end of its 95% interval."),
+)
+
+DROPS = _table(
+    "drops", ("stage", "row_id", "reason"),
+    column("stage", TEXT, "Stage that dropped the row."),
+    column("row_id", TEXT, "The row: an id, or file and line where it never got one."),
+    column("reason", TEXT, "One of the stage's reasons."),
+    column("detail", TEXT, "What was wrong, in words."),
+)
+
+MEASURES = _table(
+    "measures", ("generator", "measure", "k"),
+    column("generator", TEXT, "Generator that is measured."),
+    column("measure", TEXT, "coverage, diversity_text, diversity_equations, accuracy and so on."),
+    _optional("k", INT, "Samples a problem, where the measure has one."),
+    column("value", REAL, "The estimate."),
+    _optional("low", REAL, "Lower end of its 95% interval."),
+    _optional("high", REAL, "Upper end of its 95% interval."),
+    column("n", INT, "Rows or problems that it was taken over."),
+    column("excluded", INT, "Problems with too few samples for this k."),
+)
+
+TABLES = {t.name: t for t in (PROBLEMS, SOLUTIONS, VERDICTS, DUPLICATES, STEPS, ROLLOUTS, ALTERNATIVES, DROPS, MEASURES)}

@@ -1,0 +1,73 @@
+"""Streaming reads and atomic writes of Parquet tables.
+
+Rows go in as dicts and are written in batches under an explicit schema, to a temporary file that takes its name only
+when it is whole: a reader never sees half a table. Content-defined chunking and the page index are on, so that the
+next version of a published file shares most of its chunks with this one.
+"""
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+CHUNKING = {"min_chunk_size": 256 * 1024, "max_chunk_size": 1024 * 1024, "norm_level": 0}
+BATCH_ROWS = 2000
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary sibling of `path` that replaces it when the block ends well and vanishes when it does not."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_rows(path: Path, rows: Iterable[dict], schema: pa.Schema, row_group: int = BATCH_ROWS) -> int:
+    """Write `rows` to `path` and return their number.
+
+    Raises:
+        ValueError: a row does not fit the schema; the message names the file and the row's keys, never its text.
+    """
+    count = 0
+    with replacing(path) as temporary, open_writer(temporary, schema) as writer:
+        for batch in batched(rows, row_group):
+            try:
+                writer.write_table(pa.Table.from_pylist(batch, schema=schema), row_group_size=row_group)
+            except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+                raise ValueError(f"rows for {path.name} do not fit its schema: {error}") from error
+            count += len(batch)
+    return count
+
+
+def open_writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
+    return pq.ParquetWriter(path, schema, compression="zstd", use_content_defined_chunking=CHUNKING, write_page_index=True)
+
+
+def read_rows(path: Path, columns: list[str] | None = None, batch_rows: int = BATCH_ROWS) -> Iterator[dict]:
+    """Rows of a Parquet file as dicts, a batch in memory at a time."""
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(batch_size=batch_rows, columns=columns):
+            yield from batch.to_pylist()
+
+
+def count_rows(path: Path) -> int:
+    return pq.read_metadata(path).num_rows
+
+
+def batched(rows: Iterable[dict], size: int) -> Iterator[list[dict]]:
+    """Lists of at most `size` rows; memory holds one list."""
+    batch: list[dict] = []
+    for row in rows:
+        batch.append(row)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
