@@ -47,7 +47,9 @@ def write_rows(path: Path, rows: Iterable[dict], schema: pa.Schema, row_group: i
 
 
 def open_writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
-    return pq.ParquetWriter(path, schema, compression="zstd", use_content_defined_chunking=CHUNKING, write_page_index=True)
+    return pq.ParquetWriter(
+        path, schema, compression="zstd", use_content_defined_chunking=CHUNKING, write_page_index=True
+    )
 
 
 def read_rows(path: Path, columns: list[str] | None = None, batch_rows: int = BATCH_ROWS) -> Iterator[dict]:

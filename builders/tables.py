@@ -176,4 +176,5 @@ MEASURES = _table(
     column("excluded", INT, "Problems with too few samples for this k."),
 )
 
-TABLES = {t.name: t for t in (PROBLEMS, SOLUTIONS, VERDICTS, DUPLICATES, STEPS, ROLLOUTS, ALTERNATIVES, DROPS, MEASURES)}
+_ALL = (PROBLEMS, SOLUTIONS, VERDICTS, DUPLICATES, STEPS, ROLLOUTS, ALTERNATIVES, DROPS, MEASURES)
+TABLES = {table.name: table for table in _ALL}
