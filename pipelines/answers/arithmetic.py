@@ -1,0 +1,284 @@
+"""The equations that a solution writes down, each checked exactly and without a model.
+
+A solution's text goes in; `Equation`s come out with their place and whether they hold: `16 - 3 = 13`, `<<16-3=13>>13`,
+`2 \\text{ books} \\times 3 = 6`, `\\frac{1}{3} \\times 18 = 6`, chains `a = b = c`. A right answer above a false equation is
+right for a wrong reason, so the share of such solutions is a measured lower bound on the false-positive rate.
+
+An equation is called false only where no usual reading makes it true. None (cannot tell) is returned for whole-number
+rounding (`100/3 = 33`), for rounded operands (`3.33 * 3 = 10`), and where the two sides name different units.
+"""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from fractions import Fraction
+from functools import lru_cache
+from typing import Literal, NamedTuple
+
+from stepforge.pipelines.answers.exact import evaluate
+
+APPROXIMATE = Fraction(1, 100)   # `≈` holds within 1 % or one unit in the last place; rounded operands may be off by as much
+MAX_KEY = 400                    # longer keys are replaced by a hash
+
+Kind = Literal["annotation", "copied", "prose"]
+
+
+class Equation(NamedTuple):
+    """One equality as written. start, end: character offsets in the text.
+
+    kind: `annotation` for `<<16-3=13>>`, `copied` for its result against the number written after it, `prose` for the rest.
+    holds: True, False, or None where it cannot be told.
+    """
+
+    start: int
+    end: int
+    kind: Kind
+    lhs: str
+    rhs: str
+    holds: bool | None
+
+
+class _Token(NamedTuple):
+    kind: str          # number, operator, equals, approx, open, close, word, command, break
+    text: str          # as the evaluator wants it
+    start: int
+    end: int
+
+
+_ANNOTATION = re.compile(r"<<([^<>=\n]{1,200})=([^<>=\n]{1,60})>>")
+_COPIED = re.compile(r"\s*(?:\\?\$)?\s*(-?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?)", re.ASCII)
+_TOKEN = re.compile(r"""
+    (?P<number>(?:\d{1,3}(?:,\d{3}|\{,\}\d{3})+(?!\d)(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+))
+  | (?P<text>\\(?:text|mbox|mathrm|textbf)\s*\{(?P<unit>[^{}]*)\})
+  | (?P<skip>\\[,!;:()\[\] ]|\\(?:left|right|boxed|displaystyle|quad|qquad)(?![a-zA-Z])|&|[ \t]+|\*\*(?!\s*\d)|(?<!\d)\*\*)
+  | (?P<approx>\\approx(?![a-zA-Z])|≈|≃|\\simeq)
+  | (?P<equals>=)
+  | (?P<rate>/\s*[a-zA-Z]{2,}|\bper\s+[a-zA-Z]+)
+  | (?P<operator>\*\*|[-+*/^%×÷−·–]|\\(?:times|cdot|div)(?![a-zA-Z])|\\%|\b[xX](?=[\s$\d(]))
+  | (?P<command>\\[dtc]?frac(?![a-zA-Z])|\\sqrt(?![a-zA-Z]))
+  | (?P<open>[({\[])
+  | (?P<close>[)}\]])
+  | (?P<currency>\\?\$|[€£¥₹])
+  | (?P<word>[a-zA-Z]+(?:'s)?)
+  | (?P<break>.|\n)
+    """, re.VERBOSE | re.ASCII)
+_AS_OPERATOR = {"x": "*", "X": "*", r"\times": "*", r"\cdot": "*", r"\div": "/", r"\%": "%", "**": "^", "–": "-", "−": "-",
+                "×": "*", "÷": "/", "·": "*"}
+_DECIMAL = re.compile(r"\d\.(\d+)", re.ASCII)
+
+
+def equations(text: str) -> list[Equation]:
+    """All closed equations in the order in which they stand, a computation on at least one side of each."""
+    found: list[Equation] = []
+    plain = text
+    for match in _ANNOTATION.finditer(text) if "<<" in text else ():
+        plain = plain[:match.start()] + " " * (match.end() - match.start()) + plain[match.end():]
+        result = _check(match[1], match[2], set(), False)
+        if result != "skip":
+            found.append(Equation(match.start(), match.end(), "annotation", match[1].strip(), match[2].strip(), result))
+        copied = _COPIED.match(text, match.end())
+        if copied and (value := _value(match[2])) is not None:
+            found.append(Equation(match.start(), copied.end(), "copied", match[2].strip(), copied[1],
+                                  _rounds(value, copied[1], _value(copied[1]) or Fraction(0))))
+    if "=" in plain or "≈" in plain or r"\approx" in plain:
+        for segment in _segments(plain):
+            found.extend(_chain(plain, segment))
+    return sorted(found)
+
+
+def first_false_step(steps: Sequence[str]) -> int | None:
+    """The index, from 0, of the first step with a false equation; None where every equation may hold."""
+    for index, step in enumerate(steps):
+        if any(equation.holds is False for equation in equations(step)):
+            return index
+    return None
+
+
+def equation_key(solution: str) -> str:
+    """A key that two solutions share when they do the same computations in the same order.
+
+    White space, number format (`24.0`, `24`) and operator signs (`x`, `\\times`) are normalised. Annotations alone count
+    where there are any, because prose repeats them; a solution without equations is keyed by its normalised text.
+    """
+    found = equations(solution)
+    annotated = [equation for equation in found if equation.kind == "annotation"]
+    computed = annotated or [equation for equation in found if equation.kind == "prose"]
+    if computed:
+        key = "=: " + "; ".join(f"{_spelling(equation.lhs)}={_spelling(equation.rhs)}" for equation in computed)
+    else:
+        key = "text: " + " ".join(solution.casefold().split())
+    if len(key) <= MAX_KEY:
+        return key
+    return key[:6].split(" ")[0] + "sha256 " + hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _spelling(side: str) -> str:
+    return "".join(_number_spelling(token) if token.kind == "number" else token.text for token in _tokens(side)
+                   if token.kind in ("number", "operator", "open", "close", "command") and token.text != "$")
+
+
+def _number_spelling(token: _Token) -> str:
+    return token.text.rstrip("0").rstrip(".") if "." in token.text else token.text
+
+
+def _tokens(text: str) -> list[_Token]:
+    tokens = []
+    for match in _TOKEN.finditer(text):
+        kind, written = match.lastgroup or "break", match[0]
+        if kind == "unit":
+            kind = "text"
+        if kind == "skip":
+            continue
+        if kind == "number":
+            written = written.replace("{,}", "").replace(",", "")
+        elif kind == "operator":
+            written = _AS_OPERATOR.get(written, written)
+        elif kind == "command":
+            written = r"\sqrt" if "sqrt" in written else r"\frac"
+        elif kind == "text":
+            kind, written = "word", match["unit"].strip()
+        elif kind == "rate":
+            kind = "word"
+        tokens.append(_Token(kind, written, match.start(), match.end()))
+    return tokens
+
+
+def _segments(text: str) -> list[list[_Token]]:
+    """Maximal runs of tokens that can belong to one chain of equations, words only where a unit can stand."""
+    runs: list[list[_Token]] = [[]]
+    tokens = _tokens(text)
+    for at, token in enumerate(tokens):
+        following = tokens[at + 1] if at + 1 < len(tokens) else None
+        run = runs[-1]
+        if token.kind == "word" and token.text == "of" and run and _ends_a_value(run[-1]):
+            run.append(token._replace(kind="operator", text="*"))
+        elif token.kind == "break" or (token.kind == "word" and not _is_unit(token, run, following)):
+            runs.append([])
+        else:
+            run.append(token)
+    return [run for run in runs if any(token.kind in ("equals", "approx") for token in run)]
+
+
+def _ends_a_value(token: _Token) -> bool:
+    return token.kind in ("number", "close") or token.text == "%"
+
+
+def _is_unit(word: _Token, run: list[_Token], following: _Token | None) -> bool:
+    """A word is a unit after a number, a bracket or another unit, and before an operator, a relation or the end."""
+    if not run or not (_ends_a_value(run[-1]) or run[-1].kind == "word") or len(word.text) == 1:
+        return False
+    return following is None or following.kind in ("operator", "equals", "approx", "close", "word", "break", "open")
+
+
+def _chain(text: str, run: list[_Token]) -> list[Equation]:
+    sides: list[list[_Token]] = [[]]
+    relations: list[str] = []
+    for token in run:
+        if token.kind in ("equals", "approx"):
+            relations.append(token.kind)
+            sides.append([])
+        else:
+            sides[-1].append(token)
+    units = [_units(side) for side in sides]
+    sides[0], sides[-1] = _trimmed(sides[0], True), _trimmed(sides[-1], False)
+    found = []
+    for at, relation in enumerate(relations):
+        left, right = sides[at], sides[at + 1]
+        if not left or not right:
+            continue
+        lhs, rhs = text[left[0].start:left[-1].end], text[right[0].start:right[-1].end]
+        holds = _check(_arithmetic(left), _arithmetic(right), units[at] | units[at + 1], relation == "approx")
+        if holds != "skip":
+            found.append(Equation(left[0].start, right[-1].end, "prose", lhs, rhs, holds))
+    return found
+
+
+def _trimmed(side: list[_Token], from_left: bool) -> list[_Token]:
+    """The outer side of a chain without tokens that cannot begin or end an expression (loose brackets, words)."""
+    side = list(side)
+    if from_left:
+        while side and (side[0].kind in ("word", "close") or side[0].text in ("*", "/", "^", "%", "+")):
+            side.pop(0)
+    else:
+        while side and (side[-1].kind in ("word", "open", "currency", "command")
+                        or (side[-1].kind == "operator" and side[-1].text != "%")):
+            side.pop()
+    return _balanced(side, from_left)
+
+
+_PAIRS = {")": "(", "}": "{", "]": "["}
+
+
+def _balanced(side: list[_Token], from_left: bool) -> list[_Token]:
+    """The longest part next to the relation whose brackets close."""
+    if from_left:
+        depth, start = 0, 0
+        for at in range(len(side) - 1, -1, -1):
+            depth += (side[at].kind == "close") - (side[at].kind == "open")
+            if depth < 0:
+                start = at + 1
+                break
+        return side[start:]
+    depth = 0
+    for at, token in enumerate(side):
+        depth += (token.kind == "open") - (token.kind == "close")
+        if depth < 0:
+            return side[:at]
+    return side
+
+
+def _arithmetic(side: list[_Token]) -> str:
+    return " ".join(token.text for token in side if token.kind not in ("word", "currency"))
+
+
+def _units(side: list[_Token]) -> set[str]:
+    """The units that a side names, singular; every currency sign is `$`."""
+    units = {token.text.casefold().rstrip("s") for token in side if token.kind == "word"}
+    money = any(token.kind == "currency" for token in side) or units & {"dollar", "usd"}
+    return units - {"dollar", "usd"} | ({"$"} if money else set())
+
+
+def _check(lhs: str, rhs: str, units: set[str], approximate: bool) -> bool | None | Literal["skip"]:
+    """Whether lhs = rhs holds; `skip` where this is no closed computation."""
+    left, right = _value(lhs), _value(rhs)
+    if left is None or right is None or not (_computes(lhs) or _computes(rhs)):
+        return "skip"
+    if left == right or ("%" in rhs and left == right * 100) or ("%" in lhs and left * 100 == right):
+        return True
+    if approximate:
+        return abs(left - right) <= max(abs(left) * APPROXIMATE, _last_place(rhs)) or (None if len(units) > 1 else False)
+    holds = _rounds(left, rhs, right)
+    if holds is False and (len(units) > 1 or _rounded_operands(lhs, left, right) or "%" in lhs + rhs):
+        return None
+    return holds
+
+
+def _rounds(exact: Fraction, written: str, value: Fraction) -> bool | None:
+    """Whether `written` is the exact value, rounded or cut at its last decimal; None for rounding to a whole number."""
+    if exact == value:
+        return True
+    difference = abs(exact - value)
+    if _last_place(written) < 1:
+        return True if difference < _last_place(written) and not _computes(written) else False
+    return None if difference < 1 and exact.denominator != 1 else False
+
+
+def _last_place(written: str) -> Fraction:
+    decimals = _DECIMAL.findall(written)
+    return Fraction(1, 10 ** max(map(len, decimals))) if decimals else Fraction(1)
+
+
+def _rounded_operands(lhs: str, left: Fraction, right: Fraction) -> bool:
+    return bool(_DECIMAL.search(lhs)) and abs(left - right) <= abs(left) * APPROXIMATE
+
+
+def _computes(side: str) -> bool:
+    return re.search(r"[\d)}%!]\s*[-+*/^(]|frac|sqrt", side) is not None
+
+
+@lru_cache(maxsize=65536)
+def _value(side: str) -> Fraction | None:
+    try:
+        return evaluate(side.replace("$", ""))
+    except ValueError:
+        return None

@@ -1,0 +1,181 @@
+"""The final answer of a solution, as text: `#### 18`, `\\boxed{18}`, `The answer is 18`, else its last number.
+
+A model's text goes in, an `Extraction` comes out. The rule: what counts is the last answer that is stated explicitly
+(box, `####`, or an answer phrase) after the thought; boxes joined only by commas, `and` or `or` are one list. More than
+MAX_STATED different explicit answers are a list of guesses. Without an explicit answer the last number or formula is
+taken and marked so. Time is linear in the text and only bounded pieces of it are kept.
+"""
+
+import re
+from typing import Literal, NamedTuple
+
+from stepforge.pipelines.answers.normalize import canonical
+
+MAX_STATED = 3       # honest solutions were seen to box at most two different values
+MAX_BOXES = 64       # looked at, from the end
+MAX_CLAUSE = 1200    # characters of one stated answer that are kept; longer ones are out of bounds anyway
+TAIL = 2000          # characters searched for a last number
+
+How = Literal["boxed", "hash", "phrase", "choice", "last_formula", "last_number", "none", "unclosed_thought"]
+EXPLICIT = ("boxed", "hash", "phrase")
+
+
+class Extraction(NamedTuple):
+    """answer: None where nothing was found. how: which rule found it. stated: number of different explicit answers.
+
+    at_end: the answer runs up to the very end of the text, so a cut may have shortened it.
+    """
+
+    answer: str | None
+    how: How
+    stated: int = 0
+    at_end: bool = False
+
+
+class _Stated(NamedTuple):
+    start: int
+    end: int
+    answer: str
+    how: How
+
+
+_STATEMENT = re.compile(r"""
+    \#\#\#\#[ \t]*(?P<hash>\S[^\n]*)
+  | (?:[Aa]nswer|ANSWER)s?(?:\*\*|__)?(?P<link>\s*:|\s+(?:to\ [^\n.]{1,80}?\s)?(?:is|are|was|equals|would\ be|will\ be|should\ be|must\ be)\b
+        (?P<no>\s+not\b)?)\s*(?P<phrase>\S[^\n]*)
+  | (?:^|(?<=\n))[ \t*]*A\s*:[ \t*]*(?P<letter>\S[^\n]*)
+    """, re.VERBOSE)
+_FILLER = re.compile(r"(?:\*\*|__|:|\s|(?:therefore|thus|then|hence|simply|just|exactly|approximately|about|that|indeed|also|now"
+                     r"|given by|equal to|equals|option|choice|an?|the|is)\b,?)*", re.IGNORECASE)
+_MATH = re.compile(r"\$\$(.+?)\$\$|(?<!\\)\$((?:\\.|[^$\n\\])+?)\$(?!\d)|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
+_SENTENCE_END = re.compile(r"[.!?](?=\s+[A-Z\\$*(]|\s*$)|\s(?:because|since|so|which|as|where|I hope|for)\b|\*\*|<")
+_NUMBER = r"[-+]?\s?(?:\\?[$€£¥₹]\s?)?[-+]?(?:\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?|\d+\.?\d*|\.\d+)"
+_TAIL_NUMBER = re.compile(rf"(?<![\w.^_\\])(?:{_NUMBER})(?:[eE][+-]?\d+)?(?:\s?/\s?\d+(?:\.\d+)?)?(?:\s?\\?%)?", re.ASCII)
+_STARTS_AS_ANSWER = re.compile(r"\\?[$€£¥₹]|[-+]?\s*[.(\[{]*\s*[-+]?\d|\\|[-+]?[a-zA-Z]\s*(?:=|$|[.)\]^*+/-])|\([A-Za-z]\)|[^\x00-\x7f]")
+_JOINED = re.compile(r"(?:[\s,;.$&]|\\[()\[\],; ]|\\text\{[ ,]*(?:and|or)[ ,]*\}|\b(?:and|or)\b|[a-zA-Z](?:_\d)?\s*=\s*)*")
+_CHOICE = re.compile(r"\(([A-Z])\)|\b([A-Z])\b(?=[.):*]|\s*$)")
+_BOX = re.compile(r"\\f?boxed")
+
+
+def extract_answer(text: str, choices: bool = False) -> Extraction:
+    """The answer that a solution states.
+
+    choices: the reference is a choice letter, so without an explicit answer the last lone capital is taken.
+    """
+    if "think>" in text:
+        closed = text.rfind("</think>")
+        if text.rfind("<think>") > closed:
+            return Extraction(None, "unclosed_thought")
+        text = text[closed + len("</think>"):] if closed >= 0 else text
+    stated = [*_phrases(text), *_boxes(text)]
+    if stated:
+        return _last_stated(text, stated)
+    return _fallback(text, choices)
+
+
+def _last_stated(text: str, stated: list[_Stated]) -> Extraction:
+    stated.sort()
+    last = stated[-1]
+    if last.how != "boxed" and any(other.how != "phrase" for other in stated) and not _looks_like_answer(last.answer):
+        last = next(other for other in reversed(stated) if other.how != "phrase")
+    answers = [last.answer]
+    if last.how == "boxed":
+        start = last.start
+        for other in reversed(stated[:-1]):
+            if other.how != "boxed" or not _JOINED.fullmatch(text, other.end, start):
+                break
+            answers.append(other.answer)
+            start = other.start
+    distinct = {canonical(item.answer) for item in stated if item.how != "phrase" or _looks_like_answer(item.answer)}
+    joined = list(dict.fromkeys(reversed(answers)))
+    at_end = not text[last.end:].strip() and last.how != "boxed" and text[-1:] not in "\n.*$)"
+    return Extraction(", ".join(joined), last.how, len(distinct), at_end)
+
+
+def _looks_like_answer(answer: str) -> bool:
+    return bool(_STARTS_AS_ANSWER.match(answer))
+
+
+def _phrases(text: str) -> list[_Stated]:
+    found = []
+    for match in _STATEMENT.finditer(text) if "nswer" in text or "####" in text or "A:" in text or "NSWER" in text else ():
+        if match["no"]:
+            continue
+        if match["hash"]:
+            content = match["hash"][:MAX_CLAUSE].strip()
+            found.append(_Stated(match.start(), match.end(), content, "hash"))
+            continue
+        clause, start = (match["phrase"] or match["letter"])[:MAX_CLAUSE], match.start("phrase" if match["phrase"] else "letter")
+        answer, length = _clause_answer(clause)
+        if answer:
+            found.append(_Stated(match.start(), start + length, answer, "phrase"))
+    return found
+
+
+def _clause_answer(clause: str) -> tuple[str, int]:
+    """The answer at the head of a clause, and how many characters of it were read."""
+    filler = _FILLER.match(clause)
+    start = filler.end() if filler else 0
+    rest = clause[start:]
+    if _BOX.search(rest):
+        return "", 0                                          # the box speaks for itself
+    if math := _MATH.match(rest):
+        following = rest[math.end():]
+        if not re.match(r"\s*(?:,|or\b|and\b|\d)", following):
+            return next(filter(None, math.groups())), start + math.end()
+    end = _SENTENCE_END.search(rest)
+    head = (rest[:end.start()] if end else rest).strip()
+    if not _looks_like_answer(head):
+        if maths := list(_MATH.finditer(head)):
+            return next(filter(None, maths[-1].groups())), start + maths[-1].end()
+        numbers = list(_TAIL_NUMBER.finditer(head))
+        if len({number[0] for number in numbers}) == 1 or (numbers and "=" in head):
+            return numbers[-1][0], start + numbers[-1].end()
+        return (head, start + len(head)) if not numbers and len(head.split()) <= 4 else ("", 0)
+    return head, start + len(head)
+
+
+def _boxes(text: str) -> list[_Stated]:
+    """The contents of the last boxes. A box inside a box comes later in the text, so the inner one is the last."""
+    found: list[_Stated] = []
+    end = len(text)
+    while len(found) < MAX_BOXES and (at := text.rfind("boxed", 0, end)) > 0:
+        end = at
+        command = at - 1 if text[at - 1] == "\\" else at - 2
+        if command < 0 or text[command] != "\\" or text[command:at] not in ("\\", "\\f"):
+            continue
+        content, stop = _box_content(text, at + len("boxed"))
+        if content.strip():
+            found.append(_Stated(command, stop, content.strip(), "boxed"))
+    return found
+
+
+def _box_content(text: str, at: int) -> tuple[str, int]:
+    while text[at:at + 1] == " ":
+        at += 1
+    if text[at:at + 1] != "{":
+        bare = re.compile(r"\S*").match(text, at, at + 40)
+        return (bare[0].rstrip(".$"), bare.end()) if bare else ("", at)
+    depth = 0
+    for here in range(at, min(len(text), at + MAX_CLAUSE)):
+        depth += (text[here] == "{") - (text[here] == "}")
+        if depth == 0:
+            return text[at + 1:here], here + 1
+    return text[at + 1:at + MAX_CLAUSE], min(len(text), at + MAX_CLAUSE)
+
+
+def _fallback(text: str, choices: bool) -> Extraction:
+    tail = text[-TAIL:].rstrip()
+    if choices:
+        letters = list(_CHOICE.finditer(tail))
+        return Extraction(letters[-1][1] or letters[-1][2], "choice") if letters else Extraction(None, "none")
+    number = formula = None
+    for number in _TAIL_NUMBER.finditer(tail):
+        pass
+    for formula in _MATH.finditer(tail):
+        pass
+    if formula and (number is None or number.start() <= formula.end()):
+        return Extraction(next(filter(None, formula.groups())), "last_formula", 0, formula.end() == len(tail))
+    if number:
+        return Extraction(number[0].strip(), "last_number", 0, number.end() == len(tail))
+    return Extraction(None, "none")

@@ -1,0 +1,55 @@
+"""Canonical keys of answers, for votes: `0.5`, `1/2` and `\\frac{1}{2}` count as one. A key depends on the answer alone."""
+
+import hashlib
+from functools import lru_cache
+
+from stepforge.pipelines.answers.equivalence import assignment_value, as_word
+from stepforge.pipelines.answers.normalize import canonical
+from stepforge.pipelines.answers.quantity import quantity
+from stepforge.pipelines.answers.structure import structure
+
+MAX_KEY = 200          # longer keys are replaced by a hash
+
+
+def answer_key(answer: str) -> str:
+    """The key of an answer as written: an exact fraction for numbers, a spelling without spaces for the rest."""
+    if len(answer) > MAX_KEY * 5:
+        return _hashed(answer)
+    return _key(answer)
+
+
+@lru_cache(maxsize=16384)
+def _key(answer: str) -> str:
+    key = _spelling(canonical(answer))
+    return key if len(key) <= MAX_KEY else _hashed(key)
+
+
+def _spelling(text: str) -> str:
+    text = assignment_value(text)
+    if (parts := structure(text)) is not None and parts.parts:
+        keys = [_spelling(part) for part in parts.parts]
+        if parts.kind in ("list", "set", "union"):
+            return "{" + ",".join(sorted(keys)) + "}"
+        return (parts.shape[0] if parts.kind == "tuple" else "(") + ",".join(keys) + (parts.shape[1] if parts.kind == "tuple" else ")")
+    try:
+        number = quantity(text)
+    except ValueError:
+        number = None
+    if number is not None and number.form != "based":
+        size = number.value.numerator.bit_length() + number.value.denominator.bit_length()
+        return str(number.value) if size < 512 else f"{number.value.numerator:x}/{number.value.denominator:x}"
+    word = as_word(text)
+    return word.casefold() if word and len(word) > 1 else (word or text.replace(" ", ""))
+
+
+def _hashed(text: str) -> str:
+    return "sha256:" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+@lru_cache(maxsize=4096)
+def is_choice(gold: str) -> bool:
+    """Whether a reference is a choice letter: `C`, `(C)`, `\\text{(C)}`, A to H."""
+    if len(gold) > 40:
+        return False
+    word = as_word(canonical(gold))
+    return word is not None and len(word) == 1 and word in "ABCDEFGH"

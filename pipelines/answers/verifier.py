@@ -1,0 +1,178 @@
+"""Verdicts for a stream of claims: extraction, the exact tiers in this process, the symbolic tier in killable workers.
+
+`Claim`s go in, one `Verdict` for each comes out in order. Memory is bounded by the settings: a window of verdicts in
+waiting and bounded caches of (gold, answer) pairs. `verify` is the same for one claim with a shared verifier.
+"""
+
+import atexit
+import os
+import threading
+import weakref
+from collections import OrderedDict, deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import lru_cache
+from types import TracebackType
+
+from stepforge.pipelines.answers import outcome
+from stepforge.pipelines.answers.equivalence import MAX_CHARS, NEEDS_SYMBOLIC, Match, compare
+from stepforge.pipelines.answers.extract import EXPLICIT, MAX_STATED, Extraction, extract_answer
+from stepforge.pipelines.answers.keys import answer_key, is_choice
+from stepforge.pipelines.answers.normalize import canonical
+from stepforge.pipelines.answers.outcome import Claim, Verdict
+from stepforge.pipelines.answers.pool import Pool
+
+CACHED_PAIRS = 32768       # distinct (gold, answer) pairs whose match is remembered, in either tier
+WINDOW = 1024              # verdicts that may wait for a slow one before them
+
+
+class Verifier:
+    """Verifies solutions against reference answers. Use it as a context manager, from any thread or process.
+
+    workers: symbolic worker processes, started only when a pair first needs them.
+    timeout_s: wall seconds for one symbolic check before its worker is killed and the verdict is undecided.
+    memory_mb: address space of one worker in MiB; SymPy itself takes about 300.
+    """
+
+    def __init__(self, workers: int = 1, timeout_s: float = 5.0, memory_mb: int = 1024) -> None:
+        for name, value, least in (("workers", workers, 1), ("timeout_s", timeout_s, 0.01), ("memory_mb", memory_mb, 512)):
+            if not value >= least:
+                raise ValueError(f"{name} is {value}; it must be at least {least}")
+        self._settings = (workers, timeout_s, memory_mb)
+        self._start_afresh()
+        _verifiers.add(self)
+
+    def _start_afresh(self) -> None:
+        self._pool = Pool(*self._settings)
+        self._threads: ThreadPoolExecutor | None = None
+        self._checked: OrderedDict[tuple[str, str], Future[Match]] = OrderedDict()
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def __enter__(self) -> "Verifier":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the workers; a second call does nothing."""
+        with self._lock:
+            threads, already, self._closed = self._threads, self._closed, True
+        if already:
+            return
+        if threads is not None:
+            threads.shutdown(wait=True, cancel_futures=True)
+        self._pool.close()
+
+    def verify(self, claim: Claim) -> Verdict:
+        """The verdict of one claim; blocks for at most the time-out and, at first, the start of a worker."""
+        return self._finish(*self._begin(claim))
+
+    def verify_many(self, claims: Iterable[Claim]) -> Iterator[Verdict]:
+        """One verdict for every claim, in order, while reading at most a window of claims ahead."""
+        waiting: deque[tuple[Claim, Extraction, Match | Future[Match]]] = deque()
+        for claim in claims:
+            waiting.append(self._begin(claim))
+            while waiting and (_is_done(waiting[0][2]) or len(waiting) > WINDOW):
+                yield self._finish(*waiting.popleft())
+        while waiting:
+            yield self._finish(*waiting.popleft())
+
+    def _begin(self, claim: Claim) -> tuple[Claim, Extraction, Match | Future[Match]]:
+        gold = reference_answer(claim.gold)
+        found = extract_answer(claim.solution, is_choice(gold))
+        answer = found.answer
+        if answer is None or (not claim.complete and found.how not in EXPLICIT) or found.stated > MAX_STATED:
+            return claim, found, _NO_MATCH
+        match = _quick_match(gold, answer) if len(gold) + len(answer) <= MAX_CHARS else compare(gold, answer)
+        return claim, found, self._submit(gold, answer) if match.reason == NEEDS_SYMBOLIC else match
+
+    def _submit(self, gold: str, answer: str) -> Future[Match]:
+        pair = canonical(gold), canonical(answer)
+        with self._lock:
+            if self._closed:
+                raise ValueError("this Verifier is closed; make a new one, or verify inside its `with` block")
+            if pair in self._checked:
+                self._checked.move_to_end(pair)
+                return self._checked[pair]
+            if self._threads is None:
+                self._threads = ThreadPoolExecutor(self._settings[0], thread_name_prefix="verify")
+            future = self._checked[pair] = self._threads.submit(self._pool.check, *pair)
+            if len(self._checked) > CACHED_PAIRS:
+                self._checked.popitem(last=False)
+        return future
+
+    def _finish(self, claim: Claim, found: Extraction, match: Match | Future[Match]) -> Verdict:
+        if isinstance(match, Future):
+            match = match.result()
+        answer = found.answer
+        if answer is None:
+            cut = not claim.complete or found.how == "unclosed_thought"
+            return Verdict(None, None, "undecided", outcome.TRUNCATED if cut else outcome.NO_ANSWER, "none")
+        key = answer_key(answer)
+        if not claim.complete and found.how not in EXPLICIT:
+            return Verdict(answer, key, "undecided", outcome.TRUNCATED, "none")
+        if found.stated > MAX_STATED:
+            return Verdict(answer, key, "incorrect", outcome.MANY_ANSWERS, "none")
+        if match.equal:
+            return Verdict(answer, key, "correct", None, match.method)
+        if not claim.complete and found.at_end and claim.gold.strip().startswith(answer.strip()):
+            return Verdict(answer, key, "undecided", outcome.TRUNCATED, "none")
+        if match.equal is None:
+            return Verdict(answer, key, "undecided", match.reason, match.method)
+        return Verdict(answer, key, "incorrect", match.reason, match.method)
+
+
+_NO_MATCH = Match(None, "none")
+_quick_match = lru_cache(maxsize=CACHED_PAIRS)(compare)
+_verifiers: "weakref.WeakSet[Verifier]" = weakref.WeakSet()
+
+
+def _is_done(match: Match | Future[Match]) -> bool:
+    return not isinstance(match, Future) or match.done()
+
+
+@lru_cache(maxsize=4096)
+def reference_answer(gold: str) -> str:
+    """The bare answer of a reference: what follows `####`, the last box, or the text itself."""
+    if "####" in gold:
+        return gold.rsplit("####", 1)[1].strip()
+    if "boxed" in gold:
+        return extract_answer(gold).answer or gold
+    return gold.strip()
+
+
+_shared: Verifier | None = None
+_shared_lock = threading.Lock()
+
+
+def shared_verifier() -> Verifier:
+    """One Verifier for the whole process, started when first asked for and closed at exit."""
+    global _shared
+    with _shared_lock:
+        if _shared is None:
+            _shared = Verifier()
+            atexit.register(_shared.close)
+        return _shared
+
+
+def verify(gold: str, solution: str) -> Verdict:
+    """Whether a complete solution reaches the reference answer.
+
+    >>> verify("18", "She makes 9 * 2 = 18 dollars. The answer is $18.").verdict
+    'correct'
+    """
+    return shared_verifier().verify(Claim(gold, solution))
+
+
+def _after_fork() -> None:
+    """A forked child has its parent's pipes but none of its threads: every verifier starts anew there."""
+    global _shared_lock
+    _shared_lock = threading.Lock()
+    for verifier in list(_verifiers):
+        verifier._pool.forget()
+        verifier._start_afresh()
+
+
+os.register_at_fork(after_in_child=_after_fork)
