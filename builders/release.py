@@ -1,0 +1,230 @@
+"""The release folder: Parquet shards per config and split, and the manifest that lists each file with its checksum.
+
+In go one Parquet file per config, whose column `split` says where each row belongs, and what the run knows about
+itself (recipe, stages, prompts, costs). Out comes the folder that is published as it stands: `stepforge.json` and
+`CONFIG/SPLIT-00000-of-0000N.parquet`. The same input gives the same bytes, rows keep their order, and rows appended at
+the end leave the bytes before them as they were. The manifest is written last: a folder without one is unfinished.
+"""
+
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from stepforge.builders.parquet import CHUNKING, replacing
+from stepforge.builders.tables import content_id
+
+MANIFEST = "stepforge.json"
+SPLITS = ("train", "test")
+BLOCK_ROWS = 1000
+ROW_GROUP_BYTES = 32 * 1024**2  # the viewer scans one row group a page; fewer, larger ones share more chunks
+SHARD_BYTES = 512 * 1024**2
+SHARD_NAME = re.compile(r"(train|test)-\d{5}-of-\d{5}\.parquet")
+CONFIG_NAME = re.compile(r"[a-z][a-z0-9_]*")
+# Columns of few values. A dictionary page stands at the head of its column and changes with every new value, so a
+# dictionary of long texts would cost the next version a large chunk in every row group.
+DICTIONARY = (
+    "generator", "generator_id", "policy", "origin", "source", "license", "subject", "level", "rule", "mode",
+    "verdict", "method", "reason", "finish_reason", "estimator", "soundness", "judged_by",
+)
+
+
+def sha256_file(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def split_of(group_id: str, seed: int, upstream_split: str, fractions: dict[str, float]) -> str:
+    """The split of a group of problems: `test` where the source says so, else drawn by the hash of seed and group.
+
+    Args:
+        group_id: variants of one problem share it, so none of them is tested on while another is trained on.
+        upstream_split: the source's own split; `test` if it is so for any problem of the group.
+        fractions: share of the other groups that each split but train receives, for example {"test": 0.05}.
+    """
+    unknown = sorted(set(fractions) - set(SPLITS))
+    if unknown or any(share < 0 for share in fractions.values()) or sum(fractions.values()) > 1:
+        raise ValueError(f"splits are {fractions}; allowed are shares of at least 0 for {SPLITS}, at most 1 together")
+    if upstream_split == "test":
+        return "test"
+    draw = int(content_id("split", seed, group_id)[:13], 16) / 16**13
+    return "test" if draw < fractions.get("test", 0.0) else "train"
+
+
+def split_groups(problems: Iterable[tuple[str, str]], seed: int, fractions: dict[str, float]) -> dict[str, str]:
+    """The split of each group_id, from pairs (group_id, split in the source); one test problem makes a group test."""
+    upstream: dict[str, str] = {}
+    for group_id, split in problems:
+        upstream[group_id] = "test" if "test" in (split, upstream.get(group_id)) else split
+    return {group: split_of(group, seed, split, fractions) for group, split in upstream.items()}
+
+
+def write_release(folder: Path, tables: dict[str, Path], manifest: dict, max_shard_bytes: int = SHARD_BYTES,
+                  row_group_bytes: int = ROW_GROUP_BYTES) -> dict:
+    """Write the release of `tables` (config name to one Parquet file of all its rows) to `folder`.
+
+    A split without rows gets no file, a config without rows no folder, since neither can be loaded; the manifest lists
+    both under `left_out`. A card, its plots and other files in the folder stay; the data of an earlier build goes.
+
+    Args:
+        max_shard_bytes: size at which a shard is closed, in bytes of Arrow memory (before encoding and compression).
+        row_group_bytes: the same for a row group.
+
+    Returns:
+        `manifest` with `rule_of_splits`, `configs` (columns, rows), `files` (sha256, bytes, rows, config, split) and
+        `left_out`, as written to stepforge.json.
+
+    Raises:
+        ValueError: a table lacks the column `split`, a row names another split than train or test, or a config's name
+            is not fit for a folder. The folder then still holds what it held.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    workshop = folder / ".building"
+    shutil.rmtree(workshop, ignore_errors=True)
+    try:
+        written = {name: _write_config(workshop, name, path, max_shard_bytes, row_group_bytes)
+                   for name, path in tables.items()}
+        full = {**manifest, "rule_of_splits": "by hash of seed and group_id; an upstream test split stays test"}
+        full |= _describe(workshop, tables, written)
+        _replace_data(folder, workshop, full["configs"])
+    finally:
+        shutil.rmtree(workshop, ignore_errors=True)
+    write_manifest(folder, full)
+    return full
+
+
+def read_manifest(folder: Path) -> dict:
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise ValueError(f"{folder} holds no {MANIFEST}, so it is no finished release; build it first")
+    return json.loads(path.read_bytes())
+
+
+def write_manifest(folder: Path, manifest: dict) -> None:
+    with replacing(folder / MANIFEST) as temporary:
+        temporary.write_bytes(manifest_bytes(manifest))
+
+
+def manifest_bytes(manifest: dict) -> bytes:
+    return (json.dumps(manifest, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def _write_config(folder: Path, config: str, path: Path, shard_bytes: int, group_bytes: int) -> dict[str, list[Path]]:
+    """Shards of one config by split, under their final names."""
+    if not CONFIG_NAME.fullmatch(config):
+        raise ValueError(f"config name {config!r}: allowed are lower-case letters, digits and _, as in step_pairs")
+    with pq.ParquetFile(path) as file:
+        schema = file.schema_arrow
+        if "split" not in schema.names:
+            raise ValueError(f"the table of config {config} ({path}) has no column `split`; it has {schema.names}")
+        published = schema.remove(schema.get_field_index("split")).remove_metadata()
+        writers = {split: _Shards(folder / config, split, published, shard_bytes, group_bytes) for split in SPLITS}
+        for batch in file.iter_batches(batch_size=BLOCK_ROWS):
+            block = pa.Table.from_batches([batch])
+            unknown = set(pc.unique(block["split"]).to_pylist()) - set(SPLITS)
+            if unknown:
+                raise ValueError(f"config {config} has rows of split {unknown}; allowed are {SPLITS}")
+            for split, writer in writers.items():
+                writer.add(block.filter(pc.equal(block["split"], split)).select(published.names))
+        return {split: writer.finish() for split, writer in writers.items()}
+
+
+class _Shards:
+    """Rows of one split on their way into shards, closed at sizes, so that memory holds one row group."""
+
+    def __init__(self, folder: Path, split: str, schema: pa.Schema, shard_bytes: int, group_bytes: int) -> None:
+        self.folder, self.split, self.schema = folder, split, schema
+        self.shard_bytes, self.group_bytes = shard_bytes, group_bytes
+        self.pending: list[pa.Table] = []
+        self.pending_bytes = self.written_bytes = 0
+        self.writer: pq.ParquetWriter | None = None
+        self.paths: list[Path] = []
+
+    def add(self, rows: pa.Table) -> None:
+        if not rows.num_rows:
+            return
+        self.pending.append(rows)
+        self.pending_bytes += rows.nbytes
+        if self.pending_bytes >= self.group_bytes:
+            self._write_group()
+
+    def finish(self) -> list[Path]:
+        self._write_group()
+        self._close()
+        total = len(self.paths)
+        return [path.rename(self.folder / f"{self.split}-{index:05d}-of-{total:05d}.parquet")
+                for index, path in enumerate(self.paths)]
+
+    def _write_group(self) -> None:
+        if not self.pending:
+            return
+        if self.writer is None:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self.paths.append(self.folder / f"{self.split}-{len(self.paths):05d}.open")
+            self.writer = open_shard(self.paths[-1], self.schema)
+        group = pa.concat_tables(self.pending).cast(self.schema)
+        self.writer.write_table(group, row_group_size=group.num_rows)
+        self.written_bytes += self.pending_bytes
+        self.pending, self.pending_bytes = [], 0
+        if self.written_bytes >= self.shard_bytes:
+            self._close()
+
+    def _close(self) -> None:
+        if self.writer is not None:
+            self.writer.close()
+        self.writer, self.written_bytes = None, 0
+
+
+def open_shard(path: Path, schema: pa.Schema, chunking: dict | bool = CHUNKING) -> pq.ParquetWriter:
+    few = [name for name in schema.names if name in DICTIONARY]
+    return pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=few or False, write_page_index=True,
+                            use_content_defined_chunking=chunking)
+
+
+def _describe(root: Path, tables: dict[str, Path], written: dict[str, dict[str, list[Path]]]) -> dict:
+    """The manifest's part on the data: configs, files and what was left out for want of rows."""
+    configs: dict[str, dict] = {}
+    files: dict[str, dict] = {}
+    left_out: dict[str, str] = {}
+    for config, splits in written.items():
+        rows: dict[str, int] = {}
+        for split, paths in splits.items():
+            for path in paths:
+                count = pq.read_metadata(path).num_rows
+                rows[split] = rows.get(split, 0) + count
+                files[path.relative_to(root).as_posix()] = {
+                    "sha256": sha256_file(path), "bytes": path.stat().st_size, "rows": count,
+                    "config": config, "split": split}
+            if not paths and any(splits.values()):
+                left_out[f"{config}/{split}"] = "no rows"
+        if rows:
+            schema = pq.read_schema(tables[config])
+            configs[config] = {"columns": {f.name: str(f.type) for f in schema if f.name != "split"}, "rows": rows}
+        else:
+            left_out[config] = "no rows"
+    return {"configs": configs, "files": files, "left_out": left_out}
+
+
+def _replace_data(folder: Path, workshop: Path, configs: dict) -> None:
+    """Put the new data in the place of the old. Without a manifest in between, so that no reader takes a mixture."""
+    earlier = read_manifest(folder)["configs"] if (folder / MANIFEST).is_file() else {}
+    (folder / MANIFEST).unlink(missing_ok=True)
+    for config in sorted(set(earlier) | set(configs)):
+        for path in _shards_in(folder / config):
+            path.unlink()
+        if config in configs:
+            (folder / config).mkdir(exist_ok=True)
+            for path in _shards_in(workshop / config):
+                path.rename(folder / config / path.name)
+        elif (folder / config).is_dir() and not any((folder / config).iterdir()):
+            (folder / config).rmdir()
+
+
+def _shards_in(folder: Path) -> list[Path]:
+    return [path for path in sorted(folder.glob("*.parquet")) if SHARD_NAME.fullmatch(path.name)]
