@@ -14,6 +14,7 @@ from stepforge.pipelines.answers import outcome
 from stepforge.pipelines.answers.exact import TooLarge, Undefined, evaluate
 from stepforge.pipelines.answers.normalize import canonical
 from stepforge.pipelines.answers.outcome import Method
+from stepforge.pipelines.answers.probe import apart
 from stepforge.pipelines.answers.quantity import Quantity, quantity, same
 from stepforge.pipelines.answers.structure import Structure, structure
 
@@ -254,6 +255,8 @@ def _symbolic(gold: str, answer: str, symbolic: Symbolic | None) -> Match:
     for text in (gold, answer):
         if not within_bounds(text):
             return Match(None, "none", outcome.OUT_OF_BOUNDS)
+    if apart(gold, answer):
+        return UNEQUAL
     if symbolic is None:
         return Match(None, "symbolic", NEEDS_SYMBOLIC)
     return symbolic(gold, answer)

@@ -17,7 +17,7 @@ MAX_CLAUSE = 1200    # characters of one stated answer that are kept; longer one
 TAIL = 2000          # characters searched for a last number
 
 How = Literal["boxed", "hash", "phrase", "choice", "last_formula", "last_number", "none", "unclosed_thought"]
-EXPLICIT = ("boxed", "hash", "phrase")
+EXPLICIT = frozenset(("boxed", "hash", "phrase"))
 
 
 class Extraction(NamedTuple):
@@ -39,12 +39,13 @@ class _Stated(NamedTuple):
     how: How
 
 
-_STATEMENT = re.compile(r"""
-    \#\#\#\#[ \t]*(?P<hash>\S[^\n]*)
-  | (?:[Aa]nswer|ANSWER)s?(?:\*\*|__)?(?P<link>\s*:|\s+(?:to\ [^\n.]{1,80}?\s)?(?:is|are|was|equals|would\ be|will\ be|should\ be|must\ be)\b
-        (?P<no>\s+not\b)?)\s*(?P<phrase>\S[^\n]*)
-  | (?:^|(?<=\n))[ \t*]*A\s*:[ \t*]*(?P<letter>\S[^\n]*)
-    """, re.VERBOSE)
+_LINK = (r"(?:\*\*|__)?(?:\s*:|\s+(?:to [^\n.]{1,80}? )?"
+         r"(?:is|are|was|equals|would be|will be|should be|must be)\b(?P<no>\s+not\b)?)\s*(?P<clause>\S[^\n]*)")
+_PHRASES = (("nswer", re.compile("nswers?" + _LINK)), ("NSWER", re.compile("NSWERS?" + _LINK)),
+            ("A:", re.compile(r"A:(?:(?<=\nA:)|(?<![\s\S]A:))(?P<no>\s+not\b)?[ \t*]*(?P<clause>\S[^\n]*)")))   # literal heads are found fast
+_HASH = re.compile(r"####[ \t]*(?P<clause>\S[^\n]*)")
+_REST = re.compile(r"[ \t]*\Z")
+_PLAIN = re.compile(r"(-?\$?\d+(?:,\d{3})*(?:\.\d+)?)(?:\.?\s*$)", re.ASCII)
 _FILLER = re.compile(r"(?:\*\*|__|:|\s|(?:therefore|thus|then|hence|simply|just|exactly|approximately|about|that|indeed|also|now"
                      r"|given by|equal to|equals|option|choice|an?|the|is)\b,?)*", re.IGNORECASE)
 _MATH = re.compile(r"\$\$(.+?)\$\$|(?<!\\)\$((?:\\.|[^$\n\\])+?)\$(?!\d)|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
@@ -67,29 +68,34 @@ def extract_answer(text: str, choices: bool = False) -> Extraction:
         if text.rfind("<think>") > closed:
             return Extraction(None, "unclosed_thought")
         text = text[closed + len("</think>"):] if closed >= 0 else text
-    stated = [*_phrases(text), *_boxes(text)]
+    stated = _phrases(text)
+    if "boxed" in text:
+        stated += _boxes(text)
     if stated:
         return _last_stated(text, stated)
     return _fallback(text, choices)
 
 
 def _last_stated(text: str, stated: list[_Stated]) -> Extraction:
+    if len(stated) == 1:
+        return Extraction(stated[0].answer, stated[0].how, 1, _at_end(text, stated[0]))
     stated.sort()
-    last = stated[-1]
-    if last.how != "boxed" and any(other.how != "phrase" for other in stated) and not _looks_like_answer(last.answer):
-        last = next(other for other in reversed(stated) if other.how != "phrase")
+    firm = [item for item in stated if item.how != "phrase" or _looks_like_answer(item.answer)] or stated
+    last = firm[-1]
     answers = [last.answer]
     if last.how == "boxed":
         start = last.start
-        for other in reversed(stated[:-1]):
+        for other in reversed(firm[:-1]):
             if other.how != "boxed" or not _JOINED.fullmatch(text, other.end, start):
                 break
             answers.append(other.answer)
             start = other.start
-    distinct = {canonical(item.answer) for item in stated if item.how != "phrase" or _looks_like_answer(item.answer)}
-    joined = list(dict.fromkeys(reversed(answers)))
-    at_end = not text[last.end:].strip() and last.how != "boxed" and text[-1:] not in "\n.*$)"
-    return Extraction(", ".join(joined), last.how, len(distinct), at_end)
+    distinct = {canonical(item.answer[:MAX_CLAUSE]) for item in firm}
+    return Extraction(", ".join(dict.fromkeys(reversed(answers))), last.how, len(distinct), _at_end(text, last))
+
+
+def _at_end(text: str, last: _Stated) -> bool:
+    return last.how != "boxed" and _REST.match(text, last.end) is not None
 
 
 def _looks_like_answer(answer: str) -> bool:
@@ -98,17 +104,18 @@ def _looks_like_answer(answer: str) -> bool:
 
 def _phrases(text: str) -> list[_Stated]:
     found = []
-    for match in _STATEMENT.finditer(text) if "nswer" in text or "####" in text or "A:" in text or "NSWER" in text else ():
-        if match["no"]:
-            continue
-        if match["hash"]:
-            content = match["hash"][:MAX_CLAUSE].strip()
-            found.append(_Stated(match.start(), match.end(), content, "hash"))
-            continue
-        clause, start = (match["phrase"] or match["letter"])[:MAX_CLAUSE], match.start("phrase" if match["phrase"] else "letter")
-        answer, length = _clause_answer(clause)
-        if answer:
-            found.append(_Stated(match.start(), start + length, answer, "phrase"))
+    for head, pattern in _PHRASES:
+        for match in pattern.finditer(text) if head in text else ():
+            if match["no"]:
+                continue
+            if plain := _PLAIN.match(text, match.start("clause"), match.end()):
+                found.append(_Stated(match.start(), plain.end(1), plain[1], "phrase"))
+                continue
+            answer, length = _clause_answer(match["clause"][:MAX_CLAUSE])
+            if answer:
+                found.append(_Stated(match.start(), match.start("clause") + length, answer, "phrase"))
+    for match in _HASH.finditer(text) if "####" in text else ():
+        found.append(_Stated(match.start(), match.end(), match["clause"][:MAX_CLAUSE].strip(), "hash"))
     return found
 
 
@@ -122,12 +129,12 @@ def _clause_answer(clause: str) -> tuple[str, int]:
     if math := _MATH.match(rest):
         following = rest[math.end():]
         if not re.match(r"\s*(?:,|or\b|and\b|\d)", following):
-            return next(filter(None, math.groups())), start + math.end()
+            return _inner(math), start + math.end()
     end = _SENTENCE_END.search(rest)
     head = (rest[:end.start()] if end else rest).strip()
     if not _looks_like_answer(head):
         if maths := list(_MATH.finditer(head)):
-            return next(filter(None, maths[-1].groups())), start + maths[-1].end()
+            return _inner(maths[-1]), start + maths[-1].end()
         numbers = list(_TAIL_NUMBER.finditer(head))
         if len({number[0] for number in numbers}) == 1 or (numbers and "=" in head):
             return numbers[-1][0], start + numbers[-1].end()
@@ -169,13 +176,13 @@ def _fallback(text: str, choices: bool) -> Extraction:
     if choices:
         letters = list(_CHOICE.finditer(tail))
         return Extraction(letters[-1][1] or letters[-1][2], "choice") if letters else Extraction(None, "none")
-    number = formula = None
-    for number in _TAIL_NUMBER.finditer(tail):
-        pass
-    for formula in _MATH.finditer(tail):
-        pass
-    if formula and (number is None or number.start() <= formula.end()):
-        return Extraction(next(filter(None, formula.groups())), "last_formula", 0, formula.end() == len(tail))
-    if number:
-        return Extraction(number[0].strip(), "last_number", 0, number.end() == len(tail))
+    numbers, formulas = list(_TAIL_NUMBER.finditer(tail)), list(_MATH.finditer(tail))
+    if formulas and (not numbers or numbers[-1].start() <= formulas[-1].end()):
+        return Extraction(_inner(formulas[-1]), "last_formula", 0, formulas[-1].end() == len(tail))
+    if numbers:
+        return Extraction(numbers[-1][0].strip(), "last_number", 0, numbers[-1].end() == len(tail))
     return Extraction(None, "none")
+
+
+def _inner(formula: re.Match[str]) -> str:
+    return next(filter(None, formula.groups()))

@@ -9,7 +9,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
-from stepforge.pipelines.answers.exact import evaluate
+from stepforge.pipelines.answers.exact import Undefined, evaluate
 
 APPROXIMATE_DIGITS = 6   # 0.333333 stands for 1/3 from this many significant digits on, rounded in its last place
 
@@ -101,12 +101,13 @@ def quantity(text: str) -> Quantity | None:
 
 
 def _based(digits: str, base: int) -> Quantity | None:
-    if not 2 <= base <= 36 or len(digits) > 64:
+    """`52_8`; Undefined for a digit that the base does not have, None for a name such as `x1_2`."""
+    if not 2 <= base <= 36 or len(digits) > 64 or (not digits.isdigit() and base <= 10):
         return None
     try:
         return Quantity(Fraction(int(digits, base)), None, Fraction(1), "based", digits)
     except ValueError:
-        return None
+        raise Undefined(f"a digit outside base {base}") from None
 
 
 class _Split(NamedTuple):

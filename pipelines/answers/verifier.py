@@ -73,15 +73,19 @@ class Verifier:
         """One verdict for every claim, in order, while reading at most a window of claims ahead."""
         waiting: deque[tuple[Claim, Extraction, Match | Future[Match]]] = deque()
         for claim in claims:
-            waiting.append(self._begin(claim))
+            begun = self._begin(claim)
+            if not waiting and type(begun[2]) is Match:
+                yield self._finish(*begun)
+                continue
+            waiting.append(begun)
             while waiting and (_is_done(waiting[0][2]) or len(waiting) > WINDOW):
                 yield self._finish(*waiting.popleft())
         while waiting:
             yield self._finish(*waiting.popleft())
 
     def _begin(self, claim: Claim) -> tuple[Claim, Extraction, Match | Future[Match]]:
-        gold = reference_answer(claim.gold)
-        found = extract_answer(claim.solution, is_choice(gold))
+        gold, choices = _reference(claim.gold)
+        found = extract_answer(claim.solution, choices)
         answer = found.answer
         if answer is None or (not claim.complete and found.how not in EXPLICIT) or found.stated > MAX_STATED:
             return claim, found, _NO_MATCH
@@ -133,7 +137,6 @@ def _is_done(match: Match | Future[Match]) -> bool:
     return not isinstance(match, Future) or match.done()
 
 
-@lru_cache(maxsize=4096)
 def reference_answer(gold: str) -> str:
     """The bare answer of a reference: what follows `####`, the last box, or the text itself."""
     if "####" in gold:
@@ -141,6 +144,12 @@ def reference_answer(gold: str) -> str:
     if "boxed" in gold:
         return extract_answer(gold).answer or gold
     return gold.strip()
+
+
+@lru_cache(maxsize=4096)
+def _reference(gold: str) -> tuple[str, bool]:
+    answer = reference_answer(gold)
+    return answer, is_choice(answer)
 
 
 _shared: Verifier | None = None
