@@ -31,13 +31,15 @@ from stepforge.pipelines.credit.tree import BARE, Ask, Node, Outcome, Solution, 
 class SearchSettings:
     """Options of a search; the same for all strategies."""
 
-    rollouts: int = 16             # at every step (exhaustive, scan, bisect); the most at one step (adaptive)
+    rollouts: int = 16             # at every step (exhaustive, scan, bisect); a quarter of the most (adaptive)
     best_of: int = 1               # Q, advantages and pits are those of the policy that keeps a correct one of so many
     pit: PitRule = "argmin_q"
     eps: float = 0.05              # argmin_q: how far above the lowest Q still counts as lowest
     level: float = 0.95            # of all intervals
     token_budget: int | None = None    # for one problem; checked between batches
-    confidence: float = 0.9        # adaptive: a negative is settled once its pit is this probable
+    confidence: float = 0.95       # adaptive: a negative's pit is settled once it is this probable
+    value_weight: float = 1.0      # adaptive: worth of sharper advantages beside that of finding the pit; 0 = pit only
+    min_gain: float = 0.02         # adaptive: stop when no rollout is worth this much per whole solution's tokens
     max_excluded: int = 16         # a step gets no more rollouts after so many infrastructure errors
 
     def __post_init__(self) -> None:
@@ -49,6 +51,9 @@ class SearchSettings:
         for name, low, high in (("eps", 0, 1), ("level", 0.5, 1), ("confidence", 0, 1)):
             if not low <= getattr(self, name) < high:
                 raise ValueError(f"{name} is {getattr(self, name)}; allowed: from {low} to below {high}")
+        for name in ("value_weight", "min_gain"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} is {getattr(self, name)}; allowed: 0 or more")
 
 
 class Search(ABC):

@@ -12,20 +12,27 @@ Strategies: `exhaustive`, `scan` and `bisect` (strategies.py), `adaptive` (adapt
 
 from collections.abc import Sequence
 
+from stepforge.pipelines.credit.adaptive import Adaptive
 from stepforge.pipelines.credit.base import Search, SearchSettings
-from stepforge.pipelines.credit.strategies import Exhaustive
+from stepforge.pipelines.credit.chain import Chain
+from stepforge.pipelines.credit.strategies import Bisect, Exhaustive, Scan
 from stepforge.pipelines.credit.tree import BARE, Ask, Outcome, Solution
 
-__all__ = ["BARE", "STRATEGIES", "VERSION", "Ask", "Outcome", "Search", "SearchSettings", "Solution",
+__all__ = ["BARE", "STRATEGIES", "VERSION", "Ask", "Chain", "Outcome", "Search", "SearchSettings", "Solution",
            "make_search"]
 
 VERSION = 1     # raised when a strategy would choose other rollouts or report other values
-STRATEGIES: dict[str, type[Search]] = {"exhaustive": Exhaustive}
+STRATEGIES: dict[str, type[Search]] = {"exhaustive": Exhaustive, "scan": Scan, "bisect": Bisect, "adaptive": Adaptive}
 
 
 def make_search(strategy: str, solutions: Sequence[Solution], settings: SearchSettings, base_successes: int = 0,
-                base_rollouts: int = 0) -> Search:
-    """A search over one problem. Base samples (before deduplication, of the rollout policy) tell its bare V."""
+                base_rollouts: int = 0, chain: Chain | None = None) -> Search:
+    """A search over one problem. Base samples (before deduplication, of the rollout policy) tell its bare V.
+
+    `chain`: a fitted model for `adaptive`, whose threshold is that of the settings; the others have no use for it.
+    """
     if strategy not in STRATEGIES:
         raise ValueError(f"search {strategy!r} is unknown; allowed: {', '.join(STRATEGIES)}")
+    if strategy == "adaptive":
+        return Adaptive(solutions, settings, base_successes, base_rollouts, chain)
     return STRATEGIES[strategy](solutions, settings, base_successes, base_rollouts)

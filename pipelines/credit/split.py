@@ -65,8 +65,8 @@ SPLITTERS: dict[str, Callable[[str], list[str]]] = {
 def split(name: str, text: str, min_chars: int = 0, max_steps: int | None = None) -> list[str]:
     """Steps of a text by a named splitter.
 
-    `min_chars`: a step shorter than this (white space at its ends not counted) is joined to the next one, the last one
-    to that before it. `max_steps`: where there would be more, the least `min_chars` that leaves no more than this many.
+    `min_chars`: a step shorter than this (white space at its ends not counted) is joined to the next one, the last
+    one to that before it. `max_steps`: where there would be more, the least `min_chars` that leaves no more.
     """
     if name not in SPLITTERS:
         raise ValueError(f"splitter {name!r} is unknown; allowed: {', '.join(SPLITTERS)}")

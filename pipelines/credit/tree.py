@@ -44,7 +44,7 @@ class Solution:
         return float(max(1, sum(piece if isinstance(piece, int) else len(piece) for piece in rest)))
 
 
-@dataclass
+@dataclass(eq=False)
 class Node:
     """One prefix. `exact` is its Q where that is known without rollouts; `asked` counts indexes handed out."""
 

@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 
 from stepforge.pipelines.credit.split import SPLITTERS, split
 
-PIECES = ["\n", "\n\n", " ", ". ", "$x.$ ", "$", "\\[a. b\\]", "3.5", "Step 2: ", "**Step 3**", "7,", "Wait", "<think>",
-          "</think>", "e.g. ", "\r\n", "\u2028", "é", "😀", "。", "So it is 4.\n", "\\begin{align}", "\\end{align}", "\t"]
+PIECES = ["\n", "\n\n", " ", ". ", "$x.$ ", "$", "\\[a. b\\]", "3.5", "Step 2: ", "**Step 3**", "7,", "Wait",
+          "<think>", "</think>", "e.g. ", "\r\n", "\u2028", "é", "😀", "。", "So it is 4.\n", "\\begin{align}",
+          "\\end{align}", "\t"]
 TEXTS = st.one_of(st.text(), st.lists(st.sampled_from(PIECES)).map("".join))
 
 

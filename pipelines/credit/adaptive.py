@@ -1,0 +1,140 @@
+"""The adaptive search: every rollout goes where it is expected to decide most per token.
+
+Rule. Counts of all steps are read together through the chain model (chain.py). For each step it tells what one more
+outcome there is worth: information on where the first pit is (nats), plus `value_weight` times the expected shrinking
+of the standard deviations of all advantages. A step shared by several solutions is worth the sum. The search takes the
+step with the highest worth per expected token, one for each solution and round; rollouts that are already in the batch
+count as their expected outcome. It ends when no rollout is worth `min_gain` per whole solution's length in tokens, or
+at the token budget. A negative whose pit is as probable as `confidence` has nothing left to tell about it.
+
+Guarantees. Which step comes next depends on past outcomes only, so confidence sequences cover every Q whatever the
+model believes (advantages.py). The model decides where tokens go and which step is named the pit: a wrong model costs
+accuracy, never the honesty of counts and intervals. Greedy choice is within a factor 1 - 1/e of the best policy only
+where gains diminish (adaptive submodularity: Golovin and Krause 2011, section 5), which information on a chain does
+not always do; no such bound is claimed here, the exact benchmark measures what it is worth.
+
+It builds on sequential design by expected information (Lindley 1956) and on hidden Markov models (Rabiner 1989).
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from stepforge.pipelines.credit.advantages import StepValue
+from stepforge.pipelines.credit.base import Search, SearchSettings
+from stepforge.pipelines.credit.chain import Array, Chain, Counts, Posterior, pit_information, value_information
+from stepforge.pipelines.credit.tree import BARE, Node, Solution
+
+
+class Adaptive(Search):
+    """Expected information per token under a chain model; at most 4 x `rollouts` at one step."""
+
+    def __init__(self, solutions: Sequence[Solution], settings: SearchSettings, base_successes: int = 0,
+                 base_rollouts: int = 0, chain: Chain | None = None) -> None:
+        super().__init__(solutions, settings, base_successes, base_rollouts)
+        self.chain = chain or Chain.default(pit_threshold(settings))
+        self.price = float("inf")     # worth per solution length of the best rollout when `choose` last looked
+        number = {id(node): i for i, node in enumerate(self.tree.nodes)}
+        paths = [[number[id(node)] for node in path] for path in self.tree.paths.values()]
+        width = max(map(len, paths))
+        self._place = np.array([path + [-1] * (width - len(path)) for path in paths])     # [B, N], -1 = padding
+        self._last = np.array([len(path) - 1 for path in paths])
+        self._correct = np.array([s.correct for s in self.tree.solutions.values()])
+        lengths = [s.cost_after(BARE) for s in self.tree.solutions.values()]
+        self._cost = np.array([node.cost for node in self.tree.nodes]) / np.mean(lengths)
+        never = np.full(self._place.shape, -1.0)
+        self._seen = Counts(never, never, self._last, self._correct)     # what the next two were computed from
+        self._worth, self._mean = np.zeros_like(never), np.zeros_like(never)
+
+    def choose(self, limit: int) -> list[Node]:
+        pending = np.zeros(len(self.tree.nodes), int)
+        expected = np.zeros(len(self.tree.nodes))
+        chosen: list[Node] = []
+        while len(chosen) < limit:
+            price, q = self._prices(pending, expected)
+            if not chosen:
+                self.price = float(price.max())
+            picked = self._one_for_each_solution(price, limit - len(chosen))
+            if not picked:
+                break
+            for i in picked:
+                pending[i] += 1
+                expected[i] += q[i]
+                chosen.append(self.tree.nodes[i])
+        return chosen
+
+    def beliefs(self) -> Posterior:
+        """Posteriors of all solutions, in the order in which they were given."""
+        zeros = np.zeros(len(self.tree.nodes))
+        return self.chain.beliefs(self._counts(zeros, zeros))
+
+    def values(self) -> dict[str, list[StepValue]]:
+        beliefs = self.beliefs()
+        values = super().values()
+        for b, (solution_id, steps) in enumerate(values.items()):
+            values[solution_id] = self._with_model(steps, beliefs, b, self.tree.solutions[solution_id].correct)
+        return values
+
+    def _prices(self, pending: Array, expected: Array) -> tuple[Array, Array]:
+        """Worth per cost of one more rollout at every node (0 where none may be made), and the belief of its Q."""
+        counts = self._counts(pending, expected)
+        changed = np.flatnonzero(((counts.successes != self._seen.successes)
+                                  | (counts.failures != self._seen.failures)).any(1))
+        if len(changed):
+            self._worth[changed], self._mean[changed] = self._worth_of(counts.rows(changed))
+        self._seen = counts
+        inside = self._place >= 0
+        worth, q = np.zeros(len(self.tree.nodes)), np.zeros(len(self.tree.nodes))
+        np.add.at(worth, self._place[inside], self._worth[inside])
+        q[self._place[inside]] = self._mean[inside]
+        free = np.array([self.wants(node, 4 * self.settings.rollouts) for node in self.tree.nodes]) > pending
+        return np.where(free, worth / self._cost, 0.0), q
+
+    def _worth_of(self, counts: Counts) -> tuple[Array, Array]:
+        """[B, N] worth of one more rollout, and E q."""
+        beliefs = self.chain.beliefs(counts)
+        worth = self.settings.value_weight * value_information(beliefs, counts.last)
+        if self.settings.pit != "largest_drop":
+            settled = counts.correct | (beliefs.pit.max(1) >= self.settings.confidence)
+            worth += np.where(settled[:, None], 0, pit_information(beliefs))
+        return worth, beliefs.q
+
+    def _one_for_each_solution(self, price: Array, limit: int) -> list[int]:
+        """Nodes by falling price, as long as they pay and no solution of theirs was served in this round."""
+        picked: list[int] = []
+        served = np.zeros(len(self._place), bool)
+        for i in np.argsort(-price, kind="stable"):
+            if len(picked) == limit or price[i] <= self.settings.min_gain:
+                break
+            touched = (self._place == i).any(1)
+            if not (touched & served).any():
+                picked.append(int(i))
+                served |= touched
+        return picked
+
+    def _counts(self, pending: Array, expected: Array) -> Counts:
+        """Evidence along all paths, rollouts of the coming batch taken for their expected outcomes."""
+        successes = np.array([node.successes for node in self.tree.nodes]) + expected
+        failures = np.array([node.rollouts - node.successes for node in self.tree.nodes]) + pending - expected
+        inside = self._place >= 0
+        return Counts(np.where(inside, successes[self._place], 0), np.where(inside, failures[self._place], 0),
+                      self._last, self._correct)
+
+    def _with_model(self, values: list[StepValue], beliefs: Posterior, b: int, correct: bool) -> list[StepValue]:
+        k = self.settings.best_of
+        q = beliefs.q[b, :len(values) + 1]
+        q[-1] = float(correct)
+        q = 1 - (1 - q) ** k
+        pit = beliefs.pit[b, 1:len(values) + 1]
+        at = int(np.diff(q).argmin() if self.settings.pit == "largest_drop" else pit.argmax())
+        return [value._replace(q_model=float(q[i + 1]), advantage_model=float(q[i + 1] - q[i]),
+                               pit_probability=float(pit[i]), is_pit=not correct and i == at)
+                for i, value in enumerate(values)]
+
+
+def pit_threshold(settings: SearchSettings) -> float:
+    """Which Q of the plain policy is a pit. `argmin_q` of a negative, whose lowest value is its verdict 0: eps,
+    through the best-of-k scale. `zero_success`: n rollouts more likely than not all fail. `largest_drop`: none."""
+    if settings.pit == "zero_success":
+        return float(1 - 0.5 ** (1 / settings.rollouts))
+    return float(1 - (1 - settings.eps) ** (1 / settings.best_of))

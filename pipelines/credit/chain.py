@@ -1,0 +1,165 @@
+"""A hidden-state model of how Q moves along a solution: what counts at one step tell about its neighbours.
+
+In: successes and failures of rollouts at the steps of solutions, and their verdicts. Out: the posterior of every Q, of
+the first pit, and what one more rollout at each step can be expected to tell. The hidden state is Q itself on a grid,
+the first cells of which are the pit (Q <= threshold); the chain is Markov; counts are binomial given Q; and a finished
+solution is correct with the probability that its last unfinished step had. Inference is the forward-backward algorithm
+(Rabiner 1989, section III), so all posteriors are exact under the model. What comes out is a belief of this model:
+smoothed values are labelled so wherever they are published.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+LOST, LIVE = 4, 22     # grid cells up to the threshold and above it
+
+# How Q moves in one step, from the pit and from a live state. `drop` and `rise` go evenly to all lower and higher
+# cells, `near` to close ones. Fitted to nothing in particular: most steps change nothing, some are fatal, few recover.
+MOVES = {"same": (0.70, 0.50), "near": (0.20, 0.20), "drop": (0.05, 0.10), "rise": (0.05, 0.08), "fatal": (0.00, 0.12)}
+
+
+class Counts(NamedTuple):
+    """Evidence on B solutions, padded to N nodes; node 0 is the bare problem, node i + 1 is step i."""
+
+    successes: Array             # [B, N]
+    failures: Array              # [B, N]
+    last: NDArray[np.int64]      # [B] node of the last step, whose Q is the verdict
+    correct: NDArray[np.bool_]   # [B] the verdict
+
+    def rows(self, which: NDArray[np.int64]) -> "Counts":
+        return Counts(self.successes[which], self.failures[which], self.last[which], self.correct[which])
+
+
+class Posterior(NamedTuple):
+    """Beliefs given counts. With q_j the value at node j; entries beyond a solution's last node are 0."""
+
+    q: Array        # [B, N] E q_j
+    pit: Array      # [B, N] P(node i is the first pit)
+    pit_q: Array    # [B, N, N] E [node i is the first pit] q_j
+    q_q: Array      # [B, N, N] E q_i q_j
+
+
+@dataclass(frozen=True)
+class Chain:
+    """The model: Q values of the cells, probabilities of moves between cells, and of cells at the bare problem."""
+
+    q: Array        # [G] increasing; the first LOST cells are at or below the threshold
+    moves: Array    # [G, G] rows sum to 1
+    start: Array    # [G] sums to 1
+
+    @classmethod
+    def default(cls, threshold: float = 0.05) -> "Chain":
+        """The model before any fit, for pits at Q <= threshold. Live cells lie evenly in arcsin(sqrt(Q)), where the
+        spread of a binomial ratio is the same everywhere."""
+        if not 0 < threshold < 1:
+            raise ValueError(f"a chain's threshold is {threshold}; allowed: strictly between 0 and 1; raise eps")
+        low = np.arcsin(np.sqrt(threshold))
+        live = np.sin(low + (np.pi / 2 - low) * (np.arange(LIVE) + 0.5) / LIVE) ** 2
+        q = np.concatenate([threshold * (np.arange(LOST) + 0.5) / LOST, live])
+        return cls(q, _default_moves(), np.full(len(q), 1 / len(q)))
+
+    def beliefs(self, counts: Counts) -> Posterior:
+        """All posteriors of Q and of the first pit; O(B N^2 G^2)."""
+        first, kernels = self._smooth(counts)
+        (b, n), g, lost = counts.successes.shape, self.q, np.arange(len(self.q)) < LOST
+        pit, pit_q, q_q = np.zeros((b, n)), np.zeros((b, n, n)), np.zeros((b, n, n))
+        any_path = first                            # [B, G] law of q at the node
+        unhurt = first                              # the same, restricted to paths without a pit so far
+        any_q = np.zeros((b, n, len(g)))            # row j: the first of these, weighted with q_j
+        any_q[:, 0] = first * g
+        unhurt_q = any_q.copy()                     # row j: the second, weighted with q_j
+        after_pit = np.zeros_like(any_q)            # row i: paths whose first pit was node i
+        q_q[:, 0, 0] = any_q[:, 0] @ g
+        mean = np.zeros((b, n))
+        mean[:, 0] = first @ g
+        for t in range(1, n):
+            here, ends = (t < counts.last)[:, None], ((t == counts.last) & ~counts.correct)
+            step = kernels[:, t - 1] * here[..., None]
+            pit[:, t] = np.where(ends, unhurt.sum(1), 0)
+            pit_q[:, t] = np.where(ends[:, None], unhurt_q.sum(2), 0)
+            any_path, arrived = (np.einsum("bi,bij->bj", law, step) for law in (any_path, unhurt))
+            any_q, unhurt_q, after_pit = any_q @ step, unhurt_q @ step, after_pit @ step
+            pit[:, t] += arrived[:, lost].sum(1)
+            pit_q[:, t] += unhurt_q[:, :, lost].sum(2)
+            after_pit[:, t] = arrived * lost
+            pit_q[:, :, t] += after_pit @ g
+            any_q[:, t] = any_path * g
+            q_q[:, :, t] = q_q[:, t, :] = any_q @ g
+            unhurt = arrived * ~lost
+            unhurt_q[:, :, lost] = 0
+            unhurt_q[:, t] = unhurt * g
+            mean[:, t] = any_path @ g
+        return Posterior(mean, pit, pit_q, q_q)
+
+    def fit(self, counts: Counts, rounds: int = 20, weight: float = 20.0) -> "Chain":
+        """Moves and start that make counts likely, by expectation-maximisation; this model is the prior, as if it
+        had been seen in `weight` moves from every cell."""
+        chain = self
+        for _ in range(rounds):
+            first, kernels = chain._smooth(counts)
+            seen, law = weight * self.moves, first
+            for t in range(1, counts.successes.shape[1]):
+                moved = law[:, :, None] * kernels[:, t - 1] * (t < counts.last)[:, None, None]
+                seen, law = seen + moved.sum(0), moved.sum(1)
+            start = first.sum(0) + weight * self.start
+            chain = Chain(self.q, seen / seen.sum(1, keepdims=True), start / start.sum())
+        return chain
+
+    def _smooth(self, counts: Counts) -> tuple[Array, Array]:
+        """Given all counts: law of q at node 0 [B, G], and of the moves from each node to the next [B, N-1, G, G]."""
+        likelihood = counts.successes[..., None] * np.log(self.q) + counts.failures[..., None] * np.log1p(-self.q)
+        likelihood = np.exp(likelihood - likelihood.max(-1, keepdims=True))
+        verdict = np.where(counts.correct[:, None], self.q, 1 - self.q)
+        ahead = np.ones(likelihood.shape)           # of all that follows a node, up to a factor
+        for t in range(likelihood.shape[1] - 2, -1, -1):
+            coming = (likelihood[:, t + 1] * ahead[:, t + 1]) @ self.moves.T
+            coming = np.where((counts.last == t + 1)[:, None], verdict, coming)
+            ahead[:, t] = coming / coming.max(1, keepdims=True)
+        weight = likelihood * ahead
+        first = self.start * weight[:, 0]
+        kernels = self.moves * weight[:, 1:, None, :]
+        return first / first.sum(1, keepdims=True), kernels / kernels.sum(-1, keepdims=True)
+
+
+def pit_information(beliefs: Posterior) -> Array:
+    """[B, N] mutual information, in nats, of the next outcome at a node and the place of the first pit."""
+    success = np.maximum(beliefs.q, 1e-12)[:, None, :]
+    given_success = beliefs.pit_q / success
+    given_failure = (beliefs.pit[:, :, None] - beliefs.pit_q) / (1 - success)
+    left = success[:, 0] * _entropy(given_success) + (1 - success[:, 0]) * _entropy(given_failure)
+    return np.maximum(0.0, _entropy(beliefs.pit[:, :, None]) - left)
+
+
+def value_information(beliefs: Posterior, last: NDArray[np.int64]) -> Array:
+    """[B, N] by how much the next outcome at a node shrinks the standard deviations of all advantages together."""
+    covariance = beliefs.q_q - beliefs.q[:, :, None] * beliefs.q[:, None, :]
+    with_outcome = np.diff(covariance, axis=1)                                   # Cov(A_i, q_j) [B, N-1, N]
+    variance = np.maximum(0, np.diagonal(np.diff(with_outcome, axis=2), axis1=1, axis2=2))[..., None]   # Var A_i
+    explained = with_outcome ** 2 / np.maximum(beliefs.q * (1 - beliefs.q), 1e-12)[:, None, :]
+    shrunk = np.sqrt(variance) - np.sqrt(np.maximum(0, variance - explained))
+    steps = np.arange(1, beliefs.q.shape[1])[None] <= last[:, None]
+    return np.asarray((shrunk * steps[..., None]).sum(1))
+
+
+def _entropy(p: Array) -> Array:
+    """Over axis 1, in nats."""
+    p = np.clip(p, 0, 1)
+    return np.asarray(-(p * np.log(np.maximum(p, 1e-12))).sum(1))
+
+
+def _default_moves() -> Array:
+    cells = LOST + LIVE
+    at, to = np.arange(cells)[:, None], np.arange(cells)[None]
+    alike = (at < LOST) == (to < LOST)
+    shapes = {"same": at == to, "near": np.where(alike & (at != to), np.exp(-abs(at - to) / 1.5), 0),
+              "drop": (to < at) & ((to >= LOST) | (at <= LOST)), "rise": (to > at) & (to >= LOST), "fatal": to < LOST}
+    moves = np.zeros((cells, cells))
+    for name, shape in shapes.items():
+        share = np.where(at < LOST, MOVES[name][0], MOVES[name][1])
+        total = np.asarray(shape, float).sum(1, keepdims=True)
+        moves += np.where(total > 0, share * shape / np.maximum(total, 1e-12), share * (at == to))
+    return moves / moves.sum(1, keepdims=True)

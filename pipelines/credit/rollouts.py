@@ -1,0 +1,82 @@
+"""Rollouts: continue a solution from a prefix, judge what comes out, and say how it counts.
+
+In: a prefix of a solution and the index of a rollout. Out: a row of `rollouts`. Every rollout has a key and a seed of
+its own, made from the run's seed, the policy, the problem, the prefix and the index, so that it is made once however
+often a run is interrupted, and solutions with a common prefix share it.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from stepforge.builders.tables import content_id, derive_seed
+from stepforge.pipelines.answers import Claim, Verdict, Verifier
+from stepforge.pipelines.credit.tree import Outcome
+from stepforge.pipelines.inference.engines import payload_of
+from stepforge.pipelines.inference.runner import Completion, Generate, Request
+from stepforge.pipelines.recipe import EmbeddedGenerator
+
+FAILURES = ("no_answer", "truncated")  # undecided verdicts that count as failures: the policy did not get there
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where a rollout starts: the text so far, what it belongs to, and the rollout's number there."""
+
+    prefix: str
+    solution_id: str | None
+    step_index: int
+    index: int
+    origin: str = "prefix"
+
+
+@dataclass(frozen=True)
+class Policy:
+    """The model that continues prefixes, with everything that a rollout's id depends on."""
+
+    generator: EmbeddedGenerator
+    generator_id: str
+    seed: int
+    verifier: Verifier
+    lock: asyncio.Lock  # the verifier takes one caller at a time
+
+    async def roll_out(self, generate: Generate, problem_id: str, prompt: str, gold: str, starts: Sequence[Start]
+                       ) -> list[dict[str, Any]]:
+        """Rows of `rollouts` for `starts`, in their order."""
+        seeds = [derive_seed(self.seed, "rollout", self.generator_id, problem_id, s.prefix, s.index) for s in starts]
+        keys = [content_id("rollout", self.generator_id, problem_id, start.prefix, start.index, seed)
+                for start, seed in zip(starts, seeds, strict=True)]
+        requests = [Request(key, payload_of(self.generator, prompt + start.prefix, seed))
+                    for key, start, seed in zip(keys, starts, seeds, strict=True)]
+        completions = [answer[0] for answer in await asyncio.gather(*map(generate, requests))]
+        claims = [Claim(gold, start.prefix + completion.text, completion.finish_reason == "stop")
+                  for start, completion in zip(starts, completions, strict=True)]
+        async with self.lock:
+            verdicts = await asyncio.to_thread(lambda: list(self.verifier.verify_many(claims)))
+        return [
+            {"rollout_id": key, "problem_id": problem_id, "solution_id": start.solution_id,
+             "step_index": start.step_index, "index": start.index, "policy": self.generator_id,
+             "origin": start.origin, "seed": seed, **_told(completion, verdict)}
+            for key, start, seed, completion, verdict in zip(keys, starts, seeds, completions, verdicts, strict=True)
+        ]
+
+
+def _told(completion: Completion, verdict: Verdict) -> dict[str, Any]:
+    failed = completion.finish_reason == "error"
+    return {
+        "completion": completion.text, "finish_reason": completion.finish_reason,
+        "verdict": "undecided" if failed else verdict.verdict,
+        "reason": completion.error if failed else verdict.reason,
+        "completion_tokens": completion.completion_tokens, "prompt_tokens": completion.prompt_tokens,
+        "cached_prompt_tokens": completion.cached_prompt_tokens,
+    }
+
+
+def outcome_of(row: dict[str, Any]) -> Outcome:
+    """How a rollout counts: no answer or a truncation is a failure, what the tools could not do is excluded."""
+    if row["verdict"] == "correct":
+        return "success"
+    if row["verdict"] == "incorrect" or (row["finish_reason"] != "error" and row["reason"] in FAILURES):
+        return "failure"
+    return "excluded"
