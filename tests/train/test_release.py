@@ -1,0 +1,107 @@
+"""A release is read from a folder or a folder of versions; what is wrong with it is one message and exit code 2."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from stepforge.train import sft
+from stepforge.train.release import Release, ReleaseError, open_release
+
+FILE = "train-00000-of-00001.parquet"
+COLUMNS = {"prompt": "text", "completion": "text", "complete": "bool"}
+
+
+@pytest.fixture
+def copy(release: Path, tmp_path: Path) -> Path:
+    """A release of this test's own, to be spoiled."""
+    return Path(shutil.copytree(release / "v1.0.0", tmp_path / "copy"))
+
+
+def test_folder_of_versions_gives_the_version_asked_for(release: Path) -> None:
+    for name in (str(release), f"local:{release}"):
+        found = open_release(name, "v1.0.0")
+        assert found.revision == "v1.0.0"
+        assert len(found.rows("positives", "train", COLUMNS)) == 24
+
+
+def test_folder_of_one_release_needs_no_revision(release: Path) -> None:
+    assert open_release(str(release / "v1.0.0"), None).manifest["recipe"] == {"name": "tests"}
+
+
+@pytest.mark.parametrize(("name", "revision", "message"), [
+    ("{}", "v2.0.0", "it holds the versions v1.0.0"),
+    ("{}", None, "it holds the versions v1.0.0"),
+    ("{}/v1.0.0", "v2.0.0", "is version v1.0.0, not v2.0.0"),
+    ("{}/nothing", "v1.0.0", "no such folder"),
+    ("local:nothing/here", None, "no such folder"),
+    ("someone/some-dataset", None, "give --revision"),
+])
+def test_missing_release_is_explained(release: Path, name: str, revision: str | None, message: str) -> None:
+    with pytest.raises(ReleaseError, match=message):
+        open_release(name.format(release), revision)
+
+
+def test_unknown_config_split_and_column_are_explained(copy: Path) -> None:
+    found = open_release(str(copy), None)
+    with pytest.raises(ReleaseError, match="no config 'nothing'; it has negatives, pairs"):
+        found.rows("nothing", "train", COLUMNS)
+    with pytest.raises(ReleaseError, match=r"no config 'rollouts' \(no rows\)"):
+        found.rows("rollouts", "train", COLUMNS)
+    with pytest.raises(ReleaseError, match="no split 'test'; it has train"):
+        found.rows("positives", "test", COLUMNS)
+    with pytest.raises(ReleaseError, match="no column 'complete'; there are problem_id"):
+        found.rows("unpaired", "train", COLUMNS)
+    with pytest.raises(ReleaseError, match="column 'completion' holds text; needed is bool"):
+        found.rows("positives", "train", {"completion": "bool"})
+
+
+def test_changed_file_is_refused(copy: Path) -> None:
+    shutil.copy(copy / "negatives" / FILE, copy / "positives" / FILE)
+    with pytest.raises(ReleaseError, match="the file was changed after the release was built"):
+        open_release(str(copy), None).rows("positives", "train", COLUMNS)
+
+
+def test_missing_file_is_refused_and_a_file_beside_the_manifest_is_not_read(copy: Path) -> None:
+    shutil.copy(copy / "positives" / FILE, copy / "positives" / "train-00001-of-00002.parquet")
+    assert len(open_release(str(copy), None).rows("positives", "train", COLUMNS)) == 24
+    (copy / "positives" / FILE).unlink()
+    with pytest.raises(ReleaseError, match="in the manifest and not in the folder"):
+        open_release(str(copy), None).rows("positives", "train", COLUMNS)
+
+
+@pytest.mark.parametrize(("text", "message"), [
+    ("{", "is not JSON"),
+    ("[]", "needs 'configs'"),
+    (json.dumps({"configs": {}, "files": []}), "needs 'files' as an object"),
+])
+def test_bad_manifest_is_explained(copy: Path, text: str, message: str) -> None:
+    (copy / "stepforge.json").write_text(text)
+    with pytest.raises(ReleaseError, match=message):
+        open_release(str(copy), None)
+
+
+def test_hub_rows_need_a_known_config(release: Path) -> None:
+    manifest = open_release(str(release), "v1.0.0").manifest
+    with pytest.raises(ReleaseError, match="no config 'nothing'"):
+        Release("someone/some-dataset", "v1.0.0", None, manifest).rows("nothing", "train", COLUMNS)
+
+
+@pytest.mark.parametrize(("options", "message"), [
+    (["--dataset", "nowhere"], "no such folder"),
+    (["--learning_rat", "x"], "--learning_rat"),
+    (["--config", "no.yaml"], "no.yaml"),
+    (["--max_length", "3"], "longer than --max_length 3"),
+    (["--dataset_config", "unpaired"], "no column 'complete'"),
+    (["--model_name_or_path", "no/model/here"], "no/model/here"),
+])
+def test_mistake_on_the_command_line_is_one_message_and_exit_code_2(
+    options: list[str], message: str, tiny: Path, release: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ["--dataset", str(release), "--revision", "v1.0.0", "--model_name_or_path", str(tiny), "--output_dir",
+             str(tmp_path), *options]
+    with pytest.raises(SystemExit) as stopped:
+        sft.main(given)
+    assert stopped.value.code == 2
+    assert message in capsys.readouterr().err

@@ -1,0 +1,45 @@
+"""Kahneman-Tversky optimisation: correct and incorrect solutions that need no pairing.
+
+    python -m stepforge.train.kto --config train/recipes/tiny_kto.yaml --dataset PATH
+
+In: config `unpaired`, whole solutions with a label. TRL's trainer would tokenize and append EOS by itself; ours takes
+the tokens as they are and adds only the mismatched completions from which the KL term is estimated.
+"""
+
+from typing import Any
+
+from datasets import Dataset
+from trl import KTOConfig, KTOTrainer
+
+from stepforge.train.script import ReleaseArguments, start, user_errors
+from stepforge.train.tokens import encode
+
+COLUMNS = {"prompt": "text", "completion": "text", "label": "bool"}
+
+
+class UnpairedTrainer(KTOTrainer):
+    """KTO on rows of prompt_ids, completion_ids and label; batches of 2 or more, since completions swap prompts."""
+
+    def _prepare_dataset(self, dataset: Dataset, processing_class: Any, args: KTOConfig, name: str) -> Dataset:
+        def swap(rows: dict[str, list[Any]]) -> dict[str, list[Any]]:
+            """Each prompt with the completion before it in its batch: (x1, yn), (x2, y1) and so on."""
+            return {"KL_completion_ids": [rows["completion_ids"][-1], *rows["completion_ids"][:-1]]}
+
+        return dataset.map(swap, batched=True, batch_size=args.per_device_train_batch_size, desc=f"Swapping {name}")
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Fine-tune as the command line says; see `start` and `Run` of script.py."""
+    with user_errors("kto"):
+        run = start("kto", argv, ReleaseArguments, KTOConfig, config="unpaired")
+
+        def encode_row(row: dict[str, Any]) -> dict[str, Any]:
+            tokens = encode(run.tokenizer, row["prompt"], row["completion"], row.get("complete", True))
+            return {"prompt_ids": tokens.prompt, "completion_ids": tokens.completion, "label": row["label"],
+                    "length": len(tokens.prompt) + len(tokens.completion)}
+
+        run.fit(run.trainer(UnpairedTrainer, *run.rows(COLUMNS, encode_row)))
+
+
+if __name__ == "__main__":
+    main()
