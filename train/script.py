@@ -141,17 +141,11 @@ class Run:
 
 
 def start(method: str, argv: list[str] | None, arguments: type, training: type, config: str) -> Run:
-    """Parse `--config FILE` and the command line, and open the release and the tokenizer that they name.
+    """Parse the command line, and open the release and the tokenizer that it names.
 
-    Mixed precision is on only where the hardware has it: TRL would set bf16 on a CPU too. Raises ReleaseError for what
-    cannot be used.
+    Raises ReleaseError for what cannot be used.
     """
-    parser = TrlParser((arguments, training, ModelConfig), prog=f"stepforge train {method}")
-    parser.set_defaults(bf16=torch.cuda.is_available() and torch.cuda.is_bf16_supported())
-    try:
-        script, args, model = parser.parse_args_and_config(argv)
-    except (ValueError, OSError) as error:
-        raise ReleaseError(f"{error}; `stepforge train {method} --help` lists every option") from error
+    script, args, model = parse(method, argv, arguments, training)
     for name, value in (("dataset", script.dataset), ("model_name_or_path", model.model_name_or_path)):
         if not value:
             raise ReleaseError(f"--{name} is needed, here or in the file of --config")
@@ -162,6 +156,19 @@ def start(method: str, argv: list[str] | None, arguments: type, training: type, 
         script.dataset_config = config
     tokenizer = load_tokenizer(model.model_name_or_path, model.model_revision)
     return Run(method, script, args, model, release, tokenizer)
+
+
+def parse(method: str, argv: list[str] | None, arguments: type, training: type) -> tuple[Any, Any, ModelConfig]:
+    """Arguments of the script, the trainer and the model, from `--config FILE` and, before it, the command line.
+
+    Mixed precision is on only where the hardware has it: TRL would set bf16 on a CPU too. Raises ReleaseError.
+    """
+    parser = TrlParser((arguments, training, ModelConfig), prog=f"stepforge train {method}")
+    parser.set_defaults(bf16=torch.cuda.is_available() and torch.cuda.is_bf16_supported())
+    try:
+        return parser.parse_args_and_config(argv)
+    except (ValueError, OSError) as error:
+        raise ReleaseError(f"{error}; `stepforge train {method} --help` lists every option") from error
 
 
 def chosen_by(column: str, value: str) -> Callable[[Dataset], Dataset]:
