@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from stepforge.builders.errors import UserError
 from stepforge.builders.parquet import CHUNKING, replacing
 from stepforge.builders.tables import content_id
 
@@ -35,6 +36,10 @@ DICTIONARY = (
 )
 
 
+class ReleaseError(UserError):
+    """A release cannot be written or read as asked."""
+
+
 def sha256_file(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -50,7 +55,7 @@ def split_of(group_id: str, seed: int, upstream_split: str, fractions: dict[str,
     """
     unknown = sorted(set(fractions) - set(SPLITS))
     if unknown or any(share < 0 for share in fractions.values()) or sum(fractions.values()) > 1:
-        raise ValueError(f"splits are {fractions}; allowed are shares of at least 0 for {SPLITS}, at most 1 together")
+        raise ReleaseError(f"splits are {fractions}; allowed are {SPLITS}, shares from 0 to 1 together")
     if upstream_split == "test":
         return "test"
     draw = int(content_id("split", seed, group_id)[:13], 16) / 16**13
@@ -81,8 +86,8 @@ def write_release(folder: Path, tables: dict[str, Path], manifest: dict, max_sha
         `left_out`, as written to stepforge.json.
 
     Raises:
-        ValueError: a table lacks the column `split`, a row names another split than train or test, or a config's name
-            is not fit for a folder. The folder then still holds what it held.
+        ReleaseError: a table lacks the column `split`, a row names another split than train or test, or the name of a
+            config is not fit for a folder. The folder then still holds what it held.
     """
     folder.mkdir(parents=True, exist_ok=True)
     workshop = folder / ".building"
@@ -102,7 +107,7 @@ def write_release(folder: Path, tables: dict[str, Path], manifest: dict, max_sha
 def read_manifest(folder: Path) -> dict:
     path = folder / MANIFEST
     if not path.is_file():
-        raise ValueError(f"{folder} holds no {MANIFEST}, so it is no finished release; build it first")
+        raise ReleaseError(f"{folder} holds no {MANIFEST}, so it is no finished release; build it first")
     return json.loads(path.read_bytes())
 
 
@@ -118,18 +123,18 @@ def manifest_bytes(manifest: dict) -> bytes:
 def _write_config(folder: Path, config: str, path: Path, shard_bytes: int, group_bytes: int) -> dict[str, list[Path]]:
     """Shards of one config by split, under their final names."""
     if not CONFIG_NAME.fullmatch(config):
-        raise ValueError(f"config name {config!r}: allowed are lower-case letters, digits and _, as in step_pairs")
+        raise ReleaseError(f"config name {config!r}: allowed are lower-case letters, digits and _, as in step_pairs")
     with pq.ParquetFile(path) as file:
         schema = file.schema_arrow
         if "split" not in schema.names:
-            raise ValueError(f"the table of config {config} ({path}) has no column `split`; it has {schema.names}")
+            raise ReleaseError(f"the table of config {config} ({path}) has no column `split`; it has {schema.names}")
         published = schema.remove(schema.get_field_index("split")).remove_metadata()
         writers = {split: _Shards(folder / config, split, published, shard_bytes, group_bytes) for split in SPLITS}
         for batch in file.iter_batches(batch_size=BLOCK_ROWS):
             block = pa.Table.from_batches([batch])
             unknown = set(pc.unique(block["split"]).to_pylist()) - set(SPLITS)
             if unknown:
-                raise ValueError(f"config {config} has rows of split {unknown}; allowed are {SPLITS}")
+                raise ReleaseError(f"config {config} has rows of split {unknown}; allowed are {SPLITS}")
             for split, writer in writers.items():
                 writer.add(block.filter(pc.equal(block["split"], split)).select(published.names))
         return {split: writer.finish() for split, writer in writers.items()}

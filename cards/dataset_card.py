@@ -1,0 +1,147 @@
+"""The dataset card: README.md of a release, made from its manifest and its Parquet files.
+
+In goes a release folder, out comes its README.md: a YAML header that `load_dataset` and the viewer read, and a body
+from `templates/dataset_card.md.jinja`. What a user wrote between the two markers of the last section stays when the
+card is made again. All other text comes from the manifest and the data, escaped, since models wrote some of it.
+"""
+
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import yaml
+from datasets import DatasetInfo, Features, SplitDict, SplitInfo
+from datasets.info import DatasetInfosDict
+from huggingface_hub import DatasetCard, DatasetCardData
+
+from stepforge.builders.parquet import replacing
+from stepforge.builders.release import ReleaseError, read_manifest
+from stepforge.cards.markdown import environment
+from stepforge.cards.sections import PLOTS, Config, context, default_config, title
+
+CARD = "README.md"
+OWN_BEGIN = "<!-- own section: begin. What stands between these two lines stays when the card is made again. -->"
+OWN_END = "<!-- own section: end -->"
+TAGS = ["math", "reasoning", "synthetic", "process-supervision", "preference", "trl", "stepforge"]
+LICENSES = {"apache-2.0", "mit", "cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0", "bsd-3-clause", "odc-by",
+            "odbl", "unlicense", "gpl-3.0", "openrail", "other"}
+_SIZES = ["1K", "10K", "100K", "1M", "10M", "100M", "1B", "10B", "100B", "1T"]
+
+
+def write_card(folder: Path, own: str | None = None) -> Path:
+    """Write README.md of the release in `folder` and return its path.
+
+    Args:
+        own: text for the user's own section; None keeps what the present card holds there.
+
+    Raises:
+        ReleaseError: the folder is no finished release, or the header does not parse as a dataset card.
+    """
+    path = folder / CARD
+    if own is None:
+        own = own_section(path.read_text(encoding="utf-8")) if path.is_file() else ""
+    text = render_card(folder, read_manifest(folder), own)
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    return path
+
+
+def render_card(folder: Path, manifest: dict, own: str = "") -> str:
+    """The card's text for `manifest`, which may be newer than the one that lies in `folder`."""
+    if not manifest["configs"]:
+        raise ReleaseError(f"the release in {folder} has no rows in any config, so there is nothing to describe")
+    configs = [_config(folder, name, facts["rows"]) for name, facts in manifest["configs"].items()]
+    plots = [path for path in PLOTS if (folder / path).is_file()]
+    body = environment().get_template("dataset_card.md.jinja").render(context(manifest, configs, plots))
+    header = yaml.safe_dump(_header(folder, manifest, configs), sort_keys=False, allow_unicode=True, width=1000)
+    text = f"---\n{header}---\n\n{body.strip()}\n\n{OWN_BEGIN}\n{own.strip()}\n{OWN_END}\n"
+    validate(text)
+    return text
+
+
+def own_section(card: str) -> str:
+    """What the user wrote between the markers. It is the last section, so the last markers count."""
+    end = card.rfind(f"\n{OWN_END}")
+    begin = card.rfind(f"\n{OWN_BEGIN}\n", 0, max(end, 0) + 1)
+    return card[begin + len(OWN_BEGIN) + 2:end].strip() if 0 <= begin < end else ""
+
+
+def validate(card: str) -> None:
+    """Parse the card with the Hub client's own classes and with the reading of `datasets`, without a network.
+
+    Raises:
+        ReleaseError: the header does not parse, or names other configs than it describes.
+    """
+    try:
+        data = DatasetCard(card).data
+        infos = DatasetInfosDict.from_dataset_card_data(data)
+    except (ValueError, TypeError, KeyError, yaml.YAMLError) as error:
+        raise ReleaseError(f"the header of the card is not valid: {error}") from error
+    named = [config["config_name"] for config in data.to_dict().get("configs", [])]
+    if sorted(named) != sorted(infos):
+        raise ReleaseError(f"the card names configs {sorted(named)} but describes {sorted(infos)}; both must agree")
+
+
+def _config(folder: Path, name: str, rows: dict[str, int]) -> Config:
+    first = sorted((folder / name).glob("*.parquet"), key=lambda path: (not path.name.startswith("train"), path.name))
+    with pq.ParquetFile(first[0]) as file:
+        row = next(file.iter_batches(batch_size=1)).to_pylist()[0]
+        return Config(name, rows, file.schema_arrow, {key: _as_text(value) for key, value in row.items()})
+
+
+def _as_text(value: object) -> str:
+    return value if isinstance(value, str) else yaml.safe_dump(value, allow_unicode=True).removesuffix("...\n")
+
+
+def _header(folder: Path, manifest: dict, configs: list[Config]) -> dict:
+    sources = manifest.get("licenses", {})
+    origins = {"original" if source == "arithmetic" else f"extended|{source}" for source in sources}
+    data = DatasetCardData(
+        pretty_name=title(manifest), language=["en"], task_categories=["text-generation"], tags=TAGS,
+        size_categories=[size_category(sum(sum(config.rows.values()) for config in configs))],
+        source_datasets=sorted(origins) or ["original"], **license_fields(_licenses(manifest)))
+    data["configs"] = [_data_files(config, config.name == default_config(manifest)) for config in configs]
+    infos = DatasetInfosDict({config.name: _info(folder, manifest, config) for config in configs})
+    infos.to_dataset_card_data(data)
+    return {key: value for key, value in data.to_dict().items() if value is not None}
+
+
+def _data_files(config: Config, default: bool) -> dict:
+    files = [{"split": split, "path": f"{config.name}/{split}-*.parquet"} for split in config.rows]
+    return {"config_name": config.name, "data_files": files} | ({"default": True} if default else {})
+
+
+def _info(folder: Path, manifest: dict, config: Config) -> DatasetInfo:
+    splits, memory = SplitDict(), 0
+    for split, rows in config.rows.items():
+        size = sum(_uncompressed(path) for path in (folder / config.name).glob(f"{split}-*.parquet"))
+        splits.add(SplitInfo(split, num_bytes=size, num_examples=rows))
+        memory += size
+    stored = sum(file["bytes"] for file in manifest["files"].values() if file.get("config") == config.name)
+    return DatasetInfo(features=Features.from_arrow_schema(config.schema), splits=splits, download_size=stored,
+                       dataset_size=memory)
+
+
+def _uncompressed(path: Path) -> int:
+    footer = pq.read_metadata(path)
+    return sum(footer.row_group(index).total_byte_size for index in range(footer.num_row_groups))
+
+
+def size_category(rows: int) -> str:
+    """The Hub's name for a number of rows, such as `1K<n<10K`; the lower bound belongs to it."""
+    index = max(len(str(rows)) - 3, 0)
+    if index == 0:
+        return f"n<{_SIZES[0]}"
+    return f"{_SIZES[index - 1]}<n<{_SIZES[index]}" if index < len(_SIZES) else f"n>{_SIZES[-1]}"
+
+
+def _licenses(manifest: dict) -> list[str]:
+    """The release's own license where the recipe names one, else those of its sources."""
+    return [manifest["license"]] if manifest.get("license") else list(manifest.get("licenses", {}).values())
+
+
+def license_fields(licenses: list[str]) -> dict:
+    """The header's license fields, by the Hub's names where it has them for all."""
+    names = sorted({str(name).lower() for name in licenses})
+    if names and set(names) <= LICENSES:
+        return {"license": names[0] if len(names) == 1 else names}
+    return {"license": "other", "license_name": "-".join("-".join(names).split()) or "unknown"}

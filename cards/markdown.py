@@ -1,0 +1,70 @@
+"""Untrusted text in Markdown: what a model, a data source or a recipe wrote is shown as text and never as markup.
+
+`environment` gives a Jinja environment that escapes every expression. Only `Safe` strings pass as they are, and only
+the functions of this file and the templates make them.
+"""
+
+import re
+from collections.abc import Iterable
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+\-!|~$<>&:@])")
+_LIMIT = 2000  # characters of one sample on a card; a card is read by people
+
+
+class Safe(str):
+    """Markdown that may stand as it is."""
+
+
+def escape(text: object) -> Safe:
+    """`text` on one line, with every character that Markdown, HTML or a table cell would read written as itself.
+
+    Angle brackets and ampersands become entities, the rest takes a backslash. A backslash before `:` and `@` keeps
+    addresses and mentions from turning into links.
+    """
+    entities = {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
+    line = " ".join(str(text).split())
+    return Safe(_SPECIAL.sub(lambda found: entities.get(found[0], "\\" + found[0]), line))
+
+
+def fence(text: str, language: str = "text") -> Safe:
+    """A code block that `text` cannot close, cut to 2,000 characters with a note of what is left out."""
+    shown = text if len(text) <= _LIMIT else f"{text[:_LIMIT]}\n[{len(text) - _LIMIT} more characters]"
+    shown = "".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in shown.rstrip("\n"))
+    ticks = "`" * max(3, 1 + max((len(run) for run in re.findall(r"`+", shown)), default=0))
+    return Safe(f"{ticks}{language}\n{shown}\n{ticks}")
+
+
+def code(text: object) -> Safe:
+    """Inline code that `text` cannot close and that keeps to its table cell."""
+    line = " ".join(str(text).split()).replace("|", "\\|") or " "
+    ticks = "`" * (1 + max((len(run) for run in re.findall(r"`+", line)), default=0))
+    pad = " " if line.startswith("`") or line.endswith("`") else ""
+    return Safe(f"{ticks}{pad}{line}{pad}{ticks}")
+
+
+def table(header: Iterable[object], rows: Iterable[Iterable[object]]) -> Safe:
+    """A Markdown table; every cell is escaped unless it is `Safe`."""
+    lines = [list(header), *(list(row) for row in rows)]
+    cells = ["| " + " | ".join(_shown(cell) for cell in line) + " |" for line in lines]
+    cells.insert(1, "|" + " --- |" * len(lines[0]))
+    return Safe("\n".join(cells))
+
+
+def number(value: float | int | None) -> str:
+    """A count with separators, or a measure with three digits behind the point; a dash for none."""
+    if value is None:
+        return "–"
+    return f"{value:,}" if isinstance(value, int) else f"{value:.3f}"
+
+
+def environment() -> Environment:
+    made = Environment(loader=PackageLoader("stepforge.cards"), undefined=StrictUndefined, finalize=_shown,
+                       trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
+    made.globals.update(code=code, fence=fence, table=table, number=number)
+    return made
+
+
+def _shown(value: object) -> Safe:
+    return value if isinstance(value, Safe) else escape(value)

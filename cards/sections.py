@@ -1,0 +1,174 @@
+"""What the sections of a dataset card show, worked out of the manifest: tables of cells, sentences, programs.
+
+In go the manifest, the configs (schema and a sample row of each, read from the Parquet files) and the plots; out comes
+the context of `templates/dataset_card.md.jinja`. Nothing here is Markdown but what `cards/markdown.py` made.
+"""
+
+from typing import NamedTuple
+
+import pyarrow as pa
+
+from stepforge.cards.markdown import Safe, code, number
+from stepforge.cards.snippets import snippets
+
+DEFAULT_ORDER = ("step_pairs", "pairs", "positives", "solutions", "problems")
+PURPOSE = {
+    "positives": "correct solutions; SFT and rejection-sampling fine-tuning",
+    "negatives": "incorrect solutions, with the index of the first pit; analysis, KTO",
+    "unpaired": "correct and incorrect solutions with a label; KTO",
+    "pairs": "a correct and an incorrect solution of one problem; response-level DPO",
+    "step_pairs": "a better and a worse way on from one point; per-step DPO",
+    "stepwise": "solutions in steps, each with a label and a value; process reward models",
+    "weighted": "solutions with a weight for every step; advantage-weighted regression",
+    "solutions": "all solutions with their verdicts; filtering again",
+    "problems": "problems with the pass rate of every generator; curricula, filtering",
+    "steps": "steps with values, advantages and pits; analysis",
+    "rollouts": "continuations from prefixes, with verdicts; analysis",
+}
+SAMPLED = ("step_pairs", "pairs", "positives", "negatives")
+TEXTS = ("prompt", "completion", "chosen", "rejected")
+PLOTS = {"assets/coverage.png": "Coverage at k: the share of problems solved by at least one of k samples",
+         "assets/first_pit.png": "Where the first pit of an incorrect solution lies",
+         "assets/advantages.png": "Advantages of the steps"}
+_JUDGED = {"false_equation_rate": "equations that are false (a lower bound)"}  # measure to the method that it names
+_FALSE_POSITIVES = ("false_positive", *_JUDGED)
+
+
+class Config(NamedTuple):
+    """One config as the card shows it; `sample` holds its first row as text."""
+
+    name: str
+    rows: dict[str, int]
+    schema: pa.Schema
+    sample: dict[str, str]
+
+    @property
+    def column_rows(self) -> list[list[str]]:
+        return [[code(field.name), code(field.type), (field.metadata or {}).get(b"doc", b"").decode()]
+                for field in self.schema]
+
+
+def title(manifest: dict) -> str:
+    return str(manifest.get("pretty_name") or manifest["name"])
+
+
+def default_config(manifest: dict) -> str:
+    """The config that `load_dataset(repo)` gives: the first of the usual ones that the release has."""
+    names = list(manifest["configs"])
+    return next((name for name in DEFAULT_ORDER if name in names), names[0])
+
+
+def context(manifest: dict, configs: list[Config], plots: list[str]) -> dict:
+    stages = manifest.get("stages", {})
+    measures = [row for row in manifest.get("measures", []) if not row["measure"].startswith(_FALSE_POSITIVES)]
+    return {
+        "manifest": _with_defaults(manifest), "name": title(manifest),
+        "plots": [Safe(f"![{PLOTS[path]}]({path})") for path in plots],
+        "configs": {config.name: config for config in configs},
+        "config_rows": [[code(config.name), *(number(config.rows.get(split, 0)) for split in ("train", "test")),
+                         Safe(PURPOSE.get(config.name, ""))]
+                        for config in configs],
+        "samples": {config.name: {column: config.sample[column] for column in TEXTS if column in config.sample}
+                    for config in configs if config.name in SAMPLED},
+        "snippets": snippets(manifest, default_config(manifest)),
+        "generator_rows": [_generator(row) for row in manifest.get("generators", [])],
+        "stage_rows": [_stage(name, facts) for name, facts in stages.items()],
+        "decontamination": [_stage(name, facts) for name, facts in stages.items() if "decontam" in name],
+        "ledger_rows": [_cost(stage, spent) for stage, spent in manifest.get("ledger", {}).items()],
+        "measures": measure_tables(measures), "false_positives": _false_positives(manifest.get("measures", [])),
+        "change_rows": [_change(name, change) for name, change in (manifest.get("changes") or {}).items()],
+        "limits": [Safe(limit) for limit in limits(manifest)], "citation": _citation(manifest), "facts": _facts,
+    }
+
+
+def limits(manifest: dict) -> list[str]:
+    """What a reader must know before relying on the data, as far as the manifest tells."""
+    known = ["Solutions were written by language models. A correct final answer does not mean correct reasoning; the "
+             "share of false positives is known only as far as the methods named above can see it.",
+             "Verdicts compare final answers. Where no verdict could be given, a solution is marked undecided and "
+             "stands in no training config."]
+    if "steps" in manifest["configs"] or "step_pairs" in manifest["configs"]:
+        known.append("Values of steps are Monte-Carlo estimates for one rollout policy; another policy has others.")
+    return known + [f"The config `{name}` was left out: {why}."
+                    for name, why in manifest.get("left_out", {}).items() if "/" not in name]
+
+
+def measure_tables(measures: list[dict]) -> dict[str, list[list[str]]]:
+    """Rows of a table for each measure, sorted by generator and k."""
+    tables: dict[str, list[list[str]]] = {}
+    for row in sorted(measures, key=lambda row: (row["measure"], row["generator"], row.get("k") or 0)):
+        tables.setdefault(row["measure"], []).append(
+            [row["generator"], number(row.get("k")), number(row["value"]), _interval(row), number(row["n"]),
+             number(row.get("excluded"))])
+    return tables
+
+
+def _false_positives(measures: list[dict]) -> list[list[str]]:
+    found = [row for row in measures if row["measure"].startswith(_FALSE_POSITIVES)]
+    return [[row["generator"], _method(row["measure"]), number(float(row["value"])), _interval(row), number(row["n"])]
+            for row in sorted(found, key=lambda row: (row["measure"], row["generator"]))]
+
+
+def _method(measure: str) -> str:
+    return Safe(_JUDGED.get(measure, "")) or measure.removeprefix("false_positive_rate").replace("_", " ").strip() or "unnamed"
+
+
+def _interval(row: dict) -> str:
+    if row.get("low") is None or row.get("high") is None:
+        return "–"
+    return f"{number(float(row['low']))} to {number(float(row['high']))}"
+
+
+def _generator(row: dict) -> list[str]:
+    return [code(row["name"]), code(row.get("model", "–")), code(row.get("revision") or "–"), row.get("engine", "–"),
+            _facts(row.get("sampling") or {})]
+
+
+def _stage(name: str, facts: dict) -> list[str]:
+    return [code(name), number(facts.get("rows_in")), number(facts.get("rows_out")),
+            _facts(facts.get("dropped") or {}), str(facts.get("version", "–")),
+            code(str(facts.get("fingerprint", "–"))[:12])]
+
+
+def _cost(stage: str, spent: dict) -> list[str]:
+    flops = spent.get("flops")
+    counts = [number(spent.get(key)) for key in ("prompt_tokens", "cached_prompt_tokens", "completion_tokens")]
+    return [code(stage), *counts, "–" if flops is None else f"{flops:.3g}"]
+
+
+def _change(config: str, change: dict) -> list[str]:
+    return [code(config), *(number(change[key]) for key in ("added", "removed", "changed")),
+            change.get("columns") or "same"]
+
+
+def _facts(facts: object) -> str:
+    """`a 1, b 2` of a dict; anything else as it is."""
+    if not isinstance(facts, dict):
+        return str(facts)
+    return ", ".join(f"{name} {value}" for name, value in facts.items()) or "–"
+
+
+def _citation(manifest: dict) -> str:
+    version = manifest.get("version")
+    key = "".join(c if c.isalnum() else "_" for c in str(manifest["name"]))
+    lines = [f"@misc{{{key}{'_v' + version.replace('.', '_') if version else ''},",
+             f"  title = {{{_braceless(title(manifest))}}},", "  howpublished = {Hugging Face dataset},"]
+    if version:
+        lines.append(f"  version = {{{version}}},")
+    if manifest.get("repo"):
+        lines.append(f"  note = {{https://huggingface.co/datasets/{manifest['repo']}}},")
+    return "\n".join([*lines, "}"])
+
+
+def _braceless(text: str) -> str:
+    return "".join(c for c in text if c not in "{}\\")
+
+
+def _with_defaults(manifest: dict) -> dict:
+    """The manifest with what the template asks for; a release that lacks a part lacks its section."""
+    names = ("version", "parent", "changes", "generators", "stages", "verifier", "packages", "licenses")
+    whole = {**dict.fromkeys(names), **manifest}
+    known = {"prompt_template": None, "prompt_name": "prompt"}
+    whole["generators"] = [{**known, **row} for row in whole["generators"] or ()]
+    return whole
+
