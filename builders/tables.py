@@ -18,8 +18,8 @@ def content_id(*parts: object) -> str:
 
 
 def derive_seed(*parts: object) -> int:
-    """A seed in [0, 2**31), from the same bytes as `content_id`; engines that take 32-bit seeds take it too."""
-    return int(content_id("seed", *parts)[:8], 16) & 0x7FFFFFFF
+    """A seed in [0, 2**53), from the same bytes as `content_id`: exact in JSON, and a million of them all differ."""
+    return int(content_id("seed", *parts)[:16], 16) >> 11
 
 
 class Table(NamedTuple):
@@ -88,6 +88,7 @@ VERDICTS = _table(
     column("verdict", TEXT, "correct, incorrect or undecided."),
     _optional("reason", TEXT, "Why the verdict is what it is, where that is not plain."),
     column("method", TEXT, "literal, numeric, symbolic or none: what decided."),
+    _optional("equation_key", TEXT, "Hash of the ordered computations: equal for solutions that compute the same."),
     _optional("false_step", INT, "First step that holds a false equation, from 0."),
     _optional("soundness", TEXT, "sound, unsound or undecided: the reasoning, apart from the answer."),
     _optional("judged_by", TEXT, "Who judged the soundness: equations, a judge's name, or people."),
@@ -118,7 +119,9 @@ STEPS = _table(
     _optional("advantage_high", REAL, "Upper end of its joint 95% interval."),
     column("estimator", TEXT, "fixed_n, or sequential where a stopping rule chose the number of rollouts."),
     column("is_pit", BOOL, "This step is the first pit of an incorrect solution."),
-    _optional("q_smoothed", REAL, "Value smoothed by the search's model of chains; never a raw estimate."),
+    _optional("q_model", REAL, "Posterior mean of q under the search's model of chains; never a measurement."),
+    _optional("advantage_model", REAL, "The same of the advantage."),
+    _optional("pit_probability", REAL, "Posterior probability that this step is the first pit."),
 )
 
 ROLLOUTS = _table(
@@ -146,9 +149,9 @@ ALTERNATIVES = _table(
     column("problem_id", TEXT, "The problem."),
     column("solution_id", TEXT, "The incorrect solution whose pit it would replace."),
     column("step_index", INT, "Index of that pit."),
-    column("step", TEXT, "First step of a verified rollout from the prefix before the pit."),
+    column("step", TEXT, "First step of a verified continuation of the prefix before the pit."),
     column("complete", BOOL, "The step ends the solution."),
-    column("rollout_id", TEXT, "The rollout that it was taken from."),
+    column("taken_from", TEXT, "The verified rollout (for a first step: base solution) that it opens."),
     column("rollouts", INT, "Rollouts of its own that counted."),
     column("successes", INT, "How many of them succeeded."),
     _optional("q", REAL, "Estimated probability of success from after it."),

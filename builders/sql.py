@@ -1,0 +1,83 @@
+"""DuckDB over our tables: bounded in memory, values never formatted into statements.
+
+In: a statement from a `.sql` file, parameters by name, Parquet tables by name. Out: rows, or a Parquet table with the
+exact schema of builders/tables.py.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.resources import files
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from stepforge.builders.parquet import BATCH_ROWS, open_writer, replacing
+
+_KINDS = {pa.string(): "VARCHAR", pa.int64(): "BIGINT", pa.float64(): "DOUBLE", pa.bool_(): "BOOLEAN",
+          pa.list_(pa.int32()): "INTEGER[]"}
+
+
+@contextmanager
+def open_duckdb(memory: str, scratch: Path, tables: Mapping[str, Path] | None = None, threads: int = 2
+                ) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection that keeps to `memory` (such as "2GiB"), spills to `scratch` and sees `tables` as views.
+
+    Beside its columns a view has `file_row_number`, the row's position in the table, from 0.
+    """
+    scratch.mkdir(parents=True, exist_ok=True)
+    settings: dict[str, str | bool | int | float | list[str]] = {
+        "memory_limit": memory, "temp_directory": str(scratch), "threads": threads,
+        "preserve_insertion_order": False, "autoinstall_known_extensions": False,
+    }
+    with duckdb.connect(config=settings) as connection:
+        for name, path in (tables or {}).items():
+            connection.from_parquet(str(path), file_row_number=True).create_view(name)
+        yield connection
+
+
+def load_sql(package: str, name: str) -> str:
+    """Text of the statement `name`.sql that lies beside the code of `package`."""
+    return files(package).joinpath(f"{name}.sql").read_text(encoding="utf-8")
+
+
+def query_rows(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Mapping[str, object] | None = None
+               ) -> Iterator[dict]:
+    """Rows of a query as dicts, a batch in memory at a time."""
+    for batch in _batches(connection, sql, parameters or {}):
+        yield from batch.to_pylist()
+
+
+def query_to_parquet(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Mapping[str, object],
+                     path: Path, schema: pa.Schema) -> int:
+    """Stream a query into a Parquet file and return its number of rows.
+
+    Columns are matched by name. A null in a column that must not have one is an error.
+
+    Raises:
+        ValueError: the result lacks a column of the schema, or holds a null where none is allowed.
+    """
+    count = 0
+    reader = _batches(connection, sql, parameters)
+    if missing := set(schema.names) - set(reader.schema.names):
+        raise ValueError(f"{path.name}: the query gives no column {sorted(missing)}")
+    with replacing(path) as temporary, open_writer(temporary, schema) as writer:
+        for batch in reader:
+            table = pa.Table.from_batches([batch]).select(schema.names)
+            for field in schema:
+                if not field.nullable and table[field.name].null_count:
+                    raise ValueError(f"{path.name}: null in column {field.name!r}")
+            writer.write_table(table.cast(schema), row_group_size=BATCH_ROWS)
+            count += batch.num_rows
+    return count
+
+
+def _batches(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Mapping[str, object]
+             ) -> pa.RecordBatchReader:
+    reader: pa.RecordBatchReader = connection.sql(sql, params=dict(parameters)).to_arrow_reader(BATCH_ROWS)
+    return reader
+
+
+def json_columns(schema: pa.Schema) -> str:
+    """The `columns` argument of DuckDB's read_json for a schema of ours."""
+    return "{" + ", ".join(f"{field.name}: '{_KINDS[field.type]}'" for field in schema) + "}"

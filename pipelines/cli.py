@@ -1,0 +1,110 @@
+"""The command line. Every command is a few lines: read the arguments, call a function, show what came out.
+
+A mistake of the user's is one message and exit code 2; a stage that did not finish is exit code 1; Ctrl-C is 130.
+"""
+
+import runpy
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from stepforge.builders.errors import UserError
+from stepforge.pipelines import console, inspecting, plan
+from stepforge.pipelines.executors import StageFailed
+from stepforge.pipelines.recipe import load_recipe
+
+METHODS = ("sft", "rft", "dpo", "step_dpo", "kto", "awr", "prm", "grpo")
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich",
+                  help="Turn math problems with known answers into versioned, step-annotated training data.")
+
+RecipeFile = Annotated[Path, typer.Argument(help="The recipe, a YAML file.")]
+RunFolder = Annotated[Path, typer.Argument(help="The folder of a run, such as runs/NAME.")]
+Folder = Annotated[Path, typer.Option("--out", help="Where the folders of runs are kept.")]
+
+
+@app.command("run")
+def run_recipe(recipe: RecipeFile, out: Folder = Path("runs")) -> None:
+    """Run what a recipe asks for and what is not done yet. Stop it at any time; run it again to go on."""
+    loaded = load_recipe(recipe)
+    folder = out / loaded.name
+    plan.run(loaded, folder, console.progress_bar,
+             lambda planned, account: console.out.print(console.account_line(planned, account)))
+    for label, path in (("dataset", "release"), ("card", "release/README.md"), ("plots", "release/assets")):
+        console.out.print(Text(f"{label:<12}{folder / path}"), soft_wrap=True)
+    if loaded.release.to:
+        console.out.print(Text(f"published   {loaded.release.to} v{loaded.release.version}"), soft_wrap=True)
+
+
+@app.command("plan")
+def show_plan(recipe: RecipeFile, out: Folder = Path("runs")) -> None:
+    """Show what is done, what would run and why, and what that would make and cost. Runs nothing."""
+    loaded = load_recipe(recipe)
+    folder = out / loaded.name
+    planned = plan.plan(loaded, folder)
+    expected = inspecting.expectations(loaded, folder)
+    console.out.print(console.plan_table(planned, expected, plan.read_state(folder)))
+
+
+@app.command("show")
+def show_solution(
+    run: RunFolder,
+    solution_id: Annotated[str | None, typer.Argument(help="A solution, or the first digits of its id.")] = None,
+) -> None:
+    """Show a solution step by step with its values; without an id, list annotated solutions to choose from."""
+    if solution_id is None:
+        console.out.print(inspecting.annotated_table(run))
+        return
+    problem, solution, steps = inspecting.solution(run, solution_id)
+    console.out.print(Text(console.printable(problem["problem"]), style="bold"))
+    gold, answer = console.printable(problem["answer"]), console.printable(str(solution["answer"]))
+    console.out.print(Text(f"gold {gold}; the solution says {answer}: {solution['verdict']} ({solution['method']})"))
+    console.out.print(console.solution_view(solution, steps))
+
+
+PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+
+
+@app.command("train", context_settings=PASS_ON)
+def train(context: typer.Context, method: Annotated[str, typer.Argument(help="sft, dpo, step_dpo, ...")]) -> None:
+    """Fine-tune on a release: stepforge train METHOD --config x.yaml [--learning_rate ...]; see METHOD --help."""
+    if method not in METHODS:
+        raise UserError(f"train: method {method!r} is not among {', '.join(METHODS)}")
+    _run_module(f"stepforge.train.{method}", context.args)
+
+
+@app.command("evaluate", context_settings=PASS_ON)
+def evaluate(context: typer.Context) -> None:
+    """Measure a model: pass@1, pass@k and maj@k with intervals; compare two result files."""
+    _run_module("stepforge.train.evaluate", context.args)
+
+
+def _run_module(name: str, arguments: list[str]) -> None:
+    """Run a module as `python -m` would, in this process."""
+    try:
+        import torch  # noqa: F401
+    except ImportError as error:
+        raise UserError("training and evaluation need more packages: pip install 'stepforge[train]'") from error
+    sys.argv = [name, *arguments]
+    runpy.run_module(name, run_name="__main__", alter_sys=True)
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    try:
+        app(standalone_mode=True)
+    except UserError as error:
+        console.err.print(Text(str(error), style="red"), soft_wrap=True)
+        sys.exit(2)
+    except StageFailed as error:
+        console.err.print(Text(str(error), style="red"), soft_wrap=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        console.err.print("interrupted; what was paid for is kept, run the same command to go on")
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

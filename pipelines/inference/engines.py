@@ -1,0 +1,64 @@
+"""The engines behind one interface: a datatrove `InferenceServer` that answers OpenAI-style completion payloads.
+
+In: a generator of the recipe. Out: its server, its id (the hash of everything that decides what it writes), and the
+payload of one completion. `recorded` generators have solutions already and need no server.
+"""
+
+import hashlib
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from datatrove.pipeline.inference.run_inference import InferenceConfig
+from datatrove.pipeline.inference.servers import InferenceServer
+
+from stepforge.builders.tables import content_id
+from stepforge.pipelines.inference.prompts import template_text
+from stepforge.pipelines.recipe import EmbeddedGenerator, Generator, RecordedGenerator, Sampling
+
+SHIPPED = Path(__file__).parent / "tiny"
+
+
+def make_server(generator: EmbeddedGenerator, config: InferenceConfig, rank: int) -> InferenceServer:
+    """The server that answers for `generator`; datatrove's runner starts and stops it."""
+    from stepforge.pipelines.inference.embedded import EmbeddedServer
+
+    return EmbeddedServer(config, rank)
+
+
+def sampling_of(generator: Sampling) -> dict[str, Any]:
+    """The sampling settings alone, as the payload names them."""
+    return {name: _plain(getattr(generator, name)) for name in Sampling.model_fields}
+
+
+def payload_of(generator: Sampling, prompt: str, seed: int) -> dict[str, Any]:
+    """An OpenAI-style /v1/completions payload with every parameter spelt out."""
+    return {"prompt": prompt, "seed": seed, "n": 1, **sampling_of(generator)}
+
+
+def generator_id(generator: Generator) -> str:
+    """Hash of model, revision, prompt template and sampling settings; names and numbers of samples do not enter."""
+    template = template_text(generator.prompt)
+    if isinstance(generator, RecordedGenerator):
+        return content_id("recorded", generator.model, generator.paths, generator.hub, generator.revision,
+                          generator.hub_split, template)
+    return content_id(generator.engine, model_revision(generator.model), template, sampling_of(generator))
+
+
+@lru_cache(maxsize=32)
+def model_revision(model: str) -> str:
+    """What identifies a model's weights: the hash of a local folder's files."""
+    folder = SHIPPED if model == "tiny" else Path(model)
+    if not folder.is_dir():
+        return model
+    digest = hashlib.sha256()
+    for path in sorted(folder.glob("*")):
+        if path.suffix in (".safetensors", ".json", ".bin", ".model"):
+            digest.update(path.name.encode() + b"\0")
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value

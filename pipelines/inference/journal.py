@@ -1,0 +1,101 @@
+"""The journal of paid completions: what an engine once answered is never asked or paid for again.
+
+In: a folder that processes append to, one file each, one JSON line for every answered request. Out: an index from the
+request's key to its line. A line is written in one call as soon as its answer arrives; a process that is killed leaves
+at most one torn line at the end of its own file, which the next reader skips and counts. No file is ever appended to
+by a second process, and nothing in it depends on how many processes there are, so a run can be resumed with other
+settings of the executor.
+"""
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+import orjson
+
+
+class _Place(NamedTuple):
+    file: int
+    offset: int
+    length: int
+
+
+class Journal:
+    """Answers by key. Memory holds about 200 bytes a key; the answers stay on disk until they are asked for."""
+
+    def __init__(self, folder: Path, rank: int = 0, ranks: int = 1) -> None:
+        """Index the lines of every file in `folder` whose shard belongs to `rank` of `ranks`."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.rank = rank
+        self.torn = 0
+        self._places: dict[str, _Place] = {}
+        self._readers: list[int] = []
+        self._writer: int | None = None
+        self._written = 0
+        for path in sorted(folder.glob("*.jsonl")):
+            self._index(path, rank, ranks)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._places
+
+    def get(self, key: str) -> dict | None:
+        """The record under `key`, or null where none was written."""
+        place = self._places.get(key)
+        if place is None:
+            return None
+        line: dict = orjson.loads(os.pread(self._readers[place.file], place.length, place.offset))
+        return line["record"]
+
+    def append(self, key: str, shard: str, record: dict) -> None:
+        """Write `record` before returning.
+
+        Raises:
+            OSError: the disk is full or gone; the caller must not go on.
+        """
+        if self._writer is None:
+            self._writer = self._create()
+        line = orjson.dumps({"key": key, "shard": shard, "record": record}) + b"\n"
+        if os.write(self._writer, line) != len(line):
+            raise OSError(f"the journal in {self.folder} took only part of a line; is the disk full?")
+        self._places[key] = _Place(len(self._readers) - 1, self._written, len(line))
+        self._written += len(line)
+
+    def close(self) -> None:
+        for descriptor in self._readers:
+            os.close(descriptor)
+        self._readers, self._writer = [], None
+
+    def _create(self) -> int:
+        """A new file of this process alone, open for reading and writing."""
+        for number in range(1_000_000):
+            path = self.folder / f"{self.rank:05d}-{number:06d}.jsonl"
+            try:
+                descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
+            except FileExistsError:
+                continue
+            self._readers.append(descriptor)
+            return descriptor
+        raise OSError(f"{self.folder} holds a million journals of rank {self.rank}")
+
+    def _index(self, path: Path, rank: int, ranks: int) -> None:
+        descriptor = os.open(path, os.O_RDONLY)
+        self._readers.append(descriptor)
+        offset = 0
+        with path.open("rb") as lines:
+            for line in lines:
+                try:
+                    entry = orjson.loads(line)
+                    if shard_of(entry["shard"], ranks) == rank:
+                        self._places[entry["key"]] = _Place(len(self._readers) - 1, offset, len(line))
+                except (orjson.JSONDecodeError, KeyError, TypeError):
+                    self.torn += 1
+                offset += len(line)
+
+
+def shard_of(problem_id: str, ranks: int) -> int:
+    """The rank that works on a problem: its first 32 bits modulo the number of ranks."""
+    return int(problem_id[:8], 16) % ranks

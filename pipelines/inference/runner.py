@@ -1,0 +1,144 @@
+"""datatrove's InferenceRunner, made to lose nothing: one document is one problem, one request one completion.
+
+In: documents and a rollout function that asks for completions with `Request`s. Out: the tables that the function
+returns, written by a `TableOutput`. What differs from the base class, and why:
+
+- Every answer goes into our journal under the request's own key. The base class keys its cache by document and payload
+  *before* defaults are merged, so after a crash K identical requests come back as one answer K times.
+- All choices of an answer and their token ids are kept; the base class keeps the first choice's text.
+- A failed request is an error record, not an exception: the base class aborts the rank, and with it all others.
+- A document that cannot be written stops the rank; the base class logs a warning and loses it.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from datatrove.data import Document
+from datatrove.pipeline.inference.run_inference import InferenceConfig, InferenceRunner
+from datatrove.pipeline.inference.servers import InferenceServer
+from datatrove.pipeline.inference.types import ServerError
+
+from stepforge.pipelines.inference.engines import make_server
+from stepforge.pipelines.inference.journal import Journal
+from stepforge.pipelines.inference.output import TableOutput
+from stepforge.pipelines.recipe import EmbeddedGenerator
+
+ATTEMPTS = 5
+FIRST_PAUSE_SECONDS = 0.5
+IN_FLIGHT = 256  # requests; several times what the embedded engine's batch holds, so that it never runs dry
+
+
+@dataclass(frozen=True)
+class Request:
+    """One completion to make: its key in the journal and the payload of an OpenAI-style /v1/completions call."""
+
+    key: str
+    payload: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Completion:
+    """What came back. `finish_reason` is stop, length or error; with an error `text` is empty and `error` says why."""
+
+    text: str
+    finish_reason: str
+    completion_tokens: int
+    prompt_tokens: int
+    cached_prompt_tokens: int
+    token_ids: list[int] | None = None
+    error: str | None = None
+
+
+Generate = Callable[[Request], Awaitable[list[Completion]]]
+Rollout = Callable[..., Awaitable[dict[str, list[dict[str, Any]]]]]
+
+
+class Runner(InferenceRunner):
+    """Runs `rollout(document, generate, **context)` for every document; it returns rows by table."""
+
+    name = "stepforge inference"
+
+    def __init__(self, rollout: Rollout, generator: EmbeddedGenerator, journal: Path, output: TableOutput,
+                 context: Callable[[], AbstractContextManager[dict]] | None = None, in_flight: int = IN_FLIGHT,
+                 documents: int = 64) -> None:
+        config = InferenceConfig(server_type="custom", model_name_or_path=generator.model, use_chat=False,
+                                 max_concurrent_generations=in_flight, max_concurrent_documents=documents,
+                                 server_ready_delay_sec=0.05)
+        super().__init__(rollout, config, output, shared_context=context)
+        self.generator = generator
+        self.journal_folder = journal
+        self.journal: Journal | None = None
+
+    def run(self, data: Any, rank: int = 0, world_size: int = 1) -> None:
+        self.journal = Journal(self.journal_folder, rank, world_size)
+        try:
+            with self.output_writer as output:
+                output.open(rank)
+            super().run(data, rank, world_size)
+        finally:
+            self.journal.close()
+
+    def _init_server(self, rank: int) -> InferenceServer:
+        return make_server(self.generator, self.config, rank)
+
+    async def metrics_reporter(self, interval: int = 600) -> None:
+        """Nothing: progress is told by the output, the ledger by the tables."""
+
+    async def _cached_request(self, payload: Request, semaphore: asyncio.Semaphore, server: InferenceServer,
+                              doc_id: str, **_: Any) -> list[Completion]:
+        assert self.journal is not None
+        if (record := self.journal.get(payload.key)) is not None:
+            return [Completion(**choice) for choice in record["choices"]]
+        completions = await self._send_request(server, payload.payload, semaphore)
+        if all(completion.finish_reason != "error" for completion in completions):
+            self.journal.append(payload.key, doc_id, {"choices": [asdict(c) for c in completions]})
+        return completions
+
+    async def _send_request(self, server: InferenceServer, payload: dict, semaphore: asyncio.Semaphore
+                            ) -> list[Completion]:
+        """Ask the server; try again when it cannot be reached, give an error record for all else.
+
+        Raises:
+            ServerError: the server cannot be started or is gone for good.
+        """
+        async with semaphore:
+            for attempt in range(ATTEMPTS):
+                try:
+                    return _completions(await server.make_request(dict(payload)))
+                except ServerError:
+                    raise
+                except (OSError, TimeoutError) as error:
+                    failure = error
+                    await asyncio.sleep(FIRST_PAUSE_SECONDS * 2**attempt * random.uniform(0.5, 1.5))
+                except Exception as error:
+                    return [_failed(error)]
+            return [_failed(failure)]
+
+    async def _save_document(self, document: Document, output_writer_context: TableOutput, rank: int,
+                             chunk_index: int, count_processed_stat: bool = True) -> None:
+        self.stat_update("documents_processed", value=1, unit="document")
+        output_writer_context.write(document, rank)
+
+
+def _completions(response: dict) -> list[Completion]:
+    """All choices of an OpenAI-style answer. The prompt's tokens are counted with the first."""
+    usage = response.get("usage") or {}
+    choices = response["choices"]
+    cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0
+    counts = [len(c["token_ids"]) if c.get("token_ids") is not None else None for c in choices]
+    if None in counts:
+        counts = [usage.get("completion_tokens", 0)] + [0] * (len(choices) - 1)
+    return [
+        Completion(choice["text"], choice["finish_reason"], count or 0, usage.get("prompt_tokens", 0) if i == 0 else 0,
+                   cached if i == 0 else 0, choice.get("token_ids"))
+        for i, (choice, count) in enumerate(zip(choices, counts, strict=True))
+    ]
+
+
+def _failed(error: Exception) -> Completion:
+    return Completion("", "error", 0, 0, 0, error=f"{type(error).__name__}: {str(error)[:300]}")

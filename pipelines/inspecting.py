@@ -1,0 +1,98 @@
+"""Looking into a run: what a recipe would make, and single solutions with their values.
+
+In: the folder of a run. Out: plain rows for the command line.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from stepforge.builders.errors import UserError
+from stepforge.builders.sql import open_duckdb, query_rows
+from stepforge.pipelines.inference.engines import generator_id
+from stepforge.pipelines.recipe import Recipe, RecordedGenerator
+
+MEMORY = "1GiB"
+FIND_SQL = """
+SELECT solutions.*, verdicts.* EXCLUDE (solution_id) FROM solutions JOIN verdicts USING (solution_id)
+WHERE starts_with(solution_id, $id) LIMIT 2
+"""
+LIST_SQL = """
+SELECT steps.solution_id, verdict, count(*) AS steps, max(CASE WHEN is_pit THEN step_index END) AS pit,
+       min(advantage) AS worst
+FROM steps JOIN verdicts USING (solution_id)
+GROUP BY ALL ORDER BY verdict DESC, worst LIMIT 40
+"""
+
+
+def expectations(recipe: Recipe, folder: Path) -> dict[str, str]:
+    """What the paid stages are expected to make, in words; from limits of the recipe and from journals."""
+    limits = [source.limit for source in recipe.problems]
+    problems = None if None in limits else sum(limit or 0 for limit in limits)
+    told = {"problems": f"up to {problems:,}" if problems is not None else "as many as the sources hold"}
+    lines, calls = [], 0
+    for generator in recipe.generators:
+        if isinstance(generator, RecordedGenerator):
+            lines.append(f"{generator.name}: recorded")
+            continue
+        have = _lines(folder / "generated" / generator_id(generator))
+        if problems is not None:
+            calls = problems * generator.samples
+            most = max(0, calls - have) * generator.max_tokens
+            lines.append(f"{generator.name}: {calls:,} solutions, {have:,} in the journal, "
+                         f"at most {most:,} new tokens")
+        else:
+            lines.append(f"{generator.name}: {generator.samples} solutions a problem, {have:,} in the journal")
+    told["generate"] = "; ".join(lines)
+    if recipe.annotate is not None and problems is not None:
+        solutions = problems * (recipe.annotate.negatives_per_problem + recipe.annotate.positives_per_problem)
+        told["annotate"] = (f"at most {solutions:,} solutions, {recipe.annotate.rollouts} rollouts a step "
+                            f"({recipe.annotate.search})")
+    return told
+
+
+def _lines(folder: Path) -> int:
+    """Lines in a journal, torn ones included."""
+    count = 0
+    for path in folder.glob("*.jsonl"):
+        with path.open("rb") as file:
+            count += sum(1 for _ in file)
+    return count
+
+
+def _tables(run: Path, *names: str) -> dict[str, Path]:
+    paths = {name: run / "tables" / f"{name}.parquet" for name in names}
+    if missing := [name for name, path in paths.items() if not path.exists()]:
+        raise UserError(f"{run} has no table {', '.join(missing)} yet; is it the folder of a run? (runs/NAME)")
+    return paths
+
+
+def solution(run: Path, prefix: str) -> tuple[dict[str, Any], dict[str, Any], list[dict[str, Any]]]:
+    """The problem, the solution with its verdict, and its steps.
+
+    Raises:
+        UserError: no solution has such an id, or more than one.
+    """
+    tables = _tables(run, "problems", "solutions", "verdicts", "steps")
+    with open_duckdb(MEMORY, run / "work" / "spill", tables) as connection:
+        found = list(query_rows(connection, FIND_SQL, {"id": prefix}))
+        if len(found) != 1:
+            raise UserError(f"{'no solution' if not found else 'more than one solution'} has an id that starts with "
+                            f"{prefix!r}; `stepforge show {run}` lists annotated ones")
+        of_problem = {"id": found[0]["problem_id"]}
+        problem = next(query_rows(connection, "SELECT * FROM problems WHERE problem_id = $id", of_problem))
+        steps = list(query_rows(connection, "SELECT * FROM steps WHERE solution_id = $id ORDER BY step_index",
+                                {"id": found[0]["solution_id"]}))
+    return problem, found[0], steps
+
+
+def annotated_table(run: Path) -> Table:
+    """Up to 40 annotated solutions, incorrect ones with the deepest fall first."""
+    table = Table("solution", "verdict", "steps", "pit", "lowest advantage")
+    with open_duckdb(MEMORY, run / "work" / "spill", _tables(run, "steps", "verdicts")) as connection:
+        for row in query_rows(connection, LIST_SQL):
+            pit = "" if row["pit"] is None else str(row["pit"])
+            worst = "" if row["worst"] is None else f"{row['worst']:+.2f}"
+            table.add_row(row["solution_id"][:12], row["verdict"], str(row["steps"]), pit, worst)
+    return table

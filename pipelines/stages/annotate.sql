@@ -1,0 +1,22 @@
+-- One row a problem: the solutions whose steps are to be valued, and the policy's own base samples as a value of the
+-- bare problem. Duplicates and truncated solutions are left out; which solutions are taken is decided by their ids.
+WITH kept AS (
+    SELECT solutions.*, verdict, row_number() OVER (
+        PARTITION BY problem_id, verdict ORDER BY md5($seed || solution_id)
+    ) AS number
+    FROM solutions JOIN verdicts USING (solution_id) ANTI JOIN duplicates USING (solution_id)
+    WHERE complete AND verdict IN ('correct', 'incorrect')
+), chosen AS (
+    SELECT problem_id, list({solution_id: solution_id, solution: solution, correct: verdict = 'correct'}
+                            ORDER BY solution_id) AS solutions
+    FROM kept WHERE number <= CASE verdict WHEN 'correct' THEN $positives ELSE $negatives END
+    GROUP BY problem_id
+), base AS (
+    SELECT problem_id, count(*) AS rollouts, count(*) FILTER (verdict = 'correct') AS successes
+    FROM solutions JOIN verdicts USING (solution_id)
+    WHERE generator_id = $policy AND (verdict <> 'undecided' OR reason IN ('no_answer', 'truncated'))
+    GROUP BY problem_id
+)
+SELECT problem_id, problem, answer, chosen.solutions, coalesce(base.rollouts, 0)::BIGINT AS base_rollouts,
+       coalesce(base.successes, 0)::BIGINT AS base_successes, problems.file_row_number AS position
+FROM problems JOIN chosen USING (problem_id) LEFT JOIN base USING (problem_id)

@@ -1,0 +1,97 @@
+"""Build: the release folder, from the tables of the run.
+
+In: all tables. Out: RUN/release with one folder of Parquet shards for each config and the manifest `stepforge.json`,
+which says how everything was made. What a config holds is SQL in builders/configs; how it is laid out is
+builders/release.py.
+"""
+
+import platform
+from collections.abc import Iterator
+from importlib.metadata import version
+from typing import Any
+
+import pyarrow as pa
+
+from stepforge.builders import configs
+from stepforge.builders.parquet import read_rows, write_rows
+from stepforge.builders.release import split_groups, write_release
+from stepforge.builders.tables import DROPS, TEXT
+from stepforge.pipelines.answers import fingerprint as verifier_fingerprint
+from stepforge.pipelines.inference.engines import generator_id, model_revision, sampling_of
+from stepforge.pipelines.inference.prompts import render, template_text
+from stepforge.pipelines.recipe import Generator, Recipe, RecordedGenerator
+from stepforge.pipelines.stages.base import Account, Context, Stage
+
+INPUTS = ("problems", "solutions", "verdicts", "duplicates", "steps", "rollouts", "alternatives")
+PROMPTS = pa.schema([pa.field(name, TEXT, nullable=False) for name in ("generator", "problem_id", "prompt", "split")])
+PACKAGES = ("stepforge", "datatrove", "datasets", "duckdb", "huggingface_hub", "math-verify", "pyarrow")
+LAYOUT = 1  # raised when the same tables would give other release files
+
+
+def settings(recipe: Recipe) -> Any:
+    release = recipe.release.model_dump(mode="json", exclude={"to", "version", "private"})
+    return [release, [template_text(g.prompt) for g in recipe.generators], recipe.seed, LAYOUT]
+
+
+def run(context: Context) -> Account:
+    recipe, release = context.recipe, context.recipe.release
+    folder = context.work / "configs"
+    prompts = context.work / "prompts.parquet"
+    with context.tell(context.work, "build", 0):
+        write_rows(prompts, _prompts(context), PROMPTS)
+        inputs = {name: context.table(name) for name in INPUTS} | {"prompts": prompts}
+        parameters = {
+            "seed": str(recipe.seed), "policy": recipe.annotate.policy if recipe.annotate else "",
+            "max_positives": release.max_positives_per_problem, "max_negatives": release.max_negatives_per_problem,
+            "max_pairs": release.max_pairs_per_problem, "pair_margin": release.pair_margin,
+            "min_pit_drop": release.min_pit_drop, "keep_truncated": release.keep_truncated,
+            "drop_unsound": release.unsound_positives == "drop", "weight_beta": release.weight_beta,
+            "weight_max": release.weight_max,
+        }
+        counts = configs.build_configs(release.configs, inputs, parameters, folder, recipe.executor.duckdb_memory)
+        tables = {str(name): folder / f"{name}.parquet" for name in release.configs}
+        write_release(context.folder / "release", tables, _manifest(context))
+    write_rows(context.drops("build"), [], DROPS.schema)
+    total = sum(counts.values())
+    return Account(total, total, ledger=counts)
+
+
+def _prompts(context: Context) -> Iterator[dict[str, str]]:
+    """The prompt of every problem under every generator's template, and the problem's split."""
+    recipe, columns = context.recipe, ["group_id", "split"]
+    groups = ((row["group_id"], row["split"]) for row in read_rows(context.table("problems"), columns))
+    split = split_groups(groups, recipe.seed, dict(recipe.release.splits))
+    for row in read_rows(context.table("problems"), ["problem_id", "problem", "group_id"]):
+        for generator in recipe.generators:
+            yield {"generator": generator.name, "problem_id": row["problem_id"],
+                   "prompt": render(generator.prompt, row["problem"]), "split": split[row["group_id"]]}
+
+
+def _manifest(context: Context) -> dict[str, Any]:
+    recipe = context.recipe
+    licenses = {row["source"]: row["license"] for row in read_rows(context.table("problems"), ["source", "license"])}
+    return {
+        "name": recipe.name, "seed": recipe.seed, "recipe": recipe.model_dump(mode="json", exclude={"executor"}),
+        "stages": {name: {key: value for key, value in account.items() if key != "seconds"}
+                   for name, account in context.accounts.items() if name in _ALL},
+        "generators": [_generator(generator) for generator in recipe.generators],
+        "verifier": verifier_fingerprint(), "licenses": licenses, "license": recipe.release.license,
+        "packages": {"python": platform.python_version()} | {name: version(name) for name in PACKAGES},
+        "ledger": {name: account["ledger"] for name, account in context.accounts.items()
+                   if name in ("generate", "annotate")},
+        "measures": list(read_rows(context.table("measures"))),
+    }
+
+
+def _generator(generator: Generator) -> dict[str, Any]:
+    recorded = isinstance(generator, RecordedGenerator)
+    return {
+        "name": generator.name, "generator_id": generator_id(generator), "engine": generator.engine,
+        "model": generator.model, "revision": None if recorded else model_revision(generator.model),
+        "prompt_name": generator.prompt, "prompt_template": template_text(generator.prompt),
+        "sampling": None if isinstance(generator, RecordedGenerator) else sampling_of(generator),
+    }
+
+
+_ALL = ("problems", "generate", "verify", "deduplicate", "annotate", "measure")
+STAGE = Stage("build", 1, _ALL, settings, run)

@@ -1,0 +1,40 @@
+"""Measure: coverage@k, diversity@k and the like, for every generator, with 95% intervals over problems.
+
+In: `solutions` and `verdicts`. Out: `measures`. The formulas (unbiased; Chen et al., arXiv 2107.03374, section 2.1,
+for coverage) stand in measure.sql.
+"""
+
+from typing import Any
+
+from stepforge.builders.parquet import write_rows
+from stepforge.builders.sql import load_sql, query_rows, query_to_parquet
+from stepforge.builders.tables import DROPS, MEASURES
+from stepforge.pipelines.recipe import Recipe
+from stepforge.pipelines.stages.base import Account, Context, Stage
+
+MOST_SQL = """
+SELECT coalesce(max(n), 0)::BIGINT AS most
+FROM (SELECT count(*) AS n FROM solutions GROUP BY generator, problem_id)
+"""
+
+
+def settings(recipe: Recipe) -> Any:
+    return None
+
+
+def ladder(most: int) -> list[int]:
+    """The k that are measured: powers of two up to `most`, 10, 30 and 100 where they fit, and `most` itself."""
+    powers = [2**i for i in range(most.bit_length())]
+    return sorted({k for k in [*powers, 10, 30, 100, most] if 1 <= k <= most})
+
+
+def run(context: Context) -> Account:
+    with context.tell(context.work, "measure", 0), context.duckdb("solutions", "verdicts") as connection:
+        ks = ladder(next(query_rows(connection, MOST_SQL))["most"])
+        sql = load_sql(__package__, "measure")
+        written = query_to_parquet(connection, sql, {"ks": ks}, context.table("measures"), MEASURES.schema)
+    write_rows(context.drops("measure"), [], DROPS.schema)
+    return Account(written, written)
+
+
+STAGE = Stage("measure", 1, ("generate", "verify"), settings, run, ("measures",))

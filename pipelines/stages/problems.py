@@ -1,0 +1,90 @@
+"""Problems: from the recipe's sources into one table.
+
+In: the sources of the recipe. Out: `problems`, in the order of the recipe, each problem once. Dropped with a reason:
+rows that cannot be read, rows without a problem or an answer, and a problem that came before (`duplicate`).
+"""
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
+from stepforge.builders.parquet import count_rows, write_rows
+from stepforge.builders.sources import arithmetic, files, public, star_graph
+from stepforge.builders.sources.records import Drop, expand
+from stepforge.builders.tables import DROPS, PROBLEMS, content_id
+from stepforge.pipelines.recipe import (
+    ArithmeticSource,
+    FilesSource,
+    PublicSource,
+    Recipe,
+    Source,
+    StarGraphSource,
+)
+from stepforge.pipelines.stages.base import Account, Context, Stage, drop_row
+
+
+def rows_of(source: Source) -> Iterator[dict | Drop]:
+    """Rows of a source, cut at its limit; rows that are dropped do not count against it."""
+    limit = source.limit
+    found: Iterator[dict | Drop]
+    match source:
+        case ArithmeticSource():
+            found = arithmetic.generate(source.limit, source.seed, source.split, source.steps, source.max_operand)
+        case StarGraphSource():
+            found = star_graph.generate(source.limit, source.seed, source.split, source.degree, source.path_length,
+                                        source.nodes)
+        case FilesSource():
+            found = files.load(source.paths, source.columns, source.split, source.license)
+        case PublicSource():
+            found = public.load(source.source, source.path, source.hub, source.revision, source.split)
+    kept = 0
+    for row in found:
+        kept += not isinstance(row, Drop)
+        yield row
+        if limit is not None and kept >= limit:
+            return
+
+
+def settings(recipe: Recipe) -> Any:
+    """The sources as the recipe states them, and the hash of every local file that they read."""
+    told = []
+    for source in recipe.problems:
+        paths: list[str] = []
+        if isinstance(source, FilesSource):
+            paths = source.paths
+        elif isinstance(source, PublicSource) and source.path:
+            paths = [source.path]
+        told.append([source.model_dump(mode="json"), [file_hash(str(path)) for path in expand(paths)]])
+    return [told, arithmetic.VERSION]
+
+
+def file_hash(path: str) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def run(context: Context) -> Account:
+    seen: set[str] = set()
+    drops: list[dict] = []
+
+    def rows() -> Iterator[dict]:
+        for source in context.recipe.problems:
+            for row in rows_of(source):
+                if isinstance(row, Drop):
+                    drops.append(drop_row("problems", row.where, row.reason, row.detail))
+                    continue
+                problem_id = content_id("problem", row["problem"], row["answer"])
+                if problem_id in seen:
+                    where = f"{row['source']}:{row['source_id']}"
+                    drops.append(drop_row("problems", where, "duplicate", f"the same problem as {problem_id}"))
+                    continue
+                seen.add(problem_id)
+                yield {"problem_id": problem_id} | row
+
+    with context.tell(context.work, "problems", sum(s.limit or 0 for s in context.recipe.problems)):
+        written = write_rows(context.table("problems"), rows(), PROBLEMS.schema)
+    write_rows(context.drops("problems"), drops, DROPS.schema)
+    return Account(written + len(drops), count_rows(context.table("problems")), context.drop_counts("problems"))
+
+
+STAGE = Stage("problems", 1, (), settings, run, ("problems",))

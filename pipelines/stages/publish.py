@@ -1,0 +1,30 @@
+"""Publish: the release folder as a version of a dataset, where the recipe says so.
+
+In: RUN/release. Out: a tagged version on the Hub, or a version's folder under a local path. Nothing happens where the
+recipe has no `release.to`.
+"""
+
+from typing import Any
+
+from stepforge.builders.parquet import write_rows
+from stepforge.builders.tables import DROPS
+from stepforge.cards.publish import publish
+from stepforge.pipelines.recipe import Recipe
+from stepforge.pipelines.stages.base import Account, Context, Stage
+
+
+def settings(recipe: Recipe) -> Any:
+    return recipe.release.model_dump(mode="json", include={"to", "version", "private"})
+
+
+def run(context: Context) -> Account:
+    release = context.recipe.release
+    write_rows(context.drops("publish"), [], DROPS.schema)
+    if release.to is None:
+        return Account(0, 0)
+    with context.tell(context.work, f"publish {release.version}", 0):
+        publish(context.folder / "release", release.to, release.version, private=release.private)
+    return Account(1, 1)
+
+
+STAGE = Stage("publish", 1, ("card",), settings, run)

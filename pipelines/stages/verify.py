@@ -1,0 +1,83 @@
+"""Verify: is the final answer of each solution the gold answer?
+
+In: `solutions` and the answers of `problems`. Out: `verdicts`, one for every solution: correct, incorrect or
+undecided with a reason. Each rank has a verifier of its own, whose symbolic work is done in processes that are killed
+at their deadline (pipelines/answers).
+"""
+
+from collections.abc import Iterator
+from itertools import tee
+from typing import Any
+
+from datatrove.data import Document
+from datatrove.pipeline.base import PipelineStep
+
+from stepforge.builders.parquet import count_rows, write_rows
+from stepforge.builders.tables import DROPS
+from stepforge.pipelines.answers import Claim, Verifier, equation_key, fingerprint, first_false_step
+from stepforge.pipelines.inference.output import TableOutput
+from stepforge.pipelines.recipe import Recipe, Verify
+from stepforge.pipelines.stages.base import Account, Context, QueryReader, Stage
+
+CLAIMS_SQL = """
+SELECT solution_id, problem_id, solution, complete, answer, solutions.file_row_number AS position
+FROM solutions JOIN problems USING (problem_id)
+"""
+
+
+class VerifyStep(PipelineStep):
+    """Judges the document of every solution and writes rows of `verdicts`."""
+
+    name = "stepforge verify"
+    type = "verifier"
+
+    def __init__(self, settings: Verify, output: TableOutput) -> None:
+        super().__init__()
+        self.settings = settings
+        self.output = output
+
+    def run(self, data: Any, rank: int = 0, world_size: int = 1) -> Iterator[Document]:
+        documents, claims = tee(data)
+        with self.output as output, Verifier(timeout_s=self.settings.timeout_s,
+                                             memory_mb=self.settings.memory_mb) as verifier:
+            output.open(rank)
+            verdicts = verifier.verify_many(claim_of(document) for document in claims)
+            for document, verdict in zip(documents, verdicts, strict=True):
+                row = {"solution_id": document.metadata["solution_id"], **verdict._asdict()}
+                row |= reasoning_of(document.metadata["solution"], verdict.verdict)
+                output.write_tables({"verdicts": [row]}, rank, document.metadata["position"])
+        yield from ()
+
+
+def claim_of(document: Document) -> Claim:
+    row = document.metadata
+    return Claim(row["answer"], row["solution"], row["complete"])
+
+
+def reasoning_of(solution: str, verdict: str) -> dict[str, Any]:
+    """What the equations say about the reasoning: a false one makes it unsound; none false proves nothing."""
+    steps = solution.splitlines(keepends=True)
+    false_step = first_false_step(steps)
+    unsound = false_step is not None
+    return {"equation_key": equation_key(solution), "false_step": false_step,
+            "soundness": "unsound" if unsound else "undecided", "judged_by": "equations" if unsound else None}
+
+
+def settings(recipe: Recipe) -> Any:
+    return [recipe.verify.model_dump(mode="json"), fingerprint()]
+
+
+def run(context: Context) -> Account:
+    tables = {name: context.table(name) for name in ("solutions", "problems")}
+    work = context.work / "verify"
+    reader = QueryReader(CLAIMS_SQL, tables, {}, context.recipe.executor.duckdb_memory, work / "spill")
+    step = VerifyStep(context.recipe.verify, TableOutput(work, ("verdicts",)))
+    rows_in = count_rows(tables["solutions"])
+    context.pipeline([reader, step], "verify", rows_in, work)
+    written = context.collect("verdicts", [work], "solution_id")
+    write_rows(context.drops("verify"), [], DROPS.schema)
+    context.finish([work], "verify")
+    return Account(rows_in, written)
+
+
+STAGE = Stage("verify", 1, ("problems", "generate"), settings, run, ("verdicts",))
