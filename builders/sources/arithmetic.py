@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from stepforge.builders.errors import SourceError
 from stepforge.builders.sources.stories import ENDINGS, LINES, NAMES, THEMES
 
 VERSION = 1  # raise when any draw or any wording changes: it is part of every source_id
@@ -84,7 +85,7 @@ def generate(
     """Yields problems `offset` to `offset + count` of one endless, fixed sequence.
 
     `steps` is the least and the greatest number of equations; `max_operand` bounds the numbers of the text (products
-    and totals stay below ten times as much, multipliers below 10). Raises ValueError for values that are not allowed.
+    and totals stay below ten times as much, multipliers below 10). Raises SourceError for values that are not allowed.
     """
     _check(count, split, steps, max_operand, offset)
     for index in range(offset, offset + count):
@@ -92,7 +93,7 @@ def generate(
 
 
 def remake(source_id: str) -> dict:
-    """The problem that a `source_id` names, as it was first made. Raises ValueError if it is not one of ours."""
+    """The problem that a `source_id` names, as it was first made. Raises SourceError if it is not one of ours."""
     seed, split, steps, max_operand, index, variant_seed = _parse(source_id)
     return _make(seed, split, steps, max_operand, index, variant_seed)
 
@@ -219,7 +220,7 @@ def _rng(*key: object) -> random.Random:
 def _parse(source_id: str) -> tuple[int, str, tuple[int, int], int, int, int | None]:
     found = SOURCE_ID.fullmatch(source_id)
     if not found or int(found[1]) != VERSION:
-        raise ValueError(
+        raise SourceError(
             f"source_id {source_id!r} was not made by version {VERSION} of the arithmetic source; "
             f"allowed is arithmetic-{VERSION}:seed=S:split=NAME:steps=A-B:max=M:index=I; take it from a problem's row"
         )
@@ -230,10 +231,10 @@ def _parse(source_id: str) -> tuple[int, str, tuple[int, int], int, int, int | N
 
 def _check(count: int, split: str, steps: tuple[int, int], max_operand: int, offset: int) -> None:
     if split not in SPLITS:
-        raise ValueError(f"arithmetic: split is {split!r}; allowed are {', '.join(SPLITS)}")
+        raise SourceError(f"arithmetic: split is {split!r}; allowed are {', '.join(SPLITS)}")
     if not 1 <= steps[0] <= steps[1] <= MAX_STEPS:
-        raise ValueError(f"arithmetic: steps is {tuple(steps)}; allowed is (least, greatest) within 1 to {MAX_STEPS}")
-    if not 10 <= max_operand <= 100_000:
-        raise ValueError(f"arithmetic: max_operand is {max_operand}; allowed is 10 to 100000")
+        raise SourceError(f"arithmetic: steps is {tuple(steps)}; allowed is (least, greatest) within 1 to {MAX_STEPS}")
+    if not 5 <= max_operand <= 100_000:
+        raise SourceError(f"arithmetic: max_operand is {max_operand}; allowed is 5 to 100000")
     if count < 0 or offset < 0:
-        raise ValueError(f"arithmetic: count is {count} and offset is {offset}; neither may be negative")
+        raise SourceError(f"arithmetic: count is {count} and offset is {offset}; neither may be negative")

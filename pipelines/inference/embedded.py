@@ -186,9 +186,10 @@ class Sampler:
         settings = [row.request.settings if row else Settings() for row in rows]
         warmth = torch.tensor([s.temperature or 1.0 for s in settings])
         weights = torch.softmax(logits / warmth[:, None], -1).numpy()
-        for row, chosen in enumerate(settings):
-            if chosen.top_p < 1 or chosen.top_k > 0:
-                weights[row] = _filtered(weights[row], chosen.top_p, chosen.top_k)
+        cut = [row for row, s in enumerate(settings) if s.top_p < 1 or s.top_k > 0]
+        if cut:
+            top_p, top_k = (np.array([getattr(settings[row], name) for row in cut]) for name in ("top_p", "top_k"))
+            weights[cut] = _filtered(weights[cut], top_p, top_k)
         heights = np.cumsum(weights, axis=1, dtype=np.float64)
         draws = np.array([row.draws[len(row.ids)] if row else 0.0 for row in rows])
         tokens = (heights <= (draws * heights[:, -1])[:, None]).sum(1).clip(max=logits.shape[1] - 1)
@@ -236,12 +237,16 @@ class Sampler:
         return decode(prompt + ids, skip_special_tokens=True)[len(decode(prompt, skip_special_tokens=True)) :]
 
 
-def _filtered(weights: np.ndarray, top_p: float, top_k: int) -> np.ndarray:
-    """Zero but for the `top_k` likeliest and, of these, the fewest that hold `top_p` of their mass; ties stay in."""
-    falling = np.sort(weights)[::-1][: top_k if top_k > 0 else None]
-    mass = np.cumsum(falling, dtype=np.float64)
-    edge = min(int(np.searchsorted(mass, top_p * mass[-1])), len(falling) - 1)
-    return np.where(weights >= falling[edge], weights, 0)
+def _filtered(weights: np.ndarray, top_p: np.ndarray, top_k: np.ndarray) -> np.ndarray:
+    """Zero but for each row's `top_k` likeliest and, of these, the fewest that hold `top_p` of their mass.
+
+    Weights are (rows, vocab_size), top_p and top_k (rows,), a top_k below 1 meaning all; ties at the edge stay in.
+    """
+    falling = -np.sort(-weights, axis=1)
+    falling[np.arange(weights.shape[1]) >= np.where(top_k < 1, weights.shape[1], top_k)[:, None]] = 0
+    mass = np.cumsum(falling, axis=1, dtype=np.float64)
+    edge = (mass < top_p[:, None] * mass[:, -1:]).sum(1)
+    return np.where(weights >= np.take_along_axis(falling, edge[:, None], 1), weights, 0)
 
 
 def _choice_seed(seed: int, index: int) -> int:

@@ -14,24 +14,29 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from stepforge.builders.errors import UserError
+
 TINY = Path(__file__).parent / "tiny"  # the shipped model; train/studies/tiny_model.py makes it
-PREFILL_BLOCK = 64  # prompts are padded to a multiple of it
+PREFILL_BLOCK = 32  # prompts are padded to a multiple of it
 
 
 class Llama:
     """Weights in float32 and the forward passes; `context` is the greatest number of tokens, prompt included.
 
-    Raises ValueError for a model that is not of the Llama type: its operations would be others.
+    Raises UserError for a model that cannot be found or is not of the Llama type, whose operations these are.
     """
 
     def __init__(self, model: str, context: int | None = None) -> None:
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
         source = str(TINY) if model == "tiny" else model
-        loaded = AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32)
+        try:
+            loaded = AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32)
+        except OSError as error:
+            raise UserError(f"embedded engine: model {model!r} cannot be loaded: {error}") from error
         config = loaded.config
         if config.model_type != "llama":
-            raise ValueError(
+            raise UserError(
                 f"embedded engine: model {model!r} is of type {config.model_type!r}; allowed is 'llama'; "
                 "serve other models with the vllm engine"
             )

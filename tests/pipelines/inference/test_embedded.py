@@ -10,6 +10,7 @@ import torch
 from datatrove.pipeline.inference.run_inference import InferenceConfig
 from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config, GPT2LMHeadModel
 
+from stepforge.builders.errors import UserError
 from stepforge.builders.sources.arithmetic import generate
 from stepforge.pipelines.inference.embedded import EmbeddedServer, PromptTooLong, Sampler, _filtered, shared_sampler
 from stepforge.pipelines.inference.llama import TINY, Llama
@@ -106,14 +107,14 @@ def test_text_does_not_depend_on_the_process_or_its_prompt_cache(sampler):
         assert ask(fresh, **payload)["choices"] == ask(sampler, **payload)["choices"]
 
 
-def test_greedy_text_equals_transformers_generate(sampler, reference):
+def test_every_greedy_token_is_the_likeliest_one_of_transformers(sampler, reference):
     model, tokenizer = reference
     for prompt in PROMPTS[:4]:
-        ids = tokenizer(prompt, return_tensors="pt").input_ids
-        out = model.generate(ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=100)
-        expected = tokenizer.decode(out[0, ids.shape[1] :], skip_special_tokens=True)
-        choice = ask(sampler, prompt=prompt, temperature=0, max_tokens=100)["choices"][0]
-        assert choice["text"] == expected
+        before = tokenizer(prompt).input_ids
+        written = ask(sampler, prompt=prompt, temperature=0)["choices"][0]["token_ids"]
+        with torch.inference_mode():
+            likeliest = model(torch.tensor([before + written])).logits[0, len(before) - 1 :].argmax(-1)
+        assert likeliest.tolist() == [*written, tokenizer.eos_token_id]
 
 
 def test_solution_that_the_model_ends_is_complete_and_its_tokens_are_its_text(sampler, reference):
@@ -158,12 +159,10 @@ def test_samples_follow_the_distribution_of_the_model(sampler, reference):
 
 
 def test_top_k_and_top_p_keep_the_likeliest():
-    weights = np.array([0.1, 0.4, 0.2, 0.3])
-    assert _filtered(weights, 1.0, 2).nonzero()[0].tolist() == [1, 3]
-    assert _filtered(weights, 0.65, 0).nonzero()[0].tolist() == [1, 3]
-    assert _filtered(weights, 0.75, 0).nonzero()[0].tolist() == [1, 2, 3]
-    assert _filtered(weights, 0.9, 2).nonzero()[0].tolist() == [1, 3]
-    assert _filtered(weights, 1.0, 0).tolist() == weights.tolist()
+    weights = np.array([[0.1, 0.4, 0.2, 0.3]] * 5)
+    top_p, top_k = np.array([1.0, 0.65, 0.75, 0.9, 1.0]), np.array([2, 0, 0, 2, -1])
+    kept = [row.nonzero()[0].tolist() for row in _filtered(weights, top_p, top_k)]
+    assert kept == [[1, 3], [1, 3], [1, 2, 3], [1, 3], [0, 1, 2, 3]]
 
 
 def test_top_k_of_one_is_greedy(sampler):
@@ -231,8 +230,13 @@ def test_error_in_a_step_reaches_its_requests_and_the_next_is_served(monkeypatch
 
 def test_model_of_another_type_is_refused(tmp_path):
     GPT2LMHeadModel(GPT2Config(vocab_size=16, n_positions=8, n_embd=8, n_layer=1, n_head=1)).save_pretrained(tmp_path)
-    with pytest.raises(ValueError, match="of type 'gpt2'; allowed is 'llama'"):
+    with pytest.raises(UserError, match="of type 'gpt2'; allowed is 'llama'"):
         Llama(str(tmp_path))
+
+
+def test_model_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(UserError, match="nowhere' cannot be loaded"):
+        Llama(str(tmp_path / "nowhere"))
 
 
 def test_server_answers_through_the_interface_of_datatrove():
