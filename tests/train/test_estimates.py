@@ -1,0 +1,103 @@
+"""The estimators are exact: they equal what counting every subset gives."""
+
+import itertools
+import random
+from collections import Counter
+
+import pytest
+
+from stepforge.train.estimates import (
+    best_of_n,
+    compare,
+    maj_at_k,
+    mcnemar,
+    mean_over_problems,
+    pass_at_k,
+    proportion,
+    wilson,
+)
+
+
+def samples(seed: int) -> tuple[list[str | None], list[bool], list[float]]:
+    """Up to eight samples that vote for few answers, one of them right; votes may be missing, scores are often tied."""
+    rng = random.Random(seed)
+    votes = [rng.choice(["a", "b", "c", None]) for _ in range(rng.randint(1, 8))]
+    return votes, [vote == "a" for vote in votes], [rng.choice([0.1, 0.5, 0.9]) for _ in votes]
+
+
+def majority(votes: tuple[str | None, ...]) -> float:
+    counts = Counter(vote for vote in votes if vote is not None)
+    best = [answer for answer, count in counts.items() if count == max(counts.values())]
+    return ("a" in best) / len(best) if best else 0.0
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_estimators_equal_the_mean_over_all_subsets(seed: int) -> None:
+    votes, correct, scores = samples(seed)
+    for k in range(1, len(votes) + 1):
+        subsets = list(itertools.combinations(range(len(votes)), k))
+        by_hand = sum(any(correct[i] for i in subset) for subset in subsets) / len(subsets)
+        assert pass_at_k(len(votes), sum(correct), k) == pytest.approx(by_hand)
+        by_hand = sum(majority(tuple(votes[i] for i in subset)) for subset in subsets) / len(subsets)
+        assert maj_at_k(votes, correct, k) == pytest.approx(by_hand)
+        by_hand = 0.0
+        for subset in subsets:
+            best = [i for i in subset if scores[i] == max(scores[j] for j in subset)]
+            by_hand += sum(correct[i] for i in best) / len(best) / len(subsets)
+        assert best_of_n(scores, correct, k) == pytest.approx(by_hand)
+
+
+def test_one_vote_is_one_sample() -> None:
+    votes, correct, _ = samples(3)
+    assert maj_at_k(votes, correct, 1) == pytest.approx(pass_at_k(len(votes), sum(correct), 1))
+
+
+def test_hundred_samples_are_counted_exactly_and_fast() -> None:
+    votes = ["a"] * 40 + ["b"] * 35 + [str(i) for i in range(20)] + [None] * 5
+    assert maj_at_k(votes, [vote == "a" for vote in votes], 100) == pytest.approx(1.0)
+    assert 0.5 < maj_at_k(votes, [vote == "a" for vote in votes], 32) < 0.9
+
+
+@pytest.mark.parametrize("k", [0, 4])
+def test_k_beyond_the_samples_is_refused(k: int) -> None:
+    for estimate in (lambda: pass_at_k(3, 1, k), lambda: maj_at_k(["a"] * 3, [True] * 3, k),
+                     lambda: best_of_n([1.0] * 3, [True] * 3, k)):
+        with pytest.raises(ValueError, match="allowed is 1 <="):
+            estimate()
+
+
+def test_wilson_is_the_published_interval() -> None:
+    """Newcombe 1998, table I: 81 of 263 gives 0.2553 to 0.3662, 0 of 20 gives 0 to 0.1611."""
+    assert wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
+    assert wilson(0, 20) == pytest.approx((0.0, 0.1611), abs=5e-5)
+
+
+def test_unknown_outcomes_are_excluded_and_counted() -> None:
+    found = proportion([True, False, None, True])
+    assert (found.value, found.n, found.excluded) == (pytest.approx(2 / 3), 3, 1)
+
+
+def test_mcnemar_is_the_exact_binomial_test() -> None:
+    assert mcnemar(0, 0) == 1.0
+    assert mcnemar(1, 9) == pytest.approx(2 * 11 / 1024)
+    assert mcnemar(9, 1) == mcnemar(1, 9)
+    assert mcnemar(5, 5) == 1.0
+
+
+def test_comparison_is_paired() -> None:
+    first = [True] * 60 + [False] * 40
+    second = [True] * 50 + [False] * 50
+    found = compare(first, second, seed=0)
+    assert (found.difference, found.only_first, found.only_second) == (pytest.approx(0.1), 10, 0)
+    assert found.low > 0 and found.p < 0.01
+    with pytest.raises(ValueError, match="1 and 2 outcomes"):
+        compare([True], [True, False], seed=0)
+
+
+def test_bootstrap_interval_covers_the_mean_about_as_often_as_it_says() -> None:
+    """40 sets of 200 draws; fewer than 32 intervals that hold 0.5 happen by chance once in 20,000."""
+    rng, held = random.Random(0), 0
+    for seed in range(40):
+        found = mean_over_problems([rng.random() for _ in range(200)], seed)
+        held += found.low <= 0.5 <= found.high
+    assert held >= 32

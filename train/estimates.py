@@ -1,0 +1,158 @@
+"""How good is a model, how sure are we, and is another one better: numbers from verdicts, with intervals.
+
+In: of each problem the verdicts of its samples. Out: pass@k, maj@k and best-of-n, exact over all subsets of the
+samples at hand (no drawing), and means over problems with 95% intervals; McNemar's test and a paired bootstrap between
+two models. Only the bootstrap draws, from a seed.
+"""
+
+from collections.abc import Sequence
+from math import comb, sqrt
+from typing import NamedTuple
+
+import numpy as np
+
+RESAMPLES = 10_000
+Z95 = 1.959963984540054
+
+
+class Estimate(NamedTuple):
+    """A mean over `n` problems with its 95% interval; `excluded` problems could not be counted."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+    excluded: int = 0
+
+
+def pass_at_k(n: int, correct: int, k: int) -> float:
+    """Probability that a random k-subset of n samples holds a correct one: 1 - C(n - c, k) / C(n, k).
+
+    Chen et al., arXiv 2107.03374, section 2.1. Raises ValueError unless 1 <= k <= n and 0 <= correct <= n.
+    """
+    if not (1 <= k <= n and 0 <= correct <= n):
+        raise ValueError(f"pass@k: n is {n}, correct {correct}, k {k}; allowed is 1 <= k <= n, 0 <= correct <= n")
+    return 1.0 - comb(n - correct, k) / comb(n, k)
+
+
+def maj_at_k(votes: Sequence[str | None], correct: Sequence[bool], k: int) -> float:
+    """Probability that the commonest answer of a random k-subset is correct; a tie counts by the correct share of it.
+
+    `votes` are canonical answers; None (no answer) takes a place in the subset and casts no vote. The expectation over
+    all C(n, k) subsets is exact: for every correct answer and every number t of its votes, the subsets in which no
+    other answer has more than t, counted by how many have just t. Raises ValueError unless 1 <= k <= n.
+    """
+    n = len(votes)
+    if not 1 <= k <= n or len(correct) != n:
+        raise ValueError(f"maj@k: {n} votes, {len(correct)} verdicts, k is {k}; allowed is 1 <= k <= n = verdicts")
+    sizes: dict[str, int] = {}
+    right: dict[str, int] = {}
+    for vote, good in zip(votes, correct, strict=True):
+        if vote is not None:
+            sizes[vote] = sizes.get(vote, 0) + 1
+            right[vote] = right.get(vote, 0) + good
+    silent = n - sum(sizes.values())
+    total = 0.0
+    for answer in (answer for answer in sizes if right[answer]):
+        others = [size for other, size in sizes.items() if other != answer]
+        for t in range(1, min(sizes[answer], k) + 1):
+            ways = comb(sizes[answer], t)
+            for (voters, ties), count in _spread(others, t, k - t).items():
+                rest = comb(silent, k - t - voters)
+                total += ways * count * rest / (comb(n, k) * (1 + ties)) * right[answer] / sizes[answer]
+    return total
+
+
+def _spread(sizes: list[int], most: int, room: int) -> dict[tuple[int, int], int]:
+    """Ways to draw from classes of `sizes`, at most `most` of each and `room` in all: by (drawn, classes with `most`)."""
+    ways = {(0, 0): 1}
+    for size in sizes:
+        grown: dict[tuple[int, int], int] = {}
+        for (drawn, ties), count in ways.items():
+            for more in range(min(size, most, room - drawn) + 1):
+                key = (drawn + more, ties + (more == most))
+                grown[key] = grown.get(key, 0) + count * comb(size, more)
+        ways = grown
+    return ways
+
+
+def best_of_n(scores: Sequence[float], correct: Sequence[bool], n: int) -> float:
+    """Probability that the highest-scored of a random n-subset is correct; equal scores share it evenly.
+
+    Raises ValueError unless 1 <= n <= the number of samples.
+    """
+    size = len(scores)
+    if not 1 <= n <= size or len(correct) != size:
+        raise ValueError(f"best-of-n: {size} scores, {len(correct)} verdicts, n is {n}; allowed is 1 <= n <= samples")
+    total, below = 0.0, 0
+    for score in sorted(set(scores)):
+        tied = [good for other, good in zip(scores, correct, strict=True) if other == score]
+        top = comb(below + len(tied), n) - comb(below, n)  # subsets whose best score is this one
+        total += top / comb(size, n) * sum(tied) / len(tied)
+        below += len(tied)
+    return total
+
+
+def wilson(successes: int, n: int) -> tuple[float, float]:
+    """95% interval for a proportion (Wilson 1927); (0, 1) where there is nothing to count."""
+    if n == 0:
+        return 0.0, 1.0
+    share, square = successes / n, Z95 * Z95
+    middle = (share + square / (2 * n)) / (1 + square / n)
+    half = Z95 / (1 + square / n) * sqrt(share * (1 - share) / n + square / (4 * n * n))
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def proportion(outcomes: Sequence[bool | None]) -> Estimate:
+    """Share of the true among what is not None, with Wilson's interval."""
+    known = [outcome for outcome in outcomes if outcome is not None]
+    low, high = wilson(sum(known), len(known))
+    return Estimate(sum(known) / max(1, len(known)), low, high, len(known), len(outcomes) - len(known))
+
+
+def mean_over_problems(values: Sequence[float], seed: int, excluded: int = 0) -> Estimate:
+    """Mean of one value a problem, with the percentile interval of a bootstrap over problems."""
+    if not values:
+        return Estimate(0.0, 0.0, 1.0, 0, excluded)
+    low, high = np.quantile(_resampled_means(np.asarray(values, float), seed), (0.025, 0.975))
+    return Estimate(float(np.mean(values)), float(low), float(high), len(values), excluded)
+
+
+class Comparison(NamedTuple):
+    """Two models on the same problems: how many only the first or only the second solved, and what that says.
+
+    `difference` is first minus second, with a 95% paired bootstrap interval; `p` is McNemar's exact two-sided one.
+    """
+
+    difference: float
+    low: float
+    high: float
+    only_first: int
+    only_second: int
+    p: float
+    n: int
+
+
+def compare(first: Sequence[bool], second: Sequence[bool], seed: int) -> Comparison:
+    """Paired comparison of two models' outcomes on the same problems, in the same order; ValueError if none."""
+    if not first or len(first) != len(second):
+        raise ValueError(f"compare: {len(first)} and {len(second)} outcomes; needed are as many of both, at least one")
+    gains = np.asarray(first, float) - np.asarray(second, float)
+    low, high = np.quantile(_resampled_means(gains, seed), (0.025, 0.975))
+    only_first, only_second = int((gains > 0).sum()), int((gains < 0).sum())
+    return Comparison(float(gains.mean()), float(low), float(high), only_first, only_second,
+                      mcnemar(only_first, only_second), len(first))
+
+
+def mcnemar(only_first: int, only_second: int) -> float:
+    """Exact two-sided p-value: the discordant pairs are fair coins if the models are equally good (McNemar 1947)."""
+    n, few = only_first + only_second, min(only_first, only_second)
+    return min(1.0, 2 * sum(comb(n, i) for i in range(few + 1)) / 2**n)
+
+
+def _resampled_means(values: np.ndarray, seed: int) -> np.ndarray:
+    """Means of RESAMPLES draws with replacement, in blocks that keep memory small."""
+    rng = np.random.default_rng(seed)
+    block = max(1, 5_000_000 // len(values))
+    counts = [min(block, RESAMPLES - done) for done in range(0, RESAMPLES, block)]
+    return np.concatenate([values[rng.integers(len(values), size=(count, len(values)))].mean(1) for count in counts])
