@@ -80,4 +80,4 @@ def _batches(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Mappin
 
 def json_columns(schema: pa.Schema) -> str:
     """The `columns` argument of DuckDB's read_json for a schema of ours."""
-    return "{" + ", ".join(f"{field.name}: '{_KINDS[field.type]}'" for field in schema) + "}"
+    return "{" + ", ".join(f"\"{field.name}\": '{_KINDS[field.type]}'" for field in schema) + "}"

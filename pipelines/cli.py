@@ -14,13 +14,13 @@ from rich.text import Text
 from stepforge.builders.errors import UserError
 from stepforge.pipelines import console, inspecting, plan
 from stepforge.pipelines.executors import StageFailed
-from stepforge.pipelines.recipe import load_recipe
+from stepforge.pipelines.recipe import find_recipe, load_recipe
 
 METHODS = ("sft", "rft", "dpo", "step_dpo", "kto", "awr", "prm", "grpo")
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich",
                   help="Turn math problems with known answers into versioned, step-annotated training data.")
 
-RecipeFile = Annotated[Path, typer.Argument(help="The recipe, a YAML file.")]
+RecipeFile = Annotated[Path, typer.Argument(help="The recipe: a YAML file, or the name of a shipped one.")]
 RunFolder = Annotated[Path, typer.Argument(help="The folder of a run, such as runs/NAME.")]
 Folder = Annotated[Path, typer.Option("--out", help="Where the folders of runs are kept.")]
 
@@ -36,6 +36,13 @@ def run_recipe(recipe: RecipeFile, out: Folder = Path("runs")) -> None:
         console.out.print(Text(f"{label:<12}{folder / path}"), soft_wrap=True)
     if loaded.release.to:
         console.out.print(Text(f"published   {loaded.release.to} v{loaded.release.version}"), soft_wrap=True)
+
+
+@app.command("recipe")
+def print_recipe(name: RecipeFile = Path("demo")) -> None:
+    """Print a shipped recipe, to start one of your own: stepforge recipe demo > mine.yaml"""
+    load_recipe(name)
+    console.out.print(Text(find_recipe(name).read_text(encoding="utf-8").rstrip()), soft_wrap=True)
 
 
 @app.command("plan")

@@ -32,7 +32,10 @@ class _Local(LocalPipelineExecutor):
 
     def _run_for_rank(self, rank: int, local_rank: int = 0, node_rank: int = -1) -> Any:
         with open(os.devnull, "w") as nowhere, redirect_stderr(nowhere):
-            return super()._run_for_rank(rank, local_rank, node_rank)
+            try:
+                return super()._run_for_rank(rank, local_rank, node_rank)
+            finally:
+                logger.remove()  # it was set up again to write to `nowhere`
 
 
 def run_pipeline(steps: Sequence[Step], executor: Executor, folder: Path) -> None:

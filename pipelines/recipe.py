@@ -226,16 +226,26 @@ class Recipe(Options):
         return next(g for g in self.generators if g.name == name)
 
 
+SHIPPED = Path(__file__).parent / "recipes"
+
+
+def find_recipe(name: Path) -> Path:
+    """A file, or one of the recipes that come with the package, by its bare name."""
+    shipped = SHIPPED / f"{name}.yaml"
+    return shipped if not name.exists() and name.name == str(name) and shipped.exists() else name
+
+
 def load_recipe(path: Path) -> Recipe:
-    """Read and validate a recipe.
+    """Read and validate a recipe file, or a shipped recipe by name.
 
     Raises:
         RecipeError: the file is missing, is not YAML, or does not fit; the message lists every misfit.
     """
     try:
-        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+        loaded = yaml.safe_load(find_recipe(path).read_text(encoding="utf-8"))
     except OSError as error:
-        raise RecipeError(f"cannot read the recipe {path}: {error.strerror}") from error
+        shipped = ", ".join(sorted(file.stem for file in SHIPPED.glob("*.yaml")))
+        raise RecipeError(f"cannot read the recipe {path}: {error.strerror}; shipped recipes: {shipped}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path} is not valid YAML: {error}") from error
     if not isinstance(loaded, dict):

@@ -1,0 +1,51 @@
+# `make demo`: problems to a published dataset. `make test`: checks and the fast tests. `make test-slow`: real servers.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+FIND_LINKS := $(if $(PIP_FIND_LINKS),--find-links "$(PIP_FIND_LINKS)")
+INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python $(FIND_LINKS) -c constraints.txt
+LINKS := build/src/stepforge/builders build/src/stepforge/pipelines build/src/stepforge/cards build/src/stepforge/train
+
+.PHONY: demo test test-slow check bench clean
+
+demo: $(VENV)/installed-demo
+	$(BIN)/stepforge run demo
+	@echo "load it:     $(BIN)/python -c \"from datasets import load_dataset; print(load_dataset('releases/demo/latest', 'step_pairs'))\""
+	@echo "look at it:  $(BIN)/stepforge show runs/demo"
+
+test: check
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile -q
+
+test-slow: $(VENV)/installed-test
+	$(BIN)/python -m pytest -m slow -q
+
+check: $(VENV)/installed-test $(LINKS)
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	PYTHONPATH=build/src $(BIN)/lint-imports
+
+# make bench NAME=verdicts
+bench: $(VENV)/installed-test
+	@mkdir -p build/bench
+	$(BIN)/python tests/benchmarks/$(NAME).py
+
+$(VENV)/bin/uv:
+	$(PYTHON) -c 'import sys; sys.exit("stepforge needs Python 3.11 or newer, this is " + sys.version) if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet uv
+
+$(VENV)/installed-demo: $(VENV)/bin/uv pyproject.toml constraints.txt
+	$(INSTALL) --editable '.[embedded]'
+	@touch $@
+
+$(VENV)/installed-test: $(VENV)/bin/uv pyproject.toml constraints.txt
+	$(INSTALL) --editable '.[train,test]'
+	@touch $@ $(VENV)/installed-demo
+
+# The folders under their import names, for tools that do not read editable installs.
+build/src/stepforge/%:
+	@mkdir -p build/src/stepforge
+	@ln -sfn ../../../$* $@
+
+clean:
+	rm -rf build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,43 @@
+"""Sampling outside a pipeline: prompts in, texts out, in this process; for evaluation and for looking at a model."""
+
+import asyncio
+from typing import Any
+
+from datatrove.pipeline.inference.run_inference import InferenceConfig
+
+from stepforge.builders.tables import derive_seed
+from stepforge.pipelines.inference.embedded import EmbeddedServer
+
+IN_FLIGHT = 256
+
+
+def sample(model: str, prompts: list[str], *, samples: int = 1, temperature: float = 0.7, top_p: float = 1.0,
+           max_tokens: int = 256, stop: list[str] | None = None, seed: int = 0) -> list[list[str]]:
+    """`samples` completions of every prompt, as [prompt][sample]; sample j of prompt i has a seed of its own.
+
+    Args:
+        model: "tiny", or a folder with a Llama-style model.
+        temperature: 0 is greedy.
+        max_tokens: longest completion in tokens; a cut one is returned as it is.
+
+    Raises:
+        PromptTooLong: a prompt leaves no room for a completion.
+    """
+    settings = {"temperature": temperature, "top_p": top_p, "max_tokens": max_tokens, "stop": stop or []}
+    payloads = [{"prompt": prompt, "seed": derive_seed(seed, "evaluate", prompt, index), **settings}
+                for prompt in prompts for index in range(samples)]
+    texts = asyncio.run(_answer(model, payloads))
+    return [texts[i * samples:(i + 1) * samples] for i in range(len(prompts))]
+
+
+async def _answer(model: str, payloads: list[dict[str, Any]]) -> list[str]:
+    config = InferenceConfig(server_type="custom", model_name_or_path=model, use_chat=False,
+                             server_ready_delay_sec=0.05)
+    limit = asyncio.Semaphore(IN_FLIGHT)
+    async with EmbeddedServer(config, 0) as server:
+        async def one(payload: dict[str, Any]) -> str:
+            async with limit:
+                answer = await server.make_request(payload)
+                return str(answer["choices"][0]["text"])
+
+        return list(await asyncio.gather(*map(one, payloads)))
