@@ -19,7 +19,7 @@ from stepforge.train.estimates import (
 
 
 def samples(seed: int) -> tuple[list[str | None], list[bool], list[float]]:
-    """Up to eight samples that vote for few answers, one of them right; votes may be missing, scores are often tied."""
+    """Up to eight samples that vote for few answers, one of them right; votes may be missing, scores be tied."""
     rng = random.Random(seed)
     votes = [rng.choice(["a", "b", "c", None]) for _ in range(rng.randint(1, 8))]
     return votes, [vote == "a" for vote in votes], [rng.choice([0.1, 0.5, 0.9]) for _ in votes]

@@ -1,0 +1,86 @@
+"""The multiplier is exact where the truth is known, and a bound, never a guess, where SFT's range ends."""
+
+import numpy as np
+import pytest
+
+from stepforge.train.studies.analysis import Multiplier, analyse, falling, fit_power_law, middle, multiplier
+
+SIZES = [128, 256, 512, 1024, 2048]
+
+
+def law(size: float) -> float:
+    return 2.0 * size**-0.25
+
+
+def test_power_law_is_found_exactly() -> None:
+    found = fit_power_law(SIZES, [law(size) for size in SIZES])
+    assert found == pytest.approx((2.0, 0.25, 1.0))
+
+
+@pytest.mark.parametrize(("size", "factor"), [(128, 1.0), (128, 2.0), (256, 4.0), (512, 3.0), (1024, 0.5), (300, 1.7)])
+def test_arm_worth_so_many_times_the_data_has_this_multiplier(size: int, factor: float) -> None:
+    found = multiplier(SIZES, [law(size) for size in SIZES], size, law(size * factor))
+    assert found.bound == "exact" and found.value == pytest.approx(factor)
+
+
+def test_error_beyond_what_sft_reached_is_a_bound_at_the_end_of_its_range() -> None:
+    curve = [law(size) for size in SIZES]
+    assert multiplier(SIZES, curve, 512, law(4096)) == Multiplier(4.0, "at least")
+    assert multiplier(SIZES, curve, 512, law(64)) == Multiplier(0.25, "at most")
+    assert str(Multiplier(4.0, "at least")) == "≥4.00x"
+
+
+def test_curve_that_rises_is_pooled_and_a_plateau_counts_its_least_data() -> None:
+    assert falling([0.5, 0.3, 0.4, 0.2]).tolist() == pytest.approx([0.5, 0.35, 0.35, 0.2])
+    assert falling([0.1, 0.2, 0.3]).tolist() == pytest.approx([0.2, 0.2, 0.2])
+    assert multiplier([100, 200, 400], [0.5, 0.3, 0.3], 100, 0.3) == Multiplier(2.0)
+
+
+def test_error_of_nought_has_a_multiplier() -> None:
+    assert multiplier([100, 200], [0.5, 0.0], 100, 0.0) == Multiplier(2.0)
+    assert 1.0 < multiplier([100, 200], [0.5, 0.0], 100, 0.1).value < 2.0
+
+
+def test_median_of_bounds_is_a_bound() -> None:
+    found = [Multiplier(2.0), Multiplier(4.0, "at least"), Multiplier(1.5), Multiplier(8.0, "at least")]
+    assert middle(found) == Multiplier(2.0)
+    assert middle(found[1:]) == Multiplier(4.0, "at least")
+    assert middle([Multiplier(0.5, "at most"), Multiplier(3.0)]) == Multiplier(0.5, "at most")
+
+
+@pytest.mark.parametrize(("sizes", "curve"), [([100], [0.1]), ([200, 100], [0.1, 0.2]), ([100, 200], [0.1])])
+def test_curve_that_cannot_be_read_is_refused(sizes: list[int], curve: list[float]) -> None:
+    with pytest.raises(ValueError, match="needed are two or more"):
+        multiplier(sizes, curve, 100, 0.1)
+
+
+def simulated(factor: float) -> dict[tuple[str, int, int], np.ndarray]:
+    """Three seeds of SFT and of an arm that is worth `factor` times the data, on 4,000 shared problems.
+
+    A problem is solved where its difficulty lies under the accuracy, so the arms differ by their error alone.
+    """
+    rng = np.random.default_rng(0)
+    solved = {}
+    for seed in range(3):
+        shift = np.exp(rng.normal(0, 0.02))
+        hard = rng.random(4000)
+        for size in SIZES:
+            for arm, worth in (("sft", 1.0), ("arm", factor)):
+                solved[arm, size, seed] = hard > law(size * worth) * shift
+    return solved
+
+
+def test_interval_holds_the_true_multiplier_and_excludes_one() -> None:
+    results = {result.arm: result for result in analyse(simulated(2.0), seed=0, resamples=200)}
+    arm = results["arm"]
+    assert arm.overall.bound == "exact" and arm.overall.value == pytest.approx(2.0, rel=0.1)
+    assert 1.0 < arm.low.value <= arm.overall.value <= arm.high.value < 3.0
+    assert arm.multipliers[2048].bound == "at least" and arm.multipliers[2048].value == 1.0
+    assert results["sft"].overall.value == pytest.approx(1.0)
+    assert arm.law and arm.law.exponent == pytest.approx(0.25, abs=0.05)
+
+
+def test_arm_beyond_the_whole_range_is_censored_overall() -> None:
+    arm = {result.arm: result for result in analyse(simulated(64.0), seed=0, resamples=50)}["arm"]
+    assert {found.bound for found in arm.multipliers.values()} == {"at least"}
+    assert arm.overall.bound == arm.low.bound == arm.high.bound == "at least"

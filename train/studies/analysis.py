@@ -1,0 +1,146 @@
+"""How much supervised data is a method worth: fits of error against data size, and the efficiency multiplier.
+
+In: of every run its arm, its size (unique problems), its seed and which of the shared test problems it solved. Out:
+mean errors, the power law of each arm, and the multiplier: an arm that reaches with D problems the error that SFT
+reaches with D' is worth D'/D times the data. The SFT curve is read between its measured sizes only. An error below
+what SFT reached at its largest size, or above that at its smallest, gives a bound, marked as such, never a number from
+beyond. Intervals come from a bootstrap over seeds and test problems together, the same draw for every arm, so that
+what all arms share does not blur their difference.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+Bound = Literal["exact", "at least", "at most"]
+Solved = Mapping[tuple[str, int, int], np.ndarray]  # (arm, size, seed) to one bool a test problem
+
+
+class PowerLaw(NamedTuple):
+    """error = scale * size ** -exponent, and the share of the variance of log error that it explains."""
+
+    scale: float
+    exponent: float
+    r_squared: float
+
+
+class Multiplier(NamedTuple):
+    """How many times the SFT data would be needed for the same error; a bound where SFT's range ends first."""
+
+    value: float
+    bound: Bound = "exact"
+
+    def __str__(self) -> str:
+        return {"exact": "", "at least": "≥", "at most": "≤"}[self.bound] + f"{self.value:.2f}x"
+
+
+def fit_power_law(sizes: Sequence[float], errors: Sequence[float]) -> PowerLaw:
+    """Least squares in the logarithms. ValueError for fewer than two sizes or an error that is not positive."""
+    if len(set(sizes)) < 2 or len(sizes) != len(errors) or min(errors) <= 0:
+        raise ValueError(f"power law: sizes {list(sizes)}, errors {list(errors)}; needed are two sizes, errors above 0")
+    x, y = np.log(sizes), np.log(errors)
+    slope, level = np.polyfit(x, y, 1)
+    spread = float(((y - y.mean()) ** 2).sum())
+    left = float(((y - level - slope * x) ** 2).sum())
+    return PowerLaw(float(np.exp(level)), float(-slope), 1.0 - left / spread if spread else 1.0)
+
+
+def falling(errors: Sequence[float]) -> np.ndarray:
+    """The non-increasing curve nearest to `errors` (least squares, by pooling neighbours that rise)."""
+    blocks: list[list[float]] = []
+    for error in errors:
+        blocks.append([error, 1])
+        while len(blocks) > 1 and blocks[-2][0] < blocks[-1][0]:
+            last, count = blocks.pop()
+            before, number = blocks.pop()
+            blocks.append([(before * number + last * count) / (number + count), number + count])
+    return np.repeat([level for level, _ in blocks], [int(count) for _, count in blocks])
+
+
+def multiplier(sizes: Sequence[int], sft_errors: Sequence[float], size: int, error: float) -> Multiplier:
+    """The multiplier of an arm with `error` at `size`, off the SFT curve, log-linear between ascending `sizes`.
+
+    Raises ValueError unless there are two sizes or more, ascending.
+    """
+    if len(sizes) < 2 or list(sizes) != sorted(set(sizes)) or len(sft_errors) != len(sizes):
+        raise ValueError(f"multiplier: SFT sizes are {list(sizes)}; needed are two or more, ascending, an error each")
+    curve = falling(sft_errors)
+    if error < curve[-1]:
+        return Multiplier(sizes[-1] / size, "at least")
+    if error > curve[0]:
+        return Multiplier(sizes[0] / size, "at most")
+    right = int(np.argmax(curve <= error))  # the first size that is as good: on a plateau the least data counts
+    if right == 0 or curve[right] == error:
+        return Multiplier(sizes[right] / size)
+    tiny = 1e-12  # errors of 0 have no logarithm
+    high, low, at = (float(np.log(max(v, tiny))) for v in (curve[right - 1], curve[right], error))
+    share = (high - at) / (high - low)
+    x = np.log(sizes[right - 1]) + share * (np.log(sizes[right]) - np.log(sizes[right - 1]))
+    return Multiplier(float(np.exp(x)) / size)
+
+
+def middle(found: Sequence[Multiplier]) -> Multiplier:
+    """Lower median of multipliers; a bound counts as beyond every number on its side, and stays a bound."""
+    return ordered(found)[(len(found) - 1) // 2]
+
+
+def ordered(found: Sequence[Multiplier]) -> list[Multiplier]:
+    """From "at most" over the numbers to "at least", each by value: the order in which quantiles are taken."""
+    rank = {"at most": 0, "exact": 1, "at least": 2}
+    return sorted(found, key=lambda one: (rank[one.bound], one.value))
+
+
+def errors(solved: Solved, arm: str, problems: np.ndarray | None = None, seeds: Sequence[int] | None = None
+           ) -> dict[int, float]:
+    """Mean error of an arm at each size, over the seeds and problems given (repeats count), or over all of them."""
+    found: dict[int, list[float]] = {}
+    for size in sorted({size for name, size, _ in solved if name == arm}):
+        for seed in seeds if seeds is not None else sorted({s for a, z, s in solved if (a, z) == (arm, size)}):
+            if (arm, size, seed) in solved:
+                row = solved[arm, size, seed]
+                found.setdefault(size, []).append(1.0 - float((row if problems is None else row[problems]).mean()))
+    return {size: float(np.mean(values)) for size, values in found.items()}
+
+
+class ArmResult(NamedTuple):
+    """One arm: errors by size, multiplier by size, the median of these with a 95% interval, and the power law."""
+
+    arm: str
+    errors: dict[int, float]
+    multipliers: dict[int, Multiplier]
+    overall: Multiplier
+    low: Multiplier
+    high: Multiplier
+    law: PowerLaw | None
+
+
+def analyse(solved: Solved, seed: int, resamples: int = 1000, baseline: str = "sft") -> list[ArmResult]:
+    """Every arm against the baseline. Raises ValueError where the baseline has fewer than two sizes."""
+    arms = sorted({arm for arm, _, _ in solved})
+    everyone = sorted({s for _, _, s in solved})
+    count = len(next(iter(solved.values())))
+    rng = np.random.default_rng(seed)
+    draws: dict[str, list[Multiplier]] = {arm: [] for arm in arms}
+    for _ in range(resamples):
+        problems = rng.integers(count, size=count)
+        seeds = [everyone[i] for i in rng.integers(len(everyone), size=len(everyone))]
+        base = errors(solved, baseline, problems, seeds)
+        for arm in arms:
+            by_size = _multipliers(base, errors(solved, arm, problems, seeds))
+            if by_size:
+                draws[arm].append(middle(list(by_size.values())))
+    base, results = errors(solved, baseline), []
+    for arm in arms:
+        found = errors(solved, arm)
+        by_size, drawn = _multipliers(base, found), ordered(draws[arm])
+        law = fit_power_law(list(found), list(found.values())) if len(found) > 1 and min(found.values()) > 0 else None
+        low, high = (drawn[int(q * (len(drawn) - 1))] for q in (0.025, 0.975))
+        results.append(ArmResult(arm, found, by_size, middle(list(by_size.values())), low, high, law))
+    return results
+
+
+def _multipliers(base: dict[int, float], found: dict[int, float]) -> dict[int, Multiplier]:
+    if len(base) < 2:
+        return {}
+    return {size: multiplier(list(base), list(base.values()), size, error) for size, error in found.items()}
