@@ -1,11 +1,12 @@
 """The equations that a solution writes down, each checked exactly and without a model.
 
 A solution's text goes in; `Equation`s come out with their place and whether they hold: `16 - 3 = 13`, `<<16-3=13>>13`,
-`2 \\text{ books} \\times 3 = 6`, `\\frac{1}{3} \\times 18 = 6`, chains `a = b = c`. A right answer above a false equation is
-right for a wrong reason, so the share of such solutions is a measured lower bound on the false-positive rate.
+`2 \\text{ books} \\times 3 = 6`, `\\frac{1}{3} \\times 18 = 6`, chains `a = b = c`. A right answer above a false
+equation is right for a wrong reason: the share of such solutions is a lower bound on the false-positive rate.
 
 An equation is called false only where no usual reading makes it true. None (cannot tell) is returned for whole-number
-rounding (`100/3 = 33`), for rounded operands (`3.33 * 3 = 10`), and where the two sides name different units.
+rounding (`100/3 = 33`), rounded operands (`3.33 * 3 = 10`), sides in different units, a bare number on the left
+(`2 dozen = 2 * 12` is a conversion) and running on after a result (`2 + 3 = 5 * 2 = 10`).
 """
 
 import hashlib
@@ -17,7 +18,7 @@ from typing import Literal, NamedTuple
 
 from stepforge.pipelines.answers.exact import evaluate
 
-APPROXIMATE = Fraction(1, 100)   # `≈` holds within 1 % or one unit in the last place; rounded operands may be off by as much
+APPROXIMATE = Fraction(1, 100)   # `≈` holds within 1 %, or within one unit in the last place that is written
 MAX_KEY = 400                    # longer keys are replaced by a hash
 
 Kind = Literal["annotation", "copied", "prose"]
@@ -26,7 +27,7 @@ Kind = Literal["annotation", "copied", "prose"]
 class Equation(NamedTuple):
     """One equality as written. start, end: character offsets in the text.
 
-    kind: `annotation` for `<<16-3=13>>`, `copied` for its result against the number written after it, `prose` for the rest.
+    kind: `annotation` for `<<16-3=13>>`, `copied` for its result against the number written after it, else `prose`.
     holds: True, False, or None where it cannot be told.
     """
 
@@ -50,7 +51,8 @@ _COPIED = re.compile(r"\s*(?:\\?\$)?\s*(-?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\
 _TOKEN = re.compile(r"""
     (?P<number>(?:\d{1,3}(?:,\d{3}|\{,\}\d{3})+(?!\d)(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+))
   | (?P<text>\\(?:text|mbox|mathrm|textbf)\s*\{(?P<unit>[^{}]*)\})
-  | (?P<skip>\\[,!;:()\[\] ]|\\(?:left|right|boxed|displaystyle|quad|qquad)(?![a-zA-Z])|&|[ \t]+|\*\*(?!\s*\d)|(?<!\d)\*\*)
+  | (?P<delimiter>\\[()\[\]])
+  | (?P<skip>\\[,!;: ]|\\(?:left|right|boxed|displaystyle|q?quad)(?![a-zA-Z])|&|[ \t]+|\*\*(?!\s*\d)|(?<!\d)\*\*)
   | (?P<approx>\\approx(?![a-zA-Z])|≈|≃|\\simeq)
   | (?P<equals>=)
   | (?P<rate>/\s*[a-zA-Z]{2,}|\bper\s+[a-zA-Z]+)
@@ -62,8 +64,9 @@ _TOKEN = re.compile(r"""
   | (?P<word>[a-zA-Z]+(?:'s)?)
   | (?P<break>.|\n)
     """, re.VERBOSE | re.ASCII)
-_AS_OPERATOR = {"x": "*", "X": "*", r"\times": "*", r"\cdot": "*", r"\div": "/", r"\%": "%", "**": "^", "–": "-", "−": "-",
-                "×": "*", "÷": "/", "·": "*"}
+_AS_OPERATOR = {"x": "*", "X": "*", r"\times": "*", r"\cdot": "*", "×": "*", "·": "*", r"\div": "/", "÷": "/",
+                r"\%": "%", "**": "^", "–": "-", "−": "-"}
+_TWO_READINGS = re.compile(r"%|/\s*[\d.]+\s*/")     # 20% - 5, 28 / 1/5
 _DECIMAL = re.compile(r"\d\.(\d+)", re.ASCII)
 
 
@@ -73,16 +76,16 @@ def equations(text: str) -> list[Equation]:
     plain = text
     for match in _ANNOTATION.finditer(text) if "<<" in text else ():
         plain = plain[:match.start()] + " " * (match.end() - match.start()) + plain[match.end():]
-        result = _check(match[1], match[2], set(), False)
-        if result != "skip":
-            found.append(Equation(match.start(), match.end(), "annotation", match[1].strip(), match[2].strip(), result))
+        lhs, rhs = match[1].strip(), match[2].strip()
+        if (holds := _check(lhs, rhs, set(), False)) != "skip":
+            found.append(Equation(match.start(), match.end(), "annotation", lhs, rhs, holds))
         copied = _COPIED.match(text, match.end())
-        if copied and (value := _value(match[2])) is not None:
-            found.append(Equation(match.start(), copied.end(), "copied", match[2].strip(), copied[1],
-                                  _rounds(value, copied[1], _value(copied[1]) or Fraction(0))))
+        if copied and (result := _value(rhs)) is not None and (written := _value(copied[1])) is not None:
+            holds = _rounds(result, copied[1], written) or _rounds(written, rhs, result)
+            found.append(Equation(match.start(), copied.end(), "copied", rhs, copied[1], holds))
     if "=" in plain or "≈" in plain or r"\approx" in plain:
-        for segment in _segments(plain):
-            found.extend(_chain(plain, segment))
+        for run in _runs(plain):
+            found.extend(_chain(plain, run))
     return sorted(found)
 
 
@@ -97,8 +100,8 @@ def first_false_step(steps: Sequence[str]) -> int | None:
 def equation_key(solution: str) -> str:
     """A key that two solutions share when they do the same computations in the same order.
 
-    White space, number format (`24.0`, `24`) and operator signs (`x`, `\\times`) are normalised. Annotations alone count
-    where there are any, because prose repeats them; a solution without equations is keyed by its normalised text.
+    White space, number format (`24.0`, `24`) and operator signs (`x`, `\\times`) are normalised. Annotations alone
+    count where there are any, because prose repeats them; without equations the key is the normalised text.
     """
     found = equations(solution)
     annotated = [equation for equation in found if equation.kind == "annotation"]
@@ -114,7 +117,7 @@ def equation_key(solution: str) -> str:
 
 def _spelling(side: str) -> str:
     return "".join(_number_spelling(token) if token.kind == "number" else token.text for token in _tokens(side)
-                   if token.kind in ("number", "operator", "open", "close", "command") and token.text != "$")
+                   if token.kind in ("number", "operator", "command") or token.text in ("(", ")"))
 
 
 def _number_spelling(token: _Token) -> str:
@@ -137,26 +140,49 @@ def _tokens(text: str) -> list[_Token]:
             written = r"\sqrt" if "sqrt" in written else r"\frac"
         elif kind == "text":
             kind, written = "word", match["unit"].strip()
-        elif kind == "rate":
-            kind = "word"
+        elif kind in ("rate", "delimiter"):
+            kind = "word" if kind == "rate" else "break"
         tokens.append(_Token(kind, written, match.start(), match.end()))
     return tokens
 
 
-def _segments(text: str) -> list[list[_Token]]:
-    """Maximal runs of tokens that can belong to one chain of equations, words only where a unit can stand."""
-    runs: list[list[_Token]] = [[]]
-    tokens = _tokens(text)
-    for at, token in enumerate(tokens):
+class _Run(NamedTuple):
+    """Tokens that can belong to one chain of equations. open_right: the last side goes on in a symbol that was cut off."""
+
+    tokens: list[_Token]
+    open_left: bool
+    open_right: bool
+
+
+def _runs(text: str) -> list[_Run]:
+    """Maximal runs of arithmetic, words only where a unit can stand."""
+    runs: list[_Run] = []
+    current: list[_Token] = []
+    tokens, before = _tokens(text), None
+    for at, token in enumerate([*tokens, _END]):
         following = tokens[at + 1] if at + 1 < len(tokens) else None
-        run = runs[-1]
-        if token.kind == "word" and token.text == "of" and run and _ends_a_value(run[-1]):
-            run.append(token._replace(kind="operator", text="*"))
-        elif token.kind == "break" or (token.kind == "word" and not _is_unit(token, run, following)):
-            runs.append([])
+        if token.kind == "word" and token.text == "of" and current and _ends_a_value(current[-1]):
+            current.append(token._replace(kind="operator", text="*"))
+        elif token.kind not in ("break", "word") or (token.kind == "word" and _is_unit(token, current, following)):
+            current.append(token)
         else:
-            run.append(token)
-    return [run for run in runs if any(token.kind in ("equals", "approx") for token in run)]
+            if any(inside.kind in ("equals", "approx") for inside in current):
+                runs.append(_Run(current, _continues(before, current[0], True), _continues(token, current[-1], False)))
+            current, before = [], token
+    return runs
+
+
+_END = _Token("break", "\n", -1, -1)
+
+
+def _continues(outside: _Token | None, edge: _Token, on_the_left: bool) -> bool:
+    """Whether the expression at the edge of a run belongs to something outside: `x + 4`, `3y`, `{2} + 7`, `8th - 3`."""
+    if edge.text != "%" and edge.kind in ("operator", "command", "close" if on_the_left else "open"):
+        return True
+    if outside is None:
+        return False
+    adjacent = outside.end == edge.start if on_the_left else outside.start == edge.end
+    return adjacent and len(outside.text) == 1 and outside.text not in (" \n;!?'\"" if on_the_left else " \n.,;!?'\":")
 
 
 def _ends_a_value(token: _Token) -> bool:
@@ -167,30 +193,48 @@ def _is_unit(word: _Token, run: list[_Token], following: _Token | None) -> bool:
     """A word is a unit after a number, a bracket or another unit, and before an operator, a relation or the end."""
     if not run or not (_ends_a_value(run[-1]) or run[-1].kind == "word") or len(word.text) == 1:
         return False
-    return following is None or following.kind in ("operator", "equals", "approx", "close", "word", "break", "open")
+    return following is None or following.kind in ("operator", "equals", "approx", "close", "word", "break")
 
 
-def _chain(text: str, run: list[_Token]) -> list[Equation]:
+def _chain(text: str, run: _Run) -> list[Equation]:
     sides: list[list[_Token]] = [[]]
     relations: list[str] = []
-    for token in run:
+    for token in run.tokens:
         if token.kind in ("equals", "approx"):
             relations.append(token.kind)
             sides.append([])
         else:
             sides[-1].append(token)
     units = [_units(side) for side in sides]
-    sides[0], sides[-1] = _trimmed(sides[0], True), _trimmed(sides[-1], False)
+    sides[0] = [] if run.open_left else _trimmed(sides[0], True)
+    sides[-1] = [] if run.open_right else _trimmed(sides[-1], False)
     found = []
     for at, relation in enumerate(relations):
         left, right = sides[at], sides[at + 1]
         if not left or not right:
             continue
-        lhs, rhs = text[left[0].start:left[-1].end], text[right[0].start:right[-1].end]
-        holds = _check(_arithmetic(left), _arithmetic(right), units[at] | units[at + 1], relation == "approx")
+        lhs, rhs = _arithmetic(left), _arithmetic(right)
+        holds = _check(lhs, rhs, units[at] | units[at + 1], relation == "approx")
+        if holds is False and (_is_label(lhs, units[at]) or _runs_on(lhs, right)):
+            holds = None
         if holds != "skip":
-            found.append(Equation(left[0].start, right[-1].end, "prose", lhs, rhs, holds))
+            start, end = left[0].start, right[-1].end
+            found.append(Equation(start, end, "prose", text[start:left[-1].end], text[right[0].start:end], holds))
     return found
+
+
+def _is_label(lhs: str, units: set[str]) -> bool:
+    """A bare number, or a proper fraction of a unit, names what the right side converts: `2 dozen = 2 * 12`."""
+    if not _computes(lhs):
+        return True
+    fraction = re.fullmatch(r"(\d+) / (\d+)", lhs)
+    return bool(units and fraction and int(fraction[1]) < int(fraction[2]))
+
+
+def _runs_on(lhs: str, right: list[_Token]) -> bool:
+    """`2 + 3 = 5 * 2`: the right side starts with the result and computes on."""
+    first = next((token for token in right if token.kind != "currency"), None)
+    return first is not None and len(right) > 1 and first.kind == "number" and _value(first.text) == _value(lhs)
 
 
 def _trimmed(side: list[_Token], from_left: bool) -> list[_Token]:
@@ -246,15 +290,16 @@ def _check(lhs: str, rhs: str, units: set[str], approximate: bool) -> bool | Non
     if left == right or ("%" in rhs and left == right * 100) or ("%" in lhs and left * 100 == right):
         return True
     if approximate:
-        return abs(left - right) <= max(abs(left) * APPROXIMATE, _last_place(rhs)) or (None if len(units) > 1 else False)
+        close = abs(left - right) <= max(abs(left) * APPROXIMATE, _last_place(rhs))
+        return close or (None if len(units) > 1 else False)
     holds = _rounds(left, rhs, right)
-    if holds is False and (len(units) > 1 or _rounded_operands(lhs, left, right) or "%" in lhs + rhs):
+    if holds is False and (len(units) > 1 or _rounded_operands(lhs, left, right) or _TWO_READINGS.search(lhs + "=" + rhs)):
         return None
     return holds
 
 
 def _rounds(exact: Fraction, written: str, value: Fraction) -> bool | None:
-    """Whether `written` is the exact value, rounded or cut at its last decimal; None for rounding to a whole number."""
+    """Whether `written` is the exact value, rounded or cut at its last place; None for rounding to a whole number."""
     if exact == value:
         return True
     difference = abs(exact - value)

@@ -11,11 +11,12 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from stepforge.pipelines.answers import outcome
+from stepforge.pipelines.answers.algebra import algebraically_equal
 from stepforge.pipelines.answers.exact import TooLarge, Undefined, evaluate
 from stepforge.pipelines.answers.normalize import canonical
 from stepforge.pipelines.answers.outcome import Method
-from stepforge.pipelines.answers.probe import apart
-from stepforge.pipelines.answers.quantity import Quantity, quantity, same
+from stepforge.pipelines.answers.probe import apart, constant
+from stepforge.pipelines.answers.quantity import Quantity, is_rounded, quantity, same
 from stepforge.pipelines.answers.structure import Structure, structure
 
 MAX_CHARS = 1000       # of one answer; the longest reference of MATH-500 has 75
@@ -89,10 +90,11 @@ _WORDS = re.compile(r"(?:\\text\{)?((?:[A-Za-z]{2,}|[A-Za-z](?= [A-Za-z]{2}))(?:
 
 
 def _words(gold: str, answer: str) -> Match | None:
-    """Compare names and choice letters by their letters; None where the reference is no word."""
+    """Compare names and choice letters by their letters; None where neither side is a word."""
     gold_word, answer_word = as_word(gold), as_word(answer)
     if gold_word is None:
-        return None
+        named = answer_word is not None and len(answer_word) > 1 and isinstance(_number(gold), Quantity)
+        return Match(False, "literal") if named else None
     if answer_word is not None:
         if gold_word.casefold() == answer_word.casefold() and (len(gold_word) > 1 or gold_word == answer_word
                                                                or _marked(gold)):
@@ -248,6 +250,7 @@ def _all(matches: list[Match]) -> Match:
 _LONG_NUMBER = re.compile(rf"[0-9]{{{MAX_DIGITS + 1}}}")
 _EXPONENT = re.compile(r"\^\s*(?:\{\s*([^{}]*)\}?|(\w))")
 _HEAVY = re.compile(r"([0-9]{1,9})\s*!|\\d?t?binom\s*\{?\s*([0-9]{1,9})|[0-9]+(?:\.[0-9]+)?[eE]\+?([0-9]{1,9})")
+_GAP = re.compile(r"[0-9] [0-9]")       # `1 8` is not 18, nor 1 times 8
 _LOOPS = re.compile(r"\\(?:sum|prod|int|lim|iint|oint)(?![a-zA-Z])")
 
 
@@ -255,11 +258,25 @@ def _symbolic(gold: str, answer: str, symbolic: Symbolic | None) -> Match:
     for text in (gold, answer):
         if not within_bounds(text):
             return Match(None, "none", outcome.OUT_OF_BOUNDS)
-    if apart(gold, answer):
+    if _rounds(gold, answer) or _rounds(answer, gold):
+        return EQUAL
+    equal = algebraically_equal(gold, answer)
+    if equal is not None:
+        return Match(equal, "symbolic")
+    if apart(gold, answer) or (_GAP.search(answer) and not _GAP.search(gold)):
         return UNEQUAL
     if symbolic is None:
         return Match(None, "symbolic", NEEDS_SYMBOLIC)
     return symbolic(gold, answer)
+
+
+def _rounds(decimal: str, exact: str) -> bool:
+    """Whether a long decimal is an irrational constant rounded in its last place: `3.141593` and `\\pi`."""
+    number = _number(decimal)
+    if not isinstance(number, Quantity) or not is_rounded(number):
+        return False
+    value = constant(exact)
+    return value is not None and abs(float(number.value) - value) <= float(number.ulp) / 2
 
 
 @lru_cache(maxsize=16384)

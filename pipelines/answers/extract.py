@@ -7,6 +7,7 @@ taken and marked so. Time is linear in the text and only bounded pieces of it ar
 """
 
 import re
+from collections import deque
 from typing import Literal, NamedTuple
 
 from stepforge.pipelines.answers.normalize import canonical
@@ -50,12 +51,13 @@ _FILLER = re.compile(r"(?:\*\*|__|:|\s|(?:therefore|thus|then|hence|simply|just|
                      r"|given by|equal to|equals|option|choice|an?|the|is)\b,?)*", re.IGNORECASE)
 _MATH = re.compile(r"\$\$(.+?)\$\$|(?<!\\)\$((?:\\.|[^$\n\\])+?)\$(?!\d)|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
 _SENTENCE_END = re.compile(r"[.!?](?=\s+[A-Z\\$*(]|\s*$)|\s(?:because|since|so|which|as|where|I hope|for)\b|\*\*|<")
-_NUMBER = r"[-+]?\s?(?:\\?[$€£¥₹]\s?)?[-+]?(?:\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?|\d+\.?\d*|\.\d+)"
+_NUMBER = r"[-+]?\s?(?:\\?[$€£¥₹]\s?)?[-+]?(?:\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)"
 _TAIL_NUMBER = re.compile(rf"(?<![\w.^_\\])(?:{_NUMBER})(?:[eE][+-]?\d+)?(?:\s?/\s?\d+(?:\.\d+)?)?(?:\s?\\?%)?", re.ASCII)
 _STARTS_AS_ANSWER = re.compile(r"\\?[$€£¥₹]|[-+]?\s*[.(\[{]*\s*[-+]?\d|\\|[-+]?[a-zA-Z]\s*(?:=|$|[.)\]^*+/-])|\([A-Za-z]\)|[^\x00-\x7f]")
 _JOINED = re.compile(r"(?:[\s,;.$&]|\\[()\[\],; ]|\\text\{[ ,]*(?:and|or)[ ,]*\}|\b(?:and|or)\b|[a-zA-Z](?:_\d)?\s*=\s*)*")
 _CHOICE = re.compile(r"\(([A-Z])\)|\b([A-Z])\b(?=[.):*]|\s*$)")
-_BOX = re.compile(r"\\f?boxed")
+_BOX = re.compile(r"\\(?:boxed|fbox)(?![a-zA-Z])")
+_BARE_BOX = re.compile(r"\s*([^\s{}$]{1,40})")
 
 
 def extract_answer(text: str, choices: bool = False) -> Extraction:
@@ -69,7 +71,7 @@ def extract_answer(text: str, choices: bool = False) -> Extraction:
             return Extraction(None, "unclosed_thought")
         text = text[closed + len("</think>"):] if closed >= 0 else text
     stated = _phrases(text)
-    if "boxed" in text:
+    if "box" in text:
         stated += _boxes(text)
     if stated:
         return _last_stated(text, stated)
@@ -95,7 +97,8 @@ def _last_stated(text: str, stated: list[_Stated]) -> Extraction:
 
 
 def _at_end(text: str, last: _Stated) -> bool:
-    return last.how != "boxed" and _REST.match(text, last.end) is not None
+    closed = last.how == "boxed" and text[last.end - 1] == "}"
+    return not closed and _REST.match(text, last.end) is not None
 
 
 def _looks_like_answer(answer: str) -> bool:
@@ -144,31 +147,26 @@ def _clause_answer(clause: str) -> tuple[str, int]:
 
 def _boxes(text: str) -> list[_Stated]:
     """The contents of the last boxes. A box inside a box comes later in the text, so the inner one is the last."""
-    found: list[_Stated] = []
-    end = len(text)
-    while len(found) < MAX_BOXES and (at := text.rfind("boxed", 0, end)) > 0:
-        end = at
-        command = at - 1 if text[at - 1] == "\\" else at - 2
-        if command < 0 or text[command] != "\\" or text[command:at] not in ("\\", "\\f"):
-            continue
-        content, stop = _box_content(text, at + len("boxed"))
+    found = []
+    for box in deque(_BOX.finditer(text), maxlen=MAX_BOXES):
+        content, end = _box_content(text, box.end())
         if content.strip():
-            found.append(_Stated(command, stop, content.strip(), "boxed"))
+            found.append(_Stated(box.start(), end, content.strip(), "boxed"))
     return found
 
 
 def _box_content(text: str, at: int) -> tuple[str, int]:
-    while text[at:at + 1] == " ":
-        at += 1
-    if text[at:at + 1] != "{":
-        bare = re.compile(r"\S*").match(text, at, at + 40)
-        return (bare[0].rstrip(".$"), bare.end()) if bare else ("", at)
-    depth = 0
-    for here in range(at, min(len(text), at + MAX_CLAUSE)):
+    """What a box holds, and where it ends; up to MAX_CLAUSE characters where it is not closed."""
+    start = text.find("{", at, at + 8)
+    if start < 0 or text[at:start].strip():
+        bare = _BARE_BOX.match(text, at)
+        return (bare[1].rstrip("."), bare.end()) if bare else ("", at)
+    depth, limit = 0, min(len(text), start + MAX_CLAUSE)
+    for here in range(start, limit):
         depth += (text[here] == "{") - (text[here] == "}")
         if depth == 0:
-            return text[at + 1:here], here + 1
-    return text[at + 1:at + MAX_CLAUSE], min(len(text), at + MAX_CLAUSE)
+            return text[start + 1:here], here + 1
+    return text[start + 1:limit], limit
 
 
 def _fallback(text: str, choices: bool) -> Extraction:

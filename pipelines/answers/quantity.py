@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 
 from stepforge.pipelines.answers.exact import Undefined, evaluate
 
-APPROXIMATE_DIGITS = 6   # 0.333333 stands for 1/3 from this many significant digits on, rounded in its last place
+ROUNDED_PLACES = 6       # 0.333333 stands for 1/3, and 3.141593 for \\pi, from this many decimal places on
 
 
 class Quantity(NamedTuple):
@@ -208,9 +208,14 @@ def _equal(gold: Quantity, answer: Quantity) -> bool:
     if gold.value == answer.value:
         return True
     for rounded, exact in ((gold, answer), (answer, gold)):
-        if rounded.significant >= APPROXIMATE_DIGITS and not _terminates(exact.value):
+        if is_rounded(rounded) and not _terminates(exact.value):
             return abs(rounded.value - exact.value) * 2 <= rounded.ulp
     return False
+
+
+def is_rounded(number: Quantity) -> bool:
+    """Whether a decimal is long enough, in places and in significant digits, to stand for what it rounds."""
+    return number.significant >= ROUNDED_PLACES and number.ulp <= Fraction(1, 10**ROUNDED_PLACES)
 
 
 def _terminates(value: Fraction) -> bool:

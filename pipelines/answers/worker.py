@@ -27,6 +27,7 @@ def main() -> None:
     from stepforge.pipelines.answers.symbolic import symbolic_match
     resource.setrlimit(resource.RLIMIT_AS, (megabytes << 20, megabytes << 20))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    symbolic_match(r"\cot x+\sqrt{2}y", r"\sqrt{2}y+\frac{\cos x}{\sin x}")    # the first check is slow: nobody pays
     gc.freeze()                                    # SymPy's own objects live as long as the process
     replies.write("ready\n")
     for line in sys.stdin.buffer:

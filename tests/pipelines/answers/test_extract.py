@@ -1,0 +1,107 @@
+"""Which answer a solution states, by the stated rule: the last explicit one, else the last number."""
+
+import time
+
+import pytest
+
+from stepforge.pipelines.answers import extract_answer
+
+
+@pytest.mark.parametrize(("text", "answer", "how"), [
+    ("9 * 2 = 18\n#### 18", "18", "hash"),
+    ("The answer is 18", "18", "phrase"),
+    ("The answer is 18.", "18", "phrase"),
+    ("A: 18", "18", "phrase"),
+    ("Q: how many?\nA: 18", "18", "phrase"),
+    ("**Answer:** 18", "18", "phrase"),
+    ("ANSWER: 7", "7", "phrase"),
+    ("The answer is $18 because 9 * 2 = 18.", "$18", "phrase"),
+    ("The answer is 1,234 eggs. I hope that helps.", "1,234 eggs", "phrase"),
+    ("The final answer is $3$. I hope it is correct.", "3", "phrase"),
+    ("The answer to the question is therefore 12.", "12", "phrase"),
+    ("The answer is that she makes 18 dollars", "18", "phrase"),
+    ("The correct answer is (C).", "(C)", "phrase"),
+    ("The answer is Evelyn.", "Evelyn", "phrase"),
+    (r"so $x = \boxed{\frac{1}{2}}$.", r"\frac{1}{2}", "boxed"),
+    (r"\boxed{\left\{1, \frac{2}{3}\right\}}", r"\left\{1, \frac{2}{3}\right\}", "boxed"),
+    (r"\fbox{4}", "4", "boxed"),
+    (r"\boxed 5$", "5", "boxed"),
+    (r"\boxed{x = \boxed{5}}", "5", "boxed"),
+    (r"The answer is \boxed{7}.", "7", "boxed"),
+    ("We get 3 and then 4 apples.", "4", "last_number"),
+    ("That leaves 12.5% of it.", "12.5%", "last_number"),
+    ("We get $x = 5$.", "x = 5", "last_formula"),
+    ("nothing to see", None, "none"),
+])
+def test_answer_is_found(text: str, answer: str | None, how: str) -> None:
+    found = extract_answer(text)
+    assert (found.answer, found.how) == (answer, how)
+
+
+def test_later_box_outranks_an_earlier_phrase() -> None:
+    assert extract_answer(r"The final answer is $3$. No, that is wrong. \boxed{7}").answer == "7"
+
+
+def test_later_phrase_outranks_an_earlier_box() -> None:
+    assert extract_answer(r"\boxed{7} is wrong. The answer is 3.").answer == "3"
+
+
+def test_remark_about_the_answer_does_not_replace_the_box() -> None:
+    assert extract_answer(r"\boxed{7}. I think the answer is right.").answer == "7"
+
+
+def test_denied_answer_is_not_an_answer() -> None:
+    assert extract_answer("The answer is 4. The answer is not 5.").answer == "4"
+
+
+def test_correction_replaces_the_box_before() -> None:
+    assert extract_answer(r"\boxed{2} Wait. \boxed{3}").answer == "3"
+
+
+@pytest.mark.parametrize("text", [r"$\boxed{2}$ and $\boxed{3}$", r"x = \boxed{2}, y = \boxed{3}", r"\boxed{2}\boxed{3}"])
+def test_boxes_joined_by_a_connective_are_one_list(text: str) -> None:
+    assert extract_answer(text).answer == "2, 3"
+
+
+def test_repeated_box_is_one_answer() -> None:
+    found = extract_answer(r"\boxed{5} and so \boxed{5}")
+    assert (found.answer, found.stated) == ("5", 1)
+
+
+def test_different_statements_are_counted() -> None:
+    assert extract_answer("Answer: 1\nAnswer: 2\nAnswer: 3\nAnswer: 4\nAnswer: 4.").stated == 4
+
+
+def test_thought_is_not_read() -> None:
+    assert extract_answer("<think>The answer is 4</think>It is 5.").answer == "5"
+
+
+def test_thought_whose_opening_was_in_the_prompt_is_not_read() -> None:
+    assert extract_answer(r"so \boxed{4}</think>The answer is 5").answer == "5"
+
+
+def test_unclosed_thought_has_no_answer() -> None:
+    assert extract_answer("<think>The answer is 4").how == "unclosed_thought"
+
+
+def test_last_capital_is_the_choice_where_a_choice_was_asked_for() -> None:
+    assert extract_answer("Between (A) and (C), I take (C)", choices=True).answer == "C"
+    assert extract_answer("There are 3 of them", choices=True).answer is None
+
+
+def test_minus_sign_of_a_subtraction_is_not_a_sign() -> None:
+    assert extract_answer("that makes 10-5").answer == "5"
+    assert extract_answer("that makes -5").answer == "-5"
+
+
+def test_time_grows_with_length_not_with_its_square() -> None:
+    """Ten times the text may take ten times as long; a square would take a hundred times. The bound leaves a factor of 4."""
+    def seconds(size: int) -> float:
+        texts = ("\\boxed{" * size, "answer is " * size, "#### " * size, "A: 1\n" * size, "$" * size, "{" * size)
+        start = time.process_time()
+        for text in texts:
+            extract_answer(text)
+        return time.process_time() - start
+
+    seconds(1_000)
+    assert seconds(100_000) < 40 * max(seconds(10_000), 0.01)

@@ -1,0 +1,203 @@
+"""The stream of verdicts: order, three values, killed and replaced workers, threads, forks, and no orphans."""
+
+import asyncio
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+
+import pytest
+
+from stepforge.pipelines.answers import Claim, Verdict, Verifier, answer_key, fingerprint, verifier, verify
+from stepforge.pipelines.answers.pool import Pool
+
+SYMBOLIC = Claim(r"\cot x", r"\boxed{\frac{\cos x}{\sin x}}")     # no tier in this process can tell
+# Within every bound, and yet SymPy needs minutes: a factorisation hidden in a simplification.
+ENDLESS = Claim("x", r"\boxed{\sqrt[7]{(x^{97}+y^{89}+1)^{61}}+\sum_{k=1}^{x}\frac{\sin(k^{5})}{k^{k}+y}+\int_0^x\frac{\sin(t^5)}{t^9+1}dt}")
+
+
+def test_verdict_names_answer_key_and_method() -> None:
+    assert verify("18", "9 * 2 = 18\nThe answer is $18.00") == Verdict("$18.00", "18", "correct", None, "numeric")
+    assert verify("18", "The answer is 17").verdict == "incorrect"
+
+
+@pytest.mark.parametrize(("claim", "reason"), [
+    (Claim("5", "no idea"), "no_answer"), (Claim("5", ""), "no_answer"), (Claim("", "The answer is 5"), "gold_unparseable"),
+    (Claim("5", "<think>so it is 5"), "truncated"), (Claim("5", "so we add 2 and 3, which is 5", complete=False), "truncated"),
+    (Claim("5", "so we add", complete=False), "truncated"), (Claim("5", r"\boxed{9^{9^{9^9}}}"), "out_of_bounds"),
+    (Claim("5", r"\boxed{5\%}"), "ambiguous"), (Claim("128", "The answer is 12", complete=False), "truncated"),
+])
+def test_undecided_carries_its_reason(claim: Claim, reason: str) -> None:
+    with Verifier() as verifier:
+        assert verifier.verify(claim)[2:4] == ("undecided", reason)
+
+
+def test_answer_stated_before_the_cut_counts() -> None:
+    with Verifier() as verifier:
+        assert verifier.verify(Claim("5", "The answer is 5. Let me check by", complete=False)).verdict == "correct"
+        assert verifier.verify(Claim("5", "The answer is 5", complete=False)).verdict == "correct"
+        assert verifier.verify(Claim("5", "The answer is 6", complete=False)).verdict == "incorrect"
+
+
+def test_verdict_reads_what_follows_the_thought() -> None:
+    assert verify("5", "<think>The answer is 4</think>The answer is 5").verdict == "correct"
+
+
+@pytest.mark.parametrize("gold", ["18", "#### 18", "9 * 2 = 18\n#### 18", r"\boxed{18}", "$18$", "18.0"])
+def test_reference_may_come_in_any_usual_form(gold: str) -> None:
+    assert verify(gold, "The answer is 18").verdict == "correct"
+
+
+def test_verdicts_come_in_the_order_of_the_claims() -> None:
+    claims = [Claim(r"\cot x", rf"\boxed{{\frac{{{n}\cos x}}{{{n}\sin x}}}}") if n % 7 == 3 else Claim(str(n), f"The answer is {n + n % 2}")
+              for n in range(60)]
+    with Verifier(workers=2) as verifier:
+        verdicts = list(verifier.verify_many(claims))
+    assert [verdict.verdict for verdict in verdicts] == ["incorrect" if n % 2 and n % 7 != 3 else "correct" for n in range(60)]
+    assert [verdict.answer for verdict in verdicts if verdict.method != "symbolic"] \
+        == [str(n + n % 2) for n in range(60) if n % 7 != 3]
+
+
+def test_claims_are_read_ahead_by_no_more_than_a_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verifier, "WINDOW", 16)
+    read = 0
+
+    def claims():
+        nonlocal read
+        for _ in range(400):
+            read += 1
+            yield SYMBOLIC if read % 2 else Claim("5", "The answer is 5")
+
+    with Verifier() as under_test:
+        stream = under_test.verify_many(claims())
+        for given in range(100):
+            next(stream)
+            assert read <= given + 16 + 2
+
+
+def test_timeout_is_undecided_not_incorrect_and_the_worker_is_replaced() -> None:
+    with Verifier(timeout_s=10) as verifier:
+        start = time.monotonic()
+        assert verifier.verify(ENDLESS)[2:4] == ("undecided", "timeout")
+        assert time.monotonic() - start >= 10
+        assert verifier.verify(Claim(r"\tan x", r"\boxed{\frac{\sin x}{\cos x}}")).verdict == "correct"
+
+
+def test_dead_worker_is_undecided_and_replaced() -> None:
+    pool = Pool(1, timeout_s=60, memory_mb=1024)
+    assert pool.check(r"\cot x", r"\frac{\cos x}{\sin x}").equal is True
+    worker = pool.idle.queue[0]
+    os.kill(worker.process.pid, signal.SIGSTOP)
+    killer = threading.Timer(0.5, os.kill, (worker.process.pid, signal.SIGKILL))
+    killer.start()
+    assert pool.check(r"\tan x", r"\frac{\sin x}{\cos x}")[::2] == (None, "worker_died")
+    assert pool.check(r"\tan x", r"\frac{\sin x}{\cos x}").equal is True
+    pool.close()
+
+
+def test_memory_limit_makes_out_of_bounds_or_a_dead_worker_never_incorrect() -> None:
+    """2^17 bytes above what a worker holds when ready leave no room for any check."""
+    pool = Pool(1, timeout_s=60, memory_mb=1024)
+    pool.check(r"\tan x", r"\frac{\sin x}{\cos x}")
+    worker = pool.idle.queue[0]
+    import resource
+    held = int(open(f"/proc/{worker.process.pid}/statm").read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    resource.prlimit(worker.process.pid, resource.RLIMIT_AS, (held + (1 << 17), held + (1 << 17)))
+    match = pool.check(r"\cot(x+\pi)+y^{23}", r"\frac{\cos(x)}{\sin(x)}+y^{23}")
+    pool.close()
+    assert match.equal is not False
+    assert match.reason in ("out_of_bounds", "worker_died", None)
+
+
+def test_works_in_a_thread_and_in_asyncio() -> None:
+    async def both() -> list[Verdict]:
+        return await asyncio.gather(*(asyncio.to_thread(verify, SYMBOLIC.gold, SYMBOLIC.solution) for _ in range(4)))
+
+    assert {verdict.verdict for verdict in asyncio.run(both())} == {"correct"}
+    collected: list[Verdict] = []
+    thread = threading.Thread(target=lambda: collected.append(verify(r"\tan x", r"\boxed{\frac{\sin x}{\cos x}}")))
+    thread.start()
+    thread.join()
+    assert collected[0][2:] == ("correct", None, "symbolic")
+
+
+def test_worker_started_from_a_short_lived_thread_outlives_it() -> None:
+    with Verifier() as verifier:
+        thread = threading.Thread(target=verifier.verify, args=(SYMBOLIC,))
+        thread.start()
+        thread.join()
+        worker = verifier._pool.idle.queue[0]
+        assert verifier.verify(Claim(r"\tan x", r"\boxed{\frac{\sin x}{\cos x}}")).verdict == "correct"
+        assert verifier._pool.idle.queue[0] is worker
+
+
+def _in_child(gold: str) -> str:
+    return verify(gold, SYMBOLIC.solution).verdict
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_works_in_daemonic_pool_workers(method: str) -> None:
+    verify(*SYMBOLIC[:2])                                       # the parent's shared verifier is already running
+    with multiprocessing.get_context(method).Pool(2) as pool:
+        assert pool.map(_in_child, [SYMBOLIC.gold, r"\tan x"]) == ["correct", "incorrect"]
+    assert verify(r"\sec x", r"\boxed{\frac{1}{\cos x}}").verdict == "correct"    # and is unharmed by its children's ends
+
+
+def test_no_worker_is_started_where_none_is_needed() -> None:
+    with Verifier(workers=2) as verifier:
+        list(verifier.verify_many([Claim("5", "The answer is 5")] * 100))
+        assert verifier._threads is None
+        assert list(verifier._pool.idle.queue) == [None, None]
+
+
+@pytest.mark.parametrize("claim", [SYMBOLIC, ENDLESS], ids=["idle", "busy"])
+def test_no_orphans_when_the_parent_is_killed(claim: Claim) -> None:
+    script = textwrap.dedent(f"""
+        import threading, time
+        from stepforge.pipelines.answers import Claim, Verifier
+        verifier = Verifier(timeout_s=1.0)
+        verifier.verify({SYMBOLIC!r})
+        print(verifier._pool.idle.queue[0].process.pid, flush=True)
+        threading.Thread(target=verifier._pool.check, args=("x", {claim.solution[7:-1]!r}), daemon=True).start()
+        time.sleep(60)
+    """)
+    parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    worker = int(parent.stdout.readline())
+    time.sleep(0.3)
+    parent.kill()
+    parent.wait()
+    for _ in range(600):
+        if not os.path.exists(f"/proc/{worker}") or "Z" in open(f"/proc/{worker}/stat").read().split()[2]:
+            return
+        time.sleep(0.1)
+    os.kill(worker, signal.SIGKILL)
+    pytest.fail(f"worker {worker} outlived its parent by a minute")
+
+
+def test_closed_verifier_says_so() -> None:
+    with Verifier() as verifier:
+        pass
+    with pytest.raises(ValueError, match="closed"):
+        verifier.verify(SYMBOLIC)
+
+
+@pytest.mark.parametrize("settings", [{"workers": 0}, {"timeout_s": 0}, {"memory_mb": 10}])
+def test_settings_out_of_range_are_refused(settings: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match=f"{next(iter(settings))} is {next(iter(settings.values()))}; it must be at least"):
+        Verifier(**settings)
+
+
+def test_keys_of_equal_forms_agree_and_of_unequal_forms_differ() -> None:
+    assert len({answer_key(form) for form in ("0.5", "1/2", r"\frac{1}{2}", r"$\dfrac12$", "50%", "x = 0.5")}) == 1
+    assert len({answer_key(form) for form in ("1, 2", "2, 1", r"\{1,2\}")}) == 1
+    assert len({answer_key(form) for form in ("5", "-5", "5x", "(1,2)", "(2,1)", "[1,2)", "1e500", "1e501", "52_8")}) == 9
+    assert len(answer_key("x" * 10**6)) < 100
+
+
+def test_fingerprint_names_every_version_that_matters() -> None:
+    assert set(fingerprint()) == {"stepforge-answers", "math-verify", "latex2sympy2-extended", "antlr4-python3-runtime", "sympy"}
