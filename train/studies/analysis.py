@@ -38,7 +38,7 @@ class Multiplier(NamedTuple):
 def fit_power_law(sizes: Sequence[float], errors: Sequence[float]) -> PowerLaw:
     """Least squares in the logarithms. ValueError for fewer than two sizes or an error that is not positive."""
     if len(set(sizes)) < 2 or len(sizes) != len(errors) or min(errors) <= 0:
-        raise ValueError(f"power law: sizes {list(sizes)}, errors {list(errors)}; needed are two sizes, errors above 0")
+        raise ValueError(f"power law: sizes {list(sizes)}, errors {list(errors)}; needed: two sizes, errors above 0")
     x, y = np.log(sizes), np.log(errors)
     slope, level = np.polyfit(x, y, 1)
     spread = float(((y - y.mean()) ** 2).sum())

@@ -1,0 +1,106 @@
+"""Evaluation samples, judges and counts; two result files are compared problem by problem."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stepforge.builders.errors import UserError
+from stepforge.pipelines.answers import verify
+from stepforge.train.evaluate import against, main, problems, score, summary, told
+from stepforge.train.prm import main as train_prm
+
+
+def row(index: int, greedy: bool | None, *samples: tuple[bool | None, str]) -> dict[str, Any]:
+    return {"problem_id": str(index), "prompt": "Add.\n", "greedy": {"solution": "", "correct": greedy}, "samples": [
+        {"solution": key, "correct": correct, "answer_key": key} for correct, key in samples]}
+
+
+def test_estimates_are_means_over_problems() -> None:
+    rows = [row(0, True, (True, "1"), (True, "1"), (False, "2"), (False, "3")),
+            row(1, False, (True, "1"), (False, "2"), (False, "2"), (False, "2"))]
+    found = summary(rows, seed=0)
+    assert list(found) == ["greedy pass@1", "pass@1", "pass@2", "pass@4", "maj@1", "maj@2", "maj@4"]
+    assert found["greedy pass@1"].value == 0.5
+    assert found["pass@1"].value == pytest.approx((0.5 + 0.25) / 2)
+    assert found["pass@4"].value == 1.0
+    assert found["maj@4"].value == 0.5
+
+
+def test_sample_without_a_verdict_does_not_count_and_its_problem_is_excluded_where_too_few_are_left() -> None:
+    rows = [row(0, None, (True, "1"), (None, "2")), row(1, True, (False, "1"), (True, "2"))]
+    found = summary(rows, seed=0)
+    assert (found["greedy pass@1"].n, found["greedy pass@1"].excluded) == (1, 1)
+    assert (found["pass@1"].value, found["pass@1"].excluded) == (0.75, 0)
+    assert (found["pass@2"].value, found["pass@2"].n, found["pass@2"].excluded) == (1.0, 1, 1)
+
+
+@pytest.mark.parametrize(("solution", "correct"), [
+    ("The answer is 3.", True), ("The answer is 4.", False), ("I cannot say.", False)])
+def test_solution_without_an_answer_is_the_models_own_failure(solution: str, correct: bool) -> None:
+    assert told(solution, verify("3", solution))["correct"] is correct
+
+
+def test_undecided_for_our_own_reasons_is_neither() -> None:
+    assert told("The answer is 3.", verify("", "The answer is 3."))["correct"] is None
+
+
+def test_models_are_compared_on_the_problems_that_both_solved_or_failed() -> None:
+    mine = [row(index, index < 8) for index in range(10)]
+    other = [row(index, index < 3) for index in range(9)] + [row(20, True)]
+    found = against(mine, other, seed=0)
+    assert (found.n, found.only_first, found.only_second) == (9, 5, 0)
+    with pytest.raises(UserError, match="share no judged problem"):
+        against(mine, [row(99, True)], seed=0)
+
+
+def test_variant_has_new_numbers_and_the_same_wording() -> None:
+    plain, varied = problems("arithmetic", ["steps=[2,3]"], 20, None), problems("arithmetic", ["steps=[2,3]"], 20, 7)
+    assert len(plain) == len(varied) == 20
+    assert [a["group_id"] for a in plain] == [b["group_id"] for b in varied]
+    assert sum(a["answer"] != b["answer"] for a, b in zip(plain, varied, strict=True)) > 10
+
+
+@pytest.mark.parametrize(("options", "message"), [
+    (["--source", "nothing"], "nothing"), (["--with", "steps"], "write key=value"),
+    (["--with", "steps=[9,2]"], "steps"), (["--source", "file"], "paths"),
+    (["--source", "star_graph", "--variant", "1"], "--variant works with --source arithmetic"),
+])
+def test_mistake_on_the_command_line_is_one_message_and_exit_code_2(
+    options: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["--model", "tiny", "--limit", "2", "--out", str(tmp_path / "r.jsonl"), *options])
+    assert stopped.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_file_that_is_no_result_is_explained(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "r.jsonl").write_text('{"a": 1}\n')
+    with pytest.raises(SystemExit, match="2"):
+        main(["--out", str(tmp_path / "r.jsonl")])
+    assert "no result file" in capsys.readouterr().err
+
+
+def test_shipped_model_is_evaluated_and_compared_with_itself(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "r.jsonl"
+    main(["--model", "tiny", "--limit", "12", "--with", "steps=[2,2]", "--samples", "4", "--max_tokens", "64", "--out",
+          str(out)])
+    main(["--out", str(out), "--compare", str(out)])
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    assert len(rows) == 12 and all(len(one["samples"]) == 4 for one in rows)
+    estimates = json.loads(out.with_suffix(".summary.json").read_text())["estimates"]
+    assert estimates["pass@4"]["value"] >= estimates["pass@1"]["value"] > 0
+    assert "+0.000" in capsys.readouterr().out
+
+
+def test_reward_model_scores_every_sample(tiny: Path, release: Path, tmp_path: Path) -> None:
+    train_prm(["--dataset", str(release), "--revision", "v1.0.0", "--model_name_or_path", str(tiny), "--output_dir",
+               str(tmp_path), "--max_steps", "1", "--use_cpu", "--save_strategy", "no", "--disable_tqdm", "true"])
+    rows = [row(0, True, (True, "1 + 2 = 3\nThe answer is 3."), (False, "2"))]
+    score(rows, str(tmp_path))
+    assert all(0 < one["score"] < 1 for one in rows[0]["samples"])
+    assert "best-of@2" in summary(rows, seed=0)

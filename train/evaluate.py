@@ -1,0 +1,221 @@
+"""How good is a model on held-out problems: greedy pass@1, pass@k, maj@k and best-of-n, with intervals.
+
+    python -m stepforge.train.evaluate --model MODEL --source arithmetic --limit 1000 --samples 16 --out new.jsonl
+    python -m stepforge.train.evaluate --out new.jsonl --compare old.jsonl
+
+In: a model, a source of problems (its test split unless told otherwise). Out: one JSON line a problem in --out, with
+every text and verdict, and the estimates beside it in a .summary.json and on screen. Problems that have been evaluated
+stand in the file, so two models can be compared problem by problem afterwards. `--variant SEED` gives the arithmetic
+problems new numbers: a model that has learnt by heart falls off there.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+from rich.console import Console
+from rich.table import Table
+
+from stepforge.builders.errors import UserError
+from stepforge.builders.parquet import replacing
+from stepforge.builders.sources import arithmetic
+from stepforge.builders.sources.records import Drop
+from stepforge.builders.tables import content_id, derive_seed
+from stepforge.pipelines.answers import Claim, Verdict, Verifier
+from stepforge.pipelines.credit.split import newline
+from stepforge.pipelines.inference.prompts import render
+from stepforge.pipelines.inference.sample import sample
+from stepforge.pipelines.recipe import Source
+from stepforge.pipelines.stages.problems import rows_of
+from stepforge.train.estimates import (
+    Comparison,
+    Estimate,
+    best_of_n,
+    compare,
+    maj_at_k,
+    mean_over_problems,
+    pass_at_k,
+    proportion,
+)
+
+FAILED = ("no_answer", "truncated")  # undecided, and the model's own fault: these count as wrong
+Row = dict[str, Any]
+
+
+def problems(name: str, options: Sequence[str], limit: int, variant: int | None) -> list[Row]:
+    """Problems of a source of the recipe, with `key=value` options in YAML; UserError for what is not allowed."""
+    given: dict[str, Any] = {"source": {"file": "files"}.get(name, name), "split": "test", "limit": limit}
+    for option in options:
+        key, found, value = option.partition("=")
+        if not found:
+            raise UserError(f"--with {option!r}: write key=value, such as steps=[3,4] or paths=[mine.jsonl]")
+        given[key] = yaml.safe_load(value)
+    try:
+        source = TypeAdapter(Source).validate_python(given)
+    except ValidationError as error:
+        raise UserError(f"--source {name}: {error}") from error
+    rows = [row for row in rows_of(source) if not isinstance(row, Drop)]
+    if variant is not None:
+        if name != "arithmetic":
+            raise UserError(f"--variant works with --source arithmetic, not {name}: only there can numbers be redrawn")
+        rows = [arithmetic.variant(row["source_id"], variant) for row in rows]
+    if not rows:
+        raise UserError(f"--source {name} gave no problem that can be read")
+    unique = {content_id("problem", row["problem"], row["answer"]): row for row in rows}
+    return [{"problem_id": problem_id} | row for problem_id, row in unique.items()]
+
+
+def answer(model: str, rows: Sequence[Row], args: argparse.Namespace) -> list[Row]:
+    """Sample every problem greedily once and --samples times, and judge all of it; one row a problem."""
+    prompts = [render(args.prompt, row["problem"]) for row in rows]
+    common = {"max_tokens": args.max_tokens, "stop": args.stop}
+    greedy = sample(model, prompts, samples=1, temperature=0.0, top_p=1.0, seed=args.seed, **common)
+    drawn = [[] for _ in rows] if args.samples == 0 else sample(
+        model, prompts, samples=args.samples, temperature=args.temperature, top_p=args.top_p, seed=args.seed, **common)
+    texts = [one + more for one, more in zip(greedy, drawn, strict=True)]
+    with Verifier() as verifier:
+        claims = (Claim(row["answer"], text) for row, found in zip(rows, texts, strict=True) for text in found)
+        verdicts = verifier.verify_many(claims)
+        judged = [[told(text, next(verdicts)) for text in found] for found in texts]
+    kept = ("problem_id", "group_id", "level", "answer", "source_id")
+    return [{key: row.get(key) for key in kept} | {"prompt": prompt, "greedy": found[0], "samples": found[1:]}
+            for row, prompt, found in zip(rows, prompts, judged, strict=True)]
+
+
+def told(text: str, verdict: Verdict) -> Row:
+    """A solution and its outcome: True, False, or None where no verdict could be given, by no fault of the model."""
+    known = verdict.verdict != "undecided" or verdict.reason in FAILED
+    return {"solution": text, "correct": verdict.verdict == "correct" if known else None,
+            "answer_key": verdict.answer_key, "reason": verdict.reason}
+
+
+def score(rows: Sequence[Row], folder: str) -> None:
+    """Add to every sample the least of its steps' values by the process reward model in `folder`."""
+    from transformers import AutoModelForTokenClassification
+
+    from stepforge.train.prm import score_steps
+    from stepforge.train.tokens import load_tokenizer
+
+    model, tokenizer = AutoModelForTokenClassification.from_pretrained(folder).eval(), load_tokenizer(folder)
+    for row in rows:
+        for found in row["samples"]:
+            steps = newline(found["solution"])
+            found["score"] = min(score_steps(model, tokenizer, row["prompt"], steps)) if steps else 0.0
+
+
+def summary(rows: Sequence[Row], seed: int) -> dict[str, Estimate]:
+    """Estimates by name: greedy pass@1, then pass@k, maj@k and, where samples are scored, best-of-k for k = 1, 2, 4...
+
+    A sample without a verdict does not count towards n; a problem with fewer than k others is excluded and counted.
+    """
+    found = {"greedy pass@1": proportion([row["greedy"]["correct"] for row in rows])}
+    samples = [[one for one in row["samples"] if one["correct"] is not None] for row in rows]
+    ks = [2**i for i in range(max(len(row["samples"]) for row in rows).bit_length())]
+    for name in ("pass", "maj", "best-of"):
+        if name == "best-of" and not all("score" in one for known in samples for one in known):
+            continue
+        for k in ks:
+            enough = [known for known in samples if len(known) >= k]
+            values = [_of_subsets(name, known, k) for known in enough]
+            found[f"{name}@{k}"] = mean_over_problems(values, derive_seed(seed, name, k), len(rows) - len(enough))
+    return found
+
+
+def _of_subsets(name: str, samples: Sequence[Row], k: int) -> float:
+    correct = [one["correct"] for one in samples]
+    if name == "pass":
+        return pass_at_k(len(samples), sum(correct), k)
+    if name == "maj":
+        return maj_at_k([one["answer_key"] for one in samples], correct, k)
+    return best_of_n([one["score"] for one in samples], correct, k)
+
+
+def against(rows: Sequence[Row], others: Sequence[Row], seed: int) -> Comparison:
+    """Greedy answers of two models on the problems that both were judged on; UserError where there is none."""
+    of_problem = {row["problem_id"]: row["greedy"]["correct"] for row in others}
+    pairs = [(row["greedy"]["correct"], of_problem.get(row["problem_id"])) for row in rows]
+    both = [(mine, other) for mine, other in pairs if mine is not None and other is not None]
+    if not both:
+        raise UserError("--compare: the two files share no judged problem; evaluate both with the same --source, "
+                        "--limit and --with")
+    return compare([mine for mine, _ in both], [other for _, other in both], derive_seed(seed, "compare"))
+
+
+def read(path: Path) -> list[Row]:
+    """Rows of a result file; UserError where it is none."""
+    try:
+        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        return [row for row in rows if row["greedy"].keys() >= {"solution", "correct"} and row["problem_id"]]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{path} is no result file of `stepforge evaluate`: {error!r}") from error
+
+
+def write(path: Path, rows: Sequence[Row], found: dict[str, Estimate], args: argparse.Namespace) -> None:
+    with replacing(path) as temporary:
+        temporary.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    with replacing(path.with_suffix(".summary.json")) as temporary:
+        told = {"model": args.model, "settings": vars(args), "estimates": {k: v._asdict() for k, v in found.items()}}
+        temporary.write_text(json.dumps(told, indent=2, default=str) + "\n", encoding="utf-8")
+
+
+def table(found: dict[str, Estimate]) -> Table:
+    made = Table("measure", "value", "95% interval", "problems", "excluded")
+    for name, estimate in found.items():
+        made.add_row(name, f"{estimate.value:.3f}", f"{estimate.low:.3f} to {estimate.high:.3f}", str(estimate.n),
+                     str(estimate.excluded))
+    return made
+
+
+def arguments() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="stepforge evaluate", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("--model", help="folder or Hub id, or tiny; left out, --out is read instead")
+    add("--source", default="arithmetic", help="arithmetic, star_graph, gsm8k, math or file")
+    add("--with", dest="options", nargs="*", default=[], metavar="KEY=VALUE", help="options of the source")
+    add("--variant", type=int, help="draw new numbers for the arithmetic problems from this seed")
+    add("--limit", type=int, default=500, help="how many problems")
+    add("--samples", type=int, default=8, help="samples a problem beside the greedy one; 0 for none")
+    add("--temperature", type=float, default=0.7)
+    add("--top_p", type=float, default=1.0)
+    add("--max_tokens", type=int, default=512)
+    add("--stop", nargs="*", default=[], help="texts that end a solution")
+    add("--prompt", default="plain", help="name of a prompt, or a Jinja template with {{ problem }}")
+    add("--prm", help="folder of a process reward model that chooses among the samples")
+    add("--seed", type=int, default=0)
+    add("--out", type=Path, default=Path("results.jsonl"), help="one line a problem")
+    add("--compare", type=Path, help="result file of another model on the same problems")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Evaluate, write, print; exit code 2 and one message for a mistake on the command line."""
+    args, screen = arguments().parse_args(argv), Console(highlight=False)
+    try:
+        if args.model:
+            rows = answer(args.model, problems(args.source, args.options, args.limit, args.variant), args)
+        else:
+            rows = read(args.out)
+        if args.prm:
+            score(rows, args.prm)
+        found = summary(rows, args.seed)
+        if args.model or args.prm:
+            write(args.out, rows, found, args)
+        screen.print(table(found))
+        if args.compare:
+            it = against(rows, read(args.compare), args.seed)
+            screen.print(f"greedy, against {args.compare}: {it.difference:+.3f} ({it.low:+.3f} to {it.high:+.3f} by "
+                         f"paired bootstrap); only here {it.only_first}, only there {it.only_second} of {it.n} "
+                         f"problems, McNemar p = {it.p:.2g}")
+    except (UserError, ValueError) as error:
+        sys.stderr.write(f"stepforge evaluate: {error}\n")
+        raise SystemExit(2) from None
+
+
+if __name__ == "__main__":
+    main()
