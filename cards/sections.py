@@ -110,7 +110,9 @@ def _false_positives(measures: list[dict]) -> list[list[str]]:
 
 
 def _method(measure: str) -> str:
-    return Safe(_JUDGED.get(measure, "")) or measure.removeprefix("false_positive_rate").replace("_", " ").strip() or "unnamed"
+    if measure in _JUDGED:
+        return Safe(_JUDGED[measure])
+    return measure.removeprefix("false_positive_rate").replace("_", " ").strip() or "unnamed"
 
 
 def _interval(row: dict) -> str:

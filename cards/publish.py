@@ -1,0 +1,234 @@
+"""Publish a release as a version: one commit with everything, checked where it stands, then its tag.
+
+In goes a release folder and a target; out comes the version, whole, or nothing. The work is a loop that looks at the
+target and takes the one step that is still missing: commit, check, tag. So a run that was killed anywhere is finished
+by running again, a lost answer is noticed by looking, and of two publishers the target's own rules let one win. The
+tag comes last and is set only on a commit whose files have been read back and compared with the manifest.
+"""
+
+import json
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from stepforge.builders.release import MANIFEST, sha256_file
+from stepforge.cards.bundle import Blob, Bundle, make_bundle, read_unstamped
+from stepforge.cards.dataset_card import CARD, own_section
+from stepforge.cards.semver import Version, parse_version
+from stepforge.cards.targets import Absent, Busy, Moved, PublishError, Target, explained, open_target
+from stepforge.cards.versions import compare, demand_version, propose_version
+
+ATTEMPTS = 8
+MAX_WAIT_S = 60.0
+
+
+class Published(NamedTuple):
+    """What was published, or with `dry_run` what would be."""
+
+    version: str
+    commit: str | None
+    files: int
+    bytes_added: int
+    changes: dict[str, dict]
+    already: bool
+    pull_request: str | None = None
+
+
+class _Plan(NamedTuple):
+    """One look at the target: what it has, what it should have, and the difference."""
+
+    bundle: Bundle
+    add: dict[str, Blob]
+    delete: list[str]
+    head: str | None
+    tagged: str | None
+
+    @property
+    def version(self) -> str:
+        return self.bundle.manifest["version"]
+
+
+def publish(folder: Path, to: str, version: str | None = None, private: bool = False, dry_run: bool = False,
+            pr: bool = False, any_version: bool = False, take_over: bool = False,
+            sleep: Callable[[float], None] = time.sleep) -> Published:
+    """Publish the release in `folder` and return what was done.
+
+    Args:
+        to: `hub:ORG/NAME` or `local:PATH`.
+        version: MAJOR.MINOR.PATCH; None takes the lowest that the change demands.
+        private: make a repository that does not exist yet a private one.
+        dry_run: change nothing, at the target or in the folder.
+        pr: open a pull request instead of a commit. Once it is merged, publishing again checks and tags it.
+        any_version: take a version that is lower than the change demands, but still above the last one.
+        take_over: replace what another run committed under a version that it never tagged.
+
+    Raises:
+        PublishError: the version exists with other content, another run's commit is in the way, the token may not
+            write, or the target stayed unreachable. The target then holds what it held, or a commit without a tag.
+        VersionError: the version is lower than the change demands.
+        ReleaseError: the folder's files are not those of its manifest.
+    """
+    target = open_target(to)
+    wanted = parse_version(version) if version else None
+    publisher = _Publisher(folder, target, wanted, any_version, take_over)
+    if dry_run:
+        return publisher.preview()
+    for attempt in range(ATTEMPTS):
+        try:
+            target.ensure(private)
+            return publisher.advance(pr)
+        except Moved:
+            continue
+        except Busy as busy:
+            if attempt == ATTEMPTS - 1:
+                raise PublishError(f"{busy}, {ATTEMPTS} times in a row; nothing is half published: run the same "
+                                   "command again later, it goes on from there") from busy
+            sleep(min(busy.wait_s if busy.wait_s is not None else 2.0**attempt, MAX_WAIT_S))
+    raise PublishError(f"{target.name} was changed by others {ATTEMPTS} times while publishing; run the command again")
+
+
+class _Publisher:
+    """One publication: what does not change while the target is looked at again and again."""
+
+    def __init__(self, folder: Path, target: Target, version: Version | None, any_version: bool,
+                 take_over: bool) -> None:
+        self.folder, self.target, self.version = folder, target, version
+        self.any_version, self.take_over = any_version, take_over
+        self.manifest = read_unstamped(folder)
+        self.data = {path: Blob.of(folder / path) for path in self.manifest["files"]}
+        self._compared: dict[Version, tuple[dict[str, dict], str | None]] = {}
+
+    def preview(self) -> Published:
+        """What `advance` would do."""
+        try:
+            plan = self._look()
+        except Absent:
+            plan = self._plan({}, None)
+        return self._result(plan, None)
+
+    def advance(self, pr: bool) -> Published:
+        """Look, and take every step that is still missing."""
+        plan = self._look()
+        commit = plan.tagged or plan.head
+        if not plan.tagged and (plan.add or plan.delete or commit is None):
+            self._refuse_unfinished(plan)
+            arguments = (plan.add, plan.delete, f"Publish v{plan.version}", plan.head)
+            if pr:
+                return self._result(plan, None)._replace(pull_request=self.target.propose(*arguments))
+            commit = self.target.commit(*arguments, plan.bundle.files)
+        assert commit is not None
+        self._verify(plan.bundle, commit)
+        if not plan.tagged:
+            self.target.tag(parse_version(plan.version), commit)
+        self.target.settle()
+        plan.bundle.keep(self.folder)
+        return self._result(plan, commit)
+
+    def _look(self) -> _Plan:
+        return self._plan(self.target.versions(), self.target.head())
+
+    def _plan(self, versions: dict[Version, str], head: str | None) -> _Plan:
+        newest = max(versions, default=None)
+        if self.version is None:
+            self.version = self._propose(newest, versions)
+        tagged = versions.get(self.version)
+        parent = max((other for other in versions if other < self.version), default=None)
+        changes, kind = self._changes(parent, versions)
+        if tagged is None:
+            self._refuse_version(newest, kind)
+        stamps = {"version": str(self.version), "parent": parent and str(parent), "changes": changes}
+        if self.target.repo:
+            stamps["repo"] = self.target.repo
+        own = own_section((head and self.target.read(head, CARD) or b"").decode(errors="replace"))
+        bundle = make_bundle(self.folder, self.manifest, self.data, stamps, own)
+        newest_there = tagged or head
+        there = self.target.checksums(newest_there) if newest_there else {}
+        add = {path: blob for path, blob in bundle.files.items() if there.get(path) not in (blob.sha256, blob.git_id)}
+        if tagged and add:
+            raise PublishError(f"{self.target.name} has v{self.version} with other content ({min(add)} differs); "
+                               f"a published version is never changed: publish as {self.version.next('patch')}")
+        stale = self._listed(head) & (there.keys() - bundle.files.keys()) if head and not tagged else set()
+        return _Plan(bundle, add, sorted(stale), head, tagged)
+
+    def _propose(self, newest: Version | None, versions: dict[Version, str]) -> Version:
+        """The lowest version that the change demands; the newest itself where the data are the same."""
+        _, kind = self._changes(newest, versions)
+        return newest if newest and kind is None else propose_version(newest, kind)
+
+    def _refuse_version(self, newest: Version | None, kind: str | None) -> None:
+        assert self.version is not None
+        if newest and self.version < newest:
+            raise PublishError(f"{self.target.name} has v{newest} already, which is above {self.version}; publish as "
+                               f"{propose_version(newest, kind)} or higher")
+        if not self.any_version:
+            demand_version(self.version, newest, kind)
+
+    def _changes(self, parent: Version | None, versions: dict[Version, str]) -> tuple[dict[str, dict], str | None]:
+        """Changes since the parent version, and of which kind they are."""
+        if parent is None:
+            return {}, None
+        if parent not in self._compared:
+            found = compare(self.target.folder(versions[parent]), self.folder)
+            self._compared[parent] = (found.summary(), found.kind)
+        return self._compared[parent]
+
+    def _listed(self, head: str) -> set[str]:
+        """Files that the newest commit's own manifest lists: ours to delete. Others in the repository stay."""
+        return set(self._manifest_at(head).get("files", {}))
+
+    def _refuse_unfinished(self, plan: _Plan) -> None:
+        """Refuse to bury a commit that another run made and has not tagged yet."""
+        if plan.head is None or self.take_over:
+            return
+        there = str(self._manifest_at(plan.head).get("version"))
+        ours = self.target.read(plan.head, MANIFEST) == plan.bundle.files[MANIFEST].content()
+        if ours or there in ("None", *map(str, self.target.versions())):
+            return
+        raise PublishError(
+            f"{self.target.name} holds a commit for v{there} with other content that has no tag: another run is "
+            "publishing, or was stopped. Let it finish or run it again; to replace it, use --take-over")
+
+    def _manifest_at(self, commit: str) -> dict:
+        try:
+            manifest = json.loads(self.target.read(commit, MANIFEST) or b"{}")
+        except ValueError:
+            return {}
+        return manifest if isinstance(manifest, dict) else {}
+
+    def _verify(self, bundle: Bundle, commit: str) -> None:
+        """Read every file back from the commit, compare its checksum, and load every config as a user would."""
+        there = self.target.checksums(commit)
+        if missing := sorted(bundle.files.keys() - there.keys()):
+            raise PublishError(f"commit {commit} at {self.target.name} lacks {missing[:3]}, which the manifest lists; "
+                               "a .gitignore there may keep them out. Nothing was tagged")
+        for path, blob in bundle.files.items():
+            with tempfile.TemporaryDirectory() as scratch:
+                found = sha256_file(self.target.fetch(commit, Path(scratch), path))
+            if found != blob.sha256:
+                raise PublishError(f"{path} in commit {commit} at {self.target.name} has checksum {found} instead of "
+                                   f"{blob.sha256}. Nothing was tagged; run the command again")
+        with explained(self.target.name):
+            load_every_config(self.target.load_arguments(commit), bundle.manifest)
+
+    def _result(self, plan: _Plan, commit: str | None) -> Published:
+        added = sum(blob.size for blob in plan.add.values())
+        return Published(plan.version, commit, len(plan.bundle.files), added, plan.bundle.manifest["changes"],
+                         plan.tagged is not None)
+
+
+def load_every_config(where: dict[str, str], manifest: dict) -> None:
+    """Open every config and split with `datasets`, streaming, and compare the columns with the manifest's.
+
+    Args:
+        where: arguments of `load_dataset` that name the dataset, and its revision on the Hub.
+    """
+    from datasets import load_dataset  # slow to import, and the command line need not wait for it
+
+    for config, facts in manifest["configs"].items():
+        for split in facts["rows"]:
+            rows = load_dataset(name=config, split=split, streaming=True, **where)
+            columns = list(next(iter(rows)))
+            if columns != list(facts["columns"]):
+                raise PublishError(f"config {config} loads with columns {columns} instead of {list(facts['columns'])}")

@@ -1,0 +1,307 @@
+"""Where versions are kept: a dataset repository on the Hub, or a local folder that behaves alike.
+
+Both give the same few steps, which `cards/publish.py` puts in order: what versions there are, what the newest commit
+holds, put files there in one piece, and name a commit as a version. A commit is whole or absent, and a version once
+named is never moved. The Hub client finds the token in the usual places; nothing here reads, prints or keeps it.
+"""
+
+import errno
+import json
+import os
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Protocol
+
+import httpx2
+from huggingface_hub import CommitInfo, CommitOperationAdd, CommitOperationDelete, HfApi
+from huggingface_hub.errors import (
+    EntryNotFoundError,
+    HfHubHTTPError,
+    HFValidationError,
+    LocalEntryNotFoundError,
+    RepositoryNotFoundError,
+)
+from huggingface_hub.hf_api import RepoFile
+
+from stepforge.builders.errors import UserError
+from stepforge.builders.release import MANIFEST, sha256_file
+from stepforge.cards.bundle import Blob
+from stepforge.cards.semver import Version, parse_tag
+
+
+class PublishError(UserError):
+    """A version could not be published; the message says what stands at the target and what to do."""
+
+
+class Absent(PublishError):
+    """There is no such repository, as far as the token in use can see."""
+
+
+class Busy(Exception):
+    """The target did not take the step now; it may be tried again, after `wait_s` seconds if the target said so."""
+
+    def __init__(self, why: str, wait_s: float | None = None) -> None:
+        super().__init__(why)
+        self.wait_s = wait_s
+
+
+class Moved(Exception):
+    """Someone else changed the target since it was looked at; look again."""
+
+
+class Target(Protocol):
+    """A place that keeps versions of one dataset."""
+
+    name: str          # as the user wrote it
+    repo: str | None   # what goes into the card's programs; None for a folder, whose path is nobody's business
+
+    def ensure(self, private: bool) -> None: ...
+    def versions(self) -> dict[Version, str]: ...
+    def head(self) -> str | None: ...
+    def checksums(self, commit: str) -> dict[str, str]: ...
+    def read(self, commit: str, path: str) -> bytes | None: ...
+    def commit(self, add: dict[str, Blob], delete: list[str], message: str, parent: str | None,
+               whole: dict[str, Blob]) -> str: ...
+    def propose(self, add: dict[str, Blob], delete: list[str], message: str, parent: str | None) -> str: ...
+    def tag(self, version: Version, commit: str) -> None: ...
+    def settle(self) -> None: ...
+    def fetch(self, commit: str, into: Path, path: str) -> Path: ...
+    def folder(self, commit: str) -> Path: ...
+    def load_arguments(self, commit: str) -> dict[str, str]: ...
+
+
+def open_target(to: str) -> Target:
+    """The target that `hub:ORG/NAME` or `local:PATH` names; a bare ORG/NAME is taken as one on the Hub.
+
+    Raises:
+        PublishError: another form.
+    """
+    kind, _, where = to.partition(":")
+    if kind == "local" and where:
+        return LocalTarget(Path(where).expanduser())
+    repo = where if kind == "hub" else to
+    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*/[\w.-]+", repo):
+        raise PublishError(f"{to!r} names no target; allowed are hub:ORG/NAME and local:PATH")
+    return HubTarget(repo)
+
+
+class HubTarget:
+    """A dataset repository on the Hub. Every method changes it in one request or not at all."""
+
+    repo: str | None
+
+    def __init__(self, repo: str) -> None:
+        self.name, self.repo, self.id = f"hub:{repo}", repo, repo
+        self.api = HfApi(library_name="stepforge")
+
+    def ensure(self, private: bool) -> None:
+        with explained(self.name):
+            self.api.create_repo(self.id, repo_type="dataset", private=private or None, exist_ok=True)
+
+    def versions(self) -> dict[Version, str]:
+        with explained(self.name):
+            refs = self.api.list_repo_refs(self.id, repo_type="dataset")
+        found = {parse_tag(ref.name): ref.target_commit for ref in refs.tags}
+        return {version: commit for version, commit in found.items() if version}
+
+    def head(self) -> str | None:
+        with explained(self.name):
+            return self.api.repo_info(self.id, repo_type="dataset").sha
+
+    def checksums(self, commit: str) -> dict[str, str]:
+        with explained(self.name):
+            tree = list(self.api.list_repo_tree(self.id, repo_type="dataset", revision=commit, recursive=True))
+        files = [entry for entry in tree if isinstance(entry, RepoFile)]
+        return {file.path: file.lfs.sha256 if file.lfs else file.blob_id for file in files}
+
+    def read(self, commit: str, path: str) -> bytes | None:
+        with tempfile.TemporaryDirectory() as scratch:
+            try:
+                return self.fetch(commit, Path(scratch), path).read_bytes()
+            except EntryNotFoundError:
+                return None
+
+    def commit(self, add: dict[str, Blob], delete: list[str], message: str, parent: str | None,
+               whole: dict[str, Blob]) -> str:
+        return self._commit(add, delete, message, parent, False).oid
+
+    def propose(self, add: dict[str, Blob], delete: list[str], message: str, parent: str | None) -> str:
+        """Open a pull request and return its address."""
+        return str(self._commit(add, delete, message, parent, True).pr_url)
+
+    def _commit(self, add: dict[str, Blob], delete: list[str], message: str, parent: str | None,
+                pr: bool) -> CommitInfo:
+        operations: list[CommitOperationAdd | CommitOperationDelete] = [
+            *(CommitOperationAdd(path, blob.source) for path, blob in add.items()),
+            *(CommitOperationDelete(path) for path in delete)]
+        with explained(self.name):
+            return self.api.create_commit(self.id, operations, commit_message=message, repo_type="dataset",
+                                          parent_commit=parent, create_pr=pr)
+
+    def tag(self, version: Version, commit: str) -> None:
+        with explained(self.name):
+            self.api.create_tag(self.id, tag=f"v{version}", revision=commit, repo_type="dataset")
+
+    def settle(self) -> None:
+        """Nothing: main is the newest version already."""
+
+    def fetch(self, commit: str, into: Path, path: str) -> Path:
+        with explained(self.name):
+            return Path(self.api.hf_hub_download(self.id, path, repo_type="dataset", revision=commit,
+                                                 local_dir=into))
+
+    def load_arguments(self, commit: str) -> dict[str, str]:
+        return {"path": self.id, "revision": commit}
+
+    def folder(self, commit: str) -> Path:
+        """All files of a commit, from the client's cache where they are there already."""
+        with explained(self.name):
+            return Path(self.api.snapshot_download(self.id, repo_type="dataset", revision=commit))
+
+
+@contextmanager
+def explained(name: str) -> Iterator[None]:
+    """Turn what the Hub's clients raise into what `publish` acts on: try again, look again, or tell the user.
+
+    The clients name statuses and addresses in their messages, never the token.
+    """
+    try:
+        yield
+    except LocalEntryNotFoundError as error:  # a download that found no connection and no cache
+        raise Busy(f"no connection to {name}") from error
+    except EntryNotFoundError:
+        raise
+    except Exception as error:
+        translated = _translated(name, error)
+        if translated is None:
+            raise
+        raise translated from error
+
+
+def _translated(name: str, error: BaseException | None) -> Exception | None:
+    if isinstance(error, RepositoryNotFoundError):
+        return Absent(f"{name} is not there, or the token in use may not see it; create it, or log in with "
+                      "`hf auth login`")
+    if isinstance(error, HfHubHTTPError):
+        return _answered(name, error)
+    if isinstance(error, httpx2.TransportError | ConnectionError | TimeoutError | json.JSONDecodeError):
+        return Busy(f"no usable answer from {name}: {type(error).__name__}")
+    if isinstance(error, HFValidationError):
+        return PublishError(f"{name} is no name that the Hub allows: {error}")
+    if isinstance(error, ValueError) and "Invalid metadata" in str(error):
+        return PublishError(f"{name} does not accept the card's header: {error}")
+    return _translated(name, error.__cause__) if isinstance(error, RuntimeError) else None  # an upload's own error
+
+
+def _answered(name: str, error: HfHubHTTPError) -> Exception:
+    status, address = error.response.status_code, str(error.response.url)
+    if status == 412 or (status == 409 and "/tag/" in address):
+        return Moved(f"{name} answered {status}")
+    if status in (408, 409, 429) or status >= 500:
+        return Busy(f"{name} answered {status}", _retry_after(error))
+    if status in (401, 403):
+        return PublishError(f"{name} does not let the token in use do this (HTTP {status}); log in with "
+                            "`hf auth login` as a user who may")
+    return PublishError(f"{name} refused the request (HTTP {status}): {error.server_message or error}")
+
+
+def _retry_after(error: HfHubHTTPError) -> float | None:
+    value = error.response.headers.get("retry-after", "")
+    return float(value) if value.isdecimal() else None
+
+
+class LocalTarget:
+    """PATH/v1.0.0, PATH/v1.1.0 and so on, with PATH/latest a link to the highest.
+
+    A commit is a folder that stands under a hidden name until it takes the version's name, in one rename each.
+    """
+
+    repo: str | None = None
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.name = path, f"local:{path}"
+
+    def ensure(self, private: bool) -> None:
+        self.path.mkdir(parents=True, exist_ok=True)
+
+    def versions(self) -> dict[Version, str]:
+        found = {parse_tag(entry.name): entry.name for entry in self.path.glob("v*") if (entry / MANIFEST).is_file()}
+        return {version: name for version, name in found.items() if version}
+
+    def head(self) -> str | None:
+        versions = self.versions()
+        return versions[max(versions)] if versions else None
+
+    def checksums(self, commit: str) -> dict[str, str]:
+        root = self.path / commit
+        return {path.relative_to(root).as_posix(): sha256_file(path) for path in root.rglob("*") if path.is_file()}
+
+    def read(self, commit: str, path: str) -> bytes | None:
+        file = self.path / commit / path
+        return file.read_bytes() if file.is_file() else None
+
+    def commit(self, add: dict[str, Blob], delete: list[str], message: str, parent: str | None,
+               whole: dict[str, Blob]) -> str:
+        name = f".staged-{whole[MANIFEST].sha256[:32]}"
+        if (self.path / name).is_dir():
+            return name
+        self._sweep()
+        unfinished = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=self.path))
+        for path, blob in whole.items():
+            file = unfinished / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            _copy(blob.source, file)
+        unfinished.chmod(0o755)
+        try:
+            unfinished.rename(self.path / name)
+        except OSError as error:
+            shutil.rmtree(unfinished)
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):  # else another process made the same just now
+                raise
+        return name
+
+    def propose(self, add: dict[str, Blob], delete: list[str], message: str, parent: str | None) -> str:
+        raise PublishError(f"{self.name} is a folder and takes no pull requests; leave out --pr")
+
+    def tag(self, version: Version, commit: str) -> None:
+        try:
+            (self.path / commit).rename(self.path / f"v{version}")
+        except OSError as error:  # the name is taken: a folder with files in it is never replaced
+            shutil.rmtree(self.path / commit, ignore_errors=True)
+            raise Moved(f"{self.name} has v{version}") from error
+
+    def settle(self) -> None:
+        """Point `latest` at the highest version, in one step."""
+        link = self.path / f".latest.{os.getpid()}"
+        link.unlink(missing_ok=True)
+        link.symlink_to(str(self.head()))
+        link.replace(self.path / "latest")
+
+    def fetch(self, commit: str, into: Path, path: str) -> Path:
+        return self.path / commit / path
+
+    def load_arguments(self, commit: str) -> dict[str, str]:
+        return {"path": str(self.path / commit)}
+
+    def folder(self, commit: str) -> Path:
+        return self.path / commit
+
+    def _sweep(self) -> None:
+        """Remove what killed runs left, once a day has passed over it; a younger one may be at work."""
+        day_ago = time.time() - 86400
+        for left in self.path.glob(".unfinished-*"):
+            with suppress(OSError):
+                if left.stat().st_mtime < day_ago:
+                    shutil.rmtree(left)
+
+
+def _copy(source: Path | bytes, to: Path) -> None:
+    if isinstance(source, bytes):
+        to.write_bytes(source)
+    else:
+        shutil.copyfile(source, to)
