@@ -108,7 +108,14 @@ def read_manifest(folder: Path) -> dict:
     path = folder / MANIFEST
     if not path.is_file():
         raise ReleaseError(f"{folder} holds no {MANIFEST}, so it is no finished release; build it first")
-    return json.loads(path.read_bytes())
+    try:
+        manifest = json.loads(path.read_bytes())
+        whole = all(isinstance(manifest[part], dict) for part in ("configs", "files"))
+    except (ValueError, KeyError, TypeError):
+        whole = False
+    if not whole:
+        raise ReleaseError(f"{path} is no manifest of a release: it must be a JSON object with `configs` and `files`")
+    return manifest
 
 
 def write_manifest(folder: Path, manifest: dict) -> None:

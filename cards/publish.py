@@ -227,8 +227,10 @@ def load_every_config(where: dict[str, str], manifest: dict) -> None:
     from datasets import load_dataset  # slow to import, and the command line need not wait for it
 
     for config, facts in manifest["configs"].items():
-        for split in facts["rows"]:
-            rows = load_dataset(name=config, split=split, streaming=True, **where)
+        splits = load_dataset(name=config, streaming=True, **where)
+        if set(splits) != set(facts["rows"]):
+            raise PublishError(f"config {config} loads with splits {list(splits)} instead of {list(facts['rows'])}")
+        for rows in splits.values():
             columns = list(next(iter(rows)))
             if columns != list(facts["columns"]):
                 raise PublishError(f"config {config} loads with columns {columns} instead of {list(facts['columns'])}")
