@@ -188,9 +188,11 @@ def _structures(gold: str, answer: str, symbolic: Symbolic | None) -> Match | No
 
 def _one_of_many(gold: str, listed: Structure, symbolic: Symbolic | None) -> Match:
     """One value was asked for: several spellings of it are one answer, different values are too many."""
-    matches = [_compare(gold, part, symbolic) for part in dict.fromkeys(listed.parts)]
-    if len(matches) == 1 or all(match.equal for match in matches):
-        return _all(matches)
+    distinct = dict.fromkeys(listed.parts)
+    matches = [_compare(gold, part, symbolic) for part in distinct]
+    if all(match.equal for match in matches):
+        repeated = len(distinct) < len(listed.parts)       # `5,5` may also be a decimal comma
+        return Match(None, "none", outcome.AMBIGUOUS) if repeated else _all(matches)
     if any(match.equal is False for match in matches):
         return Match(False, "numeric", outcome.MANY_ANSWERS)
     return _all(matches)
@@ -250,7 +252,7 @@ def _all(matches: list[Match]) -> Match:
 _LONG_NUMBER = re.compile(rf"[0-9]{{{MAX_DIGITS + 1}}}")
 _EXPONENT = re.compile(r"\^\s*(?:\{\s*([^{}]*)\}?|(\w))")
 _HEAVY = re.compile(r"([0-9]{1,9})\s*!|\\d?t?binom\s*\{?\s*([0-9]{1,9})|[0-9]+(?:\.[0-9]+)?[eE]\+?([0-9]{1,9})")
-_GAP = re.compile(r"[0-9] [0-9]")       # `1 8` is not 18, nor 1 times 8
+_GAP = re.compile(r"[0-9] [0-9]|[0-9]_")     # `1 8` is not 18, nor 1 times 8; `5_7_8` is not 5
 _LOOPS = re.compile(r"\\(?:sum|prod|int|lim|iint|oint)(?![a-zA-Z])")
 
 
@@ -288,7 +290,7 @@ def within_bounds(text: str) -> bool:
     for character in text:
         depth += (character in "([{") - (character in ")]}")
         deepest = max(deepest, depth)
-    if deepest > MAX_NESTING or text.count("^") > 12 or len(_LOOPS.findall(text)) > 2:
+    if deepest > MAX_NESTING or text.count("^") > 12 or text.count("|") > 8 or len(_LOOPS.findall(text)) > 2:
         return False
     if any(int(next(filter(None, match.groups()))) > MAX_EXPONENT for match in _HEAVY.finditer(text)):
         return False

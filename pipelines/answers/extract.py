@@ -10,7 +10,7 @@ import re
 from collections import deque
 from typing import Literal, NamedTuple
 
-from stepforge.pipelines.answers.normalize import canonical
+from stepforge.pipelines.answers.normalize import ascii_math, canonical
 
 MAX_STATED = 3       # honest solutions were seen to box at most two different values
 MAX_BOXES = 64       # looked at, from the end
@@ -53,6 +53,9 @@ _MATH = re.compile(r"\$\$(.+?)\$\$|(?<!\\)\$((?:\\.|[^$\n\\])+?)\$(?!\d)|\\\((.+
 _SENTENCE_END = re.compile(r"[.!?](?=\s+[A-Z\\$*(]|\s*$)|\s(?:because|since|so|which|as|where|I hope|for)\b|\*\*|<")
 _NUMBER = r"[-+]?\s?(?:\\?[$€£¥₹]\s?)?[-+]?(?:\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)"
 _TAIL_NUMBER = re.compile(rf"(?<![\w.^_\\])(?:{_NUMBER})(?:[eE][+-]?\d+)?(?:\s?/\s?\d+(?:\.\d+)?)?(?:\s?\\?%)?", re.ASCII)
+_TAIL_TUPLE = re.compile(r"([(\[][^()\[\]]{1,80},[^()\[\]]{1,80}[)\]])\.?$")
+_GLUED = re.compile(r"[!^_({]|[a-zA-Z](?![a-zA-Z])")             # 5!, 5^, 5i: not a number that ends there
+_DENIED = re.compile(r"nswers?\s+(?:is|are)\s+not\b[^\n.]*")
 _STARTS_AS_ANSWER = re.compile(r"\\?[$€£¥₹]|[-+]?\s*[.(\[{]*\s*[-+]?\d|\\|[-+]?[a-zA-Z]\s*(?:=|$|[.)\]^*+/-])|\([A-Za-z]\)|[^\x00-\x7f]")
 _JOINED = re.compile(r"(?:[\s,;.$&]|\\[()\[\],; ]|\\text\{[ ,]*(?:and|or)[ ,]*\}|\b(?:and|or)\b|[a-zA-Z](?:_\d)?\s*=\s*)*")
 _CHOICE = re.compile(r"\(([A-Z])\)|\b([A-Z])\b(?=[.):*]|\s*$)")
@@ -170,16 +173,18 @@ def _box_content(text: str, at: int) -> tuple[str, int]:
 
 
 def _fallback(text: str, choices: bool) -> Extraction:
-    tail = text[-TAIL:].rstrip()
+    tail = ascii_math(_DENIED.sub("", text[-TAIL:])).rstrip()
     if choices:
         letters = list(_CHOICE.finditer(tail))
         return Extraction(letters[-1][1] or letters[-1][2], "choice") if letters else Extraction(None, "none")
     numbers, formulas = list(_TAIL_NUMBER.finditer(tail)), list(_MATH.finditer(tail))
     if formulas and (not numbers or numbers[-1].start() <= formulas[-1].end()):
         return Extraction(_inner(formulas[-1]), "last_formula", 0, formulas[-1].end() == len(tail))
-    if numbers:
-        return Extraction(numbers[-1][0].strip(), "last_number", 0, numbers[-1].end() == len(tail))
-    return Extraction(None, "none")
+    if group := _TAIL_TUPLE.search(tail):
+        return Extraction(group[1], "last_formula", 0, True)
+    if not numbers or _GLUED.match(tail, numbers[-1].end()):
+        return Extraction(None, "none")
+    return Extraction(numbers[-1][0].strip(), "last_number", 0, numbers[-1].end() == len(tail))
 
 
 def _inner(formula: re.Match[str]) -> str:

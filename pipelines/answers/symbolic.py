@@ -17,7 +17,7 @@ from math_verify.parser import should_treat_as_complex
 from stepforge.pipelines.answers import outcome
 from stepforge.pipelines.answers.equivalence import Match
 
-DIGITS = 30            # of the numeric confirmation
+DIGITS = 150           # of the numeric confirmation: sqrt(10^40 + 1) and 10^20 part at the 41st
 POINTS = 3             # values tried for every free symbol
 _NORMALIZATION = NormalizationConfig(basic_latex=True, units=True, malformed_operators=True, nits=True, boxed="none")
 _UNREADABLE = object()
@@ -89,4 +89,4 @@ def _close(gold: Any, answer: Any) -> bool:
     if not (first.is_number and second.is_number):
         return True
     scale = max(abs(first), abs(second))
-    return bool(abs(first - second) <= scale * sympy.Float(10) ** (8 - DIGITS))
+    return bool(abs(first - second) <= scale * sympy.Float(10) ** (10 - DIGITS))

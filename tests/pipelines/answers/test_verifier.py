@@ -16,8 +16,7 @@ from stepforge.pipelines.answers import Claim, Verdict, Verifier, answer_key, fi
 from stepforge.pipelines.answers.pool import Pool
 
 SYMBOLIC = Claim(r"\cot x", r"\boxed{\frac{\cos x}{\sin x}}")     # no tier in this process can tell
-# Within every bound, and yet SymPy needs minutes: a factorisation hidden in a simplification.
-ENDLESS = Claim("x", r"\boxed{\sqrt[7]{(x^{97}+y^{89}+1)^{61}}+\sum_{k=1}^{x}\frac{\sin(k^{5})}{k^{k}+y}+\int_0^x\frac{\sin(t^5)}{t^9+1}dt}")
+ENDLESS = Claim("x+2", r"\boxed{\int_0^x\frac{\sin(t^5)}{t^9+1}dt}")     # within every bound, and yet SymPy needs minutes
 
 
 def test_verdict_names_answer_key_and_method() -> None:
@@ -80,10 +79,10 @@ def test_claims_are_read_ahead_by_no_more_than_a_window(monkeypatch: pytest.Monk
 
 
 def test_timeout_is_undecided_not_incorrect_and_the_worker_is_replaced() -> None:
-    with Verifier(timeout_s=10) as verifier:
+    with Verifier(timeout_s=5) as verifier:
         start = time.monotonic()
         assert verifier.verify(ENDLESS)[2:4] == ("undecided", "timeout")
-        assert time.monotonic() - start >= 10
+        assert time.monotonic() - start >= 5
         assert verifier.verify(Claim(r"\tan x", r"\boxed{\frac{\sin x}{\cos x}}")).verdict == "correct"
 
 
@@ -162,7 +161,7 @@ def test_no_orphans_when_the_parent_is_killed(claim: Claim) -> None:
         verifier = Verifier(timeout_s=1.0)
         verifier.verify({SYMBOLIC!r})
         print(verifier._pool.idle.queue[0].process.pid, flush=True)
-        threading.Thread(target=verifier._pool.check, args=("x", {claim.solution[7:-1]!r}), daemon=True).start()
+        threading.Thread(target=verifier._pool.check, args=("x+2", {claim.solution[7:-1]!r}), daemon=True).start()
         time.sleep(60)
     """)
     parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
