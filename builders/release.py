@@ -97,6 +97,7 @@ def write_release(folder: Path, tables: dict[str, Path], manifest: dict, max_sha
                    for name, path in tables.items()}
         full = {**manifest, "rule_of_splits": "by hash of seed and group_id; an upstream test split stays test"}
         full |= _describe(workshop, tables, written)
+        manifest_bytes(full)  # raises before anything is replaced
         _replace_data(folder, workshop, full["configs"])
     finally:
         shutil.rmtree(workshop, ignore_errors=True)

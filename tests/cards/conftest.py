@@ -1,14 +1,27 @@
-"""A small release of made-up rows that follows the contract, for every test that needs one."""
+"""What the tests of cards share: a small release of made-up rows, a hub, and real clients to drive it.
 
-from collections.abc import Callable
+The rows follow the contract of the release. The hub is tests/hub_server.py; clients are processes of their own, since
+the Hub's libraries read HF_ENDPOINT when they are imported.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
-from stepforge.builders.parquet import write_rows
-from stepforge.builders.release import split_of, write_release
-from stepforge.builders.tables import BOOL, INT, REAL, TEXT, column, content_id
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from hub_server import TOKEN, Hub, serving  # noqa: E402
+
+from stepforge.builders.parquet import write_rows  # noqa: E402
+from stepforge.builders.release import split_of, write_release  # noqa: E402
+from stepforge.builders.tables import BOOL, INT, REAL, TEXT, column, content_id  # noqa: E402
 
 IDS = ("problem_id", "solution_id")
 COLUMNS = {
@@ -84,11 +97,12 @@ MANIFEST = {
 }
 
 
-def write_tables(folder: Path, rows: dict[str, list[dict]]) -> dict[str, Path]:
+def write_tables(folder: Path, rows: dict[str, list[dict]], without: str = "") -> dict[str, Path]:
     paths = {}
     for name, members in rows.items():
         fields = [column(key, KINDS.get(key, TEXT), f"What {key} means.", key in NULLABLE)
-                  for key in (*COLUMNS[name], "split")]
+                  for key in (*COLUMNS[name], "split") if key != without]
+        members = [{key: value for key, value in row.items() if key != without} for row in members]
         paths[name] = folder / f"{name}.parquet"
         write_rows(paths[name], members, pa.schema(fields))
     return paths
@@ -96,14 +110,96 @@ def write_tables(folder: Path, rows: dict[str, list[dict]]) -> dict[str, Path]:
 
 @pytest.fixture
 def make_release(tmp_path: Path) -> Callable[..., Path]:
-    """Writes a release of `problems`; `change` may alter the rows first."""
+    """Writes a release of `problems`; `change` may alter the rows first, and the column `without` is left out."""
 
     def make(name: str = "release", problems: range = range(40), change: Callable[[dict], object] | None = None,
-             **manifest: object) -> Path:
+             without: str = "", **manifest: object) -> Path:
         rows = rows_of(problems)
         if change:
             change(rows)
-        write_release(tmp_path / name, write_tables(tmp_path / f"{name}-tables", rows), {**MANIFEST, **manifest})
+        write_release(tmp_path / name, write_tables(tmp_path / f"{name}-tables", rows, without),
+                      {**MANIFEST, **manifest})
         return tmp_path / name
 
     return make
+
+
+class Call:
+    """A call that a client's child is at."""
+
+    def __init__(self, pid: int, result: Path) -> None:
+        self.pid, self.result = pid, result
+
+    def alive(self) -> bool:
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return False
+        return True
+
+    def wait(self) -> dict:
+        """{"value": ...} or {"error": class, "message": ...}; empty when the child was killed."""
+        while self.alive():
+            time.sleep(0.02)
+        return json.loads(self.result.read_text()) if self.result.exists() else {}
+
+    def kill(self) -> None:
+        """Kill -9, and wait until nothing of it runs."""
+        try:
+            os.kill(self.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return
+        self.wait()
+
+    def log(self) -> str:
+        return Path(f"{self.result}.log").read_text(errors="replace")
+
+
+class Clients:
+    """Starts calls of tests/cards/clients.py in processes of their own."""
+
+    def __init__(self, hub: Hub, scratch: Path) -> None:
+        environment = {**os.environ, "HF_ENDPOINT": hub.url, "HF_TOKEN": TOKEN, "HF_HUB_DISABLE_XET": "1",
+                       "HF_HOME": str(scratch / "home"), "OMP_NUM_THREADS": "1"}
+        environment.pop("HF_HUB_OFFLINE", None)
+        self.scratch, self.count = scratch, 0
+        self.process = subprocess.Popen([sys.executable, str(Path(__file__).parent / "clients.py")], text=True,
+                                        env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def start(self, name: str, **arguments: object) -> Call:
+        self.count += 1
+        result = self.scratch / f"call-{self.count}"
+        assert self.process.stdin and self.process.stdout
+        arguments = {key: str(value) if isinstance(value, Path) else value for key, value in arguments.items()}
+        self.process.stdin.write(json.dumps({"name": name, "arguments": arguments, "result": str(result)}) + "\n")
+        self.process.stdin.flush()
+        return Call(int(self.process.stdout.readline()), result)
+
+    def publish(self, folder: Path, to: str, version: str | None, **options: bool) -> dict:
+        return self.start("publish", folder=folder, to=to, version=version, **options).wait()
+
+    def load(self, repo: str, config: str, revision: str, streaming: bool = False) -> dict:
+        return self.start("load", repo=repo, config=config, revision=revision, streaming=streaming).wait()
+
+
+@pytest.fixture(scope="session")
+def hub() -> Iterator[Hub]:
+    with serving() as server:
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def no_faults(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Every test begins and ends with a hub in good health."""
+    yield
+    if "hub" in request.fixturenames:
+        request.getfixturevalue("hub").faults.clear()
+
+
+@pytest.fixture(scope="session")
+def clients(hub: Hub, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clients]:
+    made = Clients(hub, tmp_path_factory.mktemp("clients"))
+    yield made
+    assert made.process.stdin
+    made.process.stdin.close()
+    made.process.wait()

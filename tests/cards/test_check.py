@@ -1,0 +1,78 @@
+"""A sound release has no problems; each way of being unsound is found and named."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from stepforge.builders.release import read_manifest, write_manifest
+from stepforge.cards.check import check, check_folder
+from stepforge.cards.publish import publish
+
+
+def test_a_sound_release_has_no_problems(make_release: Callable[..., Path], tmp_path: Path) -> None:
+    folder = make_release()
+    assert check(str(folder)) == []
+    publish(folder, f"local:{tmp_path / 'out'}", "1.0.0")
+    assert check(f"local:{tmp_path / 'out'}@v1.0.0") == []
+
+
+def other(split: str) -> str:
+    return "test" if split == "train" else "train"
+
+
+def set_value(config: str, column: str, value: object, row: int = 0) -> Callable[[dict], None]:
+    return lambda rows: rows[config][row].__setitem__(column, value)
+
+
+@pytest.mark.parametrize(("change", "what", "config"), [
+    (lambda rows: rows["pairs"][0].update(split=other(rows["pairs"][0]["split"])), "a problem is in the train", None),
+    (lambda rows: [row.update(group_id="one") for row in rows["problems"]], "a group of problems", "problems"),
+    (lambda rows: rows["problems"].pop(), "not among the problems", "pairs"),
+    (lambda rows: rows["solutions"].pop(), "not among the solutions", "negatives"),
+    (set_value("solutions", "verdict", "undecided"), "undecided", "positives"),
+    (set_value("solutions", "verdict", "incorrect"), "another verdict", "pairs"),
+    (set_value("unpaired", "label", False), "label differs", "unpaired"),
+    (lambda rows: rows["pairs"][0].update(rejected=rows["pairs"][0]["chosen"]), "are the same", "pairs"),
+    (set_value("step_pairs", "chosen", ""), "is empty", "step_pairs"),
+    (set_value("positives", "prompt", ""), "is empty", "positives"),
+    (set_value("stepwise", "labels", [True]), "differ in number", "stepwise"),
+    (set_value("weighted", "ends", [1, 2, 3]), "do not end where", "weighted"),
+    (lambda rows: rows["positives"].append(rows["positives"][0]), "twice", "positives"),
+])
+def test_a_bad_row_is_found(make_release: Callable[..., Path], change, what: str, config: str | None) -> None:
+    found = check_folder(make_release(change=change))
+    assert any(what in problem.what and config in (None, problem.config) for problem in found), found
+
+
+def test_every_problem_that_is_found_names_an_example(make_release: Callable[..., Path]) -> None:
+    found = check_folder(make_release(change=lambda rows: rows["solutions"].clear() or rows["problems"].pop()))
+    assert found and all(problem.example and problem.cases for problem in found)
+
+
+def test_changed_missing_and_foreign_files_are_found(make_release: Callable[..., Path]) -> None:
+    folder = make_release()
+    first, second = sorted((folder / "pairs").iterdir())
+    first.write_bytes(first.read_bytes()[:-1] + b"x")
+    second.rename(folder / "pairs/train-00007-of-00008.parquet")
+    assert {problem.what for problem in check_folder(folder)} == {
+        "a file has another checksum than the manifest", "a file is missing", "a file is not in the manifest"}
+
+
+def test_a_manifest_that_lies_about_rows_or_columns_is_found(make_release: Callable[..., Path]) -> None:
+    folder = make_release()
+    manifest = read_manifest(folder)
+    manifest["files"]["pairs/train-00000-of-00001.parquet"]["rows"] += 1
+    manifest["configs"]["steps"]["columns"]["q"] = "string"
+    write_manifest(folder, manifest)
+    assert {(problem.config, problem.what) for problem in check_folder(folder)} == {
+        ("pairs", "the number of rows differs from the manifest"), ("steps", "columns differ from the manifest")}
+
+
+def test_a_path_that_leaves_the_folder_is_not_followed(make_release: Callable[..., Path]) -> None:
+    folder = make_release()
+    manifest = read_manifest(folder)
+    manifest["files"]["pairs/../../secret"] = {"sha256": "0", "bytes": 0, "rows": 0, "config": "pairs"}
+    (folder.parent / "secret").write_text("s")
+    write_manifest(folder, manifest)
+    assert [problem.what for problem in check_folder(folder)] == ["a file is missing"]
