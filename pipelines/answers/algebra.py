@@ -1,9 +1,9 @@
 """Exact equality of rational functions with square roots: `(a+5)(b+2)`, `\\frac{\\sqrt3}{3}`, `6-5i`, `7\\pi`.
 
-Two canonical strings go in; True, False or None (not of this kind) comes out, with a proof behind each. Both sides become a
-quotient of polynomials with rational coefficients, in symbols, \\pi, e, i with i^2 = -1, and square roots of primes
-that square to them. Monomials in these are linearly independent over the rationals, so two quotients a/b and c/d are
-equal exactly when the polynomials ad and bc have the same coefficients.
+Two canonical strings go in; True, False or None (not of this kind) comes out, with a proof behind each. Both sides
+become a quotient of polynomials with rational coefficients, in symbols, \\pi, e, i with i^2 = -1, and square roots of
+primes that square to them. Monomials in these are linearly independent over the rationals, so two quotients a/b and
+c/d are equal exactly when the polynomials ad and bc have the same coefficients.
 """
 
 from fractions import Fraction

@@ -47,7 +47,7 @@ class _Token(NamedTuple):
 
 
 _ANNOTATION = re.compile(r"<<([^<>=\n]{1,200})=([^<>=\n]{1,60})>>")
-_COPIED = re.compile(r"\s*(?:\\?\$)?\s*(-?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?)", re.ASCII)
+_COPIED = re.compile(r"\s*(?:\\?\$)?\s*(-?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?)(?!\d|[.,/]\d)", re.ASCII)
 _TOKEN = re.compile(r"""
     (?P<number>(?:\d{1,3}(?:,\d{3}|\{,\}\d{3})+(?!\d)(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+))
   | (?P<text>\\(?:text|mbox|mathrm|textbf)\s*\{(?P<unit>[^{}]*)\})
@@ -56,7 +56,7 @@ _TOKEN = re.compile(r"""
   | (?P<approx>\\approx(?![a-zA-Z])|≈|≃|\\simeq)
   | (?P<equals>=)
   | (?P<rate>/\s*[a-zA-Z]{2,}|\bper\s+[a-zA-Z]+)
-  | (?P<operator>\*\*|[-+*/^%×÷−·–]|\\(?:times|cdot|div)(?![a-zA-Z])|\\%|\b[xX](?=[\s$\d(]))
+  | (?P<operator>\*\*|[-+*/^%×÷−·–]|\\(?:times|cdot|div)(?![a-zA-Z])|\\%|(?<![a-zA-Z])[xX](?=\s*[$\d(.\\]))
   | (?P<command>\\[dtc]?frac(?![a-zA-Z])|\\sqrt(?![a-zA-Z]))
   | (?P<open>[({\[])
   | (?P<close>[)}\]])
@@ -66,6 +66,7 @@ _TOKEN = re.compile(r"""
     """, re.VERBOSE | re.ASCII)
 _AS_OPERATOR = {"x": "*", "X": "*", r"\times": "*", r"\cdot": "*", "×": "*", "·": "*", r"\div": "/", "÷": "/",
                 r"\%": "%", "**": "^", "–": "-", "−": "-"}
+_ORDINALS = ("st", "nd", "rd", "th")
 _TWO_READINGS = re.compile(r"%|/\s*[\d.]+\s*/")     # 20% - 5, 28 / 1/5
 _DECIMAL = re.compile(r"\d\.(\d+)", re.ASCII)
 
@@ -147,7 +148,7 @@ def _tokens(text: str) -> list[_Token]:
 
 
 class _Run(NamedTuple):
-    """Tokens that can belong to one chain of equations. open_right: the last side goes on in a symbol that was cut off."""
+    """Tokens of one chain of equations. open_left, open_right: an outer side goes on in something that was cut off."""
 
     tokens: list[_Token]
     open_left: bool
@@ -176,7 +177,7 @@ _END = _Token("break", "\n", -1, -1)
 
 
 def _continues(outside: _Token | None, edge: _Token, on_the_left: bool) -> bool:
-    """Whether the expression at the edge of a run belongs to something outside: `x + 4`, `3y`, `{2} + 7`, `8th - 3`."""
+    """Whether the expression at the edge of a run goes on outside: `x + 4`, `3y`, `{2} + 7`, `8th - 3`."""
     if edge.text != "%" and edge.kind in ("operator", "command", "close" if on_the_left else "open"):
         return True
     if outside is None:
@@ -191,7 +192,9 @@ def _ends_a_value(token: _Token) -> bool:
 
 def _is_unit(word: _Token, run: list[_Token], following: _Token | None) -> bool:
     """A word is a unit after a number, a bracket or another unit, and before an operator, a relation or the end."""
-    if not run or not (_ends_a_value(run[-1]) or run[-1].kind == "word") or len(word.text) == 1:
+    if not run or not (_ends_a_value(run[-1]) or run[-1].kind == "word"):
+        return False
+    if len(word.text) == 1 or word.text in _ORDINALS:
         return False
     return following is None or following.kind in ("operator", "equals", "approx", "close", "word", "break")
 
@@ -293,9 +296,8 @@ def _check(lhs: str, rhs: str, units: set[str], approximate: bool) -> bool | Non
         close = abs(left - right) <= max(abs(left) * APPROXIMATE, _last_place(rhs))
         return close or (None if len(units) > 1 else False)
     holds = _rounds(left, rhs, right)
-    if holds is False and (len(units) > 1 or _rounded_operands(lhs, left, right) or _TWO_READINGS.search(lhs + "=" + rhs)):
-        return None
-    return holds
+    doubtful = len(units) > 1 or _rounded_operands(lhs, left, right) or _TWO_READINGS.search(lhs + "=" + rhs)
+    return None if holds is False and doubtful else holds
 
 
 def _rounds(exact: Fraction, written: str, value: Fraction) -> bool | None:

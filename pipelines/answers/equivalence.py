@@ -41,7 +41,7 @@ EQUAL, UNEQUAL = Match(True, "numeric"), Match(False, "numeric")
 
 
 def compare(gold: str, answer: str, symbolic: Symbolic | None = None) -> Match:
-    """Whether two bare answers, as written, are equal. Not symmetric: forms follow the reference (`x = 5` against `5`)."""
+    """Whether two bare answers, as written, are equal. A name that only one of them gives (`x = 5`) is left out."""
     if len(gold) > MAX_CHARS or len(answer) > MAX_CHARS:
         same_text = gold.strip() == answer.strip()
         return Match(True, "literal") if same_text else Match(None, "none", outcome.OUT_OF_BOUNDS)
@@ -86,7 +86,8 @@ def _number(text: str) -> Quantity | str | None:
 # Words: names, choices, letters -----------------------------------------------------------------------------------
 
 _CHOICE = re.compile(r"(?:\\text\{)?\(?([A-Za-z])\)?\}?[.)]?(?:\\text\{.*\})?").fullmatch
-_WORDS = re.compile(r"(?:\\text\{)?((?:[A-Za-z]{2,}|[A-Za-z](?= [A-Za-z]{2}))(?:[ '.-]+[A-Za-z]{2,})*\.?)\}?").fullmatch
+_WORDS = re.compile(r"(?:\\text\{)?((?:[A-Za-z]{2,}|[A-Za-z](?= [A-Za-z]{2}))(?:[ '.-]+[A-Za-z]{2,})*\.?)\}?"
+                    ).fullmatch
 
 
 def _words(gold: str, answer: str) -> Match | None:
@@ -119,7 +120,8 @@ def _marked(text: str) -> bool:
 # Equations: x = 5 --------------------------------------------------------------------------------------------------
 
 _EQUALS = re.compile(r"(?<![<>!\\=])=(?!=)")
-_NAME = re.compile(r"(?:\\text\{[^{}]*\}|\\?[a-zA-Z]+|[a-zA-Z][a-zA-Z ]*)(?:_(?:\w|\{\w+\}))?'?(?:\([a-zA-Z0-9,]*\))?").fullmatch
+_NAME = re.compile(r"(?:\\text\{[^{}]*\}|\\?[a-zA-Z]+|[a-zA-Z][a-zA-Z ]*)(?:_(?:\w|\{\w+\}))?'?"
+                   r"(?:\([a-zA-Z0-9,]*\))?").fullmatch
 
 
 def _relations(gold: str, answer: str, symbolic: Symbolic | None) -> Match | None:
@@ -133,8 +135,9 @@ def _relations(gold: str, answer: str, symbolic: Symbolic | None) -> Match | Non
     if (gold_name, answer_name) == (None, None) and (gold_value, answer_value) == (gold, answer):
         return None
     if gold_name and answer_name and _letters(gold_name) != _letters(answer_name):
-        return Match(False, "literal") if not (_flexible(gold_name) and _flexible(answer_name)) else \
-            Match(None, "none", outcome.AMBIGUOUS) if _compare(gold_value, answer_value, None).equal else Match(False, "literal")
+        descriptive = _descriptive(gold_name) and _descriptive(answer_name)     # `area = 5`, `A(x) = 5`
+        doubtful = descriptive and _compare(gold_value, answer_value, None).equal
+        return Match(None, "none", outcome.AMBIGUOUS) if doubtful else Match(False, "literal")
     return _compare(gold_value, answer_value, symbolic)
 
 
@@ -142,12 +145,12 @@ def _letters(name: str) -> str:
     return name.replace("\\text", "").strip("\\{} ").casefold()
 
 
-def _flexible(name: str) -> bool:
+def _descriptive(name: str) -> bool:
     return len(_letters(name)) > 1 or "(" in name
 
 
 def _assignment(text: str) -> tuple[str | None, str | None]:
-    """(name, value) of `x = 5`, `5 = x` and `x = 2 + 3 = 5`; (None, None) for a false numeric chain; else (None, text)."""
+    """(name, value) of `x = 5`, `5 = x`, `x = 2 + 3 = 5`; (None, None) for a false chain, else (None, text)."""
     if "=" not in text or "," in text or ";" in text:
         return None, text
     sides = [side.strip() for side in _EQUALS.split(text)]
@@ -180,9 +183,7 @@ def _structures(gold: str, answer: str, symbolic: Symbolic | None) -> Match | No
             return _one_of_many(gold, answer_parts, symbolic)
         return None if answer_parts.kind == "union" else UNEQUAL
     if answer_parts is None:
-        if gold_parts.kind in ("union", "set") or r"\cup" in answer or "\\" in answer or "<" in answer or ">" in answer:
-            return None
-        return UNEQUAL
+        return None if gold_parts.kind in ("union", "set") or re.search(r"[\\<>]", answer) else UNEQUAL
     return _parts(gold_parts, answer_parts, symbolic)
 
 
@@ -237,7 +238,7 @@ def _unordered(gold: tuple[str, ...], answer: tuple[str, ...], symbolic: Symboli
 def _all(matches: list[Match]) -> Match:
     """The conjunction: one unequal part decides, else one unknown part does."""
     ranks: tuple[Method, ...] = ("none", "literal", "numeric", "symbolic")
-    method = max((match.method for match in matches), key=ranks.index, default="literal")
+    method: Method = max((match.method for match in matches), key=ranks.index, default="literal")
     for match in matches:
         if match.equal is False:
             return Match(False, match.method, match.reason)

@@ -1,4 +1,6 @@
-"""Exact arithmetic on untrusted text: `3/4 + 1`, `\\frac{1}{2}\\times 10^{3}`, `2\\frac{1}{2}`, `5!`, `20\\%` become Fractions.
+"""Exact arithmetic on untrusted text: `3/4 + 1`, `\\frac{1}{2}\\times 10^{3}`, `2\\frac{1}{2}`, `5!`, `20\\%`.
+
+A text goes in, its exact value comes out as a Fraction, or None where the text is anything but arithmetic.
 
 A recursive-descent parser over a short token list; nothing is ever passed to `eval`. Only closed rational arithmetic
 is understood: with a symbol or an irrational root the answer is None. Bounds on length, nesting, exponents and

@@ -1,8 +1,9 @@
 """Reads an unambiguous LaTeX expression and computes it in a domain of the caller's choice: exact or floating point.
 
 A canonical string and a `Domain` go in, a value of the domain comes out. Understood are numbers, one-letter symbols,
-Greek letters, \\pi, sums, products, quotients, powers, roots, and functions of a single atom. Whatever has two readings
-(`1/2x`, `\\sin 2x`, `2\\frac{1}{2}`, `x2`) raises Unread, and so does everything else: those are left to the slow tier.
+Greek letters, \\pi, sums, products, quotients, powers, roots, and functions of a single atom. Whatever has two
+readings (`1/2x`, `\\sin 2x`, `2\\frac{1}{2}`, `x2`) raises Unread, and so does everything else: those are left to the
+slow tier.
 """
 
 import re

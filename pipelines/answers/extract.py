@@ -1,9 +1,9 @@
 """The final answer of a solution, as text: `#### 18`, `\\boxed{18}`, `The answer is 18`, else its last number.
 
 A model's text goes in, an `Extraction` comes out. The rule: what counts is the last answer that is stated explicitly
-(box, `####`, or an answer phrase) after the thought; boxes joined only by commas, `and` or `or` are one list. More than
-MAX_STATED different explicit answers are a list of guesses. Without an explicit answer the last number or formula is
-taken and marked so. Time is linear in the text and only bounded pieces of it are kept.
+(box, `####`, or an answer phrase) after the thought; boxes joined only by commas, `and` or `or` are one list. More
+than MAX_STATED different explicit answers are a list of guesses. Without an explicit answer the last number or formula
+is taken and marked so. Time is linear in the text and only bounded pieces of it are kept.
 """
 
 import re
@@ -43,21 +43,24 @@ class _Stated(NamedTuple):
 _LINK = (r"(?:\*\*|__)?(?:\s*:|\s+(?:to [^\n.]{1,80}? )?"
          r"(?:is|are|was|equals|would be|will be|should be|must be)\b(?P<no>\s+not\b)?)\s*(?P<clause>\S[^\n]*)")
 _PHRASES = (("nswer", re.compile("nswers?" + _LINK)), ("NSWER", re.compile("NSWERS?" + _LINK)),
-            ("A:", re.compile(r"A:(?:(?<=\nA:)|(?<![\s\S]A:))(?P<no>\s+not\b)?[ \t*]*(?P<clause>\S[^\n]*)")))   # literal heads are found fast
+            ("A:", re.compile(r"A:(?:(?<=\nA:)|(?<![\s\S]A:))(?P<no>\s+not\b)?[ \t*]*(?P<clause>\S[^\n]*)")))
 _HASH = re.compile(r"####[ \t]*(?P<clause>\S[^\n]*)")
 _REST = re.compile(r"[ \t]*\Z")
 _PLAIN = re.compile(r"(-?\$?\d+(?:,\d{3})*(?:\.\d+)?)(?:\.?\s*$)", re.ASCII)
-_FILLER = re.compile(r"(?:\*\*|__|:|\s|(?:therefore|thus|then|hence|simply|just|exactly|approximately|about|that|indeed|also|now"
-                     r"|given by|equal to|equals|option|choice|an?|the|is)\b,?)*", re.IGNORECASE)
+_FILLER = re.compile(r"(?:\*\*|__|:|\s|(?:therefore|thus|then|hence|simply|just|exactly|approximately|about|that"
+                     r"|indeed|also|now|given by|equal to|equals|option|choice|an?|the|is)\b,?)*", re.IGNORECASE)
 _MATH = re.compile(r"\$\$(.+?)\$\$|(?<!\\)\$((?:\\.|[^$\n\\])+?)\$(?!\d)|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
 _SENTENCE_END = re.compile(r"[.!?](?=\s+[A-Z\\$*(]|\s*$)|\s(?:because|since|so|which|as|where|I hope|for)\b|\*\*|<")
 _NUMBER = r"[-+]?\s?(?:\\?[$€£¥₹]\s?)?[-+]?(?:\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)"
-_TAIL_NUMBER = re.compile(rf"(?<![\w.^_\\])(?:{_NUMBER})(?:[eE][+-]?\d+)?(?:\s?/\s?\d+(?:\.\d+)?)?(?:\s?\\?%)?", re.ASCII)
+_TAIL_NUMBER = re.compile(rf"(?<![\w.^_\\])(?:{_NUMBER})(?:[eE][+-]?\d+)?(?:\s?/\s?\d+(?:\.\d+)?)?(?:\s?\\?%)?",
+                          re.ASCII)
 _TAIL_TUPLE = re.compile(r"([(\[][^()\[\]]{1,80},[^()\[\]]{1,80}[)\]])\.?$")
 _GLUED = re.compile(r"[!^_({]|[a-zA-Z](?![a-zA-Z])")             # 5!, 5^, 5i: not a number that ends there
 _DENIED = re.compile(r"nswers?\s+(?:is|are)\s+not\b[^\n.]*")
-_STARTS_AS_ANSWER = re.compile(r"\\?[$€£¥₹]|[-+]?\s*[.(\[{]*\s*[-+]?\d|\\|[-+]?[a-zA-Z]\s*(?:=|$|[.)\]^*+/-])|\([A-Za-z]\)|[^\x00-\x7f]")
-_JOINED = re.compile(r"(?:[\s,;.$&]|\\[()\[\],; ]|\\text\{[ ,]*(?:and|or)[ ,]*\}|\b(?:and|or)\b|[a-zA-Z](?:_\d)?\s*=\s*)*")
+_STARTS_AS_ANSWER = re.compile(r"\\?[$€£¥₹]|[-+]?\s*[.(\[{]*\s*[-+]?\d|\\|[-+]?[a-zA-Z]\s*(?:=|$|[.)\]^*+/-])"
+                               r"|\([A-Za-z]\)|[^\x00-\x7f]")
+_JOINED = re.compile(r"(?:[\s,;.$&]|\\[()\[\],; ]|\\text\{[ ,]*(?:and|or)[ ,]*\}|\b(?:and|or)\b"
+                     r"|[a-zA-Z](?:_\d)?\s*=\s*)*")
 _CHOICE = re.compile(r"\(([A-Z])\)|\b([A-Z])\b(?=[.):*]|\s*$)")
 _BOX = re.compile(r"\\(?:boxed|fbox)(?![a-zA-Z])")
 _BARE_BOX = re.compile(r"\s*([^\s{}$]{1,40})")

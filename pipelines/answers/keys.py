@@ -1,9 +1,12 @@
-"""Canonical keys of answers, for votes: `0.5`, `1/2` and `\\frac{1}{2}` count as one. A key depends on the answer alone."""
+"""Canonical keys of answers, for votes: an answer goes in, a string that all its spellings share comes out.
+
+`0.5`, `1/2` and `\\frac{1}{2}` count as one. A key depends on the answer alone, never on the reference.
+"""
 
 import hashlib
 from functools import lru_cache
 
-from stepforge.pipelines.answers.equivalence import assignment_value, as_word
+from stepforge.pipelines.answers.equivalence import as_word, assignment_value
 from stepforge.pipelines.answers.normalize import canonical
 from stepforge.pipelines.answers.quantity import quantity
 from stepforge.pipelines.answers.structure import structure
@@ -30,7 +33,8 @@ def _spelling(text: str) -> str:
         keys = [_spelling(part) for part in parts.parts]
         if parts.kind in ("list", "set", "union"):
             return "{" + ",".join(sorted(keys)) + "}"
-        return (parts.shape[0] if parts.kind == "tuple" else "(") + ",".join(keys) + (parts.shape[1] if parts.kind == "tuple" else ")")
+        brackets = parts.shape if parts.kind == "tuple" else "()"
+        return brackets[0] + ",".join(keys) + brackets[1]
     try:
         number = quantity(text)
     except ValueError:

@@ -14,8 +14,10 @@ _SUBSCRIPTS = dict(zip("₀₁₂₃₄₅₆₇₈₉", "0123456789", strict=Tr
 _SYMBOLS = {
     "−": "-", "–": "-", "—": "-", "‐": "-", "‑": "-", "×": r"\times ", "⋅": r"\cdot ", "·": r"\cdot ",
     "÷": r"\div ", "∕": "/", "⁄": "/", "∞": r"\infty ", "π": r"\pi ", "θ": r"\theta ", "±": r"\pm ", "∓": r"\mp ",
-    "≤": r"\le ", "≥": r"\ge ", "≠": r"\ne ", "≈": r"\approx ", "∪": r"\cup ", "∩": r"\cap ", "∈": r"\in ", "∅": r"\emptyset ",
-    "°": r"^\circ ", "“": '"', "”": '"', "‘": "'", "’": "'", "¢": r"\text{ cents}", "…": r"\ldots ", "٫": ".", "٬": ",",
+    "≤": r"\le ", "≥": r"\ge ", "≠": r"\ne ", "≈": r"\approx ", "∪": r"\cup ", "∩": r"\cap ", "∈": r"\in ",
+    "∅": r"\emptyset ",
+    "°": r"^\circ ", "“": '"', "”": '"', "‘": "'", "’": "'", "¢": r"\text{ cents}", "…": r"\ldots ", "٫": ".",
+    "٬": ",",
 }
 _FULL_SQRT = re.compile(r"√\s*(\d+(?:\.\d+)?|[a-zA-Z]|(?=[({]))")
 _PAREN_SQRT = re.compile(r"\\sqrt\s*\(([^()]*)\)")
@@ -51,8 +53,8 @@ def _ascii_character(character: str) -> str:
     return unicodedata.normalize("NFKC", character)
 
 
-_SIZES = re.compile(r"\\(?:[mM]?left|[mM]?right|[bB]igg?[lrm]?)(?![a-zA-Z])\s*\.?|\\(?:displaystyle|textstyle|limits|nolimits)"
-                    r"(?![a-zA-Z])")
+_SIZES = re.compile(r"\\(?:[mM]?left|[mM]?right|[bB]igg?[lrm]?)(?![a-zA-Z])\s*\.?"
+                    r"|\\(?:displaystyle|textstyle|limits|nolimits)(?![a-zA-Z])")
 _THOUSANDS_GAP = re.compile(r"(?<=\d)(?:\\[,!; ]|~|\{,\}|,\s*\\!)\s*(?=\d{3}(?!\d))")
 _BRACED_COMMA = re.compile(r"\{\s*,\s*\}|,\s*\\!")
 _SPACES = re.compile(r"(?:\\[!,;:> ]|\\q?quad(?![a-zA-Z])|~|\s)+")
@@ -60,11 +62,14 @@ _FRACTION = re.compile(r"\\[dtc]?frac(?![a-zA-Z])")
 _SHORT_FRACTION = re.compile(r"\\frac\s*(?:(\d)|\{([^{}]*)\})\s*(?:(\d)|\{([^{}]*)\})")
 _SHORT_ROOT = re.compile(r"\\sqrt\s*(\d|[a-zA-Z](?![a-zA-Z]))")
 _DEGREES = re.compile(r"\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![a-zA-Z]))|\\degrees?(?![a-zA-Z])")
-_FONT = re.compile(r"\\(?:text(?:bf|it|rm|normal|sf|tt)?|mbox|hbox|math(?:rm|bf|it|sf|tt)|operatorname\*?)\s*\{([^{}]*)\}")
+_FONT = re.compile(r"\\(?:text(?:bf|it|rm|normal|sf|tt)?|mbox|hbox|math(?:rm|bf|it|sf|tt)|operatorname\*?)"
+                   r"\s*\{([^{}]*)\}")
 _BARE_FONT = re.compile(r"\\(?:mathrm|mathbf|mathit|rm|bf|it)\s+([a-zA-Z])(?![a-zA-Z])")
 _SCRIPT = re.compile(r"([\^_])\{(\w)\}")
-_ALIASES = re.compile(r"\\(leq|geq|neq|lbrace|rbrace|lbrack|rbrack|emptyset|varnothing|dots|cdots|lvert|rvert)(?![a-zA-Z])")
-_ALIAS_OF = {"leq": r"\le", "geq": r"\ge", "neq": r"\ne", "lbrace": r"\{", "rbrace": r"\}", "lbrack": "[", "rbrack": "]",
+_ALIASES = re.compile(r"\\(leq|geq|neq|lbrace|rbrace|lbrack|rbrack|emptyset|varnothing|dots|cdots|lvert|rvert)"
+                      r"(?![a-zA-Z])")
+_ALIAS_OF = {"leq": r"\le", "geq": r"\ge", "neq": r"\ne", "lbrace": r"\{", "rbrace": r"\}", "lbrack": "[",
+             "rbrack": "]",
              "emptyset": r"\emptyset", "varnothing": r"\emptyset", "dots": r"\ldots", "cdots": r"\ldots",
              "lvert": "|", "rvert": "|"}
 _WRAPPERS = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"), ("**", "**"), ("`", "`"))

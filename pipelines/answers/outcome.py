@@ -27,7 +27,7 @@ UNDECIDED_REASONS = (NO_ANSWER, TRUNCATED, GOLD_UNPARSEABLE, TIMEOUT, OUT_OF_BOU
 class Claim(NamedTuple):
     """A reference answer and a solution that claims to reach it.
 
-    gold: the reference answer, bare (`18`, `\\frac{1}{2}`), boxed, between dollars, or a GSM8K reference (`... #### 18`).
+    gold: the reference answer, bare (`18`, `\\frac{1}{2}`), boxed, between dollars, or after `####` as in GSM8K.
     solution: the model's text.
     complete: whether the model ended the text itself; False when it was cut off at the length limit.
     """

@@ -29,8 +29,8 @@ class Worker:
     def __init__(self, memory_mb: int, timeout_s: float) -> None:
         module = "stepforge.pipelines.answers.worker"
         command = [sys.executable, "-P", "-m", module, str(memory_mb), str(timeout_s)]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                                        bufsize=0)
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        stderr=subprocess.DEVNULL, bufsize=0)
         assert self.process.stdin is not None and self.process.stdout is not None
         self.requests, self.replies = self.process.stdin, self.process.stdout
         self.selector = selectors.DefaultSelector()
@@ -43,7 +43,7 @@ class Worker:
             raise WorkerError(f"the symbolic worker did not start; run `{' '.join(command)}` to see why") from error
 
     def ask(self, gold: str, answer: str, seconds: float) -> Match:
-        """Raises TimeoutError past the deadline and OSError when the process has died; the worker is then of no use."""
+        """Raises TimeoutError past the deadline, OSError when the process has died; then the worker is of no use."""
         self.count += 1
         self.requests.write(json.dumps([self.count, gold, answer]).encode("ascii") + b"\n")
         number, equal, method, reason = json.loads(self._line(seconds))

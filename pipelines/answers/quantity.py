@@ -1,4 +1,4 @@
-"""Numbers as people write them at the end of a solution: `$1,234.50`, `25\\%`, `5.4 \\text{ cents}`, `90^\\circ`, `52_8`.
+"""Numbers as people write them in an answer: `$1,234.50`, `25\\%`, `5.4 \\text{ cents}`, `90^\\circ`, `52_8`.
 
 A canonical string goes in (see normalize.py); a `Quantity` comes out: an exact value with its unit, or None where the
 text is no closed rational number. `same` compares two of them and says so when only one reading makes them equal.
@@ -15,7 +15,9 @@ ROUNDED_PLACES = 6       # 0.333333 stands for 1/3, and 3.141593 for \\pi, from 
 
 
 class Quantity(NamedTuple):
-    """value: exact, percentages already divided by 100; in units of `factor` times `unit` (None: none, or a mere noun).
+    """value: exact, percentages already divided by 100.
+
+    unit: canonical name, None for none or a mere noun (`eggs`); the value counts pieces of `factor` such units.
 
     form: `plain`, `percent`, or `based` (digits with a base, whose digits alone are `digits`). significant: the
     number of significant digits where the text is one decimal literal, else 0. ulp: its last place.
@@ -66,8 +68,8 @@ _unit("km/h", "kmh km/h kph")
 
 _MULTIPLIERS = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9, "trillion": 10**12, "dozen": 12}
 _NOT_NOUNS = frozenset("""and or if to of than by not but mod over plus minus times squared cubed square cube factorial
-    choose pi sqrt root sin cos tan cot sec csc log ln exp lim inf infinity infty theta alpha beta phi half halves third
-    thirds quarter quarters between through per e i x y z""".split())
+    choose pi sqrt root sin cos tan cot sec csc log ln exp lim inf infinity infty theta alpha beta phi half halves
+    third thirds quarter quarters between through per e i x y z""".split())
 _BASED = re.compile(r"([0-9A-Za-z]*[0-9][0-9A-Za-z]*)_(?:\{(\d{1,2})\}|(\d{1,2}))(?:\\text\{.*\})?", re.ASCII)
 _CURRENCY = re.compile(r"^([-+]?)\s*(?:\\text\{)?([$€£¥₹]|USD|US\$|Rs\.?)\}?\s*")
 _SUFFIX = re.compile(r"^(.*?[\d)}%!.])\s*(?:\\text\{\s*([^{}]*)\}(?:\^\{?(\d)\}?)?|(°)\s*([CF])?"
@@ -118,7 +120,7 @@ class _Split(NamedTuple):
 
 
 def _split_unit(text: str) -> _Split:
-    """The bare number, its canonical unit (None for a noun or nothing), the factor to that unit, and 10^6 for `million`."""
+    """The bare number, its canonical unit, the factor to that unit, and what `million` multiplies by."""
     unit, factor, number = _split_currency(text)
     match = _SUFFIX.match(number)
     if match is None:
@@ -164,7 +166,7 @@ def _canonical_unit(words: list[str], exponent: int) -> tuple[str | None, Fracti
 
 
 def _nouns(words: list[str], spaced: bool) -> bool:
-    """Whether plain words after a number can be a unit: `5 m`, `5cm` and `5 eggs`, but not `5x`, `5 mod 3` or `2 or 3`."""
+    """Whether plain words after a number can be a unit: `5 m`, `5cm`, `5 eggs`, but not `5x`, `5 mod 3`, `2 or 3`."""
     if words[0] in ("square", "sq", "cubic", "cu"):
         words = words[1:] or words
     if len(words) > 6 or any(word.lower() in _NOT_NOUNS - {"per"} for word in words):

@@ -21,7 +21,8 @@ def reward(completions: list[Any], answer: list[str], **columns: Any) -> list[fl
     return [_score(verdict) for verdict in shared_verifier().verify_many(claims)]
 
 
-def compute_score(data_source: str, solution_str: str, ground_truth: str, extra_info: dict[str, Any] | None = None) -> float:
+def compute_score(data_source: str, solution_str: str, ground_truth: str,
+                  extra_info: dict[str, Any] | None = None) -> float:
     """verl's scoring function: 1.0 for a correct solution, else 0.0, because verl has no way to leave a sample out."""
     return _score(shared_verifier().verify(Claim(str(ground_truth), solution_str))) or 0.0
 

@@ -1,8 +1,8 @@
 """The symbolic tier, run inside a worker process only: Math-Verify's comparison with guards against false equality.
 
 Two canonical strings go in, a `Match` comes out. Both are parsed to SymPy through Math-Verify's own LaTeX reader; its
-verdict `equal` is then confirmed with exact numbers in place of floats, and at high precision in place of a fixed number
-of decimal places. Nothing parsed is ever printed: turning a power tower into text can run for minutes.
+verdict `equal` is then confirmed with exact numbers in place of floats, and at high precision in place of a fixed
+number of decimal places. Nothing parsed is ever printed: turning a power tower into text can run for minutes.
 """
 
 import logging

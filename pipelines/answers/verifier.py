@@ -35,7 +35,8 @@ class Verifier:
     """
 
     def __init__(self, workers: int = 1, timeout_s: float = 5.0, memory_mb: int = 1024) -> None:
-        for name, value, least in (("workers", workers, 1), ("timeout_s", timeout_s, 0.01), ("memory_mb", memory_mb, 512)):
+        for name, value, least in (("workers", workers, 1), ("timeout_s", timeout_s, 0.01),
+                                   ("memory_mb", memory_mb, 512)):
             if not value >= least:
                 raise ValueError(f"{name} is {value}; it must be at least {least}")
         self._settings = (workers, timeout_s, memory_mb)
@@ -52,7 +53,8 @@ class Verifier:
     def __enter__(self) -> "Verifier":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
         self.close()
 
     def close(self) -> None:

@@ -1,9 +1,9 @@
-"""The process that runs symbolic checks, started as `python -P -m stepforge.pipelines.answers.worker MEGABYTES SECONDS`.
+"""The process that runs symbolic checks: `python -P -m stepforge.pipelines.answers.worker MEGABYTES SECONDS`.
 
-One JSON list `[id, gold, answer]` a line comes in on standard input, one `[id, equal, method, reason]` a line goes out on
-standard output, after a first line that says it is ready. The pool kills it at the deadline. It ends when its input
-closes; should its parent die in the middle of a check, the kernel's limit on CPU seconds ends it soon after. (Linux can
-tie a child to its parent, but means the parent's *thread*, and pools are used from short-lived threads.)
+One JSON list `[id, gold, answer]` a line comes in on standard input, one `[id, equal, method, reason]` a line goes out
+on standard output, after a first line that says it is ready. The pool kills it at the deadline. It ends when its input
+closes; should its parent die in the middle of a check, the kernel's limit on CPU seconds ends it soon after. (Linux
+can tie a child to its parent, but means the parent's *thread*, and pools are used from short-lived threads.)
 """
 
 import gc

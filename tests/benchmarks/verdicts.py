@@ -1,8 +1,8 @@
 """Our verdicts against Math-Verify's, both sides in one run: `make bench NAME=verdicts` (needs STEPFORGE_TEST_DATA).
 
 Solutions per CPU second, the CPU of our workers included, on sampled GSM8K solutions, tiled and not, and on MATH-500
-answers that are rewritten or changed, where the construction says what is equal. Neither side's imports are on the clock
-(ours happen in a worker); what they cost is printed beside.
+answers that are rewritten or changed, where the construction says what is equal. Neither side's imports are on the
+clock (ours happen in a worker); what they cost is printed beside.
 Every pair on which the two sides differ is listed with who is right. Then memory over a million rows, and how the
 symbolic tier scales from one worker to two. Writes build/bench/verdicts.json.
 """
@@ -102,7 +102,8 @@ def math_rows() -> list[Row]:
             draw = _draw(index, sample)
             equal = draw % 2 == 0
             answer = EQUAL[draw // 2 % len(EQUAL)](gold) if equal else _changed(gold, draw // 2)
-            rows.append(Row(Claim(gold, f"We work it out step by step, so the answer is $\\boxed{{{answer}}}$."), equal))
+            rows.append(Row(Claim(gold, f"We work it out step by step, so the answer is $\\boxed{{{answer}}}$."),
+                            equal))
     return rows
 
 
@@ -169,7 +170,8 @@ def differences(rows: list[Row], our: list[str], their: list[str]) -> list[dict[
         answer = extract_answer(row.claim.solution).answer
         right = "ours" if mine == truth else "math-verify" if other == truth else "neither"
         entry = found.setdefault((row.claim.gold, answer), {"gold": row.claim.gold, "answer": answer, "ours": mine,
-                                                            "math_verify": other, "truth": truth, "right": right, "rows": 0})
+                                                            "math_verify": other, "truth": truth, "right": right,
+                                                            "rows": 0})
         entry["rows"] += 1
     return list(found.values())
 
@@ -184,8 +186,10 @@ def contest(name: str, rows: list[Row], tile_to: int | None = None) -> dict[str,
              for verdicts in (our, their)]
     undecided = our.count("undecided")
     print(f"{name:24} {len(rows):8,} rows   ours {rates[0]:10,.0f}/s   math-verify {rates[1]:8,.0f}/s   "
-          f"ratio {rates[0] / rates[1]:7.1f}   against the labels {wrong[0]} / {wrong[1]}   undecided {undecided}", flush=True)
-    return {"rows": len(rows), "ours_per_cpu_s": rates[0], "math_verify_per_cpu_s": rates[1], "ratio": rates[0] / rates[1],
+          f"ratio {rates[0] / rates[1]:7.1f}   against the labels {wrong[0]} / {wrong[1]}   undecided {undecided}",
+          flush=True)
+    return {"rows": len(rows), "ours_per_cpu_s": rates[0], "math_verify_per_cpu_s": rates[1],
+            "ratio": rates[0] / rates[1],
             "against_label_ours": wrong[0], "against_label_math_verify": wrong[1], "undecided_ours": undecided,
             "differences": differences(rows, our, their)}
 
@@ -193,7 +197,8 @@ def contest(name: str, rows: list[Row], tile_to: int | None = None) -> dict[str,
 # Memory and scaling ----------------------------------------------------------------------------------------------
 
 def million(rows: int) -> None:
-    """Runs in a process of its own: verify `rows` tiled claims and print peak memory (workers too) and wall seconds."""
+    """Runs in a process of its own: verify `rows` tiled claims and print peak memory (workers too) and wall
+    seconds."""
     base = [row.claim for row in gsm8k_rows() + math_rows()]
     start = time.monotonic()
     with Verifier(workers=2) as verifier:
@@ -205,9 +210,11 @@ def million(rows: int) -> None:
 
 
 def million_rows(rows: int) -> dict[str, Any]:
-    done = subprocess.run([sys.executable, __file__, "--million", str(rows)], check=True, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, __file__, "--million", str(rows)], check=True, capture_output=True,
+                          text=True)
     result: dict[str, Any] = json.loads(done.stdout)
-    print(f"{result['rows']:,} rows with 2 workers: {result['wall_seconds']:.0f} s, peak {result['peak_mib']:.0f} MiB in all processes")
+    print(f"{result['rows']:,} rows with 2 workers: {result['wall_seconds']:.0f} s, "
+          f"peak {result['peak_mib']:.0f} MiB in all processes")
     return result
 
 
@@ -218,7 +225,8 @@ def scaling(rounds: int = 3) -> float:
     best: dict[int, float] = {}
     for workers in (1, 2) * rounds:
         with Verifier(workers=workers, timeout_s=60) as verifier:
-            list(verifier.verify_many(Claim(rf"{n}\tan x", rf"\boxed{{\frac{{{n}\sin x}}{{\cos x}}}}") for n in range(2, 20)))
+            list(verifier.verify_many(Claim(rf"{n}\tan x",
+                                            rf"\boxed{{\frac{{{n}\sin x}}{{\cos x}}}}") for n in range(2, 20)))
             start = time.monotonic()
             verdicts = list(verifier.verify_many(pairs))
             best[workers] = min(time.monotonic() - start, best.get(workers, float("inf")))
@@ -239,13 +247,15 @@ def main() -> None:
     if options.million:
         return million(options.million)
     gsm8k, math = gsm8k_rows(), math_rows()
-    contests = {"gsm8k": contest("GSM8K samples", gsm8k), "gsm8k_tiled": contest("GSM8K samples, tiled", gsm8k, options.tile),
+    contests = {"gsm8k": contest("GSM8K samples", gsm8k),
+                "gsm8k_tiled": contest("GSM8K samples, tiled", gsm8k, options.tile),
                 "gsm8k_distinct": contest("GSM8K distinct pairs", distinct(gsm8k)),
-                "math": contest("MATH-like, 8 a problem", math), "math_distinct": contest("MATH-like, distinct", distinct(math))}
+                "math": contest("MATH-like, 8 a problem", math),
+                "math_distinct": contest("MATH-like, distinct", distinct(math))}
     listed = contests["gsm8k"]["differences"] + contests["math"]["differences"]
     for entry in listed:
-        print(f"  {entry['right']:12} right: gold {entry['gold']!r}, answer {entry['answer']!r}: ours {entry['ours']}, "
-              f"math-verify {entry['math_verify']} ({entry['rows']} rows)")
+        print(f"  {entry['right']:12} right: gold {entry['gold']!r}, answer {entry['answer']!r}: "
+              f"ours {entry['ours']}, math-verify {entry['math_verify']} ({entry['rows']} rows)")
     for result in contests.values():
         result["differences"] = len(result["differences"])
     report = {"ratio_gsm8k": contests["gsm8k_tiled"]["ratio"], "ratio_math": contests["math"]["ratio"],

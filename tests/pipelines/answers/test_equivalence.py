@@ -22,12 +22,17 @@ EQUAL_WITHOUT_SYMBOLS = [
     (r"\frac{1}{2}", "0.5"), (r"\frac12", "1/2"), (r"\dfrac{1}{2}", r"\tfrac12"), ("½", "0.5"), ("2½", "2.5"),
     (r"1\frac{4}{5}", "1.8"), ("1 4/5", "9/5"), ("25%", "0.25"), (r"25\%", r"\frac14"), ("１８", "18"), ("٣", "3"),
     (r"\infty", "∞"), ("x=5", "5"), ("5", "x = 5"), ("2", "2=x"), ("5", "x = 2 + 3 = 5"), (r"\text{Evelyn}", "Evelyn"),
-    (r"\text{(C)}", "C"), ("C", r"\text{(C)}"), ("(C)", "c"), ("3, 5, 7", "7, 3 and 5"), ("(1,2)", "( 1 , 2 )"), ("1,-2", "-2,1"),
+    (r"\text{(C)}", "C"), ("C", r"\text{(C)}"), ("(C)", "c"), ("3, 5, 7", "7, 3 and 5"), ("(1,2)", "( 1 , 2 )"),
+    ("1,-2", "-2,1"),
     (r"\{1\pm\sqrt{5},-2\}", r"-2,1+\sqrt{5},1-\sqrt5"), (r"1 \pm \sqrt{19}", r"1-\sqrt{19}, 1+\sqrt{19}"),
-    (r"(0,9) \cup (9,36)", r"(9,36)\cup(0,9)"), (r"x \in [-2,7]", "[-2,7]"), ("52_8", "52_{8}"), (r"\$18.90", "1890 cents"),
-    (r"\begin{pmatrix} -1/3 \\ 2/3 \end{pmatrix}", r"\begin{pmatrix}-\frac13\\ \frac23\end{pmatrix}"), ("5 cm", "50 mm"),
-    (r"15\mbox{ cm}^2", "15"), (r"\frac{1}{3}", "0.333333"), ("120", "5!"), ("1.5 million", "1,500,000"), ("y = 2x + 3", "2x+3"),
-    (r"11,\! 111,\! 111,\! 100", "11111111100"), (r"58,500", "58500"), ("3", "{3}"), (r"2\sqrt{5}", "2√5"), ("x^2", "x²"), ("-1", "- 1"), (".5", "0.5"),
+    (r"(0,9) \cup (9,36)", r"(9,36)\cup(0,9)"), (r"x \in [-2,7]", "[-2,7]"), ("52_8", "52_{8}"),
+    (r"\$18.90", "1890 cents"),
+    (r"\begin{pmatrix} -1/3 \\ 2/3 \end{pmatrix}", r"\begin{pmatrix}-\frac13\\ \frac23\end{pmatrix}"),
+    ("5 cm", "50 mm"),
+    (r"15\mbox{ cm}^2", "15"), (r"\frac{1}{3}", "0.333333"), ("120", "5!"), ("1.5 million", "1,500,000"),
+    ("y = 2x + 3", "2x+3"),
+    (r"11,\! 111,\! 111,\! 100", "11111111100"), (r"58,500", "58500"), ("3", "{3}"), (r"2\sqrt{5}", "2√5"),
+    ("x^2", "x²"), ("-1", "- 1"), (".5", "0.5"),
 ]
 
 
@@ -39,11 +44,16 @@ def test_equal_in_the_exact_tiers(gold: str, answer: str) -> None:
 
 
 UNEQUAL_WITHOUT_SYMBOLS = [
-    ("5", "25"), ("25", "5"), ("5 cm", "5 m"), (r"5.4 \text{ cents}", r"\$5.4"), (r"10^{-20}", r"10^{-21}"), ("4e-7", "1e-7"),
-    ("1e500", "1e501"), (r"\frac1{2004!}", r"\frac1{2006!}"), ("3", "17=3"), ("3", "3 or 4 or 5"), ("3", "1, 2, 3"), ("3", "3 and 4"),
-    ("x=5", "y=5"), ("(3,4]", "(3,4)"), ("(1,2)", "(2,1)"), ("[1,2]", "(1,2)"), ("5", "1/0"), (r"\text{even}", "odd"), ("(C)", "(D)"),
-    (r"1-\frac1{\mathrm e}", r"1+\frac1{\mathrm e}"), (r"3\sqrt{13}", r"4\sqrt{13}"), ("x+1", "x+2"), (r"\sqrt{2}", "1.414"),
-    ("0.12345678", "0.123457"), ("18", "1 8"), ("2", "2,2,3"), ("1,2", "1,2,3"), ("4343_6", "4346_6"), (r"\frac{1}{3}", "0.33"),
+    ("5", "25"), ("25", "5"), ("5 cm", "5 m"), (r"5.4 \text{ cents}", r"\$5.4"), (r"10^{-20}", r"10^{-21}"),
+    ("4e-7", "1e-7"),
+    ("1e500", "1e501"), (r"\frac1{2004!}", r"\frac1{2006!}"), ("3", "17=3"), ("3", "3 or 4 or 5"), ("3", "1, 2, 3"),
+    ("3", "3 and 4"),
+    ("x=5", "y=5"), ("(3,4]", "(3,4)"), ("(1,2)", "(2,1)"), ("[1,2]", "(1,2)"), ("5", "1/0"), (r"\text{even}", "odd"),
+    ("(C)", "(D)"),
+    (r"1-\frac1{\mathrm e}", r"1+\frac1{\mathrm e}"), (r"3\sqrt{13}", r"4\sqrt{13}"), ("x+1", "x+2"),
+    (r"\sqrt{2}", "1.414"),
+    ("0.12345678", "0.123457"), ("18", "1 8"), ("2", "2,2,3"), ("1,2", "1,2,3"), ("4343_6", "4346_6"),
+    (r"\frac{1}{3}", "0.33"),
     ("10", "x^{10}"), ("7", r"\text{seven}"), ("2^{10}", "2^{11}"), ("3", ""), ("1000000", "1000001"),
     (r"2\pi", r"2"), ("6-5i", "6+5i"), ("(2,3)", "2"), ("2", "(2,3)"), ("p-q", "q-p"), ("5", "five"), ("E", "e"),
 ]
@@ -68,7 +78,8 @@ def test_reference_without_a_value_is_gold_unparseable(gold: str) -> None:
 
 
 @pytest.mark.parametrize("answer", [
-    r"2^{2^{2^{2^{50}}}}", "9" * 2000, "(" * 50 + "x" + ")" * 50, r"(x+1)^{2000}", "100000!", r"\binom{100000}{50000}", "x^{x^{x}}",
+    r"2^{2^{2^{2^{50}}}}", "9" * 2000, "(" * 50 + "x" + ")" * 50, r"(x+1)^{2000}", "100000!", r"\binom{100000}{50000}",
+    "x^{x^{x}}",
     r"10^{10^{10}}", "1e99999999",
 ])
 def test_answer_too_large_to_evaluate_is_out_of_bounds(answer: str) -> None:
@@ -78,7 +89,8 @@ def test_answer_too_large_to_evaluate_is_out_of_bounds(answer: str) -> None:
 @pytest.mark.parametrize(("gold", "answer"), [
     (r"\frac{\sqrt{3}}{3}", r"\frac{1}{\sqrt{3}}"), (r"\sqrt{2}", r"\frac{2}{\sqrt2}"), ("x^3+3x-6", "-6+3x+x^3"),
     (r"4\sqrt2", r"\sqrt{32}"), ("(a+5)(b+2)", "ab+2a+5b+10"), ("6-5i", "-5i+6"), (r"\frac{11+9a}{20}", "0.55+0.45a"),
-    (r"7\pi", r"\pi\cdot7"), ("4a-2", "-2+4a"), (r"\left( 3, \frac{\pi}{2} \right)", r"(3, 0.5\pi)"), ("2i", "(1+i)^2"),
+    (r"7\pi", r"\pi\cdot7"), ("4a-2", "-2+4a"), (r"\left( 3, \frac{\pi}{2} \right)", r"(3, 0.5\pi)"),
+    ("2i", "(1+i)^2"),
     (r"11\sqrt{5}+11", r"11(1+\sqrt 5)"), (r"\frac{1}{2}x", r"\frac{x}{2}"), (r"\frac{1}{1+\sqrt2}", r"\sqrt2-1"),
     (r"\frac{x^2-1}{x-1}", "x+1"), (r"\sqrt{2}\sqrt{3}", r"\sqrt{6}"), (r"\frac{1}{x}+\frac{1}{y}", r"\frac{x+y}{xy}"),
 ])
@@ -87,7 +99,8 @@ def test_equal_by_exact_algebra_in_this_process(gold: str, answer: str) -> None:
 
 
 @pytest.mark.parametrize(("gold", "answer"), [
-    (r"\cot x", r"\frac{\cos x}{\sin x}"), ("5x - 7y + 11z + 4 = 0", "-5x+7y-11z-4=0"), (r"\sqrt[3]{8x}", r"2\sqrt[3]{x}"),
+    (r"\cot x", r"\frac{\cos x}{\sin x}"), ("5x - 7y + 11z + 4 = 0", "-5x+7y-11z-4=0"),
+    (r"\sqrt[3]{8x}", r"2\sqrt[3]{x}"),
     (r"2^{n+1}", r"2 \cdot 2^n"), (r"\ln 9", r"2 \ln 3"),
 ])
 def test_equal_by_math_verify_in_a_worker(verifier: Verifier, gold: str, answer: str) -> None:
@@ -104,7 +117,8 @@ def test_long_decimal_may_stand_for_a_constant(answer: str) -> None:
 
 
 @pytest.mark.parametrize(("gold", "answer"), [
-    ("100", "10^"), ("x^2+1", "x^2+x"), (r"\sqrt{x^2}+1", "y"), ("5x - 7y + 11z + 4 = 0", "5x - 7y + 11z + 5 = 0"), (r"(2,\infty)", r"[2,\infty)"),
+    ("100", "10^"), ("x^2+1", "x^2+x"), (r"\sqrt{x^2}+1", "y"), ("5x - 7y + 11z + 4 = 0", "5x - 7y + 11z + 5 = 0"),
+    (r"(2,\infty)", r"[2,\infty)"),
     (r"\sqrt{2}", "1.41421"), ("x<3", "x>3"), (r"\frac{1}{1+10^{-20}}", "1 + 0x"),
 ])
 def test_unequal_whatever_tier_decides(verifier: Verifier, gold: str, answer: str) -> None:
@@ -113,7 +127,8 @@ def test_unequal_whatever_tier_decides(verifier: Verifier, gold: str, answer: st
 
 def test_many_answers_is_the_reason_when_a_list_hits_one(verifier: Verifier) -> None:
     assert boxed(verifier, "3", "3 or 4 or 5")[2:4] == ("incorrect", "many_answers")
-    assert verifier.verify(Claim("3", "Answer: 1\nAnswer: 2\nAnswer: 5\nAnswer: 3"))[2:4] == ("incorrect", "many_answers")
+    assert verifier.verify(Claim("3", "Answer: 1\nAnswer: 2\nAnswer: 5\nAnswer: 3"))[2:4] == ("incorrect",
+                                                                                              "many_answers")
 
 
 def test_list_of_spellings_of_one_value_is_one_answer(verifier: Verifier) -> None:

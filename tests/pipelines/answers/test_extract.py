@@ -58,7 +58,8 @@ def test_correction_replaces_the_box_before() -> None:
     assert extract_answer(r"\boxed{2} Wait. \boxed{3}").answer == "3"
 
 
-@pytest.mark.parametrize("text", [r"$\boxed{2}$ and $\boxed{3}$", r"x = \boxed{2}, y = \boxed{3}", r"\boxed{2}\boxed{3}"])
+@pytest.mark.parametrize("text",
+                         [r"$\boxed{2}$ and $\boxed{3}$", r"x = \boxed{2}, y = \boxed{3}", r"\boxed{2}\boxed{3}"])
 def test_boxes_joined_by_a_connective_are_one_list(text: str) -> None:
     assert extract_answer(text).answer == "2, 3"
 
@@ -95,7 +96,8 @@ def test_minus_sign_of_a_subtraction_is_not_a_sign() -> None:
 
 
 def test_time_grows_with_length_not_with_its_square() -> None:
-    """Ten times the text may take ten times as long; a square would take a hundred times. The bound leaves a factor of 4."""
+    """Ten times the text may take ten times as long; a square would take a hundred times. The bound leaves a factor of
+    4."""
     def seconds(size: int) -> float:
         texts = ("\\boxed{" * size, "answer is " * size, "#### " * size, "A: 1\n" * size, "$" * size, "{" * size)
         start = time.process_time()

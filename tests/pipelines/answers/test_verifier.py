@@ -16,7 +16,8 @@ from stepforge.pipelines.answers import Claim, Verdict, Verifier, answer_key, fi
 from stepforge.pipelines.answers.pool import Pool
 
 SYMBOLIC = Claim(r"\cot x", r"\boxed{\frac{\cos x}{\sin x}}")     # no tier in this process can tell
-ENDLESS = Claim("x+2", r"\boxed{\int_0^x\frac{\sin(t^5)}{t^9+1}dt}")     # within every bound, and yet SymPy needs minutes
+ENDLESS = Claim("x+2",
+                r"\boxed{\int_0^x\frac{\sin(t^5)}{t^9+1}dt}")     # within every bound, and yet SymPy needs minutes
 
 
 def test_verdict_names_answer_key_and_method() -> None:
@@ -25,8 +26,10 @@ def test_verdict_names_answer_key_and_method() -> None:
 
 
 @pytest.mark.parametrize(("claim", "reason"), [
-    (Claim("5", "no idea"), "no_answer"), (Claim("5", ""), "no_answer"), (Claim("", "The answer is 5"), "gold_unparseable"),
-    (Claim("5", "<think>so it is 5"), "truncated"), (Claim("5", "so we add 2 and 3, which is 5", complete=False), "truncated"),
+    (Claim("5", "no idea"), "no_answer"), (Claim("5", ""), "no_answer"),
+    (Claim("", "The answer is 5"), "gold_unparseable"),
+    (Claim("5", "<think>so it is 5"), "truncated"),
+    (Claim("5", "so we add 2 and 3, which is 5", complete=False), "truncated"),
     (Claim("5", "so we add", complete=False), "truncated"), (Claim("5", r"\boxed{9^{9^{9^9}}}"), "out_of_bounds"),
     (Claim("5", r"\boxed{5\%}"), "ambiguous"), (Claim("128", "The answer is 12", complete=False), "truncated"),
 ])
@@ -52,13 +55,15 @@ def test_reference_may_come_in_any_usual_form(gold: str) -> None:
 
 
 def test_verdicts_come_in_the_order_of_the_claims() -> None:
-    claims = [Claim(r"\cot x", rf"\boxed{{\frac{{{n}\cos x}}{{{n}\sin x}}}}") if n % 7 == 3 else Claim(str(n), f"The answer is {n + n % 2}")
-              for n in range(60)]
+    slow, quick = [n for n in range(60) if n % 7 == 3], [n for n in range(60) if n % 7 != 3]
+    claims = [Claim(r"\cot x", rf"\boxed{{\frac{{{n}\cos x}}{{{n}\sin x}}}}") if n in slow
+              else Claim(str(n), f"The answer is {n + n % 2}") for n in range(60)]
     with Verifier(workers=2) as verifier:
         verdicts = list(verifier.verify_many(claims))
-    assert [verdict.verdict for verdict in verdicts] == ["incorrect" if n % 2 and n % 7 != 3 else "correct" for n in range(60)]
-    assert [verdict.answer for verdict in verdicts if verdict.method != "symbolic"] \
-        == [str(n + n % 2) for n in range(60) if n % 7 != 3]
+    assert [verdict.method == "symbolic" for verdict in verdicts] == [n in slow for n in range(60)]
+    assert [verdicts[n].answer for n in quick] == [str(n + n % 2) for n in quick]
+    assert [verdicts[n].verdict for n in quick] == ["incorrect" if n % 2 else "correct" for n in quick]
+    assert {verdicts[n].verdict for n in slow} == {"correct"}
 
 
 def test_claims_are_read_ahead_by_no_more_than_a_window(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,7 +148,8 @@ def test_works_in_daemonic_pool_workers(method: str) -> None:
     verify(*SYMBOLIC[:2])                                       # the parent's shared verifier is already running
     with multiprocessing.get_context(method).Pool(2) as pool:
         assert pool.map(_in_child, [SYMBOLIC.gold, r"\tan x"]) == ["correct", "incorrect"]
-    assert verify(r"\sec x", r"\boxed{\frac{1}{\cos x}}").verdict == "correct"    # and is unharmed by its children's ends
+    assert verify(r"\sec x",
+                  r"\boxed{\frac{1}{\cos x}}").verdict == "correct"    # and is unharmed by its children's ends
 
 
 def test_no_worker_is_started_where_none_is_needed() -> None:
@@ -187,16 +193,19 @@ def test_closed_verifier_says_so() -> None:
 
 @pytest.mark.parametrize("settings", [{"workers": 0}, {"timeout_s": 0}, {"memory_mb": 10}])
 def test_settings_out_of_range_are_refused(settings: dict[str, int]) -> None:
-    with pytest.raises(ValueError, match=f"{next(iter(settings))} is {next(iter(settings.values()))}; it must be at least"):
+    with pytest.raises(ValueError,
+                       match=f"{next(iter(settings))} is {next(iter(settings.values()))}; it must be at least"):
         Verifier(**settings)
 
 
 def test_keys_of_equal_forms_agree_and_of_unequal_forms_differ() -> None:
     assert len({answer_key(form) for form in ("0.5", "1/2", r"\frac{1}{2}", r"$\dfrac12$", "50%", "x = 0.5")}) == 1
     assert len({answer_key(form) for form in ("1, 2", "2, 1", r"\{1,2\}")}) == 1
-    assert len({answer_key(form) for form in ("5", "-5", "5x", "(1,2)", "(2,1)", "[1,2)", "1e500", "1e501", "52_8")}) == 9
+    assert len({answer_key(form) for form in ("5", "-5", "5x", "(1,2)", "(2,1)", "[1,2)", "1e500", "1e501",
+                                              "52_8")}) == 9
     assert len(answer_key("x" * 10**6)) < 100
 
 
 def test_fingerprint_names_every_version_that_matters() -> None:
-    assert set(fingerprint()) == {"stepforge-answers", "math-verify", "latex2sympy2-extended", "antlr4-python3-runtime", "sympy"}
+    assert set(fingerprint()) == {"stepforge-answers", "math-verify", "latex2sympy2-extended",
+                                  "antlr4-python3-runtime", "sympy"}
