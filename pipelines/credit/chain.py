@@ -63,36 +63,29 @@ class Chain:
         return cls(q, _default_moves(), np.full(len(q), 1 / len(q)))
 
     def beliefs(self, counts: Counts) -> Posterior:
-        """All posteriors of Q and of the first pit; O(B N^2 G^2)."""
+        """All posteriors of Q and of the first pit; of the order of B N^2 G^2 operations."""
         first, kernels = self._smooth(counts)
-        (b, n), g, lost = counts.successes.shape, self.q, np.arange(len(self.q)) < LOST
-        pit, pit_q, q_q = np.zeros((b, n)), np.zeros((b, n, n)), np.zeros((b, n, n))
-        any_path = first                            # [B, G] law of q at the node
-        unhurt = first                              # the same, restricted to paths without a pit so far
-        any_q = np.zeros((b, n, len(g)))            # row j: the first of these, weighted with q_j
-        any_q[:, 0] = first * g
-        unhurt_q = any_q.copy()                     # row j: the second, weighted with q_j
-        after_pit = np.zeros_like(any_q)            # row i: paths whose first pit was node i
-        q_q[:, 0, 0] = any_q[:, 0] @ g
-        mean = np.zeros((b, n))
-        mean[:, 0] = first @ g
-        for t in range(1, n):
-            here, ends = (t < counts.last)[:, None], ((t == counts.last) & ~counts.correct)
-            step = kernels[:, t - 1] * here[..., None]
-            pit[:, t] = np.where(ends, unhurt.sum(1), 0)
-            pit_q[:, t] = np.where(ends[:, None], unhurt_q.sum(2), 0)
-            any_path, arrived = (np.einsum("bi,bij->bj", law, step) for law in (any_path, unhurt))
-            any_q, unhurt_q, after_pit = any_q @ step, unhurt_q @ step, after_pit @ step
-            pit[:, t] += arrived[:, lost].sum(1)
-            pit_q[:, t] += unhurt_q[:, :, lost].sum(2)
-            after_pit[:, t] = arrived * lost
-            pit_q[:, :, t] += after_pit @ g
-            any_q[:, t] = any_path * g
-            q_q[:, :, t] = q_q[:, t, :] = any_q @ g
-            unhurt = arrived * ~lost
-            unhurt_q[:, :, lost] = 0
-            unhurt_q[:, t] = unhurt * g
-            mean[:, t] = any_path @ g
+        (b, n), g, cells = counts.successes.shape, self.q, len(self.q)
+        mean, pit, pit_q, q_q = np.zeros((b, n)), np.zeros((b, n)), np.zeros((b, n, n)), np.zeros((b, n, n))
+        # Laws of q at node t, three of each: of any path, of paths without a pit so far, of paths after their pit.
+        # Row 0 of the first two is that law; row j + 1 is the same weighted with q_j, in the third: first pit at j.
+        laws = np.zeros((b, n + 1, 3, cells))
+        laws[:, 0, :2] = first[:, None]
+        laws[:, 1, :2] = (first * g)[:, None]
+        mean[:, 0], q_q[:, 0, 0] = first @ g, first @ g ** 2
+        for t in range(1, counts.last.max() + 1):
+            ends = ((t == counts.last) & ~counts.correct)[:, None]
+            pit_here = np.where(ends, laws[:, :t + 1, 1].sum(2), 0)
+            step = kernels[:, t - 1] * (t < counts.last)[:, None, None]
+            moved = (laws[:, :t + 1].reshape(b, -1, cells) @ step).reshape(b, t + 1, 3, cells)
+            pit_here += moved[:, :, 1, :LOST].sum(2)
+            laws[:, t + 1, 2, :LOST] = moved[:, 0, 1, :LOST]
+            moved[:, :, 1, :LOST] = 0
+            laws[:, :t + 1] = moved
+            laws[:, t + 1, :2] = moved[:, 0, :2] * g
+            mean[:, t], pit[:, t], pit_q[:, t, :t] = moved[:, 0, 0] @ g, pit_here[:, 0], pit_here[:, 1:]
+            pit_q[:, :t + 1, t] = laws[:, 1:t + 2, 2] @ g
+            q_q[:, :t + 1, t] = q_q[:, t, :t + 1] = laws[:, 1:t + 2, 0] @ g
         return Posterior(mean, pit, pit_q, q_q)
 
     def fit(self, counts: Counts, rounds: int = 20, weight: float = 20.0) -> "Chain":

@@ -6,8 +6,8 @@ Worlds (_world.py): `martingale` draws its solutions from the rollout policy its
 errs and recovers far more often, `open_end` is a process unlike both. The chain model is fitted on 32 rollouts a step
 of other problems of the same world, and tested on fresh ones. Truth is the rule applied to exact Q. Every search is
 the real one, driven ask by ask; all meet the same recorded rollouts. A ratio is tokens of `adaptive` over tokens of
-the baseline where both reach the same accuracy or error, read between the points of adaptive's curve (one run, one point
-for each level of `min_gain`); the pit's curve comes of a search for pits alone, the error's of one for values alone.
+the baseline where both reach the same accuracy or error, read between the points of adaptive's curve (one run, one
+point for each level of `min_gain`); the pit's curve comes of a search for pits alone, the error's of one for values.
 A ratio of null: not reached on the curve. Headline keys are the worse of the first two worlds, recovering solutions
 only counted where there are at least 30. Goals: 0.10 (within a point), 0.25, 0.33 (within three points), 0.33.
 """
