@@ -70,9 +70,10 @@ def multiplier(sizes: Sequence[int], sft_errors: Sequence[float], size: int, err
         return Multiplier(sizes[-1] / size, "at least")
     if error > curve[0]:
         return Multiplier(sizes[0] / size, "at most")
-    right = int(np.argmax(curve <= error))  # the first size that is as good: on a plateau the least data counts
-    if right == 0 or curve[right] == error:
-        return Multiplier(sizes[right] / size)
+    right = int(np.argmax(curve <= error))  # the first size that is as good
+    if curve[right] == error:  # perhaps a plateau: any of its sizes would do, so claim the one nearest to `size`
+        last = len(sizes) - 1 - int(np.argmax(curve[::-1] == error))
+        return Multiplier(min(max(size, sizes[right]), sizes[last]) / size)
     tiny = 1e-12  # errors of 0 have no logarithm
     high, low, at = (float(np.log(max(v, tiny))) for v in (curve[right - 1], curve[right], error))
     share = (high - at) / (high - low)
