@@ -12,6 +12,9 @@ import typer
 from rich.text import Text
 
 from stepforge.builders.errors import UserError
+from stepforge.cards import versions as versioning
+from stepforge.cards.check import check, problems_table
+from stepforge.cards.publish import publish
 from stepforge.pipelines import console, inspecting, plan
 from stepforge.pipelines.executors import StageFailed
 from stepforge.pipelines.recipe import find_recipe, load_recipe
@@ -69,6 +72,66 @@ def show_solution(
     gold, answer = console.printable(problem["answer"]), console.printable(str(solution["answer"]))
     console.out.print(Text(f"gold {gold}; the solution says {answer}: {solution['verdict']} ({solution['method']})"))
     console.out.print(console.solution_view(solution, steps))
+
+
+@app.command("verify")
+def verify_file(
+    file: Annotated[Path, typer.Argument(help="JSONL, CSV or Parquet.")],
+    gold: Annotated[str, typer.Option(help="Column with the gold answer.")] = "answer",
+    solution: Annotated[str, typer.Option(help="Column with the solution.")] = "solution",
+    out: Annotated[Path | None, typer.Option(help="Write the verdicts here, as JSONL.")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes for symbolic comparisons.")] = 2,
+) -> None:
+    """Judge solutions against gold answers, without a recipe: correct, incorrect or undecided with a reason."""
+    console.out.print(inspecting.verify_file(file, gold, solution, out, workers))
+
+
+@app.command("publish")
+def publish_release(
+    run: RunFolder,
+    to: Annotated[str, typer.Option(help="hub:ORG/NAME or local:PATH.")],
+    version: Annotated[str | None, typer.Option(help="MAJOR.MINOR.PATCH; by default what the change demands.")] = None,
+    private: Annotated[bool, typer.Option(help="Create the repository private.")] = False,
+    dry_run: Annotated[bool, typer.Option(help="Say what would happen, change nothing.")] = False,
+    pr: Annotated[bool, typer.Option(help="Open a pull request instead of a commit.")] = False,
+    any_version: Annotated[bool, typer.Option(help="Allow a lower version than the change demands.")] = False,
+    take_over: Annotated[bool, typer.Option(help="Replace a commit that was never tagged.")] = False,
+) -> None:
+    """Publish the release of a run as one tagged version; run it again after an interruption."""
+    release = run / "release" if (run / "release").is_dir() else run
+    done = publish(release, to, version, private, dry_run, pr, any_version, take_over)
+    what = "would publish" if dry_run else "was there already:" if done.already else "published"
+    console.out.print(Text(f"{what} {to} v{done.version}: {done.files} files, {done.bytes_added:,} bytes added"))
+    if done.pull_request:
+        console.out.print(Text(f"pull request {done.pull_request}; publish again once it is merged"), soft_wrap=True)
+
+
+Target = Annotated[str, typer.Argument(help="hub:ORG/NAME or local:PATH.")]
+
+
+@app.command("versions")
+def list_versions(target: Target) -> None:
+    """List the published versions with their rows."""
+    console.out.print(versioning.versions_table(versioning.versions(target)))
+
+
+@app.command("diff")
+def diff_versions(target: Target, old: str, new: str) -> None:
+    """Show what changed between two versions: rows by config, columns, measures side by side."""
+    for table in versioning.diff_tables(versioning.diff(target, old, new)):
+        console.out.print(table)
+
+
+@app.command("check")
+def check_release(
+    release: Annotated[str, typer.Argument(help="hub:ORG/NAME@v1.0.0, local:PATH@v1.0.0 or a release folder.")],
+) -> None:
+    """Check a release: checksums, schema, joins between configs, leaks between splits, sane pairs."""
+    problems = check(release)
+    if problems:
+        console.out.print(problems_table(problems))
+        raise typer.Exit(1)
+    console.out.print("no problems found")
 
 
 PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}

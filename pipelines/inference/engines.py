@@ -12,6 +12,7 @@ from typing import Any
 from datatrove.pipeline.inference.run_inference import InferenceConfig
 from datatrove.pipeline.inference.servers import InferenceServer
 
+from stepforge.builders.errors import UserError
 from stepforge.builders.tables import content_id
 from stepforge.pipelines.inference.prompts import template_text
 from stepforge.pipelines.recipe import EmbeddedGenerator, Generator, RecordedGenerator, Sampling
@@ -47,10 +48,15 @@ def generator_id(generator: Generator) -> str:
 
 @lru_cache(maxsize=32)
 def model_revision(model: str) -> str:
-    """What identifies a model's weights: the hash of a local folder's files."""
+    """What identifies a model's weights: the hash of its folder's files.
+
+    Raises:
+        UserError: there is no such folder.
+    """
     folder = SHIPPED if model == "tiny" else Path(model)
-    if not folder.is_dir():
-        return model
+    if not (folder / "config.json").is_file():
+        raise UserError(f"model {model!r}: the embedded engine takes `tiny` or a folder with a Llama-style model "
+                        f"(config.json, *.safetensors, tokenizer.json); {folder} is none")
     digest = hashlib.sha256()
     for path in sorted(folder.glob("*")):
         if path.suffix in (".safetensors", ".json", ".bin", ".model"):

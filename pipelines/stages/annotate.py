@@ -112,8 +112,8 @@ class Problem:
                   for row in found if not row["complete"] for index in range(self.settings.rollouts)]
         rows = await self._roll_out(starts)
         counts: dict[str, list[bool]] = {}
-        unique = {row["rollout_id"]: row for row in rows}  # two solutions may share prefix and candidate
-        self.rollouts += unique.values()
+        made = {row["rollout_id"] for row in self.rollouts}  # solutions may share a candidate, or hold one as a step
+        self.rollouts += {row["rollout_id"]: row for row in rows if row["rollout_id"] not in made}.values()
         for start, row in zip(starts, rows, strict=True):
             if (outcome := outcome_of(row)) != "excluded":
                 counts.setdefault(start.prefix, []).append(outcome == "success")

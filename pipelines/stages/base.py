@@ -95,7 +95,7 @@ class Context:
         columns = json_columns(pa.schema([*schema, pa.field("position", pa.int64())]))
         with self.duckdb() as connection:
             sql = (f"SELECT * FROM read_json($files, format = 'newline_delimited', columns = {columns}, "
-                   f"maximum_object_size = 268435456) ORDER BY position, {order}")
+                   f"maximum_object_size = 33554432) ORDER BY position, {order}")
             return query_to_parquet(connection, sql, {"files": found}, path or self.table(table), schema)
 
     def drop_counts(self, stage: str) -> dict[str, int]:

@@ -1,0 +1,56 @@
+"""Users' files: every row becomes a problem or a drop with a reason."""
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from stepforge.builders.errors import SourceError
+from stepforge.builders.sources.files import group_of, load
+from stepforge.builders.sources.records import Drop
+
+COLUMNS = {"problem": "q", "answer": "a"}
+
+
+def read(path, columns=COLUMNS):
+    return list(load([str(path)], columns, "train", "MIT"))
+
+
+def test_bad_jsonl_rows_are_dropped_with_their_place_and_reason(tmp_path):
+    path = tmp_path / "p.jsonl"
+    path.write_text('{"q": "1+1?", "a": 2}\n{"q": "torn\n[1]\n\n{"q": "", "a": "3"}\n{"q": "x", "a": null}\n'
+                    '{"q": "y", "a": [1]}\n')
+    first, *rest = read(path)
+    assert (first["problem"], first["answer"], first["source_id"]) == ("1+1?", "2", "p.jsonl:1")
+    assert [(drop.where, drop.reason) for drop in rest] == [
+        ("p.jsonl:2", "malformed"), ("p.jsonl:3", "malformed"), ("p.jsonl:5", "no_problem"),
+        ("p.jsonl:6", "no_answer"), ("p.jsonl:7", "no_answer"),
+    ]
+
+
+def test_csv_and_parquet_give_the_same_problems(tmp_path):
+    (tmp_path / "p.csv").write_text('q,a\n"How many, in all?",7\nshort row\n')
+    pq.write_table(pa.table({"q": ["How many, in all?"], "a": [7]}), tmp_path / "p.parquet")
+    from_csv, drop = read(tmp_path / "p.csv")
+    (from_parquet,) = read(tmp_path / "p.parquet")
+    assert {**from_csv, "source_id": ""} == {**from_parquet, "source_id": ""}
+    assert isinstance(drop, Drop) and drop.reason == "malformed"
+
+
+@pytest.mark.parametrize(("name", "content", "message"), [
+    ("p.jsonl", '{"question": "x", "a": 1}', "no column \\['q'\\]"),
+    ("p.txt", "hello", "format '.txt' is not read"),
+    ("p.parquet", "not parquet", "cannot read"),
+])
+def test_unusable_source_is_one_clear_error(tmp_path, name, content, message):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(SourceError, match=message):
+        read(tmp_path / name)
+
+
+def test_missing_file_is_one_clear_error(tmp_path):
+    with pytest.raises(SourceError, match="no file matches"):
+        read(tmp_path / "absent.jsonl")
+
+
+def test_variants_with_other_numbers_share_a_group():
+    assert group_of("Tom has 12 pens.") == group_of("tom has  34 pens.") != group_of("Tom has 123 pens.")

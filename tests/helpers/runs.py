@@ -1,0 +1,26 @@
+"""A small recipe, and how tests run one and read its tables."""
+
+from pathlib import Path
+
+from stepforge.builders.parquet import read_rows
+from stepforge.pipelines import plan
+from stepforge.pipelines.recipe import Recipe
+
+SMALL = {
+    "name": "small", "problems": [{"source": "arithmetic", "limit": 12, "steps": [3, 4]}],
+    "generators": [{"name": "tiny", "engine": "embedded", "samples": 6, "max_tokens": 96}],
+    "annotate": {"policy": "tiny", "rollouts": 4, "negatives_per_problem": 2, "positives_per_problem": 1},
+    "release": {"splits": {"test": 0.3}}, "executor": {"tasks": 1, "workers": 1},
+}
+
+
+def execute(recipe: dict, folder: Path) -> list[str]:
+    """Run a recipe in this process; returns the stages that ran."""
+    ran = []
+    plan.run(Recipe.model_validate(recipe), folder, plan.silent,
+             lambda planned, account: ran.append(planned.stage.name) if account else None)
+    return ran
+
+
+def rows(folder: Path, table: str) -> list[dict]:
+    return list(read_rows(folder / "tables" / f"{table}.parquet"))

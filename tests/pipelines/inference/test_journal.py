@@ -1,0 +1,60 @@
+"""What was paid for is kept, and a torn line costs only itself."""
+
+import errno
+import os
+
+import pytest
+
+from stepforge.pipelines.inference.journal import Journal, shard_of
+
+SHARD = "0" * 32
+
+
+def test_records_come_back_to_this_process_and_the_next(tmp_path):
+    journal = Journal(tmp_path)
+    for i in range(100):
+        journal.append(f"k{i}", SHARD, {"text": f"line\n{i}"})
+    assert journal.get("k7") == {"text": "line\n7"}
+    again = Journal(tmp_path)
+    assert len(again) == 100 and again.get("k99") == {"text": "line\n99"} and again.get("k100") is None
+
+
+def test_torn_last_line_is_skipped_and_never_appended_to(tmp_path):
+    first = Journal(tmp_path)
+    first.append("a", SHARD, {"text": "whole"})
+    first.append("b", SHARD, {"text": "torn"})
+    (path,) = tmp_path.glob("*.jsonl")
+    path.write_bytes(path.read_bytes()[:-5])
+    second = Journal(tmp_path)
+    assert second.torn == 1 and "b" not in second and second.get("a") == {"text": "whole"}
+    second.append("b", SHARD, {"text": "made again"})
+    assert Journal(tmp_path).get("b") == {"text": "made again"}
+    assert len(list(tmp_path.glob("*.jsonl"))) == 2
+
+
+def test_garbage_between_lines_costs_only_itself(tmp_path):
+    (tmp_path / "00000-000000.jsonl").write_bytes(
+        b'{"key":"a","shard":"%s","record":{"n":1}}\n\x00\xff\x00garbage\n[1]\n{"key":"b","shard":"%s","record":{"n":2}}\n'
+        % (SHARD.encode(), SHARD.encode())
+    )
+    journal = Journal(tmp_path)
+    assert journal.torn == 2 and journal.get("b") == {"n": 2}
+
+
+def test_ranks_see_their_own_shards_whatever_their_number(tmp_path):
+    shards = [f"{i:08x}" + "0" * 24 for i in range(50)]
+    journal = Journal(tmp_path)
+    for shard in shards:
+        journal.append(shard, shard, {})
+    for ranks in (1, 2, 7):
+        seen = [Journal(tmp_path, rank, ranks) for rank in range(ranks)]
+        assert sum(len(part) for part in seen) == 50
+        assert all(shard in seen[shard_of(shard, ranks)] for shard in shards)
+
+
+def test_full_disk_stops_the_writer(tmp_path, monkeypatch):
+    journal = Journal(tmp_path)
+    monkeypatch.setattr(os, "write", lambda *_: (_ for _ in ()).throw(OSError(errno.ENOSPC, "no space")))
+    with pytest.raises(OSError, match="no space"):
+        journal.append("a", SHARD, {})
+    assert "a" not in journal

@@ -1,0 +1,80 @@
+"""Solutions that exist already: matched to problems, or dropped with a reason."""
+
+import json
+import os
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from helpers.runs import execute, rows
+
+DATA = os.environ.get("STEPFORGE_TEST_DATA")
+needs_data = pytest.mark.skipif(not DATA, reason="STEPFORGE_TEST_DATA names no folder with real samples")
+
+
+def recipe(tmp_path, samples, **options):
+    problems = '{"problem": "2+3?", "answer": 5}\n{"problem": "10/4?", "answer": "2.5"}\n'
+    (tmp_path / "problems.jsonl").write_text(problems)
+    (tmp_path / "samples.jsonl").write_text("\n".join(map(json.dumps, samples)))
+    generator = {"name": "mine", "engine": "recorded", "paths": [str(tmp_path / "samples.jsonl")]}
+    return {"name": "r", "problems": [{"source": "files", "paths": [str(tmp_path / "problems.jsonl")]}],
+            "generators": [generator | options], "release": {"splits": {}}, "executor": {"tasks": 2, "workers": 1}}
+
+
+def test_lists_of_samples_are_flattened_and_the_rest_is_accounted_for(tmp_path):
+    samples = [
+        {"problem": "2+3?", "solution": ["It is 5.", "The answer is 6", "", 7]},
+        {"problem": "10/4?", "solution": [["The answer is 5/2", "The answer is 2.5"]]},
+        {"problem": "unknown?", "solution": "The answer is 1"},
+        {"question": "no such column", "solution": "x"},
+    ]
+    execute(recipe(tmp_path, samples), tmp_path / "run")
+    found = rows(tmp_path / "run", "solutions")
+    verdicts = {row["solution_id"]: row["verdict"] for row in rows(tmp_path / "run", "verdicts")}
+    assert [(row["solution"], row["sample_index"], verdicts[row["solution_id"]]) for row in found] == [
+        ("It is 5.", 0, "correct"), ("The answer is 6", 1, "incorrect"),
+        ("The answer is 5/2", 0, "correct"), ("The answer is 2.5", 1, "correct"),
+    ]
+    drops = Counter(row["reason"] for row in rows(tmp_path / "run", "drops/generate"))
+    assert drops == {"no_solution": 2, "no_problem": 1, "malformed": 1}
+
+
+def test_equal_computations_are_duplicates_when_the_recipe_says_so(tmp_path):
+    samples = [{"problem": "2+3?", "solution": ["2+3=5\nThe answer is 5", "We add: 2 + 3 = 5.\nThe answer is 5",
+                                                "3+2=5\nThe answer is 5", "2+3=5\nThe answer is  5"]}]
+    execute(recipe(tmp_path, samples) | {"deduplicate": {"by": "equations"}}, tmp_path / "run")
+    texts = {row["solution_id"]: row["sample_index"] for row in rows(tmp_path / "run", "solutions")}
+    found = rows(tmp_path / "run", "duplicates")
+    assert [(texts[r["solution_id"]], texts[r["survivor_id"]], r["reason"]) for r in found] == [
+        (1, 0, "equations"), (3, 0, "text")]
+
+
+@needs_data
+def test_two_thousand_real_solutions_agree_with_their_labels(tmp_path):
+    """Llama-2-7B and Mistral-7B on ten GSM8K problems."""
+    generators, labels = [], {}
+    for name in ("llama7b-2", "mistral7b"):
+        path = Path(DATA) / f"samples_gsm8k_10x100_{name}.jsonl"
+        generators.append({"name": name, "engine": "recorded", "paths": [str(path)], "problem": "question",
+                           "solution": "outputs", "solution_key": "response"})
+        for line in path.read_text().splitlines():
+            row = json.loads(line)
+            for output in row["outputs"]:
+                labels[row["question"].strip(), output["response"].strip()] = str(output["label"]).lower() == "true"
+    columns = {"problem": "question", "answer": "ground_truth"}
+    source = {"source": "files", "paths": [str(Path(DATA) / "samples_gsm8k_10x100_*.jsonl")], "columns": columns}
+    execute({"name": "real", "problems": [source], "generators": generators, "release": {"splits": {}},
+             "executor": {"tasks": 1, "workers": 1}}, tmp_path / "run")
+    problem = {row["problem_id"]: row["problem"] for row in rows(tmp_path / "run", "problems")}
+    verdicts = {row["solution_id"]: row for row in rows(tmp_path / "run", "verdicts")}
+    solutions = rows(tmp_path / "run", "solutions")
+    differ = [(labels[problem[s["problem_id"]].strip(), s["solution"].strip()], verdicts[s["solution_id"]])
+              for s in solutions
+              if labels[problem[s["problem_id"]].strip(), s["solution"].strip()]
+              != (verdicts[s["solution_id"]]["verdict"] == "correct")]
+    assert len(problem) == 10 and len(solutions) == 2000
+    assert len(differ) <= 10, differ
+    for config, least in (("positives", 30), ("negatives", 30), ("pairs", 60)):
+        counted = sum(len(rows(tmp_path / "run", f"../release/{config}/{p.stem}"))
+                      for p in (tmp_path / "run/release" / config).glob("*.parquet"))
+        assert counted >= least, config

@@ -1,0 +1,120 @@
+"""The tables of a small real run hold together."""
+
+import math
+from collections import Counter, defaultdict
+from itertools import combinations
+
+import pytest
+from helpers.runs import SMALL, rows
+
+from stepforge.builders.tables import TABLES
+from stepforge.pipelines.plan import read_state
+
+
+@pytest.fixture(scope="module")
+def tables(small_run):
+    return {name: rows(small_run, name) for name in TABLES if name != "drops"}
+
+
+def test_every_stage_accounts_for_its_rows(small_run):
+    state = read_state(small_run)
+    assert state["problems"]["rows_out"] == 12 and state["generate"]["rows_out"] == 72
+    assert all(a["rows_in"] == a["rows_out"] + sum(a["dropped"].values()) for a in state.values())
+
+
+def test_keys_are_unique(tables):
+    for name, found in tables.items():
+        keys = Counter(tuple(row[column] for column in TABLES[name].key) for row in found)
+        assert found and max(keys.values()) == 1, name
+
+
+def test_every_solution_has_a_verdict_and_samples_differ_in_seed(tables):
+    assert {row["solution_id"] for row in tables["solutions"]} == {row["solution_id"] for row in tables["verdicts"]}
+    assert len({row["seed"] for row in tables["solutions"]}) == 72
+
+
+def test_the_model_is_fallible(tables):
+    verdicts = Counter(row["verdict"] for row in tables["verdicts"])
+    assert verdicts["correct"] >= 10 and verdicts["incorrect"] >= 10
+
+
+def test_steps_joined_give_back_the_solution(tables):
+    text = {row["solution_id"]: row["solution"] for row in tables["solutions"]}
+    steps = defaultdict(list)
+    for row in tables["steps"]:
+        steps[row["solution_id"]].append(row)
+    for solution_id, found in steps.items():
+        assert "".join(row["step"] for row in found) == text[solution_id]
+        assert all(text[solution_id][row["start"]:row["end"]] == row["step"] for row in found)
+
+
+def test_values_are_counts_of_rollouts_and_the_last_is_the_verdict(tables):
+    verdict = {row["solution_id"]: row["verdict"] for row in tables["verdicts"]}
+    last = {}
+    for row in tables["steps"]:
+        last[row["solution_id"]] = row
+        if row["rollouts"]:
+            assert row["q"] == row["successes"] / row["rollouts"] and row["q_low"] <= row["q"] <= row["q_high"]
+            assert row["rollouts"] == SMALL["annotate"]["rollouts"]
+    for solution_id, row in last.items():
+        assert (row["q"], row["rollouts"]) == (float(verdict[solution_id] == "correct"), 0)
+
+
+def test_incorrect_solutions_have_one_pit_and_correct_ones_none(tables):
+    verdict = {row["solution_id"]: row["verdict"] for row in tables["verdicts"]}
+    pits = Counter({row["solution_id"]: 0 for row in tables["steps"]})
+    pits.update(row["solution_id"] for row in tables["steps"] if row["is_pit"])
+    assert all(count == (verdict[solution_id] == "incorrect") for solution_id, count in pits.items())
+
+
+def test_rollouts_at_a_prefix_differ_in_seed(tables):
+    seeds = [row["seed"] for row in tables["rollouts"]]
+    assert len(set(seeds)) == len(seeds)
+
+
+def test_a_pit_loses_what_was_there_and_alternatives_win_it_back(tables):
+    """A better step is worth more than the pit in most cases; else the search finds noise."""
+    pit = {row["solution_id"]: row for row in tables["steps"] if row["is_pit"]}
+    gains = [row["q"] - pit[row["solution_id"]]["q"] for row in tables["alternatives"] if row["q"] is not None]
+    assert gains and sum(gain > 0 for gain in gains) > 0.6 * len(gains)
+
+
+def brute_force_coverage(counts, k):
+    """Mean over problems of the share of k-subsets of the samples that hold a correct one."""
+    shares = []
+    for n, c in counts:
+        subsets = list(combinations([True] * c + [False] * (n - c), k))
+        shares.append(sum(any(subset) for subset in subsets) / len(subsets))
+    return sum(shares) / len(shares)
+
+
+def test_coverage_equals_enumeration_of_all_subsets(tables):
+    problem = {row["solution_id"]: row["problem_id"] for row in tables["solutions"]}
+    n, c = Counter(), Counter()
+    for row in tables["verdicts"]:
+        if row["verdict"] != "undecided" or row["reason"] in ("no_answer", "truncated"):
+            n[problem[row["solution_id"]]] += 1
+            c[problem[row["solution_id"]]] += row["verdict"] == "correct"
+    measured = {row["k"]: row for row in tables["measures"] if row["measure"] == "coverage"}
+    assert set(measured) == {1, 2, 4, 6}
+    for k, row in measured.items():
+        counts = [(n[p], c[p]) for p in n if n[p] >= k]
+        assert math.isclose(row["value"], brute_force_coverage(counts, k), abs_tol=1e-9)
+        assert row["n"] + row["excluded"] == 12 and row["low"] <= row["value"] <= row["high"]
+
+
+def test_diversity_equals_enumeration_of_all_subsets(tables):
+    problem = {row["solution_id"]: row["problem_id"] for row in tables["solutions"]}
+    text = {row["solution_id"]: " ".join(row["solution"].split()) for row in tables["solutions"]}
+    samples = defaultdict(list)
+    for row in tables["verdicts"]:
+        if row["verdict"] != "undecided" or row["reason"] in ("no_answer", "truncated"):
+            samples[problem[row["solution_id"]]].append(
+                (row["verdict"] == "correct", text[row["solution_id"]], row["equation_key"]))
+    for measure, part in (("diversity_text", 1), ("diversity_equations", 2)):
+        measured = {row["k"]: row["value"] for row in tables["measures"] if row["measure"] == measure}
+        means = []
+        for found in samples.values():
+            subsets = list(combinations(found, 2))
+            means.append(sum(len({s[part] for s in subset if s[0]}) for subset in subsets) / len(subsets))
+        assert math.isclose(measured[2], sum(means) / len(means), abs_tol=1e-9)

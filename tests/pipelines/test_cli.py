@@ -1,0 +1,48 @@
+"""What a person meets at the command line."""
+
+import subprocess
+import sys
+
+import pytest
+import yaml
+from helpers.runs import SMALL
+
+COMMANDS = ["run", "recipe", "plan", "show", "train", "evaluate"]
+
+
+def stepforge(*arguments, cwd):
+    return subprocess.run([sys.executable, "-m", "stepforge.pipelines.cli", *map(str, arguments)], cwd=cwd, text=True,
+                          capture_output=True, check=False)
+
+
+def test_help_names_every_command(tmp_path):
+    done = stepforge("--help", cwd=tmp_path)
+    assert done.returncode == 0 and all(command in done.stdout for command in COMMANDS)
+
+
+@pytest.mark.parametrize(("change", "parts"), [
+    ({"sead": 1}, ["sead", "unknown key"]),
+    ({"problems": [{"source": "files", "paths": ["absent.jsonl"]}]}, ["absent.jsonl"]),
+    ({"problems": [{"source": "files", "paths": ["bad.jsonl"]}]}, ["bad.jsonl", "problem"]),
+    ({"generators": [{"name": "tiny", "engine": "embedded", "prompt": "no template"}]}, ["no template", "plain"]),
+    ({"generators": [{"name": "tiny", "engine": "embedded", "model": "no/such/model"}]}, ["no/such/model"]),
+])
+def test_mistake_is_one_message_with_code_2(tmp_path, change, parts):
+    (tmp_path / "bad.jsonl").write_text('{"question": "x"}\n')
+    (tmp_path / "r.yaml").write_text(yaml.safe_dump(SMALL | change))
+    done = stepforge("run", "r.yaml", cwd=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr and all(part in done.stderr for part in parts), done.stderr
+
+
+def test_plan_and_show_of_a_finished_run(small_run, tmp_path):
+    (tmp_path / "r.yaml").write_text(yaml.safe_dump(SMALL))
+    planned = stepforge("plan", "r.yaml", "--out", small_run.parent, cwd=tmp_path)
+    assert planned.returncode == 0 and planned.stdout.count("done") == 9
+    listed = stepforge("show", small_run, cwd=tmp_path)
+    solution_id = next(word for line in listed.stdout.splitlines() if "incorrect" in line for word in line.split()
+                       if len(word) == 12)
+    shown = stepforge("show", small_run, solution_id, cwd=tmp_path)
+    assert shown.returncode == 0 and "pit >" in shown.stdout and "incorrect" in shown.stdout
+    missing = stepforge("show", small_run, "zzz", cwd=tmp_path)
+    assert missing.returncode == 2 and "no solution" in missing.stderr

@@ -1,0 +1,106 @@
+"""What is done is not done again, what changed is, and what was paid for is never thrown away."""
+
+import copy
+import shutil
+
+import pytest
+from helpers.runs import SMALL, execute, rows
+
+from stepforge.builders.errors import UserError
+from stepforge.pipelines import plan
+from stepforge.pipelines.executors import StageFailed
+from stepforge.pipelines.recipe import Recipe
+from stepforge.pipelines.stages.base import Account
+
+LATE = ["build", "card", "publish"]
+
+
+@pytest.fixture
+def run_folder(small_run, tmp_path):
+    return shutil.copytree(small_run, tmp_path / "small")
+
+
+def changed(**parts):
+    recipe = copy.deepcopy(SMALL)
+    for name, options in parts.items():
+        recipe[name] = options if isinstance(options, list) else recipe[name] | options
+    return recipe
+
+
+def journal_lines(folder, kind):
+    return sum(len(path.read_bytes().splitlines()) for path in (folder / kind).glob("*/*.jsonl"))
+
+
+def texts(folder, table):
+    """Rows without what depends on the engine's cache."""
+    found = rows(folder, table)
+    for row in found:
+        row.pop("cached_prompt_tokens", None)
+    return found
+
+
+def test_finished_run_runs_nothing(run_folder):
+    assert execute(SMALL, run_folder) == []
+
+
+def test_release_option_reruns_the_release_alone(run_folder):
+    assert execute(changed(release={"max_pairs_per_problem": 1}), run_folder) == LATE
+
+
+def test_executor_settings_rerun_nothing(run_folder):
+    assert execute(changed(executor={"tasks": 3}), run_folder) == []
+
+
+def test_missing_table_is_made_again(run_folder):
+    (run_folder / "tables" / "verdicts.parquet").unlink()
+    before = rows(run_folder, "solutions")
+    assert execute(SMALL, run_folder) == ["verify"]
+    assert len(rows(run_folder, "verdicts")) == len(before)
+
+
+def test_more_samples_generate_only_the_missing_ones(run_folder):
+    before = {row["solution_id"]: row["solution"] for row in rows(run_folder, "solutions")}
+    assert journal_lines(run_folder, "generated") == 72
+    execute(changed(generators=[SMALL["generators"][0] | {"samples": 8}]), run_folder)
+    after = {row["solution_id"]: row["solution"] for row in rows(run_folder, "solutions")}
+    assert journal_lines(run_folder, "generated") == 96
+    assert len(after) == 96 and before.items() <= after.items()
+
+
+def test_more_problems_and_rollouts_add_only_what_is_missing(run_folder):
+    before = {row["rollout_id"] for row in rows(run_folder, "rollouts")}
+    execute(changed(annotate={"rollouts": 6}), run_folder)
+    after = {row["rollout_id"] for row in rows(run_folder, "rollouts") if row["origin"] == "prefix"}
+    kept = {row["rollout_id"] for row in rows(run_folder, "rollouts")}
+    assert len(kept & before) > 0.6 * len(before) and after - before
+    lines = journal_lines(run_folder, "rollouts")
+    assert lines == len(before | kept), "every rollout was made exactly once"
+
+
+def test_other_temperature_is_another_generator(run_folder):
+    execute(changed(generators=[SMALL["generators"][0] | {"temperature": 0.9}]), run_folder)
+    assert len(list((run_folder / "generated").iterdir())) == 2
+    assert len({row["generator_id"] for row in rows(run_folder, "solutions")}) == 1
+
+
+def test_number_of_tasks_does_not_change_the_tables(run_folder, tmp_path):
+    execute(changed(executor={"tasks": 3}), tmp_path / "other")
+    for table in ("solutions", "verdicts", "steps", "rollouts", "alternatives"):
+        assert texts(run_folder, table) == texts(tmp_path / "other", table), table
+
+
+def test_second_process_is_refused(run_folder):
+    with plan.locked(run_folder), pytest.raises(UserError, match="another process"):
+        execute(SMALL, run_folder)
+
+
+def test_account_that_does_not_add_up_is_an_error():
+    Account(10, 8, {"error": 2}).check("generate")
+    with pytest.raises(StageFailed, match="10 rows in, but 8 out and 1 dropped"):
+        Account(10, 8, {"error": 1}).check("generate")
+
+
+def test_plan_tells_why_a_stage_would_run(run_folder):
+    recipe = Recipe.model_validate(changed(annotate={"rollouts": 9}))
+    reasons = {item.stage.name: item.reason for item in plan.plan(recipe, run_folder)}
+    assert reasons["verify"] is None and "changed" in reasons["annotate"] and "changed" in reasons["build"]

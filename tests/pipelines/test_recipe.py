@@ -1,0 +1,65 @@
+"""A wrong recipe is one clear message."""
+
+import pytest
+import yaml
+
+from stepforge.pipelines.recipe import RecipeError, load_recipe
+
+GOOD = {
+    "name": "demo", "problems": [{"source": "arithmetic", "limit": 5}],
+    "generators": [{"name": "tiny", "engine": "embedded"}], "annotate": {"policy": "tiny", "rollouts": 4},
+}
+
+
+def load(tmp_path, **changes):
+    path = tmp_path / "r.yaml"
+    path.write_text(yaml.safe_dump(GOOD | changes))
+    return load_recipe(path)
+
+
+def test_shipped_recipes_are_valid():
+    from pathlib import Path
+
+    assert load_recipe(Path("demo")).name == "demo"
+    assert load_recipe(Path("gsm8k")).generators[0].engine == "recorded"
+
+
+def test_recipe_is_frozen(tmp_path):
+    with pytest.raises(ValueError, match="frozen"):
+        load(tmp_path).seed = 3
+
+
+@pytest.mark.parametrize(("changes", "parts"), [
+    ({"sead": 1}, ["sead", "unknown key", "seed"]),
+    ({"generators": [{"name": "t", "engine": "embedded", "temprature": 1}]}, ["temprature", "temperature"]),
+    ({"generators": [{"name": "t", "engine": "embedded", "temperature": -1}]}, ["temperature", "got '-1'"]),
+    ({"generators": [{"name": "t", "engine": "quantum"}]}, ["quantum", "embedded"]),
+    ({"generators": [{"name": "t", "engine": "recorded"}], "annotate": None}, ["paths", "hub"]),
+    ({"problems": []}, ["problems"]),
+    ({"problems": [{"source": "arithmetic", "steps": [6, 3]}]}, ["steps", "rising"]),
+    ({"problems": [{"source": "files", "paths": ["x"], "columns": {"problem": "q"}}]}, ["answer"]),
+    ({"annotate": {"policy": "other"}}, ["annotate.policy", "other", "tiny"]),
+    ({"annotate": {"policy": "tiny", "rollouts": 4, "best_of": 5}}, ["best_of", "rollouts"]),
+    ({"release": {"configs": ["postives"]}}, ["postives", "positives"]),
+    ({"release": {"to": "s3:bucket"}}, ["release.to"]),
+    ({"release": {"version": "1.0"}}, ["release.version"]),
+    ({"release": {"splits": {"test": 1.0}}}, ["splits"]),
+    ({"release": {"splits": {"dev": 0.1}}}, ["splits", "test"]),
+])
+def test_misfit_names_field_and_what_is_allowed(tmp_path, changes, parts):
+    with pytest.raises(RecipeError) as caught:
+        load(tmp_path, **changes)
+    assert all(part in str(caught.value) for part in parts), str(caught.value)
+
+
+@pytest.mark.parametrize("content", ["a: [", "- 1\n- 2", ""])
+def test_file_that_is_no_recipe(tmp_path, content):
+    path = tmp_path / "r.yaml"
+    path.write_text(content)
+    with pytest.raises(RecipeError):
+        load_recipe(path)
+
+
+def test_missing_file_names_the_shipped_recipes(tmp_path):
+    with pytest.raises(RecipeError, match="demo"):
+        load_recipe(tmp_path / "absent.yaml")
