@@ -1,7 +1,7 @@
 """python -m stepforge.train.studies.tiny_model [--out FOLDER] [--steps 800] [--seed 0]
 
 Makes the tiny model that the embedded engine ships: a Llama of 0.86 million parameters and its tokenizer, trained from
-nothing on our own arithmetic problems (split `train`, 2 to 6 steps), in some 16 minutes on one idle core. Every batch is
+nothing on our own arithmetic problems (split `train`, 2 to 6 steps), in some 16 minutes on one core. Every batch is
 new problems, none is seen twice. Prompt template: `{problem}\\n`, then the solution, then `</s>`; no `<s>` is used.
 
 Out: FOLDER with config.json, model.safetensors (float16), tokenizer.json, tokenizer_config.json and TRAINING.json: the
