@@ -12,6 +12,5 @@ from stepforge.pipelines.answers.rewards import compute_score, reward
 from stepforge.pipelines.answers.verifier import Verifier, verify
 
 __all__ = ["UNDECIDED_REASONS", "VERSION", "Claim", "Equation", "Extraction", "Verdict", "Verifier", "answer_key",
-           "compute_score",
-           "equation_key", "equations", "extract_answer", "fingerprint", "first_false_step", "reward",
+           "compute_score", "equation_key", "equations", "extract_answer", "fingerprint", "first_false_step", "reward",
            "verify"]

@@ -33,6 +33,16 @@ def algebraically_equal(first: str, second: str) -> bool | None:
         return None
 
 
+def algebraic_key(text: str) -> str | None:
+    """A spelling that all equal polynomials share (`p - q`, `-q + p`); None for what is no polynomial."""
+    value = _value(text)
+    if value is None or set(value.bottom) != {()}:
+        return None
+    terms = {monomial: factor / value.bottom[()] for monomial, factor in value.top.items()}
+    return " + ".join(f"{factor}" + "".join(f" {atom}^{power}" for atom, power in monomial)
+                      for monomial, factor in sorted(terms.items())) or "0"
+
+
 @lru_cache(maxsize=16384)
 def _value(text: str) -> Optional["Quotient"]:
     try:

@@ -54,6 +54,9 @@ _SENTENCE_END = re.compile(r"[.!?](?=\s+[A-Z\\$*(]|\s*$)|\s(?:because|since|so|w
 _NUMBER = r"[-+]?\s?(?:\\?[$€£¥₹]\s?)?[-+]?(?:\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)"
 _TAIL_NUMBER = re.compile(rf"(?<![\w.^_\\])(?:{_NUMBER})(?:[eE][+-]?\d+)?(?:\s?/\s?\d+(?:\.\d+)?)?(?:\s?\\?%)?",
                           re.ASCII)
+_IN_WORDS = re.compile(r"\s+\([A-Za-z][A-Za-z -]*\)$")             # 5 (five)
+_NUMBER_AND_MORE = re.compile(rf"({_NUMBER}%?)\s+[A-Za-z][^=$\\]*\d[^=$\\]*", re.ASCII)     # 5 apples a day for 3 days
+_SEVERAL = re.compile(r"\b(?:and|or|plus|minus|times|over|mod|to)\b|[,;*^+]")
 _TAIL_TUPLE = re.compile(r"([(\[][^()\[\]]{1,80},[^()\[\]]{1,80}[)\]])\.?$")
 _GLUED = re.compile(r"[!^_({]|[a-zA-Z](?![a-zA-Z])")             # 5!, 5^, 5i: not a number that ends there
 _DENIED = re.compile(r"nswers?\s+(?:is|are)\s+not\b[^\n.]*")
@@ -140,7 +143,9 @@ def _clause_answer(clause: str) -> tuple[str, int]:
         if not re.match(r"\s*(?:,|or\b|and\b|\d)", following):
             return _inner(math), start + math.end()
     end = _SENTENCE_END.search(rest)
-    head = (rest[:end.start()] if end else rest).strip()
+    head = _IN_WORDS.sub("", (rest[:end.start()] if end else rest).strip())
+    if (number := _NUMBER_AND_MORE.fullmatch(head)) and not _SEVERAL.search(head):
+        head = number[1]
     if not _looks_like_answer(head):
         if maths := list(_MATH.finditer(head)):
             return _inner(maths[-1]), start + maths[-1].end()

@@ -6,7 +6,8 @@
 import hashlib
 from functools import lru_cache
 
-from stepforge.pipelines.answers.equivalence import as_word, assignment_value
+from stepforge.pipelines.answers.algebra import algebraic_key
+from stepforge.pipelines.answers.equivalence import as_word, assignment_value, within_bounds
 from stepforge.pipelines.answers.normalize import canonical
 from stepforge.pipelines.answers.quantity import quantity
 from stepforge.pipelines.answers.structure import structure
@@ -43,7 +44,9 @@ def _spelling(text: str) -> str:
         size = number.value.numerator.bit_length() + number.value.denominator.bit_length()
         return str(number.value) if size < 512 else f"{number.value.numerator:x}/{number.value.denominator:x}"
     word = as_word(text)
-    return word.casefold() if word and len(word) > 1 else (word or text.replace(" ", ""))
+    if word is not None:
+        return word.casefold() if len(word) > 1 else word
+    return (within_bounds(text) and algebraic_key(text)) or text.replace(" ", "")
 
 
 def _hashed(text: str) -> str:
