@@ -1,0 +1,137 @@
+"""Every config from tables small enough to check by eye.
+
+Problem p has a correct solution c ("a\\nb\\n7"), a twin of it, and an incorrect one w ("a\\nx\\n8"), lost at step 1.
+"""
+
+import math
+
+import pyarrow as pa
+import pytest
+
+from stepforge.builders.configs import CONFIGS, build_configs
+from stepforge.builders.parquet import read_rows, write_rows
+from stepforge.builders.tables import TABLES
+
+PROMPTS = pa.schema([pa.field(n, pa.string()) for n in ("generator", "problem_id", "prompt", "split")])
+PROMPT = {"generator": "g", "problem_id": "p", "prompt": "P?\n", "split": "train"}
+PARAMETERS = {"seed": "0", "policy": "g", "max_positives": 4, "max_negatives": 8, "max_pairs": 8, "pair_margin": 0.1,
+              "min_pit_drop": 0.0, "keep_truncated": False, "drop_unsound": False, "weight_beta": 0.5,
+              "weight_max": 5.0}
+TEXT = {"c": "a\nb\n7", "twin": "a\nb\n7", "w": "a\nx\n8", "cut": "a\nx", "odd": "?"}
+VERDICT = {"c": "correct", "twin": "correct", "w": "incorrect", "cut": "incorrect", "odd": "undecided"}
+
+
+def filled(table, **values):
+    return {name: values.get(name) for name in TABLES[table].schema.names}
+
+
+def steps_of(solution_id, successes):
+    """Rows of `steps`, 4 rollouts each, V of the bare problem 0.5; the last step is worth its verdict."""
+    before, start = 0.5, 0
+    for index, (text, won) in enumerate(zip(TEXT[solution_id].splitlines(keepends=True), successes, strict=True)):
+        q = float(solution_id == "c") if won is None else won / 4
+        yield filled("steps", solution_id=solution_id, problem_id="p", step_index=index, step=text, start=start,
+                     end=start + len(text), rollouts=0 if won is None else 4, successes=won or 0, q=q, q_low=0.0,
+                     q_high=1.0, advantage=q - before, estimator="fixed_n",
+                     is_pit=solution_id == "w" and index == 1)
+        before, start = q, start + len(text)
+
+
+def tables():
+    return {
+        "problems": [filled("problems", problem_id="p", problem="P?", answer="7", source="files", source_id="1",
+                            split="train", group_id="g", license="MIT")],
+        "solutions": [filled("solutions", solution_id=i, problem_id="p", generator="g", generator_id="gid",
+                             sample_index=n, solution=text, finish_reason="stop", complete=i != "cut")
+                      for n, (i, text) in enumerate(TEXT.items())],
+        "verdicts": [filled("verdicts", solution_id=i, verdict=v, method="numeric", soundness="undecided")
+                     for i, v in VERDICT.items()],
+        "steps": [*steps_of("c", [4, 4, None]), *steps_of("w", [3, 0, None])],
+        "duplicates": [{"solution_id": "twin", "survivor_id": "c", "reason": "text"}],
+        "rollouts": [filled("rollouts", rollout_id="r", problem_id="p", step_index=0, index=0, policy="gid",
+                            origin="prefix", seed=1, completion="b\n7", finish_reason="stop", verdict="correct")],
+        "alternatives": [filled("alternatives", alternative_id=step, problem_id="p", solution_id="w", step_index=1,
+                                step=step, complete=False, taken_from="r", rollouts=4, successes=int(4 * q), q=q)
+                         for step, q in (("b\n", 1.0), ("bb\n", 0.5))],
+    }
+
+
+@pytest.fixture
+def build(tmp_path):
+    def built(config, **changes):
+        paths = {name: tmp_path / "in" / f"{name}.parquet" for name in [*tables(), "prompts"]}
+        for name, found in tables().items():
+            write_rows(paths[name], found, TABLES[name].schema)
+        write_rows(paths["prompts"], [PROMPT], PROMPTS)
+        build_configs([config], paths, PARAMETERS | changes, tmp_path / "out", "256MiB")
+        return list(read_rows(tmp_path / "out" / f"{config}.parquet"))
+
+    return built
+
+
+def test_positives_leave_out_duplicates_and_negatives_leave_out_truncated_and_undecided(build):
+    assert [row["solution_id"] for row in build("positives")] == ["c"]
+    assert [(row["solution_id"], row["pit_index"]) for row in build("negatives")] == [("w", 1)]
+    assert [row["solution_id"] for row in build("negatives", keep_truncated=True)] == ["cut", "w"]
+
+
+def test_unpaired_labels_both_sides(build):
+    assert {row["solution_id"]: row["label"] for row in build("unpaired")} == {"c": True, "w": False}
+
+
+def test_each_negative_is_paired_once_by_each_rule(build):
+    pairs = build("pairs")
+    assert sorted((row["rule"], row["chosen"], row["rejected"]) for row in pairs) == [
+        ("max_edit_distance", TEXT["c"], TEXT["w"]), ("random", TEXT["c"], TEXT["w"])]
+
+
+def test_full_vs_truncated_cuts_behind_the_pit_and_wants_no_end_of_text_there(build):
+    (pair,) = [row for row in build("step_pairs") if row["mode"] == "full_vs_truncated"]
+    assert (pair["prompt"], pair["chosen"], pair["rejected"]) == ("P?\n", "a\nb\n7", "a\nx\n")
+    assert (pair["chosen_complete"], pair["rejected_complete"]) == (True, False)
+    assert (pair["q_chosen"], pair["q_rejected"], pair["pit_index"]) == (1.0, 0.0, 1)
+
+
+def test_shared_prefix_sets_the_best_step_against_the_pit(build):
+    (pair,) = [row for row in build("step_pairs") if row["mode"] == "shared_prefix"]
+    assert (pair["prompt"], pair["chosen"], pair["rejected"]) == ("P?\na\n", "b\n", "x\n")
+    assert not pair["chosen_complete"] and not pair["rejected_complete"]
+    assert (pair["q_chosen"], pair["q_rejected"]) == (1.0, 0.0)
+
+
+def test_pairs_below_margin_or_without_a_fall_are_left_out(build):
+    assert {row["mode"] for row in build("step_pairs", pair_margin=1.1)} == {"full_vs_truncated"}
+    assert {row["mode"] for row in build("step_pairs", min_pit_drop=0.75)} == {"full_vs_truncated", "shared_prefix"}
+    assert build("step_pairs", min_pit_drop=0.76) == []
+
+
+def test_stepwise_labels_say_whether_the_answer_is_within_reach(build):
+    rows = {row["solution_id"]: row for row in build("stepwise")}
+    assert rows["w"]["completions"] == ["a\n", "x\n", "8"]
+    assert rows["w"]["labels"] == [True, False, False] and rows["w"]["values"] == [0.75, 0.0, 0.0]
+    assert rows["w"]["rollouts"] == [4, 4, 0]
+
+
+def test_weights_are_exponential_in_the_advantage_with_mean_one(build):
+    rows = {row["solution_id"]: row for row in build("weighted")}
+    raw = {"c": [math.exp(1), 1, 1], "w": [math.exp(0.5), math.exp(-1.5), 1]}
+    mean = sum(raw["c"] + raw["w"]) / 6
+    for solution_id, weights in raw.items():
+        assert rows[solution_id]["weights"] == pytest.approx([weight / mean for weight in weights])
+    assert rows["w"]["ends"] == [2, 4, 5]
+
+
+def test_problems_count_samples_before_deduplication_without_undecided_ones(build):
+    (row,) = build("problems")
+    assert row["generators"] == [{"generator": "g", "n_samples": 4, "n_correct": 2, "pass_rate": 0.5}]
+
+
+def test_solutions_hold_every_sample(build):
+    assert {row["solution_id"]: row["duplicate"] for row in build("solutions")} == {
+        "c": False, "twin": True, "w": False, "cut": False, "odd": False}
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_every_column_has_a_sentence_and_every_config_builds(build, config):
+    assert build(config)
+    assert all(b"doc" in (field.metadata or {}) for field in CONFIGS[config].schema)
