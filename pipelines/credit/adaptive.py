@@ -1,11 +1,12 @@
 """The adaptive search: every rollout goes where it is expected to decide most per token.
 
 Rule. Counts of all steps are read together through the chain model (chain.py). For each step it tells what one more
-outcome there is worth: information on where the first pit is (nats), plus `value_weight` times the expected shrinking
-of the standard deviations of all advantages. A step shared by several solutions is worth the sum. The search takes the
-step with the highest worth per expected token, one for each solution and round; rollouts that are already in the batch
-count as their expected outcome. It ends when no rollout is worth `min_gain` per whole solution's length in tokens, or
-at the token budget. A negative whose pit is as probable as `confidence` has nothing left to tell about it.
+outcome there is worth: information on where the first pit is (nats), plus `value_weight` times the expected drop in
+the variances of all advantages, the most uncertain weighted most. A step shared by several solutions is worth the
+sum. The search takes the step with the highest worth per expected token, one for each solution and round; rollouts
+that are already in the batch count as their expected outcome. It ends when no rollout is worth `min_gain` per whole
+solution's length in tokens, or at the token budget. A negative whose pit is as probable as `confidence` has nothing
+left to tell about it.
 
 Guarantees. Which step comes next depends on past outcomes only, so confidence sequences cover every Q whatever the
 model believes (advantages.py). The model decides where tokens go and which step is named the pit: a wrong model costs
