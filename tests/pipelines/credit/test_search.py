@@ -63,6 +63,23 @@ def test_asks_are_distinct_and_do_not_depend_on_the_order_of_outcomes(strategy: 
     assert all(path == paths[0] for path in paths)
 
 
+def test_a_search_resumed_from_recorded_outcomes_asks_for_the_rest_and_ends_the_same(strategy: str) -> None:
+    whole = make_search(strategy, SOLUTIONS, SearchSettings(rollouts=12), 6, 10)
+    asked = drive(whole)
+    recorded = {ask: world(ask) for ask in asked[:len(asked) // 2 + 1]}     # killed within a batch
+    fresh: list[Ask] = []
+
+    def replay(ask: Ask) -> Outcome:
+        if ask not in recorded:
+            fresh.append(ask)
+        return recorded.get(ask) or world(ask)
+
+    resumed = make_search(strategy, SOLUTIONS, SearchSettings(rollouts=12), 6, 10)
+    assert drive(resumed, shuffle=3, outcome=replay) == asked
+    assert sorted(fresh) == sorted(set(asked) - set(recorded))
+    assert resumed.values() == whole.values()
+
+
 def test_excluded_outcomes_are_asked_again_and_count_neither_way() -> None:
     def flaky(ask: Ask) -> Outcome:
         return "excluded" if ask.index % 3 == 0 else world(ask)
