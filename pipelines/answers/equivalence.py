@@ -66,6 +66,8 @@ def _compare(gold: str, answer: str, symbolic: Symbolic | None) -> Match:
     if isinstance(gold_number, Quantity) and isinstance(answer_number, Quantity):
         equal = same(gold_number, answer_number)
         return Match(equal, "numeric", outcome.AMBIGUOUS if equal is None else None)
+    if gold.lstrip("-+") == r"\infty" or answer.lstrip("-+") == r"\infty":
+        return Match(gold.lstrip("+") == answer.lstrip("+"), "literal")
     return _words(gold, answer) or _relations(gold, answer, symbolic) or _structures(gold, answer, symbolic) \
         or _symbolic(gold, answer, symbolic)
 

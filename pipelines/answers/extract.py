@@ -54,7 +54,7 @@ _SENTENCE_END = re.compile(r"[.!?](?=\s+[A-Z\\$*(]|\s*$)|\s(?:because|since|so|w
 _NUMBER = r"[-+]?\s?(?:\\?[$€£¥₹]\s?)?[-+]?(?:\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)"
 _TAIL_NUMBER = re.compile(rf"(?<![\w.^_\\])(?:{_NUMBER})(?:[eE][+-]?\d+)?(?:\s?/\s?\d+(?:\.\d+)?)?(?:\s?\\?%)?",
                           re.ASCII)
-_IN_WORDS = re.compile(r"\s+\([A-Za-z][A-Za-z -]*\)$")             # 5 (five)
+_IN_WORDS = re.compile(r"\s+\([A-Za-z]{2}[^()]*\)$")             # 5 (five), 10 (since 5 + 5 = 10)
 _NUMBER_AND_MORE = re.compile(rf"({_NUMBER}%?)\s+[A-Za-z][^=$\\]*\d[^=$\\]*", re.ASCII)     # 5 apples a day for 3 days
 _SEVERAL = re.compile(r"\b(?:and|or|plus|minus|times|over|mod|to)\b|[,;*^+]")
 _TAIL_TUPLE = re.compile(r"([(\[][^()\[\]]{1,80},[^()\[\]]{1,80}[)\]])\.?$")

@@ -67,6 +67,8 @@ _unit("mph", "mph")
 _unit("km/h", "kmh km/h kph")
 
 _MULTIPLIERS = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9, "trillion": 10**12, "dozen": 12}
+_SPELLED = tuple("""zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen
+    sixteen seventeen eighteen nineteen twenty""".split())
 _NOT_NOUNS = frozenset("""and or if to of than by not but mod over plus minus times squared cubed square cube factorial
     choose pi sqrt root sin cos tan cot sec csc log ln exp lim inf infinity infty theta alpha beta phi half halves
     third thirds quarter quarters between through per e i x y z""".split())
@@ -88,6 +90,8 @@ def quantity(text: str) -> Quantity | None:
     """
     if _INTEGER(text):
         return Quantity(Fraction(int(text)))
+    if (spelled := text.removeprefix(r"\text{").removesuffix("}").casefold()) in _SPELLED:
+        return Quantity(Fraction(_SPELLED.index(spelled)))
     if based := _BASED.fullmatch(text):
         return _based(based[1], int(based[2] or based[3]))
     number, unit, factor, multiplier = _split_unit(text)

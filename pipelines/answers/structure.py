@@ -26,6 +26,9 @@ class Structure(NamedTuple):
 
 
 _ELEMENT_OF = re.compile(r"[a-zA-Z]\s*\\in(?![a-zA-Z])\s*")
+_BOUND = r"(?:[^<>=a-zA-Z\\,]|\\(?:frac|sqrt|pi|infty)(?![a-zA-Z]))+?"
+_INEQUALITY = re.compile(rf"(?:(?P<left>{_BOUND})(?P<below><|\\le(?![a-zA-Z])))?\s*[a-zA-Z]\s*"
+                         rf"(?P<above><|>|\\[lg]e(?![a-zA-Z]))\s*(?P<right>{_BOUND})\s*")
 _MATRIX = re.compile(r"\\begin\{([pb]?matrix|array)\}(?:\{[clr|]*\})?(.*)\\end\{\1\}", re.DOTALL)
 _CONNECTIVE = re.compile(r"\s*(?:,\s*)?(?:\\text\{(?:and|or)\}|(?<![a-zA-Z\\])(?:and|or)(?![a-zA-Z]))\s*")
 _PLUS_MINUS = re.compile(r"\\(?:pm|mp)(?![a-zA-Z])")
@@ -40,7 +43,32 @@ def structure(text: str) -> Structure | None:
     union = split(text, r"\cup")
     if len(union) > 1:
         return Structure("union", "", union)
+    if any(sign in text for sign in ("<", ">", r"\le", r"\ge")):
+        return _inequalities(text)
     return _matrix(text) or _bracketed(text) or _bare_list(text)
+
+
+def _inequalities(text: str) -> Structure | None:
+    """`x < 2`, `-1 \\le x < 3` and `x < 2 or x > 3` as intervals; None where a side is more than that."""
+    intervals = [_interval(part) for part in split(_CONNECTIVE.sub(",", text))]
+    if None in intervals:
+        return None
+    known = tuple(interval for interval in intervals if interval is not None)
+    return structure(known[0]) if len(known) == 1 else Structure("union", "", known)
+
+
+def _interval(text: str) -> str | None:
+    match = _INEQUALITY.fullmatch(text)
+    if match is None:
+        return None
+    left, below, above, right = match["left"], match["below"], match["above"], match["right"]
+    if below is None:
+        if above in (">", r"\ge"):
+            return f"{'(' if above == '>' else '['}{right},\\infty)"
+        return f"(-\\infty,{right}{')' if above == '<' else ']'}"
+    if above in (">", r"\ge"):
+        return None
+    return f"{'(' if below == '<' else '['}{left},{right}{')' if above == '<' else ']'}"
 
 
 def _matrix(text: str) -> Structure | None:

@@ -116,18 +116,19 @@ class Verifier:
         if answer is None:
             cut = not claim.complete or found.how == "unclosed_thought"
             return Verdict(None, None, "undecided", outcome.TRUNCATED if cut else outcome.NO_ANSWER, "none")
-        key = answer_key(answer)
         if not claim.complete and found.how not in EXPLICIT:
-            return Verdict(answer, key, "undecided", outcome.TRUNCATED, "none")
-        if found.stated > MAX_STATED:
-            return Verdict(answer, key, "incorrect", outcome.MANY_ANSWERS, "none")
-        if match.equal:
-            return Verdict(answer, key, "correct", None, match.method)
-        if not claim.complete and found.at_end and claim.gold.strip().startswith(answer.strip()):
-            return Verdict(answer, key, "undecided", outcome.TRUNCATED, "none")
-        if match.equal is None:
-            return Verdict(answer, key, "undecided", match.reason, match.method)
-        return Verdict(answer, key, "incorrect", match.reason, match.method)
+            match = Match(None, "none", outcome.TRUNCATED)
+        elif found.stated > MAX_STATED:
+            match = Match(False, "none", outcome.MANY_ANSWERS)
+        elif not (claim.complete or match.equal) and found.at_end and claim.gold.strip().startswith(answer.strip()):
+            match = Match(None, "none", outcome.TRUNCATED)
+        return _verdict(answer, match) if len(answer) <= MAX_CHARS else _verdict.__wrapped__(answer, match)
+
+
+@lru_cache(maxsize=CACHED_PAIRS)
+def _verdict(answer: str, match: Match) -> Verdict:
+    word: outcome.Outcome = "undecided" if match.equal is None else "correct" if match.equal else "incorrect"
+    return Verdict(answer, answer_key(answer), word, match.reason, match.method)
 
 
 _NO_MATCH = Match(None, "none")
