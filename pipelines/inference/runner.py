@@ -131,7 +131,7 @@ def _completions(response: dict) -> list[Completion]:
     choices = response["choices"]
     cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0
     counts = [len(c["token_ids"]) if c.get("token_ids") is not None else None for c in choices]
-    if None in counts:
+    if len(choices) == 1 or None in counts:  # usage counts the end-of-text token too, but for all choices together
         counts = [usage.get("completion_tokens", 0)] + [0] * (len(choices) - 1)
     return [
         Completion(choice["text"], choice["finish_reason"], count or 0, usage.get("prompt_tokens", 0) if i == 0 else 0,

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from stepforge.builders.parquet import count_rows, write_rows
-from stepforge.builders.sources import arithmetic, files, public
+from stepforge.builders.sources import arithmetic, files, public, star_graph
 from stepforge.builders.sources.records import Drop, expand
 from stepforge.builders.tables import DROPS, PROBLEMS, content_id
 from stepforge.pipelines.recipe import (
@@ -31,8 +31,6 @@ def rows_of(source: Source) -> Iterator[dict | Drop]:
         case ArithmeticSource():
             found = arithmetic.generate(source.limit, source.seed, source.split, source.steps, source.max_operand)
         case StarGraphSource():
-            from stepforge.builders.sources import star_graph
-
             found = star_graph.generate(source.limit, source.seed, source.split, source.degree, source.path_length,
                                         source.nodes)
         case FilesSource():
