@@ -1,11 +1,12 @@
--- Which solutions a release may use, and under which prompt. Ranks are by hash, so that a cap takes the same solutions
--- whatever order the samples came in, and more samples change little of what was taken before.
+-- Which solutions a release may use, and under which prompt. Sound ones come first; else ranks are by hash, so that a
+-- cap takes the same solutions whatever order the samples came in, and more samples change little of what was taken.
 CREATE TEMP VIEW place AS SELECT problem_id, file_row_number AS position FROM problems;
 
 CREATE TEMP VIEW pool AS
 SELECT solutions.*, verdicts.* EXCLUDE (solution_id, file_row_number), prompt, prompts.split, position,
        row_number() OVER (
-           PARTITION BY problem_id, verdict ORDER BY md5(getvariable('seed') || solution_id)
+           PARTITION BY problem_id, verdict
+           ORDER BY coalesce(soundness = 'unsound', false), md5(getvariable('seed') || solution_id)
        ) AS number
 FROM solutions
 JOIN verdicts USING (solution_id)
