@@ -72,7 +72,7 @@ EQUAL: tuple[Rewriting, ...] = (
 def _swapped(answer: str) -> str:
     """`b + a` for a sum `a + b` at the top level, `-b + a` for a difference."""
     terms = re.fullmatch(r"([^-+(=]+?) ?([-+]) ?([^-+(=)]+)", answer)
-    if terms is None or terms[1].count("{") != terms[1].count("}") or "&" in answer:
+    if terms is None or terms[1].count("{") != terms[1].count("}") or "begin" in answer:
         return answer
     return f"{terms[2].strip('+')}{terms[3]} + {terms[1]}"
 
