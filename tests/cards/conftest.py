@@ -4,6 +4,7 @@ The rows follow the contract of the release. The hub is tests/hub_server.py; cli
 the Hub's libraries read HF_ENDPOINT when they are imported.
 """
 
+import functools
 import json
 import os
 import signal
@@ -16,6 +17,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+# Test modules find hub_server beside them, since tests are no packages.
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from hub_server import TOKEN, Hub, serving  # noqa: E402
 
@@ -97,6 +99,9 @@ MANIFEST = {
 }
 
 
+SMALL = ("positives", "pairs", "problems")  # enough for tests that publish; every config costs a second to load
+
+
 def write_tables(folder: Path, rows: dict[str, list[dict]], without: str = "") -> dict[str, Path]:
     paths = {}
     for name, members in rows.items():
@@ -113,8 +118,8 @@ def make_release(tmp_path: Path) -> Callable[..., Path]:
     """Writes a release of `problems`; `change` may alter the rows first, and the column `without` is left out."""
 
     def make(name: str = "release", problems: range = range(40), change: Callable[[dict], object] | None = None,
-             without: str = "", **manifest: object) -> Path:
-        rows = rows_of(problems)
+             without: str = "", only: tuple[str, ...] = tuple(COLUMNS), **manifest: object) -> Path:
+        rows = {config: members for config, members in rows_of(problems).items() if config in only}
         if change:
             change(rows)
         write_release(tmp_path / name, write_tables(tmp_path / f"{name}-tables", rows, without),
@@ -122,6 +127,12 @@ def make_release(tmp_path: Path) -> Callable[..., Path]:
         return tmp_path / name
 
     return make
+
+
+@pytest.fixture
+def make_small(make_release: Callable[..., Path]) -> Callable[..., Path]:
+    """`make_release` with three configs."""
+    return functools.partial(make_release, only=SMALL)
 
 
 class Call:
@@ -186,6 +197,12 @@ class Clients:
 def hub() -> Iterator[Hub]:
     with serving() as server:
         yield server
+
+
+@pytest.fixture
+def token() -> str:
+    """The token that clients use."""
+    return TOKEN
 
 
 @pytest.fixture(autouse=True)

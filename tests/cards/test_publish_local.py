@@ -20,23 +20,23 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_versions_stand_beside_each_other_and_latest_points_to_the_newest(make_release: Callable[..., Path],
+def test_versions_stand_beside_each_other_and_latest_points_to_the_newest(make_small: Callable[..., Path],
                                                                           tmp_path: Path) -> None:
     out = tmp_path / "out"
-    publish(make_release("a"), f"local:{out}", "1.0.0")
+    publish(make_small("a"), f"local:{out}", "1.0.0")
     first = contents(out / "v1.0.0")
-    done = publish(make_release("b", range(50)), f"local:{out}", "1.1.0")
+    done = publish(make_small("b", range(50)), f"local:{out}", "1.1.0")
     assert done.changes["pairs"]["added"] == 10 and not done.already
     assert contents(out / "v1.0.0") == first
     assert (out / "latest").resolve() == (out / "v1.1.0").resolve()
     assert {path.name for path in out.iterdir()} == {"v1.0.0", "v1.1.0", "latest"}
     assert read_manifest(out / "v1.1.0")["parent"] == "1.0.0"
-    assert "Compared with version 1\\.0\\.0" in (out / "v1.1.0/README.md").read_text()
+    assert "Compared with version 1.0.0" in (out / "v1.1.0/README.md").read_text()
     assert check_folder(out / "v1.1.0") == []
 
 
-def test_the_manifest_of_a_version_lists_every_other_file(make_release: Callable[..., Path], tmp_path: Path) -> None:
-    folder = make_release()
+def test_the_manifest_of_a_version_lists_every_other_file(make_small: Callable[..., Path], tmp_path: Path) -> None:
+    folder = make_small()
     (folder / "report").mkdir()
     (folder / "report/index.html").write_text("<p>report</p>")
     (folder / "scratch.txt").write_text("not for others")
@@ -46,74 +46,75 @@ def test_the_manifest_of_a_version_lists_every_other_file(make_release: Callable
     assert "report/index.html" in contents(version) and "scratch.txt" not in contents(version)
 
 
-def test_publishing_again_changes_nothing(make_release: Callable[..., Path], tmp_path: Path) -> None:
-    folder, out = make_release(), tmp_path / "out"
+def test_publishing_again_changes_nothing(make_small: Callable[..., Path], tmp_path: Path) -> None:
+    folder, out = make_small(), tmp_path / "out"
     first = publish(folder, f"local:{out}", "1.0.0")
     before = contents(out)
     again = publish(folder, f"local:{out}", "1.0.0")
     assert again.already and not first.already and contents(out) == before
 
 
-def test_a_version_is_never_replaced_by_other_content(make_release: Callable[..., Path], tmp_path: Path) -> None:
+def test_a_version_is_never_replaced_by_other_content(make_small: Callable[..., Path], tmp_path: Path) -> None:
     out = tmp_path / "out"
-    publish(make_release("a"), f"local:{out}", "1.0.0")
+    publish(make_small("a"), f"local:{out}", "1.0.0")
     before = contents(out)
     with pytest.raises(PublishError, match="v1.0.0 with other content .*publish as 1.0.1"):
-        publish(make_release("b", range(50)), f"local:{out}", "1.0.0")
+        publish(make_small("b", range(50)), f"local:{out}", "1.0.0")
     assert contents(out) == before
 
 
-def test_the_version_must_fit_the_change(make_release: Callable[..., Path], tmp_path: Path) -> None:
+def test_the_version_must_fit_the_change(make_small: Callable[..., Path], tmp_path: Path) -> None:
     to = f"local:{tmp_path / 'out'}"
-    publish(make_release("a"), to, "1.0.0")
-    more = make_release("b", range(50))
+    publish(make_small("a"), to, "1.0.0")
+    more = make_small("b", range(50))
     with pytest.raises(VersionError, match="1.1.0 is the lowest"):
         publish(more, to, "1.0.1")
     assert publish(more, to, "1.0.1", any_version=True).version == "1.0.1"
     with pytest.raises(PublishError, match="above 0.9.0"):
-        publish(make_release("c", range(60)), to, "0.9.0")
+        publish(make_small("c", range(60)), to, "0.9.0")
 
 
-def test_without_a_number_the_change_decides(make_release: Callable[..., Path], tmp_path: Path) -> None:
+def test_without_a_number_the_change_decides(make_small: Callable[..., Path], tmp_path: Path) -> None:
     to = f"local:{tmp_path / 'out'}"
-    found = [publish(make_release("a"), to).version, publish(make_release("b", range(50)), to).version,
-             publish(make_release("c", range(50), without="rule"), to).version]
+    found = [publish(make_small("a"), to).version, publish(make_small("b", range(50)), to).version,
+             publish(make_small("c", range(50), without="rule"), to).version]
     assert found == ["1.0.0", "1.1.0", "2.0.0"]
 
 
-def test_a_dry_run_changes_nothing(make_release: Callable[..., Path], tmp_path: Path) -> None:
-    folder = make_release()
+def test_a_dry_run_changes_nothing(make_small: Callable[..., Path], tmp_path: Path) -> None:
+    folder = make_small()
     before = contents(folder)
     done = publish(folder, f"local:{tmp_path / 'out'}", dry_run=True)
     assert (done.version, done.commit, done.already) == ("1.0.0", None, False) and done.bytes_added > 0
     assert contents(folder) == before and not (tmp_path / "out").exists()
 
 
-def test_a_changed_data_file_is_not_published(make_release: Callable[..., Path], tmp_path: Path) -> None:
-    folder = make_release()
+def test_a_changed_data_file_is_not_published(make_small: Callable[..., Path], tmp_path: Path) -> None:
+    folder = make_small()
     next((folder / "pairs").iterdir()).write_bytes(b"")
     with pytest.raises(ReleaseError, match="not the file that the manifest lists"):
         publish(folder, f"local:{tmp_path / 'out'}", "1.0.0")
 
 
-def test_the_own_section_passes_from_version_to_version(make_release: Callable[..., Path], tmp_path: Path) -> None:
+def test_the_own_section_passes_from_version_to_version(make_small: Callable[..., Path], tmp_path: Path) -> None:
     to = f"local:{tmp_path / 'out'}"
-    first = make_release("a")
+    first = make_small("a")
     write_card(first, own="written by hand")
     publish(first, to, "1.0.0")
-    publish(make_release("b", range(50)), to, "1.1.0")
+    publish(make_small("b", range(50)), to, "1.1.0")
     assert own_section((tmp_path / "out/v1.1.0/README.md").read_text()) == "written by hand"
 
 
 @pytest.mark.parametrize("to", ["", "local:", "hub:", "hub:name", "org/name/more", "s3://x", "hub:../x"])
-def test_a_target_of_another_form_is_refused(make_release: Callable[..., Path], to: str) -> None:
+def test_a_target_of_another_form_is_refused(make_small: Callable[..., Path], to: str) -> None:
     with pytest.raises(PublishError, match="hub:ORG/NAME and local:PATH"):
-        publish(make_release(), to, "1.0.0")
+        publish(make_small(), to, "1.0.0")
 
 
-def test_two_publishers_of_one_version_one_wins(make_release: Callable[..., Path], tmp_path: Path, clients) -> None:
+@pytest.mark.slow
+def test_two_publishers_of_one_version_one_wins(make_small: Callable[..., Path], tmp_path: Path, clients) -> None:
     out = tmp_path / "out"
-    calls = [clients.start("publish", folder=make_release(name, range(n)), to=f"local:{out}", version="1.0.0")
+    calls = [clients.start("publish", folder=make_small(name, range(n)), to=f"local:{out}", version="1.0.0")
              for name, n in (("a", 40), ("b", 50))]
     results = [call.wait() for call in calls]
     won = [result for result in results if "value" in result]
@@ -122,9 +123,10 @@ def test_two_publishers_of_one_version_one_wins(make_release: Callable[..., Path
     assert check_folder(out / "v1.0.0") == [] and {path.name for path in out.iterdir()} == {"v1.0.0", "latest"}
 
 
+@pytest.mark.slow
 def test_a_killed_publisher_leaves_old_or_new_and_running_again_finishes(
-        make_release: Callable[..., Path], tmp_path: Path, clients) -> None:
-    old, new = make_release("a"), make_release("b", range(60))
+        make_small: Callable[..., Path], tmp_path: Path, clients) -> None:
+    old, new = make_small("a"), make_small("b", range(60))
     draw = random.Random(6)
     for attempt in range(6):
         out = tmp_path / f"out{attempt}"

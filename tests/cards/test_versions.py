@@ -87,10 +87,10 @@ def test_other_forms_are_no_versions(text: str) -> None:
         parse_version(text)
 
 
-def test_versions_are_read_from_a_target(make_release: Callable[..., Path], tmp_path: Path) -> None:
+def test_versions_are_read_from_a_target(make_small: Callable[..., Path], tmp_path: Path) -> None:
     to = f"local:{tmp_path / 'out'}"
-    publish(make_release("a", range(20)), to, "1.0.0")
-    publish(make_release("b", range(25)), to)
+    publish(make_small("a", range(20)), to, "1.0.0")
+    publish(make_small("b", range(25)), to)
     assert [(str(v.version), v.rows["pairs"], v.parent) for v in versions(to)] == [("1.0.0", 20, None),
                                                                                   ("1.1.0", 25, "1.0.0")]
     assert diff(to, "v1.0.0", "1.1.0").configs["pairs"].added == 5
