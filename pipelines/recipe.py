@@ -100,7 +100,7 @@ class Sampling(Options):
 class _Sampler(Sampling):
     name: str = Field(pattern=NAME, description="Name of the generator in tables and cards.")
     prompt: str = Field("plain", description="Name of a prompt template, or a Jinja template of your own.")
-    samples: int = Field(8, ge=1, description="Solutions for each problem.")
+    samples: int = Field(8, ge=0, description="Solutions for each problem; 0 for a model that only judges.")
 
 
 class EmbeddedGenerator(_Sampler):
@@ -164,6 +164,17 @@ class Annotate(Options):
         return self
 
 
+class Judge(Options):
+    """A model that reads solutions and says where the first error is. It samples as its generator does."""
+
+    generator: str = Field(description="Name of the generator that judges.")
+    votes: int = Field(1, ge=1, le=99, description="Opinions on each solution; more than half of them decide.")
+    correct_per_generator: int | None = Field(200, ge=0, description="Correct solutions to judge; null for all.")
+    incorrect_per_generator: int | None = Field(0, ge=0, description="Incorrect solutions to judge; null for all.")
+    splitter: str = Field("newline", description="How a solution is cut into the steps that the judge sees.")
+    max_tokens: int = Field(512, ge=8, description="Longest critique in tokens; one that is cut off is undecided.")
+
+
 class ReleaseOptions(Options):
     configs: tuple[ConfigName, ...] = Field(CONFIGS, min_length=1, description="Configs to publish.")
     max_positives_per_problem: int = Field(4, ge=1, description="Cap on positives for each problem.")
@@ -204,6 +215,7 @@ class Recipe(Options):
     generators: tuple[Generator, ...] = Field(min_length=1, description="What writes solutions.")
     verify: Verify = Verify()
     deduplicate: Deduplicate = Deduplicate()
+    judge: Judge | None = Field(None, description="Reasoning judged by a model; leave out to skip.")
     annotate: Annotate | None = Field(None, description="Step values by rollouts; leave out to skip.")
     release: ReleaseOptions = ReleaseOptions()
     executor: Executor = Executor()
@@ -213,13 +225,19 @@ class Recipe(Options):
         names = [generator.name for generator in self.generators]
         if len(set(names)) < len(names):
             raise ValueError(f"generators: every name must differ, got {names}")
-        if self.annotate is not None:
-            able = [g.name for g in self.generators if not isinstance(g, RecordedGenerator)]
-            if self.annotate.policy not in able:
-                raise ValueError(
-                    f"annotate.policy: {self.annotate.policy!r} is not among {able}, the generators that can continue "
-                    "a prefix"
-                )
+        able = {g.name: g for g in self.generators if not isinstance(g, RecordedGenerator)}
+        if self.judge is not None:
+            name, votes = self.judge.generator, self.judge.votes
+            if name not in able:
+                raise ValueError(f"judge.generator: {name!r} is not among {list(able)}, the generators that can write")
+            if votes > 1 and able[name].temperature == 0:
+                raise ValueError(f"judge.votes: {votes} votes at temperature 0 would all be the same; take 1 vote, or "
+                                 f"give {name!r} a temperature above 0")
+        if self.annotate is not None and self.annotate.policy not in able:
+            raise ValueError(
+                f"annotate.policy: {self.annotate.policy!r} is not among {list(able)}, the generators that can "
+                "continue a prefix"
+            )
         return self
 
     def generator(self, name: str) -> Generator:
@@ -270,7 +288,8 @@ def _allowed(location: tuple[int | str, ...]) -> str:
     tagged: dict[str, type[BaseModel]] = {
         "arithmetic": ArithmeticSource, "star_graph": StarGraphSource, "files": FilesSource, "gsm8k": PublicSource,
         "math": PublicSource, "embedded": EmbeddedGenerator, "recorded": RecordedGenerator, "verify": Verify,
-        "deduplicate": Deduplicate, "annotate": Annotate, "release": ReleaseOptions, "executor": Executor,
+        "deduplicate": Deduplicate, "judge": Judge, "annotate": Annotate, "release": ReleaseOptions,
+        "executor": Executor,
     }
     for part in location[:-1]:
         model = tagged.get(str(part), model)
