@@ -64,7 +64,7 @@ def maj_at_k(votes: Sequence[str | None], correct: Sequence[bool], k: int) -> fl
 
 
 def _spread(sizes: list[int], most: int, room: int) -> dict[tuple[int, int], int]:
-    """Ways to draw from classes of `sizes`, at most `most` of each and `room` in all: by (drawn, classes with `most`)."""
+    """Ways to draw from classes of `sizes`, at most `most` of each and `room` in all: (drawn, classes with `most`)."""
     ways = {(0, 0): 1}
     for size in sizes:
         grown: dict[tuple[int, int], int] = {}

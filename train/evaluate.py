@@ -59,7 +59,10 @@ def problems(name: str, options: Sequence[str], limit: int, variant: int | None)
         source = TypeAdapter(Source).validate_python(given)
     except ValidationError as error:
         raise UserError(f"--source {name}: {error}") from error
-    rows = [row for row in rows_of(source) if not isinstance(row, Drop)]
+    try:
+        rows = [row for row in rows_of(source) if not isinstance(row, Drop)]
+    except ValueError as error:
+        raise UserError(f"--source {name}: {error}") from error
     if variant is not None:
         if name != "arithmetic":
             raise UserError(f"--variant works with --source arithmetic, not {name}: only there can numbers be redrawn")
@@ -74,9 +77,13 @@ def answer(model: str, rows: Sequence[Row], args: argparse.Namespace) -> list[Ro
     """Sample every problem greedily once and --samples times, and judge all of it; one row a problem."""
     prompts = [render(args.prompt, row["problem"]) for row in rows]
     common = {"max_tokens": args.max_tokens, "stop": args.stop}
-    greedy = sample(model, prompts, samples=1, temperature=0.0, top_p=1.0, seed=args.seed, **common)
-    drawn = [[] for _ in rows] if args.samples == 0 else sample(
-        model, prompts, samples=args.samples, temperature=args.temperature, top_p=args.top_p, seed=args.seed, **common)
+    try:
+        greedy = sample(model, prompts, samples=1, temperature=0.0, top_p=1.0, seed=args.seed, **common)
+        drawn = [[] for _ in rows] if args.samples == 0 else sample(
+            model, prompts, samples=args.samples, temperature=args.temperature, top_p=args.top_p, seed=args.seed,
+            **common)
+    except ValueError as error:  # a setting that the engine does not allow, or a prompt that is too long
+        raise UserError(str(error)) from error
     texts = [one + more for one, more in zip(greedy, drawn, strict=True)]
     with Verifier() as verifier:
         claims = (Claim(row["answer"], text) for row, found in zip(rows, texts, strict=True) for text in found)
@@ -212,7 +219,7 @@ def main(argv: list[str] | None = None) -> None:
             screen.print(f"greedy, against {args.compare}: {it.difference:+.3f} ({it.low:+.3f} to {it.high:+.3f} by "
                          f"paired bootstrap); only here {it.only_first}, only there {it.only_second} of {it.n} "
                          f"problems, McNemar p = {it.p:.2g}")
-    except (UserError, ValueError) as error:
+    except UserError as error:
         sys.stderr.write(f"stepforge evaluate: {error}\n")
         raise SystemExit(2) from None
 

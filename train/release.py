@@ -95,10 +95,10 @@ def _open_folder(path: Path, revision: str | None) -> Release:
         allowed = f"it holds the versions {', '.join(versions)}" if versions else f"nothing there has a {MANIFEST}"
         raise ReleaseError(f"--dataset {path} with --revision {revision}: no release there; {allowed}")
     manifest = read_manifest((folder / MANIFEST).read_text(encoding="utf-8"), str(folder / MANIFEST))
-    version = f"v{manifest.get('version', folder.name)}".replace("vv", "v")
+    version = f"v{manifest['recipe']['release']['version']}"
     if revision is not None and revision != version:
         raise ReleaseError(f"{folder} is version {version}, not {revision}; leave --revision out, or give another")
-    return Release(path.name if folder == path else f"{path.name}/{version}", version, folder, manifest)
+    return Release(manifest["name"], version, folder, manifest)
 
 
 def _open_hub(dataset: str, revision: str | None) -> Release:
@@ -123,14 +123,14 @@ def _open_hub(dataset: str, revision: str | None) -> Release:
 
 
 def read_manifest(text: str, where: str) -> dict[str, Any]:
-    """The manifest as a dict; ReleaseError unless it lists configs and files."""
+    """The manifest as a dict; ReleaseError unless it has what is read here: its name, recipe, configs and files."""
     try:
         manifest = json.loads(text)
     except json.JSONDecodeError as error:
         raise ReleaseError(f"{where} is not JSON: {error}") from error
-    for key in ("configs", "files"):
-        if not isinstance(manifest, dict) or not isinstance(manifest.get(key), dict):
-            raise ReleaseError(f"{where}: the manifest needs {key!r} as an object; build the release again")
+    for key, kind_ in (("name", str), ("recipe", dict), ("configs", dict), ("files", dict)):
+        if not isinstance(manifest, dict) or not isinstance(manifest.get(key), kind_):
+            raise ReleaseError(f"{where}: the manifest needs {key!r} ({kind_.__name__}); build the release again")
     return manifest
 
 

@@ -24,7 +24,8 @@ def round_recipe(recipe: Recipe, model: str, number: int) -> Recipe:
     """The recipe of one round: the first generator with `model`, alone, and a release of positives only."""
     generator = recipe.generators[0]
     if isinstance(generator, RecordedGenerator):
-        raise ReleaseError(f"--recipe: generator {generator.name!r} is of recorded solutions; rft needs one that samples")
+        raise ReleaseError(f"--recipe: generator {generator.name!r} is recorded; rft needs one that samples, such as "
+                           "engine: embedded")
     release = recipe.release.model_copy(update={"configs": ("positives", "problems"), "to": None})
     return recipe.model_copy(update={
         "name": f"{recipe.name}-round{number}", "generators": (generator.model_copy(update={"model": model}),),

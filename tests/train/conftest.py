@@ -75,8 +75,8 @@ def write_release(folder: Path, rows: dict[str, list[dict]], version: str = "1.0
         files[file.relative_to(folder).as_posix()] = {
             "sha256": hashlib.sha256(file.read_bytes()).hexdigest(), "config": config, "split": "train"}
     configs = {config: {"rows": {"train": len(found)}} for config, found in rows.items()}
-    manifest = {"version": version, "configs": configs, "files": files, "left_out": {"rollouts": "no rows"},
-                "recipe": {"name": "tests"}}
+    manifest = {"name": "tests", "recipe": {"name": "tests", "release": {"version": version}}, "configs": configs,
+                "files": files, "left_out": {"rollouts": "no rows"}}
     (folder / "stepforge.json").write_text(json.dumps(manifest))
     return folder
 

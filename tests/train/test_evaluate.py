@@ -66,6 +66,7 @@ def test_variant_has_new_numbers_and_the_same_wording() -> None:
     (["--source", "nothing"], "nothing"), (["--with", "steps"], "write key=value"),
     (["--with", "steps=[9,2]"], "steps"), (["--source", "file"], "paths"),
     (["--source", "star_graph", "--variant", "1"], "--variant works with --source arithmetic"),
+    (["--top_p", "2"], "top_p is 2.0; allowed is"),
 ])
 def test_mistake_on_the_command_line_is_one_message_and_exit_code_2(
     options: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -27,7 +27,7 @@ def test_folder_of_versions_gives_the_version_asked_for(release: Path) -> None:
 
 
 def test_folder_of_one_release_needs_no_revision(release: Path) -> None:
-    assert open_release(str(release / "v1.0.0"), None).manifest["recipe"] == {"name": "tests"}
+    assert open_release(str(release / "v1.0.0"), None).name == "tests"
 
 
 @pytest.mark.parametrize(("name", "revision", "message"), [
@@ -73,8 +73,8 @@ def test_missing_file_is_refused_and_a_file_beside_the_manifest_is_not_read(copy
 
 @pytest.mark.parametrize(("text", "message"), [
     ("{", "is not JSON"),
-    ("[]", "needs 'configs'"),
-    (json.dumps({"configs": {}, "files": []}), "needs 'files' as an object"),
+    ("[]", "needs 'name'"),
+    (json.dumps({"name": "x", "recipe": {}, "configs": {}, "files": []}), r"needs 'files' \(dict\)"),
 ])
 def test_bad_manifest_is_explained(copy: Path, text: str, message: str) -> None:
     (copy / "stepforge.json").write_text(text)
