@@ -16,7 +16,8 @@ from stepforge.cards.markdown import code, environment
 from stepforge.cards.sections import measure_tables
 
 NEEDED = ("name", "method", "base_model", "dataset", "config")
-OPTIONAL: dict[str, object] = {"dataset_version": None, "license": None, "settings": {}, "measures": [], "packages": {}, "seed": None}
+OPTIONAL: dict[str, object] = {"dataset_version": None, "license": None, "seed": None, "settings": {}, "measures": [],
+                               "packages": {}}
 
 
 def write_model_card(folder: Path, facts: dict) -> Path:
