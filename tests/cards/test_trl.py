@@ -35,6 +35,7 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(("command", "config"), [("sft", "positives"), ("dpo", "pairs"), ("kto", "unpaired")])
 def test_trl_trains_two_steps(command: str, config: str, make_release: Callable[..., Path], tiny_model: Path,
                               tmp_path: Path) -> None:
