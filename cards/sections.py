@@ -68,7 +68,7 @@ def context(manifest: dict, configs: list[Config], plots: list[str]) -> dict:
         "config_rows": [[code(config.name), *(number(config.rows.get(split, 0)) for split in ("train", "test")),
                          Safe(PURPOSE.get(config.name, ""))]
                         for config in configs],
-        "samples": {config.name: {column: config.sample[column] for column in TEXTS if column in config.sample}
+        "samples": {Safe(config.name): {column: config.sample[column] for column in TEXTS if column in config.sample}
                     for config in configs if config.name in SAMPLED},
         "snippets": snippets(manifest, default_config(manifest)),
         "generator_rows": [_generator(row) for row in manifest.get("generators", [])],
