@@ -94,6 +94,21 @@ VERDICTS = _table(
     _optional("judged_by", TEXT, "Who judged the soundness: equations, a judge's name, or people."),
 )
 
+JUDGEMENTS = _table(
+    "judgements", ("solution_id",),
+    column("solution_id", TEXT, "The solution that a model read."),
+    column("soundness", TEXT, "sound, unsound or undecided: what more than half of the votes say."),
+    _optional("first_error", INT, "Step, from 0, where most votes for unsound see the first error."),
+    column("steps", INT, "Steps that the judge saw."),
+    column("votes_sound", INT, "Votes that found no error."),
+    column("votes_unsound", INT, "Votes that found one."),
+    column("votes_undecided", INT, "Votes that could not be read, or were cut off."),
+    column("judge", TEXT, "Name of the judging generator in the recipe."),
+    column("judge_id", TEXT, "Hash of its model, revision, prompt and sampling settings."),
+    column("prompt_tokens", INT, "Tokens of its prompts."),
+    column("completion_tokens", INT, "Tokens that it wrote."),
+)
+
 DUPLICATES = _table(
     "duplicates", ("solution_id",),
     column("solution_id", TEXT, "The solution that was set aside."),
@@ -179,5 +194,5 @@ MEASURES = _table(
     column("excluded", INT, "Problems with too few samples for this k."),
 )
 
-_ALL = (PROBLEMS, SOLUTIONS, VERDICTS, DUPLICATES, STEPS, ROLLOUTS, ALTERNATIVES, DROPS, MEASURES)
+_ALL = (PROBLEMS, SOLUTIONS, VERDICTS, JUDGEMENTS, DUPLICATES, STEPS, ROLLOUTS, ALTERNATIVES, DROPS, MEASURES)
 TABLES = {table.name: table for table in _ALL}

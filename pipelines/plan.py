@@ -28,6 +28,7 @@ from stepforge.pipelines.stages import (
     card,
     deduplicate,
     generate,
+    judge,
     measure,
     problems,
     publish,
@@ -37,7 +38,7 @@ from stepforge.pipelines.stages.base import Context, Stage, Tell
 
 STAGES: tuple[Stage, ...] = tuple(
     module.STAGE
-    for module in (problems, generate, verify, deduplicate, annotate, measure, build, card, publish)
+    for module in (problems, generate, verify, judge, deduplicate, annotate, measure, build, card, publish)
 )
 
 

@@ -168,6 +168,7 @@ class Judge(Options):
     """A model that reads solutions and says where the first error is. It samples as its generator does."""
 
     generator: str = Field(description="Name of the generator that judges.")
+    prompt: str = Field("critique", description="`critique`, or a Jinja template with problem, answer, steps.")
     votes: int = Field(1, ge=1, le=99, description="Opinions on each solution; more than half of them decide.")
     correct_per_generator: int | None = Field(200, ge=0, description="Correct solutions to judge; null for all.")
     incorrect_per_generator: int | None = Field(0, ge=0, description="Incorrect solutions to judge; null for all.")

@@ -20,6 +20,7 @@ from stepforge.pipelines.answers import fingerprint as verifier_fingerprint
 from stepforge.pipelines.inference.engines import generator_id, model_revision, sampling_of
 from stepforge.pipelines.inference.prompts import render, template_text
 from stepforge.pipelines.recipe import Generator, Recipe, RecordedGenerator
+from stepforge.pipelines.stages import judge
 from stepforge.pipelines.stages.base import Account, Context, Stage
 
 INPUTS = ("problems", "solutions", "verdicts", "duplicates", "steps", "rollouts", "alternatives")
@@ -75,10 +76,11 @@ def _manifest(context: Context) -> dict[str, Any]:
         "stages": {name: {key: value for key, value in account.items() if key != "seconds"}
                    for name, account in context.accounts.items() if name in _ALL},
         "generators": [_generator(generator) for generator in recipe.generators],
-        "verifier": verifier_fingerprint(), "licenses": licenses, "license": recipe.release.license,
+        "verifier": verifier_fingerprint(), "judge": judge.described(recipe),
+        "licenses": licenses, "license": recipe.release.license,
         "packages": {"python": platform.python_version()} | {name: version(name) for name in PACKAGES},
         "ledger": {name: account["ledger"] for name, account in context.accounts.items()
-                   if name in ("generate", "annotate")},
+                   if name in ("generate", "judge", "annotate") and account["ledger"]},
         "measures": list(read_rows(context.table("measures"))),
     }
 
@@ -93,5 +95,5 @@ def _generator(generator: Generator) -> dict[str, Any]:
     }
 
 
-_ALL = ("problems", "generate", "verify", "deduplicate", "annotate", "measure")
+_ALL = ("problems", "generate", "verify", "judge", "deduplicate", "annotate", "measure")
 STAGE = Stage("build", 1, _ALL, settings, run)

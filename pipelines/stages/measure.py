@@ -1,7 +1,7 @@
 """Measure: coverage@k, diversity@k and the like, for every generator, with 95% intervals over problems.
 
-In: `solutions` and `verdicts`. Out: `measures`. The formulas (unbiased; Chen et al., arXiv 2107.03374, section 2.1,
-for coverage) stand in measure.sql.
+In: `solutions`, `verdicts` and `judgements`. Out: `measures`. The formulas (unbiased; Chen et al., arXiv
+2107.03374, section 2.1, for coverage) stand in measure.sql.
 """
 
 from typing import Any
@@ -12,6 +12,7 @@ from stepforge.builders.tables import DROPS, MEASURES
 from stepforge.pipelines.recipe import Recipe
 from stepforge.pipelines.stages.base import Account, Context, Stage
 
+INPUTS = ("solutions", "verdicts", "judgements")
 MOST_SQL = """
 SELECT coalesce(max(n), 0)::BIGINT AS most
 FROM (SELECT count(*) AS n FROM solutions GROUP BY generator, problem_id)
@@ -29,7 +30,7 @@ def ladder(most: int) -> list[int]:
 
 
 def run(context: Context) -> Account:
-    with context.tell(context.work, "measure", 0), context.duckdb("solutions", "verdicts") as connection:
+    with context.tell(context.work, "measure", 0), context.duckdb(*INPUTS) as connection:
         ks = ladder(next(query_rows(connection, MOST_SQL))["most"])
         sql = load_sql(__package__, "measure")
         written = query_to_parquet(connection, sql, {"ks": ks}, context.table("measures"), MEASURES.schema)
@@ -37,4 +38,4 @@ def run(context: Context) -> Account:
     return Account(written, written)
 
 
-STAGE = Stage("measure", 1, ("generate", "verify"), settings, run, ("measures",))
+STAGE = Stage("measure", 2, ("generate", "verify", "judge"), settings, run, ("measures",))

@@ -3,9 +3,10 @@
 -- c: correct ones. coverage@k: mean over problems of 1 - C(n-c, k) / C(n, k). diversity@k: mean over problems of the
 -- sum over classes j of equal correct solutions of 1 - C(n-c_j, k) / C(n, k). Problems with n < k are excluded.
 WITH samples AS (
-    SELECT generator, problem_id, completion_tokens, soundness, verdict = 'correct' AS correct,
+    SELECT generator, problem_id, solutions.completion_tokens, verdicts.soundness, judgements.soundness AS judged,
+           verdict = 'correct' AS correct,
            md5(trim(regexp_replace(solution, '\s+', ' ', 'g'))) AS text_key, equation_key
-    FROM solutions JOIN verdicts USING (solution_id)
+    FROM solutions JOIN verdicts USING (solution_id) LEFT JOIN judgements USING (solution_id)
     WHERE verdict <> 'undecided' OR reason IN ('no_answer', 'truncated')
 ), problem AS (
     SELECT generator, problem_id, count(*) AS n, count(*) FILTER (correct) AS c FROM samples GROUP BY ALL
@@ -33,6 +34,12 @@ WITH samples AS (
 ), share AS (
     SELECT generator, 'false_equation_rate' AS measure, count(*) AS n, count(*) FILTER (soundness = 'unsound') AS x
     FROM samples WHERE correct GROUP BY ALL
+    UNION ALL
+    SELECT generator, 'false_positive_rate_judge', count(*), count(*) FILTER (judged = 'unsound')
+    FROM samples WHERE correct AND judged <> 'undecided' GROUP BY ALL
+    UNION ALL
+    SELECT generator, 'judge_undecided_rate', count(*), count(*) FILTER (judged = 'undecided')
+    FROM samples WHERE correct AND judged IS NOT NULL GROUP BY ALL
 ), wilson AS (
     SELECT *, x / n AS p, (x / n + 1.920730 / n) / (1 + 3.841459 / n) AS middle,
            1.959964 / (1 + 3.841459 / n) * sqrt(x / n * (1 - x / n) / n + 3.841459 / (4 * n * n)) AS half
