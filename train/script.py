@@ -114,6 +114,7 @@ class Run:
             write_card(Path(args.output_dir), self.record(trainer))
         if args.push_to_hub:
             trainer.push_to_hub(dataset_name=self.release.name)
+        trainer.end()  # the process group must go, or a launched process does not end
         say(f"model, card and record of the training: {args.output_dir}")
 
     def record(self, trainer: Trainer) -> dict[str, Any]:

@@ -22,6 +22,7 @@ problems: [{source: arithmetic, limit: 24, steps: [2, 4]}]
 generators: [{name: me, engine: embedded, samples: 6, temperature: 0.8, max_tokens: 120}]
 annotate: {policy: me, rollouts: 4}
 release: {splits: {}}
+executor: {kind: local, tasks: 1, workers: 1}
 """
 
 

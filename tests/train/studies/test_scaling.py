@@ -68,6 +68,7 @@ def test_wrong_setting_is_explained(given: list[str], message: str) -> None:
         settings("arithmetic", given)
 
 
+@pytest.mark.slow
 def test_study_runs_every_arm_and_goes_on_where_it_stopped(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
