@@ -231,7 +231,7 @@ class Handler(BaseHTTPRequestHandler):
         with self.server.lock:
             if name in self.server.repos:
                 return self._json({"error": "You already created this dataset repo", **at}, 409)
-            repo = self.server.repos[name] = Repo(bool(wanted.get("private")))
+            repo = self.server.repos[name] = Repo(bool(wanted.get("private")) or wanted.get("visibility") == "private")
             repo.add("main", None, "initial commit", {".gitattributes": File(b"*.parquet filter=lfs\n", False)})
         self._json(at)
 
