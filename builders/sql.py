@@ -29,6 +29,7 @@ def open_duckdb(memory: str, scratch: Path, tables: Mapping[str, Path] | None = 
     settings: dict[str, str | bool | int | float | list[str]] = {
         "memory_limit": memory, "temp_directory": str(scratch), "threads": threads,
         "preserve_insertion_order": False, "autoinstall_known_extensions": False,
+        "enable_progress_bar": False,  # it would run for as long as a reader is open, beside our own
     }
     with duckdb.connect(config=settings) as connection:
         for name, path in (tables or {}).items():
