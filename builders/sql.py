@@ -29,9 +29,9 @@ def open_duckdb(memory: str, scratch: Path, tables: Mapping[str, Path] | None = 
     settings: dict[str, str | bool | int | float | list[str]] = {
         "memory_limit": memory, "temp_directory": str(scratch), "threads": threads,
         "preserve_insertion_order": False, "autoinstall_known_extensions": False,
-        "enable_progress_bar": False,  # it would run for as long as a reader is open, beside our own
     }
     with duckdb.connect(config=settings) as connection:
+        connection.execute("SET enable_progress_bar = false")  # it would print for as long as a reader is open
         for name, path in (tables or {}).items():
             connection.from_parquet(str(path), file_row_number=True).create_view(name)
         yield connection
