@@ -191,7 +191,28 @@ MEASURES = _table(
     _optional("low", REAL, "Lower end of its 95% interval."),
     _optional("high", REAL, "Upper end of its 95% interval."),
     column("n", INT, "Rows or problems that it was taken over."),
-    column("excluded", INT, "Problems with too few samples for this k."),
+    column("excluded", INT, "Problems with too few samples for this k; for people, solutions of strata left open."),
+)
+
+# What people say of a sample of the solutions; kept beside the tables of the run, since no stage makes them.
+AUDIT_SAMPLES = _table(
+    "audit_samples", ("audit_id", "solution_id"),
+    column("audit_id", TEXT, "Hash of the sample: which solutions, of which strata, cut into which steps."),
+    column("solution_id", TEXT, "A solution that people are to read."),
+    column("generator", TEXT, "Who wrote it."),
+    column("verdict", TEXT, "Verdict at the time of the export; people do not see it."),
+    column("stratum", TEXT, "What the machine said of the solution; the sample was drawn within it."),
+    column("population", INT, "Solutions in the stratum of this generator."),
+    column("steps", INT, "Steps that people see."),
+)
+
+AUDITS = _table(
+    "audits", ("audit_id", "solution_id"),
+    column("audit_id", TEXT, "The sample."),
+    column("solution_id", TEXT, "The solution that was read."),
+    column("soundness", TEXT, "sound, unsound or unsure."),
+    _optional("first_error", INT, "First wrong step, from 0, where the person named one."),
+    column("comment", TEXT, "What the person wrote beside it."),
 )
 
 _ALL = (PROBLEMS, SOLUTIONS, VERDICTS, JUDGEMENTS, DUPLICATES, STEPS, ROLLOUTS, ALTERNATIVES, DROPS, MEASURES)

@@ -15,13 +15,15 @@ from stepforge.builders.errors import UserError
 from stepforge.cards import versions as versioning
 from stepforge.cards.check import check, problems_table
 from stepforge.cards.publish import publish
-from stepforge.pipelines import console, inspecting, plan
+from stepforge.pipelines import audit, console, inspecting, plan
 from stepforge.pipelines.executors import StageFailed
 from stepforge.pipelines.recipe import find_recipe, load_recipe
 
 METHODS = ("sft", "rft", "dpo", "step_dpo", "kto", "awr", "prm", "grpo")
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich",
                   help="Turn math problems with known answers into versioned, step-annotated training data.")
+
+app.add_typer(audit.app, name="audit")
 
 RecipeFile = Annotated[Path, typer.Argument(help="The recipe: a YAML file, or the name of a shipped one.")]
 RunFolder = Annotated[Path, typer.Argument(help="The folder of a run, such as runs/NAME.")]

@@ -67,7 +67,12 @@ def _lines(folder: Path) -> int:
     return count
 
 
-def _tables(run: Path, *names: str) -> dict[str, Path]:
+def run_tables(run: Path, *names: str) -> dict[str, Path]:
+    """Paths of tables of a run.
+
+    Raises:
+        UserError: one of them does not exist.
+    """
     paths = {name: run / "tables" / f"{name}.parquet" for name in names}
     if missing := [name for name, path in paths.items() if not path.exists()]:
         raise UserError(f"{run} has no table {', '.join(missing)} yet; is it the folder of a run? (runs/NAME)")
@@ -80,7 +85,7 @@ def solution(run: Path, prefix: str) -> tuple[dict[str, Any], dict[str, Any], li
     Raises:
         UserError: no solution has such an id, or more than one.
     """
-    tables = _tables(run, "problems", "solutions", "verdicts", "steps")
+    tables = run_tables(run, "problems", "solutions", "verdicts", "steps")
     with open_duckdb(MEMORY, run / "work" / "spill", tables) as connection:
         found = list(query_rows(connection, FIND_SQL, {"id": prefix}))
         if len(found) != 1:
@@ -96,7 +101,7 @@ def solution(run: Path, prefix: str) -> tuple[dict[str, Any], dict[str, Any], li
 def annotated_table(run: Path) -> Table:
     """Up to 40 annotated solutions, incorrect ones with the deepest fall first."""
     table = Table("solution", "verdict", "steps", "pit", "lowest advantage")
-    with open_duckdb(MEMORY, run / "work" / "spill", _tables(run, "steps", "verdicts")) as connection:
+    with open_duckdb(MEMORY, run / "work" / "spill", run_tables(run, "steps", "verdicts")) as connection:
         for row in query_rows(connection, LIST_SQL):
             pit = "" if row["pit"] is None else str(row["pit"])
             worst = "" if row["worst"] is None else f"{row['worst']:+.2f}"

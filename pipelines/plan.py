@@ -57,7 +57,7 @@ def plan(recipe: Recipe, folder: Path) -> list[Planned]:
     fingerprints: dict[str, str] = {}
     planned = []
     for stage in STAGES:
-        inputs = [fingerprints[name] for name in stage.inputs]
+        inputs = [fingerprints[name] for name in stage.inputs] + stage.imported(folder)
         fingerprints[stage.name] = content_id(stage.name, stage.version, stage.settings(recipe), inputs)
         planned.append(Planned(stage, fingerprints[stage.name], _why(stage, fingerprints[stage.name], state, folder)))
     return planned

@@ -45,7 +45,10 @@ class Account:
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage: its name, the version of its results, the stages whose tables it reads, and what it does."""
+    """One stage: its name, the version of its results, the stages whose tables it reads, and what it does.
+
+    `imported` gives the hashes of files in the run's folder that came from outside, such as what people found.
+    """
 
     name: str
     version: int
@@ -53,6 +56,7 @@ class Stage:
     settings: Callable[[Recipe], Any]
     run: Callable[["Context"], Account]
     tables: tuple[str, ...] = ()
+    imported: Callable[[Path], list[str]] = lambda folder: []
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,16 @@
 """Measure: coverage@k, diversity@k and the like, for every generator, with 95% intervals over problems.
 
-In: `solutions`, `verdicts` and `judgements`. Out: `measures`. The formulas (unbiased; Chen et al., arXiv
-2107.03374, section 2.1, for coverage) stand in measure.sql.
+In: `solutions`, `verdicts`, `judgements`, and what people said of a sample (people.py). Out: `measures`. The formulas
+(unbiased; Chen et al., arXiv 2107.03374, section 2.1, for coverage) stand in measure.sql.
 """
 
 from typing import Any
 
 from stepforge.builders.parquet import write_rows
-from stepforge.builders.sql import load_sql, query_rows, query_to_parquet
+from stepforge.builders.sql import load_sql, query_rows
 from stepforge.builders.tables import DROPS, MEASURES
 from stepforge.pipelines.recipe import Recipe
+from stepforge.pipelines.stages import people
 from stepforge.pipelines.stages.base import Account, Context, Stage
 
 INPUTS = ("solutions", "verdicts", "judgements")
@@ -32,10 +33,12 @@ def ladder(most: int) -> list[int]:
 def run(context: Context) -> Account:
     with context.tell(context.work, "measure", 0), context.duckdb(*INPUTS) as connection:
         ks = ladder(next(query_rows(connection, MOST_SQL))["most"])
-        sql = load_sql(__package__, "measure")
-        written = query_to_parquet(connection, sql, {"ks": ks}, context.table("measures"), MEASURES.schema)
+        rows = list(query_rows(connection, load_sql(__package__, "measure"), {"ks": ks}))
+        rows += people.measures(people.read_opinions(context.folder, connection))
+        written = write_rows(context.table("measures"), rows, MEASURES.schema)
     write_rows(context.drops("measure"), [], DROPS.schema)
     return Account(written, written)
 
 
-STAGE = Stage("measure", 2, ("generate", "verify", "judge"), settings, run, ("measures",))
+STAGE = Stage("measure", 2, ("generate", "verify", "judge"), settings, run, ("measures",),
+              people.audit_hashes)
