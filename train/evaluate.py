@@ -86,9 +86,9 @@ def answer(model: str, rows: Sequence[Row], args: argparse.Namespace) -> list[Ro
         raise UserError(str(error)) from error
     texts = [one + more for one, more in zip(greedy, drawn, strict=True)]
     with Verifier() as verifier:
-        claims = (Claim(row["answer"], text) for row, found in zip(rows, texts, strict=True) for text in found)
+        claims = (Claim(row["answer"], *one) for row, found in zip(rows, texts, strict=True) for one in found)
         verdicts = verifier.verify_many(claims)
-        judged = [[told(text, next(verdicts)) for text in found] for found in texts]
+        judged = [[told(one.text, next(verdicts)) for one in found] for found in texts]
     kept = ("problem_id", "group_id", "level", "answer", "source_id")
     return [{key: row.get(key) for key in kept} | {"prompt": prompt, "greedy": found[0], "samples": found[1:]}
             for row, prompt, found in zip(rows, prompts, judged, strict=True)]

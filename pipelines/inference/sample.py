@@ -1,7 +1,7 @@
 """Sampling outside a pipeline: prompts in, texts out, in this process; for evaluation and for looking at a model."""
 
 import asyncio
-from typing import Any
+from typing import Any, NamedTuple
 
 from datatrove.pipeline.inference.run_inference import InferenceConfig
 
@@ -11,8 +11,15 @@ from stepforge.pipelines.inference.embedded import EmbeddedServer
 IN_FLIGHT = 256
 
 
+class Sampled(NamedTuple):
+    """A completion, and whether the model ended it itself (else the length limit did)."""
+
+    text: str
+    complete: bool
+
+
 def sample(model: str, prompts: list[str], *, samples: int = 1, temperature: float = 0.7, top_p: float = 1.0,
-           max_tokens: int = 256, stop: list[str] | None = None, seed: int = 0) -> list[list[str]]:
+           max_tokens: int = 256, stop: list[str] | None = None, seed: int = 0) -> list[list[Sampled]]:
     """`samples` completions of every prompt, as [prompt][sample]; sample j of prompt i has a seed of its own.
 
     Args:
@@ -26,18 +33,18 @@ def sample(model: str, prompts: list[str], *, samples: int = 1, temperature: flo
     settings = {"temperature": temperature, "top_p": top_p, "max_tokens": max_tokens, "stop": stop or []}
     payloads = [{"prompt": prompt, "seed": derive_seed(seed, "evaluate", prompt, index), **settings}
                 for prompt in prompts for index in range(samples)]
-    texts = asyncio.run(_answer(model, payloads))
-    return [texts[i * samples:(i + 1) * samples] for i in range(len(prompts))]
+    found = asyncio.run(_answer(model, payloads))
+    return [found[i * samples:(i + 1) * samples] for i in range(len(prompts))]
 
 
-async def _answer(model: str, payloads: list[dict[str, Any]]) -> list[str]:
+async def _answer(model: str, payloads: list[dict[str, Any]]) -> list[Sampled]:
     config = InferenceConfig(server_type="custom", model_name_or_path=model, use_chat=False,
                              server_ready_delay_sec=0.05)
     limit = asyncio.Semaphore(IN_FLIGHT)
     async with EmbeddedServer(config, 0) as server:
-        async def one(payload: dict[str, Any]) -> str:
+        async def one(payload: dict[str, Any]) -> Sampled:
             async with limit:
-                answer = await server.make_request(payload)
-                return str(answer["choices"][0]["text"])
+                (choice,) = (await server.make_request(payload))["choices"]
+                return Sampled(choice["text"], choice["finish_reason"] == "stop")
 
         return list(await asyncio.gather(*map(one, payloads)))
