@@ -184,7 +184,7 @@ def run(context: Context) -> Account:
                     partial(make_policy, generator, context.recipe.seed, context.recipe.verify))
     context.pipeline([reader, runner], "annotate", total["problems"], work)
     context.collect("steps", [work], "solution_id, step_index")
-    context.collect("rollouts", [work], "solution_id, step_index, origin, index")
+    context.collect("rollouts", [work], "solution_id, step_index, origin, index, rollout_id")
     context.collect("alternatives", [work], "solution_id, step_index, alternative_id")
     write_rows(context.drops("annotate"), [], DROPS.schema)
     context.finish([work], "annotate")
