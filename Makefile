@@ -17,7 +17,7 @@ test: check
 	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile -q
 
 test-slow: $(VENV)/installed-test
-	$(BIN)/python -m pytest -m slow -q
+	$(BIN)/python -m pytest -m slow -n 2 --dist loadfile -v --durations=15
 
 check: $(VENV)/installed-test $(LINKS)
 	$(BIN)/ruff check .
