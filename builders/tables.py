@@ -91,7 +91,7 @@ VERDICTS = _table(
     _optional("equation_key", TEXT, "Hash of the ordered computations: equal for solutions that compute the same."),
     _optional("false_step", INT, "First step that holds a false equation, from 0."),
     _optional("soundness", TEXT, "sound, unsound or undecided: the reasoning, apart from the answer."),
-    _optional("judged_by", TEXT, "Who judged the soundness: equations, a judge's name, or people."),
+    _optional("judged_by", TEXT, "What judged the soundness: equations."),
 )
 
 JUDGEMENTS = _table(

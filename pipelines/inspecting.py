@@ -17,7 +17,7 @@ from stepforge.builders.sources.records import Drop, Record, read_records, requi
 from stepforge.builders.sql import open_duckdb, query_rows
 from stepforge.pipelines.answers import Claim, Verifier
 from stepforge.pipelines.inference.engines import generator_id
-from stepforge.pipelines.recipe import Recipe, RecordedGenerator
+from stepforge.pipelines.recipe import Judge, Recipe, RecordedGenerator
 
 MEMORY = "1GiB"
 FIND_SQL = """
@@ -51,11 +51,21 @@ def expectations(recipe: Recipe, folder: Path) -> dict[str, str]:
         else:
             lines.append(f"{generator.name}: {generator.samples} solutions a problem, {have:,} in the journal")
     told["generate"] = "; ".join(lines)
+    if recipe.judge is not None:
+        told["judge"] = _judging(recipe.judge, len(recipe.generators))
     if recipe.annotate is not None and problems is not None:
         solutions = problems * (recipe.annotate.negatives_per_problem + recipe.annotate.positives_per_problem)
         told["annotate"] = (f"at most {solutions:,} solutions, {recipe.annotate.rollouts} rollouts a step "
                             f"({recipe.annotate.search})")
     return told
+
+
+def _judging(judge: Judge, generators: int) -> str:
+    limits = (judge.correct_per_generator, judge.incorrect_per_generator)
+    if None in limits:
+        return f"{judge.votes} votes on every solution of a kind, at most {judge.max_tokens} new tokens each"
+    votes = sum(limit or 0 for limit in limits) * generators * judge.votes
+    return f"at most {votes:,} votes, at most {votes * judge.max_tokens:,} new tokens"
 
 
 def _lines(folder: Path) -> int:

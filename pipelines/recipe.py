@@ -17,8 +17,9 @@ from stepforge.builders.errors import UserError
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 VERSION = r"^\d+\.\d+\.\d+$"
 ConfigName = Literal["positives", "negatives", "unpaired", "pairs", "step_pairs", "stepwise", "weighted",
-                     "solutions", "problems", "steps", "rollouts"]
-CONFIGS: tuple[ConfigName, ...] = get_args(ConfigName)
+                     "solutions", "problems", "steps", "rollouts",
+                     "positives_chat", "negatives_chat", "unpaired_chat", "pairs_chat"]
+CONFIGS: tuple[ConfigName, ...] = tuple(name for name in get_args(ConfigName) if not name.endswith("_chat"))
 
 
 class RecipeError(UserError):
@@ -177,7 +178,7 @@ class Judge(Options):
 
 
 class ReleaseOptions(Options):
-    configs: tuple[ConfigName, ...] = Field(CONFIGS, min_length=1, description="Configs to publish.")
+    configs: tuple[ConfigName, ...] = Field(CONFIGS, min_length=1, description="Configs to publish; NAME_chat is NAME as messages.")
     max_positives_per_problem: int = Field(4, ge=1, description="Cap on positives for each problem.")
     max_negatives_per_problem: int = Field(8, ge=1, description="Cap on negatives for each problem.")
     max_pairs_per_problem: int = Field(8, ge=1, description="Cap on pairs for each problem, rule and mode.")
@@ -185,7 +186,7 @@ class ReleaseOptions(Options):
     min_pit_drop: float = Field(0.0, ge=0, le=1, description="Least fall of q at a pit that makes a step pair.")
     keep_truncated: bool = Field(False, description="Let solutions cut off at the length limit be negatives.")
     unsound_positives: Literal["keep", "flag", "drop"] = Field(
-        "flag", description="What becomes of correct answers with wrong reasoning."
+        "flag", description="What becomes of correct answers with reasoning that equations or a judge found wrong."
     )
     weight_beta: float = Field(0.5, gt=0, description="Temperature of advantage weights exp(A/beta).")
     weight_max: float = Field(5.0, gt=0, description="Cap on those weights, before they are scaled to mean 1.")

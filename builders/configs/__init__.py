@@ -18,6 +18,9 @@ _PROBLEM = column("problem_id", TEXT, "The problem; joins with every other confi
 _SOLUTION = column("solution_id", TEXT, "The solution; joins with `solutions` and `steps`.")
 _PROMPT = column("prompt", TEXT, "What the model read.")
 _COMPLETION = column("completion", TEXT, "What it wrote; prompt and completion joined are the text it saw and made.")
+_MESSAGES = pa.list_(pa.struct([("role", TEXT), ("content", TEXT)]))
+_ASKED = column("prompt", _MESSAGES, "The user's message: the rendered prompt.")
+_TOLD = "The assistant's message; a finished turn, so only solutions that ended by themselves are here."
 _COMPLETE = column("complete", BOOL, "The model ended the solution itself: an end-of-text token is due.")
 _SPLIT = column("split", TEXT, "Split of the release.")
 
@@ -35,7 +38,7 @@ _RATE = pa.struct([("generator", TEXT), ("n_samples", INT), ("n_correct", INT), 
 
 CONFIGS = {config.name: config for config in (
     _config("positives", ("solution_id",), *_RESPONSE,
-            column("sound", BOOL, "No equation in it was found to be false.")),
+            column("sound", BOOL, "Neither its equations nor a judge found it wrong.")),
     _config("negatives", ("solution_id",), *_RESPONSE,
             _optional("pit_index", INT, "First pit: the step where it was lost, from 0; null where not annotated.")),
     _config("unpaired", ("solution_id",), _PROBLEM, _SOLUTION, _PROMPT, _COMPLETION,
@@ -66,11 +69,23 @@ CONFIGS = {config.name: config for config in (
             column("ends", pa.list_(INT), "Character offsets in the completion where its steps end."),
             column("weights", pa.list_(REAL), "min(exp(advantage / beta), w_max) of each step, scaled to mean 1.")),
     _config("solutions", ("solution_id",), *tables.SOLUTIONS.schema, *list(tables.VERDICTS.schema)[1:],
+            _optional("judge_soundness", TEXT, "What a model says of its reasoning; null where none read it."),
+            _optional("judge_first_error", INT, "Step, from 0, where that model sees the first error."),
+            _optional("judge", TEXT, "That model's name among the generators."),
             column("duplicate", BOOL, "Another solution of the problem says the same.")),
     _config("problems", ("problem_id",),
             *(field for field in tables.PROBLEMS.schema if field.name != "split"),
             column("upstream_split", TEXT, "Split in the source."),
             column("generators", pa.list_(_RATE), "Samples and share of correct ones for each generator.")),
+    *(_config(f"{name}_chat", ("solution_id",), _PROBLEM, _SOLUTION, _ASKED, column("completion", _MESSAGES, _TOLD),
+              *extra)
+      for name, extra in (("positives", ()), ("negatives", ()),
+                          ("unpaired", (column("label", BOOL, "The final answer is correct."),)))),
+    _config("pairs_chat", ("chosen_id", "rejected_id", "rule"), _PROBLEM,
+            column("chosen_id", TEXT, "solution_id of the correct solution."),
+            column("rejected_id", TEXT, "solution_id of the incorrect one."), _ASKED,
+            column("chosen", _MESSAGES, _TOLD), column("rejected", _MESSAGES, _TOLD),
+            column("rule", TEXT, "How the two were matched: random or max_edit_distance.")),
     _config("steps", ("solution_id", "step_index"), *tables.STEPS.schema),
     _config("rollouts", ("rollout_id",), *tables.ROLLOUTS.schema),
 )}

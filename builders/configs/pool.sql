@@ -3,17 +3,18 @@
 CREATE TEMP VIEW place AS SELECT problem_id, file_row_number AS position FROM problems;
 
 CREATE TEMP VIEW pool AS
-SELECT solutions.*, verdicts.* EXCLUDE (solution_id, file_row_number), prompt, prompts.split, position,
+SELECT solutions.*, verdict, prompt, prompts.split, position,
+       coalesce('unsound' IN (verdicts.soundness, judgements.soundness), false) AS unsound,
        row_number() OVER (
-           PARTITION BY problem_id, verdict
-           ORDER BY coalesce(soundness = 'unsound', false), md5(getvariable('seed') || solution_id)
+           PARTITION BY problem_id, verdict ORDER BY unsound, md5(getvariable('seed') || solution_id)
        ) AS number
 FROM solutions
 JOIN verdicts USING (solution_id)
+LEFT JOIN judgements USING (solution_id)
 JOIN place USING (problem_id)
 JOIN prompts USING (generator, problem_id)
 ANTI JOIN duplicates USING (solution_id)
-WHERE (verdict = 'correct' AND NOT (getvariable('drop_unsound') AND soundness = 'unsound'))
+WHERE (verdict = 'correct' AND NOT (getvariable('drop_unsound') AND unsound))
    OR (verdict = 'incorrect' AND (complete OR getvariable('keep_truncated')));
 
 CREATE TEMP VIEW positive AS
@@ -39,6 +40,9 @@ SELECT positive.problem_id, positive.position, positive.split, positive.solution
        negative.pit_index, md5(getvariable('seed') || positive.solution_id || negative.solution_id) AS draw
 FROM positive JOIN negative USING (problem_id);
 
+-- One message of a conversation, as a list; a prompt's closing line break is the template's business there.
+CREATE TEMP MACRO message(who, said) AS [{role: who, content: rtrim(said, chr(10))}];
+
 -- Steps of annotated solutions under the prompt of the policy that continued them.
 CREATE TEMP VIEW step AS
 SELECT steps.* EXCLUDE (file_row_number), solutions.solution, solutions.complete, prompt, split, position
@@ -46,3 +50,19 @@ FROM steps
 JOIN solutions USING (solution_id)
 JOIN place ON place.problem_id = steps.problem_id
 JOIN prompts ON prompts.problem_id = steps.problem_id AND prompts.generator = getvariable('policy');
+
+-- Response-level pairs, the controls: every negative is matched once by each rule.
+CREATE TEMP VIEW pair AS
+WITH ranked AS (
+    SELECT *, 'random' AS rule, row_number() OVER (PARTITION BY rejected_id ORDER BY draw) AS choice
+    FROM match
+    UNION ALL
+    SELECT *, 'max_edit_distance', row_number() OVER (
+        PARTITION BY rejected_id ORDER BY levenshtein(chosen, rejected) DESC, draw
+    )
+    FROM match
+), capped AS (
+    SELECT *, row_number() OVER (PARTITION BY problem_id, rule ORDER BY md5(getvariable('seed') || rejected_id)) AS place
+    FROM ranked WHERE choice = 1
+)
+SELECT * FROM capped WHERE place <= getvariable('max_pairs');

@@ -1,3 +1,3 @@
 SELECT problem_id, solution_id, generator, prompt, solution AS completion, complete,
-       soundness IS DISTINCT FROM 'unsound' AS sound, split
+       NOT unsound AS sound, split
 FROM positive ORDER BY position, solution_id

@@ -23,10 +23,10 @@ from stepforge.pipelines.recipe import Generator, Recipe, RecordedGenerator
 from stepforge.pipelines.stages import judge
 from stepforge.pipelines.stages.base import Account, Context, Stage
 
-INPUTS = ("problems", "solutions", "verdicts", "duplicates", "steps", "rollouts", "alternatives")
+INPUTS = ("problems", "solutions", "verdicts", "judgements", "duplicates", "steps", "rollouts", "alternatives")
 PROMPTS = pa.schema([pa.field(name, TEXT, nullable=False) for name in ("generator", "problem_id", "prompt", "split")])
 PACKAGES = ("stepforge", "datatrove", "datasets", "duckdb", "huggingface_hub", "math-verify", "pyarrow")
-LAYOUT = 1  # raised when the same tables would give other release files
+LAYOUT = 2  # raised when the same tables would give other release files
 
 
 def settings(recipe: Recipe) -> Any:

@@ -46,6 +46,7 @@ def tables():
                       for n, (i, text) in enumerate(TEXT.items())],
         "verdicts": [filled("verdicts", solution_id=i, verdict=v, method="numeric", soundness="undecided")
                      for i, v in VERDICT.items()],
+        "judgements": [],
         "steps": [*steps_of("c", [4, 4, None]), *steps_of("w", [3, 0, None])],
         "duplicates": [{"solution_id": "twin", "survivor_id": "c", "reason": "text"}],
         "rollouts": [filled("rollouts", rollout_id="r", problem_id="p", step_index=0, index=0, policy="gid",
@@ -58,7 +59,7 @@ def tables():
 
 @pytest.fixture
 def build(tmp_path):
-    def built(config, **changes):
+    def built(config, tables=tables, **changes):
         paths = {name: tmp_path / "in" / f"{name}.parquet" for name in [*tables(), "prompts"]}
         for name, found in tables().items():
             write_rows(paths[name], found, TABLES[name].schema)
@@ -73,6 +74,23 @@ def test_positives_leave_out_duplicates_and_negatives_leave_out_truncated_and_un
     assert [row["solution_id"] for row in build("positives")] == ["c"]
     assert [(row["solution_id"], row["pit_index"]) for row in build("negatives")] == [("w", 1)]
     assert [row["solution_id"] for row in build("negatives", keep_truncated=True)] == ["cut", "w"]
+
+
+@pytest.mark.parametrize(("equations", "judge"), [("unsound", None), ("undecided", "unsound"), ("unsound", "sound")])
+def test_positive_that_equations_or_a_judge_found_wrong_is_flagged_or_dropped(build, equations, judge):
+    def judged():
+        found = tables()
+        found["verdicts"][0]["soundness"] = equations
+        if judge:
+            found["judgements"] = [filled("judgements", solution_id="c", soundness=judge, first_error=1, steps=3,
+                                          votes_sound=0, votes_unsound=1, votes_undecided=0, judge="j", judge_id="j",
+                                          prompt_tokens=1, completion_tokens=1)]
+        return found
+
+    assert [row["sound"] for row in build("positives", judged)] == [False]
+    assert build("positives", judged, drop_unsound=True) == []
+    row = next(row for row in build("solutions", judged) if row["solution_id"] == "c")
+    assert (row["soundness"], row["judge_soundness"]) == (equations, judge), "neither is written over the other"
 
 
 def test_unpaired_labels_both_sides(build):
@@ -119,6 +137,15 @@ def test_weights_are_exponential_in_the_advantage_with_mean_one(build):
     for solution_id, weights in raw.items():
         assert rows[solution_id]["weights"] == pytest.approx([weight / mean for weight in weights])
     assert rows["w"]["ends"] == [2, 4, 5]
+
+
+def test_chat_configs_hold_the_same_as_messages_of_finished_turns(build):
+    (pair, _) = build("pairs_chat")
+    assert pair["prompt"] == [{"role": "user", "content": "P?"}]
+    assert pair["chosen"] == [{"role": "assistant", "content": TEXT["c"]}]
+    assert pair["rejected"] == [{"role": "assistant", "content": TEXT["w"]}]
+    assert [row["solution_id"] for row in build("negatives_chat", keep_truncated=True)] == ["w"]
+    assert {row["solution_id"]: row["label"] for row in build("unpaired_chat")} == {"c": True, "w": False}
 
 
 def test_problems_count_samples_before_deduplication_without_undecided_ones(build):
