@@ -22,7 +22,9 @@ SOLUTIONS_OF = (
     ("pairs", "chosen_id", "correct"), ("pairs", "rejected_id", "incorrect"),
     ("step_pairs", "chosen_id", "correct"), ("step_pairs", "rejected_id", "incorrect"),
     ("unpaired", "solution_id", "any"), ("stepwise", "solution_id", "any"), ("weighted", "solution_id", "any"),
-    ("steps", "solution_id", "any"), ("rollouts", "solution_id", "any"),
+    ("positives_chat", "solution_id", "correct"), ("negatives_chat", "solution_id", "incorrect"),
+    ("unpaired_chat", "solution_id", "any"), ("pairs_chat", "chosen_id", "correct"),
+    ("pairs_chat", "rejected_id", "incorrect"), ("steps", "solution_id", "any"), ("rollouts", "solution_id", "any"),
 )
 TRAINING = ("positives", "negatives", "unpaired", "pairs", "step_pairs", "stepwise", "weighted")
 

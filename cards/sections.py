@@ -20,6 +20,8 @@ PURPOSE = {
     "step_pairs": "a better and a worse way on from one point; per-step DPO",
     "stepwise": "solutions in steps, each with a label and a value; process reward models",
     "weighted": "solutions with a weight for every step; advantage-weighted regression",
+    "positives_chat": "the same as messages", "negatives_chat": "the same as messages",
+    "unpaired_chat": "the same as messages", "pairs_chat": "the same as messages",
     "solutions": "all solutions with their verdicts; filtering again",
     "problems": "problems with the pass rate of every generator; curricula, filtering",
     "steps": "steps with values, advantages and pits; analysis",

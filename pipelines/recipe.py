@@ -178,7 +178,9 @@ class Judge(Options):
 
 
 class ReleaseOptions(Options):
-    configs: tuple[ConfigName, ...] = Field(CONFIGS, min_length=1, description="Configs to publish; NAME_chat is NAME as messages.")
+    configs: tuple[ConfigName, ...] = Field(
+        CONFIGS, min_length=1, description="Configs to publish; NAME_chat is NAME as messages."
+    )
     max_positives_per_problem: int = Field(4, ge=1, description="Cap on positives for each problem.")
     max_negatives_per_problem: int = Field(8, ge=1, description="Cap on negatives for each problem.")
     max_pairs_per_problem: int = Field(8, ge=1, description="Cap on pairs for each problem, rule and mode.")

@@ -37,5 +37,5 @@ WITH pit AS (
     QUALIFY row_number() OVER (PARTITION BY turn.solution_id ORDER BY alternatives.q DESC, alternative_id) = 1
         AND turn.place < getvariable('max_pairs')
 )
-SELECT * EXCLUDE (position) FROM (FROM truncated UNION ALL FROM shared) AS pair
-ORDER BY pair.position, mode, rejected_id
+SELECT * EXCLUDE (position) FROM (FROM truncated UNION ALL FROM shared) AS found
+ORDER BY found.position, mode, rejected_id
