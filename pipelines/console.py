@@ -37,7 +37,7 @@ def progress_bar(work: Path, label: str, documents: int) -> Iterator[None]:
     columns = [SpinnerColumn(), TextColumn("{task.description}", style="bold"), BarColumn(), MofNCompleteColumn(),
                _Rate(), TimeRemainingColumn(), TextColumn("{task.fields[note]}", style="dim")]
     finished = threading.Event()
-    with Progress(*columns, console=err, transient=True) as progress:
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
         task = progress.add_task(label, total=documents or None, note="")
 
         def follow() -> None:
