@@ -41,13 +41,12 @@ class _Local(LocalPipelineExecutor):
         """Run the ranks that are not done, `workers` at a time; a rank that fails leaves the others alone."""
         ranks = self.get_incomplete_ranks(range(self.tasks))
         if self.workers == 1:
-            pipeline = self.pipeline
             for rank in ranks:
-                self.pipeline = deepcopy(pipeline)
-                self._try_rank(rank)
+                deepcopy(self)._try_rank(rank)
             return
         context = multiprocess.get_context(self.start_method)
-        waiting, running = list(reversed(ranks)), {}
+        waiting = list(reversed(ranks))
+        running: dict[int, tuple[int, Any]] = {}
         try:
             while waiting or running:
                 while waiting and len(running) < self.workers:
