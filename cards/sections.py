@@ -170,7 +170,7 @@ def _braceless(text: str) -> str:
 
 def _with_defaults(manifest: dict) -> dict:
     """The manifest with what the template asks for; a release that lacks a part lacks its section."""
-    names = ("version", "parent", "changes", "generators", "stages", "verifier", "packages", "licenses")
+    names = ("version", "parent", "changes", "generators", "stages", "verifier", "judge", "packages", "licenses")
     whole = {**dict.fromkeys(names), **manifest}
     known = {"prompt_template": None, "prompt_name": "prompt"}
     whole["generators"] = [{**known, **row} for row in whole["generators"] or ()]

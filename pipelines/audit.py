@@ -65,7 +65,8 @@ def export(run: Path, sample: int, out: Path, seed: int = 0) -> tuple[int, str]:
     items.sort(key=lambda item: content_id("order", seed, item["solution_id"]))  # the order tells nothing
     for item in items:
         item["steps"] = splitting.split(splitter, item["solution"])
-    audit_id = content_id("audit", splitter, sorted((row["stratum"], key) for key, row in drawn.items()))[:12]
+    strata = sorted((key, row["stratum"], row["population"]) for key, row in drawn.items())
+    audit_id = content_id("audit", splitter, strata)[:12]
     rows = [{**drawn[item["solution_id"]], "audit_id": audit_id, "steps": len(item["steps"])} for item in items]
     write_rows(run / "audits" / "samples" / f"{audit_id}.parquet", rows, AUDIT_SAMPLES.schema)
     with replacing(out) as temporary:

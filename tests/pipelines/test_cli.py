@@ -7,7 +7,7 @@ import pytest
 import yaml
 from helpers.runs import SMALL
 
-COMMANDS = ["run", "recipe", "plan", "show", "train", "evaluate"]
+COMMANDS = ["run", "recipe", "plan", "show", "audit", "train", "evaluate"]
 
 
 def stepforge(*arguments, cwd):

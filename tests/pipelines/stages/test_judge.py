@@ -103,9 +103,10 @@ def test_real_model_that_cannot_judge_is_undecided_and_counted(small_run):
     assert account["ledger"]["completion_tokens"] == sum(row["completion_tokens"] for row in judged) > 0
 
 
-def test_manifest_tells_judge_and_prompt(small_run):
+def test_manifest_and_card_tell_judge_and_prompt(small_run):
     judge = read_manifest(small_run / "release")["judge"]
     assert judge["prompt_template"] == SMALL["judge"]["prompt"] and judge["prompt_version"] == 1
+    assert SMALL["judge"]["prompt"].strip() in (small_run / "release/README.md").read_text(encoding="utf-8")
     assert judge["judge_id"] == rows(small_run, "judgements")[0]["judge_id"] and judge["sampling"]["max_tokens"] == 24
 
 
