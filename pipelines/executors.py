@@ -45,6 +45,7 @@ class _Local(LocalPipelineExecutor):
                 deepcopy(self)._try_rank(rank)
             return
         context = multiprocess.get_context(self.start_method)
+        context.set_forkserver_preload([__name__])  # datatrove takes seconds to import: once, not in every rank
         waiting = list(reversed(ranks))
         running: dict[int, tuple[int, Any]] = {}
         try:
