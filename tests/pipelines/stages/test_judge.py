@@ -12,7 +12,7 @@ from helpers.runs import SMALL, execute, rows
 from stepforge.builders.errors import UserError
 from stepforge.builders.parquet import read_rows
 from stepforge.builders.release import read_manifest
-from stepforge.pipelines import plan
+from stepforge.pipelines import inspecting, plan
 from stepforge.pipelines.inference import runner as runner_module
 from stepforge.pipelines.recipe import Recipe
 from stepforge.pipelines.stages.judge import majority
@@ -90,6 +90,11 @@ def with_judge(**options):
 def test_unknown_splitter_is_told_before_anything_runs(tmp_path):
     with pytest.raises(UserError, match="judge.splitter: 'verse' is not among newline"):
         plan.plan(Recipe.model_validate(with_judge(splitter="verse")), tmp_path)
+
+
+def test_plan_tells_what_judging_would_cost(tmp_path):
+    expected = inspecting.expectations(Recipe.model_validate(SMALL), tmp_path)
+    assert expected["judge"] == "at most 14 votes, at most 336 new tokens"
 
 
 def test_real_model_that_cannot_judge_is_undecided_and_counted(small_run):
