@@ -11,7 +11,7 @@ import csv
 import io
 import re
 from base64 import b64encode
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any
@@ -58,9 +58,8 @@ def export(run: Path, sample: int, out: Path, seed: int = 0) -> tuple[int, str]:
     splitter = _splitter(run)
     tables = run_tables(run, "problems", "solutions", "verdicts", "judgements")
     with open_duckdb(MEMORY, run / "work" / "spill", tables) as connection:
-        drawn = {row["solution_id"]: row for row in _draw(query_rows(
-            connection, f"{load_sql(__package__, 'audit_sample')} ORDER BY generator, stratum, place",
-            {"seed": str(seed)}), sample)}
+        ranked = query_rows(connection, load_sql(__package__, "audit_sample"), {"seed": str(seed), "sample": sample})
+        drawn = {row["solution_id"]: row for row in _draw(list(ranked), sample)}
         items = list(query_rows(connection, TEXTS_SQL, {"ids": list(drawn)}))
     items.sort(key=lambda item: content_id("order", seed, item["solution_id"]))  # the order tells nothing
     for item in items:
@@ -81,17 +80,16 @@ def _splitter(run: Path) -> str:
     return cutting.splitter if cutting else "newline"
 
 
-def _draw(ranked: Iterable[dict[str, Any]], sample: int) -> list[dict[str, Any]]:
+def _draw(ranked: list[dict[str, Any]], sample: int) -> list[dict[str, Any]]:
     """The first of every stratum, as many as it is allotted."""
-    rows = [row for row in ranked if row["place"] <= sample]
-    sizes = {f"{row['generator']}: {row['stratum']}": row["population"] for row in rows}
+    sizes = {f"{row['generator']}: {row['stratum']}": row["population"] for row in ranked}
     if not sizes:
         raise UserError("the run has no solution with a verdict, correct or incorrect; there is nothing to audit")
     try:
         allotted = allocate(sizes, sample)
     except ValueError as error:
         raise UserError(f"--sample: {error} ({'; '.join(sizes)})") from error
-    return [row for row in rows if row["place"] <= allotted[f"{row['generator']}: {row['stratum']}"]]
+    return [row for row in ranked if row["place"] <= allotted[f"{row['generator']}: {row['stratum']}"]]
 
 
 def html_form(audit_id: str, items: list[dict[str, Any]]) -> str:
