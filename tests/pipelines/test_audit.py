@@ -20,7 +20,7 @@ from stepforge.builders.parquet import read_rows, write_rows
 from stepforge.builders.release import read_manifest
 from stepforge.builders.sql import open_duckdb
 from stepforge.builders.tables import JUDGEMENTS, VERDICTS
-from stepforge.pipelines import audit
+from stepforge.pipelines import audit, cli
 from stepforge.pipelines.agreement import wilson
 from stepforge.pipelines.stages import people
 
@@ -337,18 +337,20 @@ def test_form_writes_a_csv_that_is_read_back(run):
     assert {row["comment"] for row in read_rows(run / "audits/ann.parquet")} == {comment}
 
 
-def test_commands_end_to_end(run):
+def test_commands_end_to_end(run, monkeypatch, capsys):
     def stepforge(*arguments):
-        return subprocess.run([sys.executable, "-m", "stepforge.pipelines.cli", "audit", *map(str, arguments)],
-                              text=True, capture_output=True, check=False)
+        monkeypatch.setattr(sys, "argv", ["stepforge", "audit", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        return ended.value.code, *capsys.readouterr()
 
-    done = stepforge("export", run, "--sample", 12, "--out", run / "form.csv")
-    assert done.returncode == 0 and "12 solutions" in done.stdout
-    none = stepforge("report", run)
-    assert none.returncode == 2 and "no answers yet" in none.stderr and "Traceback" not in none.stderr
+    code, told, _ = stepforge("export", run, "--sample", 12, "--out", run / "form.csv")
+    assert code == 0 and "12 solutions" in told
+    code, _, error = stepforge("report", run)
+    assert code == 2 and "no answers yet" in error
     with (run / "form.csv").open(newline="", encoding="utf-8") as file:
         answers = [row | {"soundness": "sound"} for row in csv.DictReader(file)]
-    done = stepforge("import", run, write_csv(run / "answers.csv", answers), "--by", "ann")
-    assert done.returncode == 0 and "12 answers of ann" in done.stdout
-    done = stepforge("report", run)
-    assert done.returncode == 0 and "people" in done.stdout and "kappa" in done.stdout
+    code, told, _ = stepforge("import", run, write_csv(run / "answers.csv", answers), "--by", "ann")
+    assert code == 0 and "12 answers of ann" in told
+    code, told, _ = stepforge("report", run)
+    assert code == 0 and "people" in told and "kappa" in told
