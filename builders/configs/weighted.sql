@@ -4,7 +4,7 @@ WITH raw AS (
     FROM step
     QUALIFY bool_and(advantage IS NOT NULL) OVER (PARTITION BY solution_id)
 ), scaled AS (
-    SELECT *, weight / avg(weight) OVER () AS w FROM raw
+    SELECT *, weight / (SELECT avg(weight ORDER BY solution_id, step_index) FROM raw) AS w FROM raw
 )
 SELECT problem_id, solution_id, prompt, completion, complete, ends, weights, split
 FROM (

@@ -2,6 +2,7 @@
 -- n: samples that count (a missing answer or a truncation is a failure; a verifier's time-out, say, does not count).
 -- c: correct ones. coverage@k: mean over problems of 1 - C(n-c, k) / C(n, k). diversity@k: mean over problems of the
 -- sum over classes j of equal correct solutions of 1 - C(n-c_j, k) / C(n, k). Problems with n < k are excluded.
+-- Sums of fractions are taken in a fixed order, so that the same samples give the same digits.
 WITH samples AS (
     SELECT generator, problem_id, solutions.completion_tokens, verdicts.soundness, judgements.soundness AS judged,
            verdict = 'correct' AS correct,
@@ -24,12 +25,12 @@ WITH samples AS (
     SELECT problem.generator, problem.problem_id, kinds.measure, k, n,
            sum(CASE WHEN members IS NULL THEN 0 WHEN n - members < k THEN 1
                     ELSE 1 - exp(lgamma(n - members + 1) + lgamma(n - k + 1) - lgamma(n - members - k + 1) - lgamma(n + 1))
-               END) AS value
+               END ORDER BY members) AS value
     FROM problem CROSS JOIN kinds CROSS JOIN each_k LEFT JOIN class USING (generator, problem_id, measure)
     WHERE k <= n GROUP BY ALL
 ), curve AS (
-    SELECT generator, measure, k, avg(value) AS value, count(*) AS n,
-           1.959964 * coalesce(stddev_samp(value), 0) / sqrt(count(*)) AS half
+    SELECT generator, measure, k, avg(value ORDER BY problem_id) AS value, count(*) AS n,
+           1.959964 * coalesce(stddev_samp(value ORDER BY problem_id), 0) / sqrt(count(*)) AS half
     FROM hit GROUP BY ALL
 ), share AS (
     SELECT generator, 'false_equation_rate' AS measure, count(*) AS n, count(*) FILTER (soundness = 'unsound') AS x
