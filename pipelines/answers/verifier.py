@@ -23,6 +23,8 @@ from stepforge.pipelines.answers.outcome import Claim, Verdict
 from stepforge.pipelines.answers.pool import Pool
 
 CACHED_PAIRS = 32768       # distinct (gold, answer) pairs whose match is remembered, in either tier
+CACHED_CLAIMS = 8192       # whole claims whose verdict is remembered: small models repeat themselves ...
+CACHED_CHARS = 4096        # ... in solutions up to this length, so 32 MB at the most
 WINDOW = 1024              # verdicts that may wait for a slow one before them
 
 
@@ -47,6 +49,7 @@ class Verifier:
         self._pool = Pool(*self._settings)
         self._threads: ThreadPoolExecutor | None = None
         self._checked: OrderedDict[tuple[str, str], Future[Match]] = OrderedDict()
+        self._known: dict[Claim, Verdict] = {}
         self._lock = threading.Lock()
         self._closed = False
 
@@ -75,9 +78,17 @@ class Verifier:
         """One verdict for every claim, in order, while reading at most a window of claims ahead."""
         waiting: deque[tuple[Claim, Extraction, Match | Future[Match]]] = deque()
         for claim in claims:
+            if not waiting and (known := self._known.get(claim)) is not None:
+                yield known
+                continue
             begun = self._begin(claim)
             if not waiting and type(begun[2]) is Match:
-                yield self._finish(*begun)
+                verdict = self._finish(*begun)
+                if len(claim.solution) <= CACHED_CHARS:
+                    if len(self._known) >= CACHED_CLAIMS:
+                        self._known.clear()
+                    self._known[claim] = verdict
+                yield verdict
                 continue
             waiting.append(begun)
             while waiting and (_is_done(waiting[0][2]) or len(waiting) > WINDOW):
