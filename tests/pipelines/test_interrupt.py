@@ -64,7 +64,7 @@ def test_interrupted_run_ends_like_one_that_was_not(tmp_path, small_run, signal_
 
 @pytest.mark.timeout(1500)
 def test_many_kills_of_one_annotation(tmp_path, small_run):
-    """kill -9 at random moments, eight times or until the run is too quick to hit; each key exactly once in the end."""
+    """kill -9 at random moments, eight times or until the run is too quick; each key exactly once in the end."""
     draw = random.Random(7)
     kills = 0
     for _ in range(20):
