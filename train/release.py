@@ -53,7 +53,7 @@ class Release:
     def _local_rows(self, config: str, split: str) -> Dataset:
         assert self.folder is not None
         listed = {self.folder / name: entry["sha256"] for name, entry in self.manifest["files"].items()
-                  if (entry["config"], entry["split"]) == (config, split)}
+                  if (entry.get("config"), entry.get("split")) == (config, split)}  # the card and plots have neither
         for file, expected in listed.items():
             if not file.is_file():
                 raise ReleaseError(f"{file} is in the manifest and not in the folder; copy the release again")
