@@ -31,7 +31,8 @@ from stepforge.pipelines import console
 from stepforge.pipelines.agreement import allocate, kappa
 from stepforge.pipelines.credit import split as splitting
 from stepforge.pipelines.inspecting import MEMORY, run_tables
-from stepforge.pipelines.recipe import NAME, load_recipe
+from stepforge.pipelines.options.base import NAME
+from stepforge.pipelines.recipe import load_recipe
 from stepforge.pipelines.stages import people
 
 TEXTS_SQL = """

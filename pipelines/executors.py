@@ -21,7 +21,7 @@ from datatrove.executor.local import LocalPipelineExecutor  # noqa: E402
 from loguru import logger  # noqa: E402
 from multiprocess.connection import wait  # noqa: E402
 
-from stepforge.pipelines.recipe import Executor  # noqa: E402
+from stepforge.pipelines.options.executor import Executor  # noqa: E402
 
 Step = Callable[..., Any]
 

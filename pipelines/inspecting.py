@@ -17,7 +17,9 @@ from stepforge.builders.sources.records import Drop, Record, read_records, requi
 from stepforge.builders.sql import open_duckdb, query_rows
 from stepforge.pipelines.answers import Claim, Verifier
 from stepforge.pipelines.inference.engines import generator_id
-from stepforge.pipelines.recipe import Judge, Recipe, RecordedGenerator
+from stepforge.pipelines.options.generators import RecordedGenerator
+from stepforge.pipelines.options.stages import Judge
+from stepforge.pipelines.recipe import Recipe
 
 MEMORY = "1GiB"
 FIND_SQL = """

@@ -30,7 +30,7 @@ from stepforge.pipelines.answers import Claim, Verdict, Verifier
 from stepforge.pipelines.credit.split import newline
 from stepforge.pipelines.inference.prompts import render
 from stepforge.pipelines.inference.sample import sample
-from stepforge.pipelines.recipe import Source
+from stepforge.pipelines.options.sources import Source
 from stepforge.pipelines.stages.problems import rows_of
 from stepforge.train.estimates import (
     Comparison,

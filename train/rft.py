@@ -14,7 +14,8 @@ from pathlib import Path
 
 from stepforge.builders.errors import UserError
 from stepforge.pipelines import plan
-from stepforge.pipelines.recipe import Recipe, RecordedGenerator, load_recipe
+from stepforge.pipelines.options.generators import RecordedGenerator
+from stepforge.pipelines.recipe import Recipe, load_recipe
 from stepforge.train import sft
 from stepforge.train.release import ReleaseError
 from stepforge.train.script import say, user_errors

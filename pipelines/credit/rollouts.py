@@ -15,7 +15,7 @@ from stepforge.pipelines.answers import Claim, Verdict, Verifier
 from stepforge.pipelines.credit.tree import Outcome
 from stepforge.pipelines.inference.engines import payload_of
 from stepforge.pipelines.inference.runner import Completion, Generate, Request
-from stepforge.pipelines.recipe import EmbeddedGenerator
+from stepforge.pipelines.options.generators import EmbeddedGenerator
 
 FAILURES = ("no_answer", "truncated")  # undecided verdicts that count as failures: the policy did not get there
 

@@ -15,7 +15,7 @@ from datatrove.pipeline.inference.servers import InferenceServer
 from stepforge.builders.errors import UserError
 from stepforge.builders.tables import content_id
 from stepforge.pipelines.inference.prompts import template_text
-from stepforge.pipelines.recipe import EmbeddedGenerator, Generator, RecordedGenerator, Sampling
+from stepforge.pipelines.options.generators import EmbeddedGenerator, Generator, RecordedGenerator, Sampling
 
 SHIPPED = Path(__file__).parent / "tiny"
 

@@ -26,7 +26,7 @@ from datatrove.pipeline.inference.types import ServerError
 from stepforge.pipelines.inference.engines import make_server
 from stepforge.pipelines.inference.journal import Journal
 from stepforge.pipelines.inference.output import TableOutput
-from stepforge.pipelines.recipe import EmbeddedGenerator
+from stepforge.pipelines.options.generators import EmbeddedGenerator
 
 ATTEMPTS = 5
 FIRST_PAUSE_SECONDS = 0.5

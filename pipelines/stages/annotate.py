@@ -28,7 +28,9 @@ from stepforge.pipelines.inference.engines import generator_id
 from stepforge.pipelines.inference.output import TableOutput
 from stepforge.pipelines.inference.prompts import render
 from stepforge.pipelines.inference.runner import Generate, Runner
-from stepforge.pipelines.recipe import Annotate, EmbeddedGenerator, Recipe, RecordedGenerator, Verify
+from stepforge.pipelines.options.generators import EmbeddedGenerator, RecordedGenerator
+from stepforge.pipelines.options.stages import Annotate, Verify
+from stepforge.pipelines.recipe import Recipe
 from stepforge.pipelines.stages.base import Account, Context, QueryReader, Stage
 
 BATCH = 64  # rollouts that a problem's search may ask for at once

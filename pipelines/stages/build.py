@@ -19,7 +19,8 @@ from stepforge.builders.tables import DROPS, TEXT
 from stepforge.pipelines.answers import fingerprint as verifier_fingerprint
 from stepforge.pipelines.inference.engines import generator_id, model_revision, sampling_of
 from stepforge.pipelines.inference.prompts import render, template_text
-from stepforge.pipelines.recipe import Generator, Recipe, RecordedGenerator
+from stepforge.pipelines.options.generators import Generator, RecordedGenerator
+from stepforge.pipelines.recipe import Recipe
 from stepforge.pipelines.stages import judge
 from stepforge.pipelines.stages.base import Account, Context, Stage
 

@@ -20,7 +20,8 @@ from stepforge.pipelines.inference.engines import generator_id, payload_of
 from stepforge.pipelines.inference.output import TableOutput
 from stepforge.pipelines.inference.prompts import render
 from stepforge.pipelines.inference.runner import Generate, Request, Runner
-from stepforge.pipelines.recipe import EmbeddedGenerator, Recipe, RecordedGenerator
+from stepforge.pipelines.options.generators import EmbeddedGenerator, RecordedGenerator
+from stepforge.pipelines.recipe import Recipe
 from stepforge.pipelines.stages.base import Account, Context, QueryReader, Stage, drop_row
 from stepforge.pipelines.stages.recorded import read_recorded, recorded_files
 

@@ -22,7 +22,9 @@ from stepforge.pipelines.credit import split as splitting
 from stepforge.pipelines.inference.engines import generator_id, payload_of, sampling_of
 from stepforge.pipelines.inference.output import TableOutput
 from stepforge.pipelines.inference.runner import Completion, Generate, Request, Runner
-from stepforge.pipelines.recipe import EmbeddedGenerator, Judge, Recipe, RecordedGenerator
+from stepforge.pipelines.options.generators import EmbeddedGenerator, RecordedGenerator
+from stepforge.pipelines.options.stages import Judge
+from stepforge.pipelines.recipe import Recipe
 from stepforge.pipelines.stages.base import Account, Context, QueryReader, Stage, drop_row
 from stepforge.pipelines.stages.judge_prompt import VERSION, Vote, judge_prompt, judge_template, read_vote
 

@@ -12,14 +12,8 @@ from stepforge.builders.parquet import count_rows, write_rows
 from stepforge.builders.sources import arithmetic, files, public, star_graph
 from stepforge.builders.sources.records import Drop, expand
 from stepforge.builders.tables import DROPS, PROBLEMS, content_id
-from stepforge.pipelines.recipe import (
-    ArithmeticSource,
-    FilesSource,
-    PublicSource,
-    Recipe,
-    Source,
-    StarGraphSource,
-)
+from stepforge.pipelines.options.sources import ArithmeticSource, FilesSource, PublicSource, Source, StarGraphSource
+from stepforge.pipelines.recipe import Recipe
 from stepforge.pipelines.stages.base import Account, Context, Stage, drop_row
 
 

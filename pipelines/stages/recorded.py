@@ -20,7 +20,7 @@ from stepforge.builders.sources.records import Drop, Record, expand, read_record
 from stepforge.builders.tables import content_id
 from stepforge.pipelines.inference.engines import generator_id
 from stepforge.pipelines.inference.output import TableOutput
-from stepforge.pipelines.recipe import RecordedGenerator
+from stepforge.pipelines.options.generators import RecordedGenerator
 from stepforge.pipelines.stages.base import Context, drop_row
 
 

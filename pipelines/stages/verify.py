@@ -16,7 +16,8 @@ from stepforge.builders.parquet import count_rows, write_rows
 from stepforge.builders.tables import DROPS
 from stepforge.pipelines.answers import Claim, Verifier, equation_key, fingerprint, first_false_step
 from stepforge.pipelines.inference.output import TableOutput
-from stepforge.pipelines.recipe import Recipe, Verify
+from stepforge.pipelines.options.stages import Verify
+from stepforge.pipelines.recipe import Recipe
 from stepforge.pipelines.stages.base import Account, Context, QueryReader, Stage
 
 CLAIMS_SQL = """

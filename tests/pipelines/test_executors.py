@@ -9,7 +9,7 @@ from datatrove.data import Document
 from datatrove.pipeline.inference.types import InferenceError
 
 from stepforge.pipelines.executors import StageFailed, run_pipeline
-from stepforge.pipelines.recipe import Executor
+from stepforge.pipelines.options.executor import Executor
 
 
 class Step:

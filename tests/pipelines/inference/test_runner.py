@@ -13,7 +13,7 @@ from datatrove.pipeline.writers import JsonlWriter
 from stepforge.pipelines.inference import runner as runner_module
 from stepforge.pipelines.inference.output import TableOutput
 from stepforge.pipelines.inference.runner import Request, Runner
-from stepforge.pipelines.recipe import EmbeddedGenerator
+from stepforge.pipelines.options.generators import EmbeddedGenerator
 
 GENERATOR = EmbeddedGenerator(engine="embedded", name="tiny")
 

@@ -1,0 +1,52 @@
+"""What writes solutions: one model of options for each engine."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from stepforge.pipelines.options.base import NAME, Options
+
+
+class Sampling(Options):
+    """What, beside the model and the prompt, decides the distribution of a completion."""
+
+    temperature: float = Field(0.7, ge=0, le=5, description="0 is greedy.")
+    top_p: float = Field(1.0, gt=0, le=1, description="Nucleus: smallest set of tokens with this mass.")
+    top_k: int = Field(0, ge=0, description="Keep this many likeliest tokens; 0 keeps all.")
+    max_tokens: int = Field(256, ge=1, description="Longest completion in tokens.")
+    stop: tuple[str, ...] = Field((), description="Strings that end a completion.")
+
+
+class Sampler(Sampling):
+    name: str = Field(pattern=NAME, description="Name of the generator in tables and cards.")
+    prompt: str = Field("plain", description="Name of a prompt template, or a Jinja template of your own.")
+    samples: int = Field(8, ge=0, description="Solutions for each problem; 0 for a model that only judges.")
+
+
+class EmbeddedGenerator(Sampler):
+    engine: Literal["embedded"]
+    model: str = Field("tiny", description="The shipped tiny model, or a folder with a Llama-style model.")
+
+
+class RecordedGenerator(Options):
+    engine: Literal["recorded"]
+    name: str = Field(pattern=NAME, description="Name of the generator in tables and cards.")
+    paths: list[str] = Field(default=[], description="JSONL, CSV or Parquet files with solutions (globs allowed).")
+    hub: str | None = Field(None, description="Or a dataset on the Hub.")
+    revision: str | None = Field(None, description="Its revision.")
+    hub_split: str = Field("train", description="Its split.")
+    model: str = Field("recorded", description="The model that wrote them, for the card.")
+    problem: str = Field("problem", description="Column with the problem's text (or its problem_id).")
+    solution: str = Field("solution", description="Column with one solution, a list of them, or a list of records.")
+    solution_key: str | None = Field(None, description="Where the solutions are records: the key of the text.")
+    prompt: str = Field("plain", description="Prompt template that the release writes before these solutions.")
+    samples: int | None = Field(None, ge=1, description="At most this many for each problem; all by default.")
+
+    @model_validator(mode="after")
+    def _one_place(self) -> "RecordedGenerator":
+        if bool(self.paths) == bool(self.hub):
+            raise ValueError("give either `paths` or `hub`")
+        return self
+
+
+Generator = Annotated[EmbeddedGenerator | RecordedGenerator, Field(discriminator="engine")]

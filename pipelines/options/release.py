@@ -1,0 +1,41 @@
+"""What a release holds and where it goes."""
+
+from typing import Literal, get_args
+
+from pydantic import Field, model_validator
+
+from stepforge.pipelines.options.base import Options
+
+VERSION = r"^\d+\.\d+\.\d+$"
+ConfigName = Literal["positives", "negatives", "unpaired", "pairs", "step_pairs", "stepwise", "weighted",
+                     "solutions", "problems", "steps", "rollouts",
+                     "positives_chat", "negatives_chat", "unpaired_chat", "pairs_chat"]
+CONFIGS: tuple[ConfigName, ...] = tuple(name for name in get_args(ConfigName) if not name.endswith("_chat"))
+
+
+class ReleaseOptions(Options):
+    configs: tuple[ConfigName, ...] = Field(
+        CONFIGS, min_length=1, description="Configs to publish; NAME_chat is NAME as messages."
+    )
+    max_positives_per_problem: int = Field(4, ge=1, description="Cap on positives for each problem.")
+    max_negatives_per_problem: int = Field(8, ge=1, description="Cap on negatives for each problem.")
+    max_pairs_per_problem: int = Field(8, ge=1, description="Cap on pairs for each problem, rule and mode.")
+    pair_margin: float = Field(0.1, ge=0, le=1, description="Least q_chosen - q_rejected of a shared-prefix pair.")
+    min_pit_drop: float = Field(0.0, ge=0, le=1, description="Least fall of q at a pit that makes a step pair.")
+    keep_truncated: bool = Field(False, description="Let solutions cut off at the length limit be negatives.")
+    unsound_positives: Literal["keep", "flag", "drop"] = Field(
+        "flag", description="What becomes of correct answers with reasoning that equations or a judge found wrong."
+    )
+    weight_beta: float = Field(0.5, gt=0, description="Temperature of advantage weights exp(A/beta).")
+    weight_max: float = Field(5.0, gt=0, description="Cap on those weights, before they are scaled to mean 1.")
+    splits: dict[str, float] = Field(default={"test": 0.05}, description="Share of problem groups for each split.")
+    to: str | None = Field(None, pattern=r"^(hub|local):.+", description="hub:ORG/NAME or local:PATH.")
+    version: str = Field("1.0.0", pattern=VERSION, description="Version that is published.")
+    private: bool = Field(False, description="Create the Hub repository private.")
+    license: str | None = Field(None, description="License of the release; by default that of the sources.")
+
+    @model_validator(mode="after")
+    def _shares(self) -> "ReleaseOptions":
+        if set(self.splits) - {"test"} or not all(0 <= share < 1 for share in self.splits.values()):
+            raise ValueError(f"splits: only `test` with a share from 0 to below 1 is allowed, got {dict(self.splits)}")
+        return self

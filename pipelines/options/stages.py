@@ -1,0 +1,51 @@
+"""How stages work: verdicts, deduplication, judging, step values."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from stepforge.pipelines.options.base import Options
+
+
+class Verify(Options):
+    timeout_s: float = Field(5.0, gt=0, description="Hard deadline of one symbolic comparison, in seconds.")
+    memory_mb: int = Field(1024, ge=128, description="Memory limit of one verifying process.")
+
+
+class Deduplicate(Options):
+    by: Literal["text", "equations"] = Field("text", description="What makes two solutions of a problem the same.")
+
+
+class Annotate(Options):
+    policy: str = Field(description="Name of the generator that continues the prefixes.")
+    rollouts: int = Field(16, ge=1, description="Rollouts for each step.")
+    search: Literal["exhaustive", "scan", "bisect", "adaptive"] = Field(
+        "exhaustive", description="How rollouts are spent on steps."
+    )
+    splitter: str = Field("newline", description="How a solution is cut into steps.")
+    max_steps: int | None = Field(None, ge=1, description="Merge what lies behind this many steps into the last.")
+    pit: Literal["argmin_q", "zero_success", "largest_drop"] = Field("argmin_q", description="Rule of the first pit.")
+    pit_tolerance: float = Field(0.05, ge=0, le=1, description="Tolerance of argmin_q.")
+    best_of: int = Field(1, ge=1, description="K of the best-of-K policy whose values the pit rule reads.")
+    negatives_per_problem: int = Field(8, ge=0, description="Incorrect solutions annotated for each problem.")
+    positives_per_problem: int = Field(2, ge=0, description="Correct solutions annotated for each problem.")
+    alternatives_per_pit: int = Field(2, ge=0, description="Candidates for the chosen step of a shared-prefix pair.")
+    token_budget: int | None = Field(None, ge=1, description="Most rollout tokens for one problem.")
+
+    @model_validator(mode="after")
+    def _best_of_fits(self) -> "Annotate":
+        if self.best_of > self.rollouts:
+            raise ValueError(f"best_of must not exceed rollouts, got {self.best_of} and {self.rollouts}")
+        return self
+
+
+class Judge(Options):
+    """A model that reads solutions and says where the first error is. It samples as its generator does."""
+
+    generator: str = Field(description="Name of the generator that judges.")
+    prompt: str = Field("critique", description="`critique`, or a Jinja template with problem, answer, steps.")
+    votes: int = Field(1, ge=1, le=99, description="Opinions on each solution; more than half of them decide.")
+    correct_per_generator: int | None = Field(200, ge=0, description="Correct solutions to judge; null for all.")
+    incorrect_per_generator: int | None = Field(0, ge=0, description="Incorrect solutions to judge; null for all.")
+    splitter: str = Field("newline", description="How a solution is cut into the steps that the judge sees.")
+    max_tokens: int = Field(512, ge=8, description="Longest critique in tokens; one that is cut off is undecided.")
