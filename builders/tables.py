@@ -183,13 +183,16 @@ DROPS = _table(
 )
 
 MEASURES = _table(
-    "measures", ("generator", "measure", "k"),
+    "measures", ("generator", "by", "group", "measure", "k"),
     column("generator", TEXT, "Generator that is measured."),
-    column("measure", TEXT, "coverage, diversity_text, diversity_equations, accuracy and so on."),
-    _optional("k", INT, "Samples a problem, where the measure has one."),
-    column("value", REAL, "The estimate."),
+    column("by", TEXT, "What its problems are grouped by: all, level, subject or source."),
+    column("group", TEXT, "The group's name there; all where nothing is grouped."),
+    column("measure", TEXT, "coverage, majority, diversity_text, diversity_equations, completion_tokens and so on."),
+    _optional("k", INT, "Samples a problem, where the measure has them; the bin, from 0, of a histogram."),
+    column("value", REAL, "The estimate; a total for ledgers."),
     _optional("low", REAL, "Lower end of its 95% interval."),
     _optional("high", REAL, "Upper end of its 95% interval."),
+    column("interval", TEXT, "How the interval was made: problems, wilson or stratified; none for a total."),
     column("n", INT, "Rows or problems that it was taken over."),
     column("excluded", INT, "Problems with too few samples for this k; for people, solutions of strata left open."),
 )

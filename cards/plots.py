@@ -25,7 +25,8 @@ def draw_plots(folder: Path) -> list[Path]:
     """Draw what the release has data for and return the paths; a plot of an earlier build that has none is removed."""
     manifest = read_manifest(folder)
     steps = _steps(folder)
-    coverage = [row for row in manifest.get("measures", []) if row["measure"] == "coverage" and row["k"]]
+    coverage = [row for row in manifest.get("measures", [])
+                if row["measure"] == "coverage" and row["k"] and row.get("by", "all") == "all"]
     plots: dict[str, Callable[[Figure], None] | None] = {
         "coverage": (lambda figure: _coverage(figure, coverage)) if coverage else None,
         "first_pit": (lambda figure: _first_pit(figure, steps)) if steps and _pits(steps) else None,

@@ -62,7 +62,8 @@ def default_config(manifest: dict) -> str:
 
 def context(manifest: dict, configs: list[Config], plots: list[str]) -> dict:
     stages = manifest.get("stages", {})
-    measures = [row for row in manifest.get("measures", []) if not row["measure"].startswith(_FALSE_POSITIVES)]
+    whole = [row for row in manifest.get("measures", []) if row.get("by", "all") == "all"]
+    measures = [row for row in whole if not row["measure"].startswith(_FALSE_POSITIVES)]
     return {
         "manifest": _with_defaults(manifest), "name": title(manifest),
         "plots": [Safe(f"![{PLOTS[path]}]({path})") for path in plots],
@@ -77,7 +78,7 @@ def context(manifest: dict, configs: list[Config], plots: list[str]) -> dict:
         "stage_rows": [_stage(name, facts) for name, facts in stages.items()],
         "decontamination": [_stage(name, facts) for name, facts in stages.items() if "decontam" in name],
         "ledger_rows": [_cost(stage, spent) for stage, spent in manifest.get("ledger", {}).items()],
-        "measures": measure_tables(measures), "false_positives": _false_positives(manifest.get("measures", [])),
+        "measures": measure_tables(measures), "false_positives": _false_positives(whole),
         "change_rows": [_change(name, change) for name, change in (manifest.get("changes") or {}).items()],
         "limits": [Safe(limit) for limit in limits(manifest)], "citation": _citation(manifest), "facts": _facts,
     }

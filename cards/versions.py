@@ -208,7 +208,7 @@ def _digest(value: duckdb.Expression) -> duckdb.Expression:
 
 
 def _compare_measures(before: dict, after: dict) -> list[tuple[str, str, int | None, float | None, float | None]]:
-    old, new = ({(row["generator"], row["measure"], row["k"]): row["value"] for row in manifest.get("measures", [])}
-                for manifest in (before, after))
+    old, new = ({(row["generator"], row["measure"], row["k"]): row["value"] for row in manifest.get("measures", [])
+                 if row.get("by", "all") == "all"} for manifest in (before, after))
     keys = sorted(old.keys() | new.keys(), key=lambda key: (key[1], key[0], key[2] or 0))
     return [(*key, old.get(key), new.get(key)) for key in keys]

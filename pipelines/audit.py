@@ -209,7 +209,7 @@ def report(run: Path) -> list[Table]:
         opinions = people.read_opinions(run, connection)
     if not opinions:
         raise UserError(f"{run} has no answers yet; take some in with `stepforge audit import {run} FILE --by NAME`")
-    machines = [row for row in read_rows(tables["measures"]) if row["measure"] in METHODS]
+    machines = [row for row in read_rows(tables["measures"]) if row["measure"] in METHODS and row["by"] == "all"]
     rates = [(row["generator"], METHODS[row["measure"]], row) for row in machines]
     rates += [(row["generator"], "people", row) for row in people.measures(opinions)]
     shares = Table("generator", "method", "share", "95%", "judged", "left open", title="False positives")

@@ -40,5 +40,5 @@ def run(context: Context) -> Account:
     return Account(written, written)
 
 
-STAGE = Stage("measure", 2, ("generate", "verify", "judge"), settings, run, ("measures",),
+STAGE = Stage("measure", 3, ("generate", "verify", "judge"), settings, run, ("measures",),
               people.audit_hashes)

@@ -46,13 +46,14 @@ WITH samples AS (
            1.959964 / (1 + 3.841459 / n) * sqrt(x / n * (1 - x / n) / n + 3.841459 / (4 * n * n)) AS half
     FROM share
 )
-SELECT generator, measure, k, value, greatest(0, value - half) AS low,
-       CASE measure WHEN 'coverage' THEN least(1, value + half) ELSE value + half END AS high, n,
+SELECT generator, 'all' AS "by", 'all' AS "group", measure, k, value, greatest(0, value - half) AS low,
+       CASE measure WHEN 'coverage' THEN least(1, value + half) ELSE value + half END AS high, 'problems' AS interval, n,
        (SELECT count(*) FROM problem WHERE problem.generator = curve.generator) - n AS excluded
 FROM curve
 UNION ALL
-SELECT generator, measure, NULL, p, greatest(0, middle - half), least(1, middle + half), n, 0 FROM wilson
+SELECT generator, 'all', 'all', measure, NULL, p, greatest(0, middle - half), least(1, middle + half), 'wilson', n, 0
+FROM wilson
 UNION ALL
-SELECT generator, 'completion_tokens', NULL, avg(completion_tokens), NULL, NULL, count(*), 0
+SELECT generator, 'all', 'all', 'completion_tokens', NULL, avg(completion_tokens), NULL, NULL, 'none', count(*), 0
 FROM samples WHERE completion_tokens IS NOT NULL GROUP BY generator
 ORDER BY generator, measure, k

@@ -97,6 +97,7 @@ def rates(opinions: Iterable[Opinion]) -> Iterator[tuple[str, Rate]]:
 
 def measures(opinions: Iterable[Opinion]) -> list[dict[str, Any]]:
     """The same as rows of `measures`."""
-    return [{"generator": generator, "measure": "false_positive_rate_people", "k": None, "value": rate.share,
-             "low": rate.low, "high": rate.high, "n": rate.judged, "excluded": rate.open}
+    return [{"generator": generator, "by": "all", "group": "all", "measure": "false_positive_rate_people", "k": None,
+             "value": rate.share, "low": rate.low, "high": rate.high, "interval": "stratified", "n": rate.judged,
+             "excluded": rate.open}
             for generator, rate in rates(opinions)]
