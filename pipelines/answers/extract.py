@@ -52,8 +52,9 @@ _FILLER = re.compile(r"(?:\*\*|__|:|\s|(?:therefore|thus|then|hence|simply|just|
 _MATH = re.compile(r"\$\$(.+?)\$\$|(?<!\\)\$((?:\\.|[^$\n\\])+?)\$(?!\d)|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
 _SENTENCE_END = re.compile(r"[.!?](?=\s+[A-Z\\$*(]|\s*$)|\s(?:because|since|so|which|as|where|I hope|for)\b|\*\*|<")
 _NUMBER = r"[-+]?\s?(?:\\?[$€£¥₹]\s?)?[-+]?(?:\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)"
-_TAIL_NUMBER = re.compile(rf"(?<![\w.^_\\])(?:{_NUMBER})(?:[eE][+-]?\d+)?(?:\s?/\s?\d+(?:\.\d+)?)?(?:\s?\\?%)?",
-                          re.ASCII)
+_MIXED = r"-?\d+ \d+/\d+(?![\d./])"                                # 3 1/2
+_TAIL_NUMBER = re.compile(rf"(?<![\w.^_\\])(?:{_MIXED}|(?:{_NUMBER})(?:[eE][+-]?\d+)?"
+                          r"(?:\s?/\s?\d+(?:\.\d+)?)?(?:\s?\\?%)?)", re.ASCII)
 _IN_WORDS = re.compile(r"\s+\([A-Za-z]{2}[^()]*\)$")             # 5 (five), 10 (since 5 + 5 = 10)
 _NUMBER_AND_MORE = re.compile(rf"({_NUMBER}%?)\s+[A-Za-z][^=$\\]*\d[^=$\\]*", re.ASCII)     # 5 apples a day for 3 days
 _SEVERAL = re.compile(r"\b(?:and|or|plus|minus|times|over|mod|to)\b|[,;*^+]")

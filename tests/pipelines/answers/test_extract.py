@@ -33,6 +33,8 @@ from stepforge.pipelines.answers import extract_answer
     (r"The answer is \boxed{7}.", "7", "boxed"),
     ("We get 3 and then 4 apples.", "4", "last_number"),
     ("That leaves 12.5% of it.", "12.5%", "last_number"),
+    ("So it is 3 1/2", "3 1/2", "last_number"),
+    ("So half of 7 is 7/2", "7/2", "last_number"),
     ("We get $x = 5$.", "x = 5", "last_formula"),
     ("nothing to see", None, "none"),
 ])
