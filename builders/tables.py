@@ -80,6 +80,19 @@ SOLUTIONS = _table(
     _optional("completion_tokens", INT, "Tokens that the model wrote."),
 )
 
+BUDGETS = _table(
+    "budgets", ("generator",),
+    column("generator", TEXT, "Generator whose number of samples follows from the budget."),
+    column("match", TEXT, "flops, price or samples: what all generators may spend alike."),
+    column("budget", REAL, "How much of it one problem may cost."),
+    _optional("token_cost", REAL, "What a generated token costs; null where each sample costs 1."),
+    column("pilot_samples", INT, "Samples of the pilot that were measured."),
+    column("pilot_tokens", INT, "Tokens that they are long together."),
+    column("sample_cost", REAL, "Mean cost of one sample, as the pilot has it."),
+    column("samples", INT, "Samples of each problem that the budget buys."),
+    column("remainder", REAL, "What of the budget of a problem is left over."),
+)
+
 VERDICTS = _table(
     "verdicts", ("solution_id",),
     column("solution_id", TEXT, "The solution that was judged."),
@@ -218,5 +231,5 @@ AUDITS = _table(
     column("comment", TEXT, "What the person wrote beside it."),
 )
 
-_ALL = (PROBLEMS, SOLUTIONS, VERDICTS, JUDGEMENTS, DUPLICATES, STEPS, ROLLOUTS, ALTERNATIVES, DROPS, MEASURES)
+_ALL = (PROBLEMS, SOLUTIONS, BUDGETS, VERDICTS, JUDGEMENTS, DUPLICATES, STEPS, ROLLOUTS, ALTERNATIVES, DROPS, MEASURES)
 TABLES = {table.name: table for table in _ALL}

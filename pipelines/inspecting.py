@@ -45,7 +45,10 @@ def expectations(recipe: Recipe, folder: Path) -> dict[str, str]:
             lines.append(f"{generator.name}: recorded")
             continue
         have = _lines(folder / "generated" / generator_id(generator))
-        if problems is not None:
+        if recipe.budget is not None and generator.samples:
+            lines.append(f"{generator.name}: as many as the budget of {recipe.budget.per_problem} "
+                         f"({recipe.budget.match}) buys, {have:,} in the journal")
+        elif problems is not None:
             calls = problems * generator.samples
             most = max(0, calls - have) * generator.max_tokens
             lines.append(f"{generator.name}: {calls:,} solutions, {have:,} in the journal, "

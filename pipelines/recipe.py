@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 
 from stepforge.builders.errors import UserError
 from stepforge.pipelines.options.base import NAME, Options
+from stepforge.pipelines.options.budget import Budget
 from stepforge.pipelines.options.executor import Executor
 from stepforge.pipelines.options.generators import EmbeddedGenerator, Generator, RecordedGenerator
 from stepforge.pipelines.options.release import ReleaseOptions
@@ -29,6 +30,7 @@ class Recipe(Options):
     seed: int = Field(0, description="Seed from which every draw's seed is derived.")
     problems: tuple[Source, ...] = Field(min_length=1, description="Where problems come from.")
     generators: tuple[Generator, ...] = Field(min_length=1, description="What writes solutions.")
+    budget: Budget | None = Field(None, description="Equal spending of all generators; leave out for `samples`.")
     verify: Verify = Verify()
     deduplicate: Deduplicate = Deduplicate()
     judge: Judge | None = Field(None, description="Reasoning judged by a model; leave out to skip.")
@@ -49,12 +51,22 @@ class Recipe(Options):
             if votes > 1 and able[name].temperature == 0:
                 raise ValueError(f"judge.votes: {votes} votes at temperature 0 would all be the same; take 1 vote, or "
                                  f"give {name!r} a temperature above 0")
+        if self.budget is not None:
+            self._budget_fits(self.budget, {name: g.samples for name, g in able.items()})
         if self.annotate is not None and self.annotate.policy not in able:
             raise ValueError(
                 f"annotate.policy: {self.annotate.policy!r} is not among {list(able)}, the generators that can "
                 "continue a prefix"
             )
         return self
+
+    def _budget_fits(self, budget: Budget, samples: dict[str, int]) -> None:
+        if recorded := [g.name for g in self.generators if isinstance(g, RecordedGenerator)]:
+            raise ValueError(f"budget: {recorded} are recorded; a budget decides how many samples to make, so it "
+                             "takes only generators that can write")
+        if isinstance(budget.per_problem, str) and not samples.get(budget.per_problem):
+            raise ValueError(f"budget.per_problem: {budget.per_problem!r} is neither a number nor among "
+                             f"{[name for name, count in samples.items() if count]}, the generators with samples")
 
     def generator(self, name: str) -> Generator:
         return next(g for g in self.generators if g.name == name)
@@ -103,9 +115,9 @@ def _allowed(location: tuple[int | str, ...]) -> str:
     model: type[BaseModel] = Recipe
     tagged: dict[str, type[BaseModel]] = {
         "arithmetic": ArithmeticSource, "star_graph": StarGraphSource, "files": FilesSource, "gsm8k": PublicSource,
-        "math": PublicSource, "embedded": EmbeddedGenerator, "recorded": RecordedGenerator, "verify": Verify,
-        "deduplicate": Deduplicate, "judge": Judge, "annotate": Annotate, "release": ReleaseOptions,
-        "executor": Executor,
+        "math": PublicSource, "embedded": EmbeddedGenerator, "recorded": RecordedGenerator,
+        "budget": Budget, "verify": Verify, "deduplicate": Deduplicate, "judge": Judge, "annotate": Annotate,
+        "release": ReleaseOptions, "executor": Executor,
     }
     for part in location[:-1]:
         model = tagged.get(str(part), model)

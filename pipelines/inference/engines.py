@@ -46,6 +46,11 @@ def generator_id(generator: Generator) -> str:
     return content_id(generator.engine, model_revision(generator.model), template, sampling_of(generator))
 
 
+def model_path(model: str) -> str:
+    """The folder of a model, where it is the shipped one."""
+    return str(SHIPPED) if model == "tiny" else model
+
+
 @lru_cache(maxsize=32)
 def model_revision(model: str) -> str:
     """What identifies a model's weights: the hash of its folder's files.
@@ -53,7 +58,7 @@ def model_revision(model: str) -> str:
     Raises:
         UserError: there is no such folder.
     """
-    folder = SHIPPED if model == "tiny" else Path(model)
+    folder = Path(model_path(model))
     if not (folder / "config.json").is_file():
         raise UserError(f"model {model!r}: the embedded engine takes `tiny` or a folder with a Llama-style model "
                         f"(config.json, *.safetensors, tokenizer.json); {folder} is none")

@@ -21,6 +21,10 @@ class Sampler(Sampling):
     name: str = Field(pattern=NAME, description="Name of the generator in tables and cards.")
     prompt: str = Field("plain", description="Name of a prompt template, or a Jinja template of your own.")
     samples: int = Field(8, ge=0, description="Solutions for each problem; 0 for a model that only judges.")
+    parameters: int | None = Field(
+        None, ge=1, description="Parameters that compute a token; by default counted from the model's config."
+    )
+    price: float | None = Field(None, gt=0, description="Price of a million generated tokens, in any currency.")
 
 
 class EmbeddedGenerator(Sampler):

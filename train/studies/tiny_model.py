@@ -1,4 +1,4 @@
-"""python -m stepforge.train.studies.tiny_model [--out FOLDER] [--steps 800] [--seed 0]
+"""python -m stepforge.train.studies.tiny_model [--out FOLDER] [--steps 800] [--seed 0] [--width 128] [--layers 4]
 
 Makes the tiny model that the embedded engine ships: a Llama of 0.86 million parameters and its tokenizer, trained from
 nothing on our own arithmetic problems (split `train`, 2 to 6 steps), in some 16 minutes on one core. Every batch is
@@ -62,12 +62,12 @@ def make_tokenizer(texts: list[str], vocab_size: int = 1024) -> PreTrainedTokeni
     )
 
 
-def make_model(tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
-    """Four layers of width 128; two key heads serve four query heads, which halves what sampling must read."""
+def make_model(tokenizer: PreTrainedTokenizerFast, width: int = 128, layers: int = 4) -> LlamaForCausalLM:
+    """Heads of width 32; a key head serves two query heads, which halves what sampling must read."""
     return LlamaForCausalLM(
         LlamaConfig(
-            vocab_size=len(tokenizer), hidden_size=128, intermediate_size=352, num_hidden_layers=4,
-            num_attention_heads=4, num_key_value_heads=2, head_dim=32, max_position_embeddings=256,
+            vocab_size=len(tokenizer), hidden_size=width, intermediate_size=width * 11 // 4, num_hidden_layers=layers,
+            num_attention_heads=width // 32, num_key_value_heads=width // 64, head_dim=32, max_position_embeddings=256,
             tie_word_embeddings=True, pad_token_id=tokenizer.pad_token_id, bos_token_id=tokenizer.bos_token_id,
             eos_token_id=tokenizer.eos_token_id,
         )
@@ -213,12 +213,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=TINY, help="folder of the model (default: the shipped one)")
     parser.add_argument("--steps", type=int, default=800, help="optimizer steps, 64 problems each (default: 800)")
     parser.add_argument("--seed", type=int, default=0, help="of the weights and of the problems (default: 0)")
+    parser.add_argument("--width", type=int, default=128, help="of a layer, a multiple of 64 (default: 128)")
+    parser.add_argument("--layers", type=int, default=4, help="how many (default: 4)")
     options = parser.parse_args()
     torch.set_num_threads(1)  # the same sums in the same order on every machine of a kind
     torch.manual_seed(options.seed)
     rows = generate(6000, options.seed, "train", STEPS_OF_PROBLEMS)
     tokenizer = make_tokenizer([PROMPT.format(**row) + row["reference_solution"] for row in rows])
-    model = make_model(tokenizer)
+    model = make_model(tokenizer, options.width, options.layers)
     began = time.monotonic()
     losses = train(model, tokenizer, options.steps, options.seed)
     minutes = (time.monotonic() - began) / 60

@@ -1,0 +1,123 @@
+"""Budgets: how many samples of each generator the same money, or the same compute, buys for one problem.
+
+In: parameters, prices and measured lengths. Out: a number of samples for every generator, rounded down, with what is
+left over. A generated token costs 2 FLOPs for every parameter that computes it (Kaplan et al., arXiv 2001.08361,
+section 2.1), so that samples_weak = samples_strong * (P_strong * W_strong) / (P_weak * W_weak) (Bansal et al.,
+arXiv 2408.16737, section 3). Reading the prompt is left out, as it is there. Sums are exact fractions: a budget that
+buys 30 samples never buys 29 because of a rounded length.
+"""
+
+from collections.abc import Mapping
+from fractions import Fraction
+from functools import lru_cache
+from typing import NamedTuple
+
+from stepforge.builders.errors import UserError
+from stepforge.pipelines.options.budget import Budget
+from stepforge.pipelines.options.generators import Sampler
+
+PER_PRICE = 1_000_000  # tokens that a price is for
+TOO_DEAR = ("budget: one sample of {name!r} costs {cost:.4g} {unit} on average, and a problem may cost {limit:.4g}; "
+            "give at least that much, or leave the generator out")
+UNITS = {"flops": "FLOPs", "price": "units of money", "samples": "samples"}
+
+
+class Parameters(NamedTuple):
+    """Parameters of a model, and how many of them compute one token (fewer in a mixture of experts)."""
+
+    total: int
+    active: int
+
+
+class Length(NamedTuple):
+    """Generated tokens of so many samples."""
+
+    tokens: int
+    samples: int
+
+
+class Allotment(NamedTuple):
+    """What a generator may make: samples of each problem, the mean cost of one, and what of the budget is left."""
+
+    samples: int
+    cost: Fraction
+    limit: Fraction
+
+    @property
+    def left(self) -> Fraction:
+        return self.limit - self.samples * self.cost
+
+
+@lru_cache(maxsize=32)
+def model_parameters(model: str, revision: str | None = None) -> Parameters:
+    """Parameters of a model, from its config alone: its layers are laid out, but no weight is loaded.
+
+    Raises:
+        UserError: the config cannot be read, or transformers is not installed.
+    """
+    try:
+        import torch
+        from transformers import AutoConfig, AutoModelForCausalLM
+    except ImportError as error:
+        raise UserError(f"the parameters of {model!r} are counted with transformers: pip install "
+                        "'stepforge[embedded]', or give `parameters` in the recipe") from error
+    try:
+        config = AutoConfig.from_pretrained(model, revision=revision)
+        with torch.device("meta"):
+            laid_out = AutoModelForCausalLM.from_config(config)
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(f"the parameters of {model!r} cannot be counted: {str(error)[:300]}; "
+                        "give `parameters` in the recipe") from error
+    used = getattr(config, "num_experts_per_tok", None)
+    total = active = 0
+    for name, weight in laid_out.named_parameters():
+        total += weight.numel()
+        mixed = ".experts." in name and used is not None  # all experts of a layer lie in one tensor, the first axis
+        active += weight.numel() * used // weight.shape[0] if mixed else weight.numel()
+    return Parameters(total, active)
+
+
+def token_cost(match: str, generator: Sampler, model: str) -> Fraction | None:
+    """What a generated token costs; null where each sample costs 1, however long it is.
+
+    Raises:
+        UserError: the price is not known, or the parameters cannot be counted.
+    """
+    if match == "samples":
+        return None
+    if match == "flops":
+        return Fraction(2 * (generator.parameters or model_parameters(model).active))
+    if generator.price is None:
+        raise UserError(f"generators: {generator.name!r} has no `price` (of a million generated tokens), which a "
+                        "comparison by price needs")
+    return Fraction(str(generator.price)) / PER_PRICE
+
+
+def allot(budget: Budget, costs: Mapping[str, Fraction | None], lengths: Mapping[str, Length],
+          samples: Mapping[str, int]) -> dict[str, Allotment]:
+    """Samples of each problem for every generator of `costs`.
+
+    Args:
+        costs: of a generated token, by generator; null where a sample costs 1.
+        lengths: measured on the pilot.
+        samples: of the recipe; they count only for the generator that sets the budget.
+
+    Raises:
+        UserError: the budget does not buy a single sample of a generator.
+    """
+    mean = {name: _sample_cost(cost, lengths[name]) for name, cost in costs.items()}
+    if isinstance(budget.per_problem, str):
+        limit = mean[budget.per_problem] * samples[budget.per_problem]
+    else:
+        limit = Fraction(str(budget.per_problem))
+    for name, cost in mean.items():
+        if cost > limit:
+            raise UserError(TOO_DEAR.format(name=name, cost=float(cost), limit=float(limit),
+                                            unit=UNITS[budget.match]))
+    return {name: Allotment(limit // cost, cost, limit) for name, cost in mean.items()}
+
+
+def _sample_cost(token: Fraction | None, length: Length) -> Fraction:
+    if token is None:
+        return Fraction(1)
+    return token * Fraction(max(1, length.tokens), max(1, length.samples))
