@@ -9,7 +9,6 @@ from stepforge.pipelines.recipe import Recipe
 SMALL = {
     "name": "small", "problems": [{"source": "arithmetic", "limit": 12, "steps": [3, 4]}],
     "generators": [{"name": "tiny", "engine": "embedded", "samples": 6, "max_tokens": 96}],
-    "budget": {"match": "samples", "per_problem": 6},
     "judge": {"generator": "tiny", "prompt": "{{ problem }}\n{{ steps | join }}First error:", "votes": 2,
               "correct_per_generator": 5, "incorrect_per_generator": 2, "max_tokens": 24},
     "annotate": {"policy": "tiny", "rollouts": 4, "negatives_per_problem": 2, "positives_per_problem": 1},
