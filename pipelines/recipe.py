@@ -15,7 +15,7 @@ from stepforge.builders.errors import UserError
 from stepforge.pipelines.options.base import NAME, Options
 from stepforge.pipelines.options.budget import Budget
 from stepforge.pipelines.options.executor import Executor
-from stepforge.pipelines.options.generators import EmbeddedGenerator, Generator, RecordedGenerator
+from stepforge.pipelines.options.generators import EmbeddedGenerator, EndpointGenerator, Generator, RecordedGenerator
 from stepforge.pipelines.options.release import ReleaseOptions
 from stepforge.pipelines.options.sources import ArithmeticSource, FilesSource, PublicSource, Source, StarGraphSource
 from stepforge.pipelines.options.stages import Annotate, Deduplicate, Judge, Verify
@@ -57,6 +57,11 @@ class Recipe(Options):
             raise ValueError(
                 f"annotate.policy: {self.annotate.policy!r} is not among {list(able)}, the generators that can "
                 "continue a prefix"
+            )
+        if self.annotate is not None and getattr(able[self.annotate.policy], "api", None) == "chat":
+            raise ValueError(
+                f"annotate.policy: {self.annotate.policy!r} is asked by chat, which cannot continue a solution from a "
+                "step; take a generator with `api: completions`, or leave annotate out"
             )
         return self
 
@@ -117,7 +122,7 @@ def _allowed(location: tuple[int | str, ...]) -> str:
         "arithmetic": ArithmeticSource, "star_graph": StarGraphSource, "files": FilesSource, "gsm8k": PublicSource,
         "math": PublicSource, "embedded": EmbeddedGenerator, "recorded": RecordedGenerator,
         "budget": Budget, "verify": Verify, "deduplicate": Deduplicate, "judge": Judge, "annotate": Annotate,
-        "release": ReleaseOptions, "executor": Executor,
+        "release": ReleaseOptions, "executor": Executor, "endpoint": EndpointGenerator,
     }
     for part in location[:-1]:
         model = tagged.get(str(part), model)

@@ -15,7 +15,7 @@ from stepforge.pipelines.answers import Claim, Verdict, Verifier
 from stepforge.pipelines.credit.tree import Outcome
 from stepforge.pipelines.inference.engines import payload_of
 from stepforge.pipelines.inference.runner import Completion, Generate, Request
-from stepforge.pipelines.options.generators import EmbeddedGenerator
+from stepforge.pipelines.options.generators import Writer
 
 FAILURES = ("no_answer", "truncated")  # undecided verdicts that count as failures: the policy did not get there
 
@@ -35,7 +35,7 @@ class Start:
 class Policy:
     """The model that continues prefixes, with everything that a rollout's id depends on."""
 
-    generator: EmbeddedGenerator
+    generator: Writer
     generator_id: str
     seed: int
     verifier: Verifier

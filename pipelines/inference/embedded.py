@@ -28,15 +28,12 @@ import torch
 from datatrove.pipeline.inference.run_inference import InferenceConfig
 from datatrove.pipeline.inference.servers.base import InferenceServer
 
+from stepforge.pipelines.inference.errors import PromptTooLong
 from stepforge.pipelines.inference.llama import Llama
 
 SLOTS = 64  # sequences computed together, always all of them
 CONTEXT = 1024  # longest prompt + completion, where the model allows so much: every slot holds keys for all of it
 CACHED_PROMPTS = 256  # prompts whose keys are kept (200 KB each for the tiny model)
-
-
-class PromptTooLong(ValueError):
-    """The prompt leaves no room for one new token. An outcome of the request, to be recorded, not a failure."""
 
 
 @dataclass(frozen=True)

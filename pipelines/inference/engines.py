@@ -14,17 +14,33 @@ from datatrove.pipeline.inference.servers import InferenceServer
 
 from stepforge.builders.errors import UserError
 from stepforge.builders.tables import content_id
+from stepforge.pipelines.inference.endpoint import EndpointServer, read_key
 from stepforge.pipelines.inference.prompts import template_text
-from stepforge.pipelines.options.generators import EmbeddedGenerator, Generator, RecordedGenerator, Sampling
+from stepforge.pipelines.options.generators import (
+    EmbeddedGenerator,
+    EndpointGenerator,
+    Generator,
+    RecordedGenerator,
+    Sampling,
+    Writer,
+)
 
 SHIPPED = Path(__file__).parent / "tiny"
 
 
-def make_server(generator: EmbeddedGenerator, config: InferenceConfig, rank: int) -> InferenceServer:
+def make_server(generator: Writer, config: InferenceConfig, rank: int) -> InferenceServer:
     """The server that answers for `generator`; datatrove's runner starts and stops it."""
-    from stepforge.pipelines.inference.embedded import EmbeddedServer
+    if isinstance(generator, EmbeddedGenerator):
+        from stepforge.pipelines.inference.embedded import EmbeddedServer  # imports torch
 
-    return EmbeddedServer(config, rank)
+        return EmbeddedServer(config, rank)
+    return EndpointServer(generator, config, rank)
+
+
+def check_ready(generator: Writer) -> None:
+    """Raises UserError for what would stop every rank: a key that is not there."""
+    if isinstance(generator, EndpointGenerator):
+        read_key(generator)
 
 
 def sampling_of(generator: Sampling) -> dict[str, Any]:
@@ -43,12 +59,20 @@ def generator_id(generator: Generator) -> str:
     if isinstance(generator, RecordedGenerator):
         return content_id("recorded", generator.model, generator.paths, generator.hub, generator.revision,
                           generator.hub_split, template)
+    if isinstance(generator, EndpointGenerator):
+        return content_id("endpoint", generator.model, generator.revision, generator.api, generator.extra, template,
+                          sampling_of(generator))
     return content_id(generator.engine, model_revision(generator.model), template, sampling_of(generator))
 
 
 def model_path(model: str) -> str:
     """The folder of a model, where it is the shipped one."""
     return str(SHIPPED) if model == "tiny" else model
+
+
+def revision_of(generator: Writer) -> str | None:
+    """What identifies the model's weights, as far as we can know."""
+    return generator.revision if isinstance(generator, EndpointGenerator) else model_revision(generator.model)
 
 
 @lru_cache(maxsize=32)

@@ -23,14 +23,14 @@ from datatrove.pipeline.inference.run_inference import InferenceConfig, Inferenc
 from datatrove.pipeline.inference.servers import InferenceServer
 from datatrove.pipeline.inference.types import ServerError
 
-from stepforge.pipelines.inference.engines import make_server
+from stepforge.pipelines.inference.engines import check_ready, make_server
 from stepforge.pipelines.inference.journal import Journal
 from stepforge.pipelines.inference.output import TableOutput
-from stepforge.pipelines.options.generators import EmbeddedGenerator
+from stepforge.pipelines.options.generators import Writer
 
 ATTEMPTS = 5
 FIRST_PAUSE_SECONDS = 0.5
-IN_FLIGHT = 256  # requests; several times what the embedded engine's batch holds, so that it never runs dry
+IN_FLIGHT = 4096  # requests waiting or under way; how many a server is asked at a time is for its client to say
 
 
 @dataclass(frozen=True)
@@ -63,13 +63,14 @@ class Runner(InferenceRunner):
 
     name = "stepforge inference"
 
-    def __init__(self, rollout: Rollout, generator: EmbeddedGenerator, journal: Path, output: TableOutput,
+    def __init__(self, rollout: Rollout, generator: Writer, journal: Path, output: TableOutput,
                  context: Callable[[], AbstractContextManager[dict]] | None = None, in_flight: int = IN_FLIGHT,
                  documents: int = 64) -> None:
         config = InferenceConfig(server_type="custom", model_name_or_path=generator.model, use_chat=False,
                                  max_concurrent_generations=in_flight, max_concurrent_documents=documents,
                                  server_ready_delay_sec=0.05)
         super().__init__(rollout, config, output, shared_context=context)
+        check_ready(generator)
         self.generator = generator
         self.journal_folder = journal
         self.journal: Journal | None = None

@@ -1,6 +1,6 @@
 """What writes solutions: one model of options for each engine."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -32,6 +32,25 @@ class EmbeddedGenerator(Sampler):
     model: str = Field("tiny", description="The shipped tiny model, or a folder with a Llama-style model.")
 
 
+class EndpointGenerator(Sampler):
+    """An OpenAI-compatible server that somebody runs. Where it is does not enter the generator's id: what serves
+    another model under the same name needs another `revision`."""
+
+    engine: Literal["endpoint"]
+    url: str = Field(pattern=r"^https?://[^@?\s]+$", description="The server's base URL, up to and with /v1.")
+    model: str = Field(description="The model's name there.")
+    revision: str | None = Field(None, description="Revision of the model, as its maker calls it.")
+    key_variable: str | None = Field(
+        None, pattern=r"^[A-Za-z_]\w*$", description="Environment variable that holds the API key."
+    )
+    api: Literal["completions", "chat"] = Field(
+        "completions", description="What the server can do; one that can only chat continues no steps."
+    )
+    concurrency: int = Field(64, ge=1, description="Most requests at a time; fewer where that is too much.")
+    timeout_s: float = Field(600, gt=0, description="Longest wait for one answer, in seconds.")
+    extra: dict[str, Any] = Field(default={}, description="More fields of a request's body, such as min_p.")
+
+
 class RecordedGenerator(Options):
     engine: Literal["recorded"]
     name: str = Field(pattern=NAME, description="Name of the generator in tables and cards.")
@@ -53,4 +72,5 @@ class RecordedGenerator(Options):
         return self
 
 
-Generator = Annotated[EmbeddedGenerator | RecordedGenerator, Field(discriminator="engine")]
+Writer = EmbeddedGenerator | EndpointGenerator  # what can write; the others have written
+Generator = Annotated[Writer | RecordedGenerator, Field(discriminator="engine")]

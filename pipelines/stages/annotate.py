@@ -28,7 +28,7 @@ from stepforge.pipelines.inference.engines import generator_id
 from stepforge.pipelines.inference.output import TableOutput
 from stepforge.pipelines.inference.prompts import render
 from stepforge.pipelines.inference.runner import Generate, Runner
-from stepforge.pipelines.options.generators import EmbeddedGenerator, RecordedGenerator
+from stepforge.pipelines.options.generators import RecordedGenerator, Writer
 from stepforge.pipelines.options.stages import Annotate, Verify
 from stepforge.pipelines.recipe import Recipe
 from stepforge.pipelines.stages.base import Account, Context, QueryReader, Stage
@@ -41,7 +41,7 @@ TABLES = ("steps", "rollouts", "alternatives")
 
 
 @contextmanager
-def make_policy(generator: EmbeddedGenerator, seed: int, settings: Verify) -> Iterator[dict[str, Policy]]:
+def make_policy(generator: Writer, seed: int, settings: Verify) -> Iterator[dict[str, Policy]]:
     """The policy with a verifier of its own, for as long as a rank runs."""
     with Verifier(timeout_s=settings.timeout_s, memory_mb=settings.memory_mb) as verifier:
         yield {"policy": Policy(generator, generator_id(generator), seed, verifier, asyncio.Lock())}

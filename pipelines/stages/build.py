@@ -17,7 +17,7 @@ from stepforge.builders.parquet import read_rows, write_rows
 from stepforge.builders.release import split_groups, write_release
 from stepforge.builders.tables import DROPS, TEXT
 from stepforge.pipelines.answers import fingerprint as verifier_fingerprint
-from stepforge.pipelines.inference.engines import generator_id, model_revision, sampling_of
+from stepforge.pipelines.inference.engines import generator_id, revision_of, sampling_of
 from stepforge.pipelines.inference.prompts import render, template_text
 from stepforge.pipelines.options.generators import Generator, RecordedGenerator
 from stepforge.pipelines.recipe import Recipe
@@ -87,12 +87,12 @@ def _manifest(context: Context) -> dict[str, Any]:
 
 
 def _generator(generator: Generator) -> dict[str, Any]:
-    recorded = isinstance(generator, RecordedGenerator)
+    writer = None if isinstance(generator, RecordedGenerator) else generator
     return {
         "name": generator.name, "generator_id": generator_id(generator), "engine": generator.engine,
-        "model": generator.model, "revision": None if recorded else model_revision(generator.model),
+        "model": generator.model, "revision": revision_of(writer) if writer else None,
         "prompt_name": generator.prompt, "prompt_template": template_text(generator.prompt),
-        "sampling": None if isinstance(generator, RecordedGenerator) else sampling_of(generator),
+        "sampling": sampling_of(writer) if writer else None,
     }
 
 

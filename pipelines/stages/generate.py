@@ -28,7 +28,7 @@ from stepforge.pipelines.inference.output import TableOutput
 from stepforge.pipelines.inference.prompts import render
 from stepforge.pipelines.inference.runner import Generate, Request, Runner
 from stepforge.pipelines.options.budget import Budget
-from stepforge.pipelines.options.generators import EmbeddedGenerator, Generator, RecordedGenerator
+from stepforge.pipelines.options.generators import Generator, RecordedGenerator, Writer
 from stepforge.pipelines.recipe import Recipe
 from stepforge.pipelines.stages.base import Account, Context, QueryReader, Stage, drop_row
 from stepforge.pipelines.stages.recorded import read_recorded, recorded_files
@@ -91,7 +91,7 @@ def within_budget(context: Context, problems: int) -> Sequence[Generator]:
     return generators
 
 
-def _pilot(context: Context, generators: Sequence[EmbeddedGenerator], budget: Budget, problems: int
+def _pilot(context: Context, generators: Sequence[Writer], budget: Budget, problems: int
            ) -> dict[str, Length]:
     """Generated tokens of the first samples of every problem, by generator."""
     works = []
@@ -107,7 +107,7 @@ def _pilot(context: Context, generators: Sequence[EmbeddedGenerator], budget: Bu
     return found
 
 
-def _generate(generator: EmbeddedGenerator, number: int, context: Context, work: Path, problems: int) -> None:
+def _generate(generator: Writer, number: int, context: Context, work: Path, problems: int) -> None:
     reader = QueryReader(PROBLEMS_SQL, {"problems": context.table("problems")}, {},
                          context.recipe.executor.duckdb_memory, work / "spill")
     rollout = partial(sample_problem, generator=generator, seed=context.recipe.seed, first=number * problems)
@@ -116,7 +116,7 @@ def _generate(generator: EmbeddedGenerator, number: int, context: Context, work:
     context.pipeline([reader, runner], f"generate {generator.name}", problems, work)
 
 
-async def sample_problem(document: Document, generate: Generate, *, generator: EmbeddedGenerator, seed: int,
+async def sample_problem(document: Document, generate: Generate, *, generator: Writer, seed: int,
                          first: int) -> dict[str, list[dict]]:
     """All samples of one problem: rows of `solutions`, and a drop for every request that failed."""
     problem_id, source = document.id, generator_id(generator)

@@ -22,7 +22,7 @@ from stepforge.pipelines.credit import split as splitting
 from stepforge.pipelines.inference.engines import generator_id, payload_of, sampling_of
 from stepforge.pipelines.inference.output import TableOutput
 from stepforge.pipelines.inference.runner import Completion, Generate, Request, Runner
-from stepforge.pipelines.options.generators import EmbeddedGenerator, RecordedGenerator
+from stepforge.pipelines.options.generators import RecordedGenerator, Writer
 from stepforge.pipelines.options.stages import Judge
 from stepforge.pipelines.recipe import Recipe
 from stepforge.pipelines.stages.base import Account, Context, QueryReader, Stage, drop_row
@@ -41,7 +41,7 @@ FROM judgements
 """
 
 
-def judging(recipe: Recipe, judge: Judge) -> EmbeddedGenerator:
+def judging(recipe: Recipe, judge: Judge) -> Writer:
     """The generator that judges, under the judge's prompt and length and without the stops of its solutions."""
     generator = recipe.generator(judge.generator)
     assert not isinstance(generator, RecordedGenerator)  # the recipe refuses it
@@ -49,7 +49,7 @@ def judging(recipe: Recipe, judge: Judge) -> EmbeddedGenerator:
     return generator.model_copy(update={"prompt": prompt, "max_tokens": judge.max_tokens, "stop": ()})
 
 
-async def judge_problem(document: Document, generate: Generate, *, judge: Judge, generator: EmbeddedGenerator,
+async def judge_problem(document: Document, generate: Generate, *, judge: Judge, generator: Writer,
                         seed: int) -> dict[str, list[dict]]:
     """Rows of `judgements` for the solutions of one problem, and a drop for every vote that failed."""
     row, judge_id = document.metadata, generator_id(generator)
