@@ -31,6 +31,7 @@ class Behaviour:
 
     faults: dict[str, float] = field(default_factory=dict)
     seed: int = 0
+    at_most: int | None = None  # faults, then all goes well
     key: str | None = None
     chat_only: bool = False
     most: int | None = None
@@ -56,6 +57,8 @@ class Server(ThreadingHTTPServer):
 
     def fault(self) -> str | None:
         """What goes wrong with the next request."""
+        if self.behaviour.at_most is not None and sum(self.told[kind] for kind in FAULTS) >= self.behaviour.at_most:
+            return None
         at = self._draw.random()
         for kind, share in self.behaviour.faults.items():
             if at < share:

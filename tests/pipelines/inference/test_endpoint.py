@@ -22,7 +22,7 @@ PROMPT = "Ada has 3 apples. She buys 4 more. How many apples does she have?\n"
 
 
 def payload(seed, prompt=PROMPT):
-    return {"prompt": prompt, "seed": seed, "max_tokens": 24, "temperature": 0.7}
+    return {"prompt": prompt, "seed": seed, "max_tokens": 12, "temperature": 0.7}
 
 
 @pytest.fixture(autouse=True)
@@ -49,37 +49,37 @@ def texts(answers):
 @pytest.fixture(scope="module")
 def expected():
     """What the same payloads give without a server between."""
-    futures = [shared_sampler("tiny").submit(payload(seed)) for seed in range(40)]
+    futures = [shared_sampler("tiny").submit(payload(seed)) for seed in range(16)]
     return texts([future.result() for future in futures])
 
 
 def test_answers_are_those_of_the_model(expected):
     with serving() as server:
-        answers, _ = ask(server, map(payload, range(40)))
-    assert texts(answers) == expected and len(set(expected)) > 5
+        answers, _ = ask(server, map(payload, range(16)))
+    assert texts(answers) == expected and len(set(expected)) > 3
     assert answers[0]["usage"]["prompt_tokens"] > 10
 
 
 def test_connections_are_kept(expected):
     with serving() as server:
-        ask(server, map(payload, range(40)), most=4)
-        assert len(server.seen) == 40 and server.connections <= 4
+        ask(server, map(payload, range(16)), most=4)
+        assert len(server.seen) == 16 and server.connections <= 4
 
 
 @pytest.mark.parametrize("kind", FAULTS)
 def test_no_answer_is_lost_to_a_fault(kind, expected):
     """At 30% a request fails eight times in a row with odds of 1 in 15,000."""
     with serving(Behaviour(faults={kind: 0.3}, seed=1)) as server:
-        answers, _ = ask(server, map(payload, range(40)))
+        answers, _ = ask(server, map(payload, range(16)))
         assert server.told[kind] > 0
     assert texts(answers) == expected
 
 
 def test_late_answer_is_asked_for_again(expected):
-    with serving(Behaviour(faults={"slow": 0.3}, slow_s=2.0, seed=3)) as server:
-        answers, _ = ask(server, map(payload, range(8)), timeout_s=1.0)
-        assert server.told["slow"] > 0
-    assert texts(answers) == expected[:8]
+    with serving(Behaviour(faults={"slow": 1.0}, at_most=1, slow_s=600)) as server:
+        answers, _ = ask(server, map(payload, range(2)), timeout_s=10)
+        assert server.told["slow"] == 1
+    assert texts(answers) == expected[:2]
 
 
 def test_retry_after_is_honoured(expected):
@@ -114,7 +114,7 @@ def test_retry_after_is_seconds_or_a_date_by_the_servers_clock(headers, seconds)
 
 def test_concurrency_falls_to_what_the_server_takes(expected):
     with serving(Behaviour(most=3, retry_after="0.01")) as server:
-        answers, client = ask(server, map(payload, range(40)), most=32, first=32)
+        answers, client = ask(server, map(payload, range(16)), most=16, first=16)
         assert server.told["most"] > 0 and client.limit.window <= 12
     assert texts(answers) == expected
 
@@ -157,7 +157,7 @@ def recipe(server, **options):
     generator = {"name": "there", "engine": "endpoint", "model": "tiny", "url": server.url, "samples": 3,
                  "max_tokens": 96, **options}
     return SMALL | {"generators": [generator], "problems": [{"source": "arithmetic", "limit": 4, "steps": [3, 4]}],
-                    "judge": None, "annotate": SMALL["annotate"] | {"policy": "there"}}
+                    "budget": None, "judge": None, "annotate": SMALL["annotate"] | {"policy": "there"}}
 
 
 def test_recipe_runs_on_an_endpoint_and_asks_nothing_twice(tmp_path, monkeypatch):
