@@ -62,6 +62,27 @@ PROBLEMS = _table(
     column("group_id", TEXT, "Variants of one problem share it; splits never cut through a group."),
     column("license", TEXT, "License of the problem."),
     _optional("generator", TEXT, "Model that wrote the problem; null when people did."),
+    _optional("parent_id", TEXT, "The problem that the model wrote it after."),
+    _optional("agreement", REAL, "Share of the solutions by a model that gave the answer, where that made it gold."),
+)
+
+DRAFTS = _table(
+    "drafts", ("draft_id",),
+    column("draft_id", TEXT, "Hash of seed problem, writer, index and text."),
+    column("parent_id", TEXT, "The seed problem that it was written after."),
+    column("writer_id", TEXT, "generator_id of the model that wrote it, under the prompt for writers."),
+    column("index", INT, "Number of the draft among those of its seed problem, from 0."),
+    column("problem", TEXT, "The problem as it was read from what the model wrote."),
+    column("outcome", TEXT, "kept, or why it was dropped."),
+    column("detail", TEXT, "The same in words."),
+    _optional("problem_id", TEXT, "The problem that it became."),
+    _optional("answer", TEXT, "The answer that most solutions give."),
+    _optional("agreement", REAL, "Their share among the solutions that came back."),
+    column("solutions", INT, "Solutions that came back."),
+    column("prompt_tokens", INT, "Tokens that the writer read."),
+    column("completion_tokens", INT, "Tokens that it wrote."),
+    column("solver_prompt_tokens", INT, "Tokens that the solver read."),
+    column("solver_completion_tokens", INT, "Tokens that it wrote."),
 )
 
 SOLUTIONS = _table(
@@ -231,5 +252,6 @@ AUDITS = _table(
     column("comment", TEXT, "What the person wrote beside it."),
 )
 
-_ALL = (PROBLEMS, SOLUTIONS, BUDGETS, VERDICTS, JUDGEMENTS, DUPLICATES, STEPS, ROLLOUTS, ALTERNATIVES, DROPS, MEASURES)
+_ALL = (PROBLEMS, DRAFTS, SOLUTIONS, BUDGETS, VERDICTS, JUDGEMENTS, DUPLICATES, STEPS, ROLLOUTS, ALTERNATIVES, DROPS,
+        MEASURES)
 TABLES = {table.name: table for table in _ALL}

@@ -32,13 +32,14 @@ from stepforge.pipelines.stages import (
     measure,
     problems,
     publish,
+    synthesize,
     verify,
 )
 from stepforge.pipelines.stages.base import Context, Stage, Tell
 
 STAGES: tuple[Stage, ...] = tuple(
     module.STAGE
-    for module in (problems, generate, verify, judge, deduplicate, annotate, measure, build, card, publish)
+    for module in (problems, synthesize, generate, verify, judge, deduplicate, annotate, measure, build, card, publish)
 )
 
 

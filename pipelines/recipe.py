@@ -5,7 +5,9 @@ its documentation, and a mistake raises `RecipeError`, whose message names the f
 The options of its parts, and every default of the project, stand in `options/` and nowhere else.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
@@ -15,10 +17,10 @@ from stepforge.builders.errors import UserError
 from stepforge.pipelines.options.base import NAME, Options
 from stepforge.pipelines.options.budget import Budget
 from stepforge.pipelines.options.executor import Executor
-from stepforge.pipelines.options.generators import EmbeddedGenerator, EndpointGenerator, Generator, RecordedGenerator
+from stepforge.pipelines.options.generators import Generator, RecordedGenerator
 from stepforge.pipelines.options.release import ReleaseOptions
-from stepforge.pipelines.options.sources import ArithmeticSource, FilesSource, PublicSource, Source, StarGraphSource
-from stepforge.pipelines.options.stages import Annotate, Deduplicate, Judge, Verify
+from stepforge.pipelines.options.sources import Source
+from stepforge.pipelines.options.stages import Annotate, Deduplicate, Judge, Synthesize, Verify
 
 
 class RecipeError(UserError):
@@ -29,6 +31,7 @@ class Recipe(Options):
     name: str = Field(pattern=NAME, description="Name of the run and of its folder.")
     seed: int = Field(0, description="Seed from which every draw's seed is derived.")
     problems: tuple[Source, ...] = Field(min_length=1, description="Where problems come from.")
+    synthesize: Synthesize | None = Field(None, description="New problems written by a model; leave out to skip.")
     generators: tuple[Generator, ...] = Field(min_length=1, description="What writes solutions.")
     budget: Budget | None = Field(None, description="Equal spending of all generators; leave out for `samples`.")
     verify: Verify = Verify()
@@ -44,20 +47,14 @@ class Recipe(Options):
         if len(set(names)) < len(names):
             raise ValueError(f"generators: every name must differ, got {names}")
         able = {g.name: g for g in self.generators if not isinstance(g, RecordedGenerator)}
-        if self.judge is not None:
-            name, votes = self.judge.generator, self.judge.votes
+        for field, name, count, draws in self._writers():
             if name not in able:
-                raise ValueError(f"judge.generator: {name!r} is not among {list(able)}, the generators that can write")
-            if votes > 1 and able[name].temperature == 0:
-                raise ValueError(f"judge.votes: {votes} votes at temperature 0 would all be the same; take 1 vote, or "
-                                 f"give {name!r} a temperature above 0")
+                raise ValueError(f"{field}: {name!r} is not among {list(able)}, the generators that can write")
+            if draws > 1 and able[name].temperature == 0:
+                raise ValueError(f"{count}: {draws} draws at temperature 0 would all be the same; take 1, or give "
+                                 f"{name!r} a temperature above 0")
         if self.budget is not None:
             self._budget_fits(self.budget, {name: g.samples for name, g in able.items()})
-        if self.annotate is not None and self.annotate.policy not in able:
-            raise ValueError(
-                f"annotate.policy: {self.annotate.policy!r} is not among {list(able)}, the generators that can "
-                "continue a prefix"
-            )
         if self.annotate is not None and getattr(able[self.annotate.policy], "api", None) == "chat":
             raise ValueError(
                 f"annotate.policy: {self.annotate.policy!r} is asked by chat, which cannot continue a solution from a "
@@ -72,6 +69,16 @@ class Recipe(Options):
         if isinstance(budget.per_problem, str) and not samples.get(budget.per_problem):
             raise ValueError(f"budget.per_problem: {budget.per_problem!r} is neither a number nor among "
                              f"{[name for name, count in samples.items() if count]}, the generators with samples")
+
+    def _writers(self) -> Iterator[tuple[str, str, str, int]]:
+        """Fields that name a generator, with the fields that say how often it is asked the same."""
+        if self.synthesize is not None:
+            yield "synthesize.writer", self.synthesize.writer, "synthesize.per_seed", self.synthesize.per_seed
+            yield "synthesize.solver", self.synthesize.solver, "synthesize.solutions", self.synthesize.solutions
+        if self.judge is not None:
+            yield "judge.generator", self.judge.generator, "judge.votes", self.judge.votes
+        if self.annotate is not None:
+            yield "annotate.policy", self.annotate.policy, "", 1
 
     def generator(self, name: str) -> Generator:
         return next(g for g in self.generators if g.name == name)
@@ -117,13 +124,24 @@ def _misfit(error: ErrorDetails) -> str:
 
 def _allowed(location: tuple[int | str, ...]) -> str:
     """Names of the fields of the model that an unknown key was written into."""
-    model: type[BaseModel] = Recipe
-    tagged: dict[str, type[BaseModel]] = {
-        "arithmetic": ArithmeticSource, "star_graph": StarGraphSource, "files": FilesSource, "gsm8k": PublicSource,
-        "math": PublicSource, "embedded": EmbeddedGenerator, "recorded": RecordedGenerator,
-        "budget": Budget, "verify": Verify, "deduplicate": Deduplicate, "judge": Judge, "annotate": Annotate,
-        "release": ReleaseOptions, "executor": Executor, "endpoint": EndpointGenerator,
-    }
+    models: list[type[BaseModel]] = [Recipe]
     for part in location[:-1]:
-        model = tagged.get(str(part), model)
-    return ", ".join(model.model_fields)
+        if tagged := [model for model in models if part in _tags(model)]:
+            models = tagged
+        elif isinstance(part, str):
+            models = [inner for model in models if part in model.model_fields
+                      for inner in _models_in(model.model_fields[part].annotation)]
+    return ", ".join(name for model in models for name in model.model_fields)
+
+
+def _tags(model: type[BaseModel]) -> set[object]:
+    """Words that may stand in a field of the model, `embedded` in `engine` among them, which name it in a union."""
+    return {word for field in model.model_fields.values() if get_origin(field.annotation) is Literal
+            for word in get_args(field.annotation)}
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    """The models of options in a type, however deep: in a tuple, in a union, beside None."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for inner in get_args(annotation) for model in _models_in(inner)]

@@ -5,12 +5,8 @@ model reads, and a solution (or a prefix of one) is appended to it as it stands.
 generator's id.
 """
 
-from functools import lru_cache
-
-from jinja2 import StrictUndefined, Template, TemplateError
-from jinja2.sandbox import SandboxedEnvironment
-
 from stepforge.builders.errors import UserError
+from stepforge.pipelines.inference.templates import render_template
 
 PROMPTS = {
     "plain": "{{ problem }}\n",
@@ -24,7 +20,6 @@ PROMPTS = {
         "Problem: {{ problem }}\n\nSolution:\n"
     ),
 }
-_ENVIRONMENT = SandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)
 
 
 def template_text(prompt: str) -> str:
@@ -43,12 +38,4 @@ def template_text(prompt: str) -> str:
 
 def render(prompt: str, problem: str) -> str:
     """The text that a model reads before it writes a solution of `problem`."""
-    try:
-        return _compiled(template_text(prompt)).render(problem=problem)
-    except TemplateError as error:
-        raise UserError(f"the prompt template cannot be rendered: {error}; its one variable is `problem`") from error
-
-
-@lru_cache(maxsize=64)
-def _compiled(text: str) -> Template:
-    return _ENVIRONMENT.from_string(text)
+    return render_template("prompt", template_text(prompt), "`problem` alone", problem=problem)

@@ -1,10 +1,22 @@
-"""How stages work: verdicts, deduplication, judging, step values."""
+"""How stages work: new problems, verdicts, deduplication, judging, step values."""
 
 from typing import Literal
 
 from pydantic import Field, model_validator
 
 from stepforge.pipelines.options.base import Options
+
+
+class Synthesize(Options):
+    """New problems after those of the sources, each with the answer that a stated majority of solutions gives."""
+
+    writer: str = Field(description="Name of the generator that writes problems.")
+    solver: str = Field(description="Name of the generator that solves them.")
+    per_seed: int = Field(1, ge=1, le=1000, description="Drafts after each training problem of the sources.")
+    solutions: int = Field(8, ge=2, le=1000, description="Solutions of each draft.")
+    agreement: float = Field(0.6, gt=0.5, le=1, description="Least share of them that gives the same answer.")
+    prompt: str = Field("similar", description="`similar`, or a Jinja template with problem, answer, reference.")
+    max_tokens: int = Field(512, ge=8, description="Longest draft in tokens; one that is cut off is dropped.")
 
 
 class Verify(Options):

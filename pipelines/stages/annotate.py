@@ -206,4 +206,4 @@ def _done(context: Context) -> tuple[int, dict[str, int], dict[str, int]]:
     return solutions, {}, ledger
 
 
-STAGE = Stage("annotate", 1, ("problems", "generate", "verify", "deduplicate"), settings, run, TABLES)
+STAGE = Stage("annotate", 1, ("synthesize", "generate", "verify", "deduplicate"), settings, run, TABLES)

@@ -21,7 +21,7 @@ from stepforge.pipelines.inference.engines import generator_id, revision_of, sam
 from stepforge.pipelines.inference.prompts import render, template_text
 from stepforge.pipelines.options.generators import Generator, RecordedGenerator
 from stepforge.pipelines.recipe import Recipe
-from stepforge.pipelines.stages import judge
+from stepforge.pipelines.stages import judge, synthesize
 from stepforge.pipelines.stages.base import Account, Context, Stage
 
 INPUTS = ("problems", "solutions", "verdicts", "judgements", "duplicates", "steps", "rollouts", "alternatives")
@@ -78,10 +78,11 @@ def _manifest(context: Context) -> dict[str, Any]:
                    for name, account in context.accounts.items() if name in _ALL},
         "generators": [_generator(generator) for generator in recipe.generators],
         "verifier": verifier_fingerprint(), "judge": judge.described(recipe),
+        "synthesize": synthesize.described(recipe),
         "licenses": licenses, "license": recipe.release.license,
         "packages": {"python": platform.python_version()} | {name: version(name) for name in PACKAGES},
         "ledger": {name: account["ledger"] for name, account in context.accounts.items()
-                   if name in ("generate", "judge", "annotate") and account["ledger"]},
+                   if name in ("synthesize", "generate", "judge", "annotate") and account["ledger"]},
         "measures": list(read_rows(context.table("measures"))),
     }
 
@@ -96,5 +97,5 @@ def _generator(generator: Generator) -> dict[str, Any]:
     }
 
 
-_ALL = ("problems", "generate", "verify", "judge", "deduplicate", "annotate", "measure")
+_ALL = ("problems", "synthesize", "generate", "verify", "judge", "deduplicate", "annotate", "measure")
 STAGE = Stage("build", 1, _ALL, settings, run)

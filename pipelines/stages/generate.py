@@ -149,4 +149,4 @@ def _ledger(context: Context) -> dict[str, int]:
         return next(query_rows(connection, sql))
 
 
-STAGE = Stage("generate", 2, ("problems",), settings, run, ("solutions", "budgets"))
+STAGE = Stage("generate", 2, ("synthesize",), settings, run, ("solutions", "budgets"))

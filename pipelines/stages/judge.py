@@ -143,4 +143,4 @@ def run(context: Context) -> Account:
     return Account(total["solutions"] * judge.votes, counted, context.drop_counts("judge"), ledger)
 
 
-STAGE = Stage("judge", 1, ("problems", "generate", "verify"), settings, run, ("judgements",))
+STAGE = Stage("judge", 1, ("synthesize", "generate", "verify"), settings, run, ("judgements",))

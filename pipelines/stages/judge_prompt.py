@@ -6,13 +6,10 @@ wrote, a `Vote`. `VERSION` and the template stand in the manifest, and the templ
 
 import re
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Literal, NamedTuple
 
-from jinja2 import StrictUndefined, Template, TemplateError
-from jinja2.sandbox import SandboxedEnvironment
-
 from stepforge.builders.errors import UserError
+from stepforge.pipelines.inference.templates import render_template
 
 VERSION = 1  # raised when the template below or the reading of votes changes
 # Every line of the solution is indented, so that none of its text can pass for a heading or a verdict of ours.
@@ -44,8 +41,7 @@ First error: step N
 
 Critique:
 """
-_ENVIRONMENT = SandboxedEnvironment(undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True,
-                                    autoescape=False)
+VARIABLES = "problem, answer, reference (or none) and steps"
 _VERDICT = re.compile(r"[\s*_#>`]*first error[\s*_]*:[\s*_]*(?:(none)|step[ \t]+(\d{1,6}))[\s*_`.]*", re.IGNORECASE)
 
 
@@ -69,23 +65,15 @@ def judge_template(prompt: str) -> str:
         return CRITIQUE
     if "{{" not in prompt or "steps" not in prompt:
         raise UserError(f"judge.prompt: {prompt!r} is neither `critique` nor a Jinja template that shows the `steps`; "
-                        "it may use problem, answer, reference (or none) and steps")
+                        f"it may use {VARIABLES}")
     judge_prompt(prompt, "1 + 1?", "2", None, ["1 + 1 = 2", "2"])
     return prompt
 
 
 def judge_prompt(template: str, problem: str, answer: str, reference: str | None, steps: Sequence[str]) -> str:
     """The text that the judge reads."""
-    try:
-        return _compiled(template).render(problem=problem, answer=answer, reference=reference, steps=steps)
-    except TemplateError as error:
-        raise UserError(f"judge.prompt: the template cannot be rendered: {error}; it may use problem, answer, "
-                        "reference (or none) and steps") from error
-
-
-@lru_cache(maxsize=8)
-def _compiled(template: str) -> Template:
-    return _ENVIRONMENT.from_string(template)
+    return render_template("judge.prompt", template, VARIABLES, problem=problem, answer=answer, reference=reference,
+                           steps=steps)
 
 
 def read_vote(text: str, steps: int, finished: bool) -> Vote:

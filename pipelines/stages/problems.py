@@ -1,6 +1,6 @@
 """Problems: from the recipe's sources into one table.
 
-In: the sources of the recipe. Out: `problems`, in the order of the recipe, each problem once. Dropped with a reason:
+In: the sources of the recipe. Out: `seeds`, in the order of the recipe, each problem once. Dropped with a reason:
 rows that cannot be read, rows without a problem or an answer, and a problem that came before (`duplicate`).
 """
 
@@ -76,9 +76,9 @@ def run(context: Context) -> Account:
                 yield {"problem_id": problem_id} | row
 
     with context.tell(context.work, "problems", sum(s.limit or 0 for s in context.recipe.problems)):
-        written = write_rows(context.table("problems"), rows(), PROBLEMS.schema)
+        written = write_rows(context.table("seeds"), rows(), PROBLEMS.schema)
     write_rows(context.drops("problems"), drops, DROPS.schema)
-    return Account(written + len(drops), count_rows(context.table("problems")), context.drop_counts("problems"))
+    return Account(written + len(drops), count_rows(context.table("seeds")), context.drop_counts("problems"))
 
 
-STAGE = Stage("problems", 1, (), settings, run, ("problems",))
+STAGE = Stage("problems", 2, (), settings, run, ("seeds",))

@@ -27,7 +27,7 @@ def test_arms_are_disjoint_and_the_answer_is_the_only_path(degree: int, path_len
 
 def test_rows_have_the_columns_of_the_problems_table() -> None:
     row = next(generate(1, 0, "test"))
-    assert {*row} == {*PROBLEMS.schema.names} - {"problem_id"}
+    assert {*row} == {*PROBLEMS.schema.names} - {"problem_id", "parent_id", "agreement"}
 
 
 def test_a_problem_depends_on_its_index_alone_and_splits_share_no_graph() -> None:

@@ -1,13 +1,12 @@
 """The judge: what counts as a vote, what a majority is, and that every vote is accounted for."""
 
-import asyncio
 import copy
 import shutil
 from collections import Counter
 
 import pytest
-from datatrove.pipeline.inference.servers.base import InferenceServer
 from helpers.runs import SMALL, execute, rows
+from helpers.scripted import ScriptedServer
 
 from stepforge.builders.errors import UserError
 from stepforge.builders.parquet import read_rows
@@ -138,41 +137,6 @@ def test_without_a_judge_nothing_is_asked(run_folder, monkeypatch):
     monkeypatch.setattr(runner_module, "make_server", None)
     run_to_measure(SMALL | {"judge": None}, run_folder, monkeypatch)
     assert rows(run_folder, "judgements") == []
-
-
-class ScriptedServer(InferenceServer):
-    """Answers from memory: a function of the prompt and of how often it was asked."""
-
-    answer = staticmethod(lambda prompt, count: "")
-    calls: Counter = Counter()
-    seeds: list = []
-
-    async def start_server(self):
-        return None
-
-    async def is_ready(self):
-        return True
-
-    async def monitor_health(self):
-        await asyncio.Event().wait()
-
-    async def _make_request(self, payload):
-        count = self.calls[payload["prompt"]]
-        self.calls[payload["prompt"]] += 1
-        self.seeds.append(payload["seed"])
-        text = self.answer(payload["prompt"], count)
-        return {"choices": [{"text": text, "finish_reason": "stop"}], "usage": {"prompt_tokens": 7,
-                                                                                "completion_tokens": 3}}
-
-
-@pytest.fixture
-def scripted(monkeypatch):
-    ScriptedServer.calls, ScriptedServer.seeds = Counter(), []
-    monkeypatch.setattr(runner_module, "make_server", lambda generator, config, rank: ScriptedServer(config, rank))
-
-    def answer(function):
-        ScriptedServer.answer = staticmethod(function)
-    return answer
 
 
 def refuses_the_third(prompt, count):

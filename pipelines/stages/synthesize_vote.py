@@ -1,0 +1,56 @@
+"""The vote on a new problem: solutions go in, the answer that enough of them state comes out, or why there is none.
+
+Votes are counted by canonical form (answers/keys.py), so that `0.5` and `\\frac{1}{2}` are one candidate. A solution
+that states no answer, offers many, or was cut off in it, is a vote for none; it counts among those that came back.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from stepforge.pipelines.answers import answer_key
+from stepforge.pipelines.answers.extract import EXPLICIT, MAX_STATED, extract_answer
+from stepforge.pipelines.inference.runner import Completion
+
+MAX_CHARS = 200  # of an answer that can become gold
+
+
+class Election(NamedTuple):
+    """kept with an answer, or why not; the share of the solutions that came back which gives it; the same in words."""
+
+    outcome: str
+    detail: str
+    answer: str | None = None
+    agreement: float | None = None
+
+
+def election(solutions: Sequence[Completion], agreement: float) -> Election:
+    """The answer that at least the share `agreement` (above one half) of the solutions gives.
+
+    Where less than half of the requests were answered at all, nothing is decided.
+    """
+    came = [solution for solution in solutions if solution.finish_reason != "error"]
+    if 2 * len(came) < len(solutions):
+        failed = next(solution.error or "" for solution in solutions if solution.finish_reason == "error")
+        return Election("error", f"{len(solutions) - len(came)} of {len(solutions)} solutions failed: {failed}")
+    answers = [answer for solution in came if (answer := stated_answer(solution)) is not None]
+    votes = Counter(map(answer_key, answers))
+    if not votes:
+        return Election("unsolved", f"none of {len(came)} solutions states an answer")
+    # Among equals the smallest key, so that what is told of a tie does not depend on the order of the solutions.
+    winner, count = min(votes.items(), key=lambda item: (-item[1], item[0]))
+    share = count / len(came)
+    told = f"{count} of {len(came)} solutions give one answer"
+    if share < agreement:
+        return Election("disagreement", told, agreement=share)
+    spellings = Counter(answer for answer in answers if answer_key(answer) == winner)
+    return Election("kept", told, min(spellings, key=lambda text: (-spellings[text], len(text), text)), share)
+
+
+def stated_answer(solution: Completion) -> str | None:
+    """The answer that a solution states in so many words; a last number that nobody calls the answer is none."""
+    found = extract_answer(solution.text)
+    whole = solution.finish_reason == "stop" or not found.at_end
+    if found.answer is None or found.how not in EXPLICIT or found.stated > MAX_STATED or not whole:
+        return None
+    return answer if 0 < len(answer := found.answer.strip()) <= MAX_CHARS else None

@@ -1,0 +1,193 @@
+"""New problems: what counts as one, what counts as a majority, and that every draft is accounted for."""
+
+from collections import Counter
+
+import pytest
+from helpers.runs import execute, rows
+from helpers.scripted import ScriptedServer
+
+from stepforge.builders.errors import UserError
+from stepforge.builders.parquet import read_rows
+from stepforge.builders.release import read_manifest
+from stepforge.pipelines import plan
+from stepforge.pipelines.inference.runner import Completion
+from stepforge.pipelines.stages.synthesize_prompt import MAX_CHARS, SIMILAR, read_draft, writer_prompt, writer_template
+from stepforge.pipelines.stages.synthesize_vote import election
+
+GOOD = "Ada has 3 boxes of 4 pens. How many pens has she?"
+
+
+@pytest.mark.parametrize("text", [
+    GOOD,
+    f"\n\n  {GOOD}\n",
+    f"**New problem:**\n{GOOD}",
+    f"Here is a new problem: {GOOD}",
+    f"<think>Problem: something else?</think>\n{GOOD}",
+    f"{GOOD}\n\nSolution:\n3 * 4 = 12\nThe answer is 12.",
+    f"{GOOD}\n**Answer:** 12",
+    f"{GOOD}\n\nProblem 2: Another one?",
+    f"{GOOD}\n---\nI hope you like it.",
+    f"{GOOD}\x00\x1b",
+])
+def test_problem_is_what_stands_before_whatever_comes_next(text):
+    assert read_draft(text, finished=True) == (GOOD, None, "")
+
+
+@pytest.mark.parametrize(("text", "finished", "reason"), [
+    ("", True, "empty"),
+    ("  \n\t", True, "empty"),
+    ("New problem:", True, "empty"),
+    ("\nSolution: The answer is 4.", True, "no_question"),
+    ("Ada has 3 boxes of 4 pens.", True, "no_question"),
+    (GOOD, False, "truncated"),
+    (f"<think>{GOOD}", True, "truncated"),
+    ("How many? " * 100_000, True, "too_long"),
+    ("\n" * 1_000_000 + "*" * 1_000_000, True, "empty"),
+    ("*\n" * 2000 + "?", True, "no_question"),
+])
+def test_what_is_no_problem_has_a_reason(text, finished, reason):
+    draft = read_draft(text, finished)
+    assert (draft.problem, draft.reason) == ("", reason)
+
+
+def test_draft_that_was_cut_off_behind_its_problem_counts():
+    assert read_draft(f"{GOOD}\nSolution: first, 3 *", finished=False).problem == GOOD
+
+
+def test_problem_of_the_greatest_length_is_kept_whole():
+    text = "Is " + "x" * (MAX_CHARS - 7) + " so?"
+    assert len(text) == MAX_CHARS
+    assert read_draft(f"{text}\nSolution: 1", finished=True).problem == text
+
+
+@pytest.mark.parametrize("prompt", ["similiar", "{{ answer }}", "{{ problem | nofilter }}", "{{ problem }} {{ hint }}",
+                                    "{{ problem }} {% if %}", "{{ problem + 1 }}"])
+def test_wrong_prompt_is_told(prompt):
+    with pytest.raises(UserError, match="synthesize.prompt"):
+        writer_template(prompt)
+
+
+def test_text_of_a_seed_is_never_a_template():
+    assert "{{ 7 * 7 }}" in writer_prompt(SIMILAR, "{{ 7 * 7 }}?", "49", None)
+
+
+def solution(answer, reason="stop"):
+    return Completion("" if answer is None else f"So.\nThe answer is {answer}.", reason, 1, 1, 0,
+                      error="refused" if reason == "error" else None)
+
+
+@pytest.mark.parametrize(("answers", "outcome", "answer", "agreement"), [
+    (["12"] * 5, "kept", "12", 1.0),
+    (["12", "12", "12", "4", "5"], "kept", "12", 0.6),
+    (["1/2", "0.5", "\\frac{1}{2}", "0.5", "7"], "kept", "0.5", 0.8),
+    (["12", "12", "4", "4"], "disagreement", None, 0.5),
+    (["12", "4", "5"], "disagreement", None, 1 / 3),
+    (["12", "12", None, None], "disagreement", None, 0.5),
+    ([None, None], "unsolved", None, None),
+    (["9" * 300, "9" * 300], "unsolved", None, None),
+])
+def test_majority_of_the_solutions_gives_the_answer(answers, outcome, answer, agreement):
+    found = election([solution(text) for text in answers], 0.6)
+    assert (found.outcome, found.answer) == (outcome, answer)
+    assert found.agreement == (None if agreement is None else pytest.approx(agreement))
+    assert election([solution(text) for text in reversed(answers)], 0.6) == found
+
+
+def test_failed_requests_do_not_vote_and_too_many_of_them_decide_nothing():
+    failed = solution(None, "error")
+    assert election([solution("3"), solution("3"), failed, failed], 1.0)[0] == "kept"
+    assert election([solution("3"), failed, failed], 0.6)[0] == "error"
+
+
+def test_last_number_that_nobody_calls_the_answer_is_no_vote():
+    assert election([Completion("I see 4 and 7", "stop", 1, 1, 0)] * 2, 0.6)[0] == "unsolved"
+
+
+SEEDS = "Problem {}: what is {} + 1?"
+
+
+def recipe(**options):
+    return {
+        "name": "new", "problems": [{"source": "files", "paths": ["seeds.jsonl"], "columns": {
+            "problem": "problem", "answer": "answer", "group_id": "group"}},
+            {"source": "files", "paths": ["test.jsonl"], "split": "test"}],
+        "generators": [{"name": "tiny", "engine": "embedded", "samples": 1}],
+        "synthesize": {"writer": "tiny", "solver": "tiny", "per_seed": 3, "solutions": 4,
+                       "prompt": "WRITE {{ problem }}"} | options,
+        "release": {"splits": {"test": 0.5}}, "executor": {"tasks": 1, "workers": 1},
+    }
+
+
+@pytest.fixture
+def seeds(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    lines = [f'{{"problem": "{SEEDS.format(i, i)}", "answer": "{i + 1}", "group": "g{i}"}}' for i in range(4)]
+    (tmp_path / "seeds.jsonl").write_text("\n".join(lines))
+    (tmp_path / "test.jsonl").write_text('{"problem": "Held out: what is 5?", "answer": "5"}')
+    return tmp_path / "run"
+
+
+def script(prompt, count):
+    """After seeds 0 to 3 two good drafts, two disputed ones and a copy, ever the same draft, and nothing of use."""
+    if not prompt.startswith("WRITE"):
+        return f"The answer is {count if 'hard' in prompt else len(prompt)}."
+    number = int(prompt.split()[2][0])
+    return {0: ["Easy: what is 1?", "Easy: what is 22?", "No problem at all."],
+            1: ["A hard one?", "Another hard one?", SEEDS.format(1, 1).upper()],
+            2: ["Just this one?", " just  THIS one?", "Just this one?"],
+            3: ["", "What?" * 2000, "<think>"]}[number][count]
+
+
+def test_every_draft_is_a_problem_or_a_drop_with_a_reason(seeds, scripted):
+    scripted(script)
+    execute(recipe(), seeds)
+    account = plan.read_state(seeds)["synthesize"]
+    assert account["rows_in"] == 5 + 4 * 3 == account["rows_out"] + sum(account["dropped"].values())
+    assert account["dropped"] == {"disagreement": 2, "duplicate": 3, "empty": 1, "no_question": 1, "too_long": 1,
+                                  "truncated": 1}
+    assert account["ledger"] == {"drafts": 12, "solutions": 20, "prompt_tokens": 7 * 32, "completion_tokens": 3 * 32}
+    assert Counter(row["reason"] for row in read_rows(seeds / "tables/drops/synthesize.parquet")) == account["dropped"]
+    assert not any("Held out" in prompt and prompt.startswith("WRITE") for prompt in ScriptedServer.calls)
+    assert len(set(ScriptedServer.seeds)) == len(ScriptedServer.seeds)
+
+
+def test_new_problem_knows_its_parent_and_shares_its_split(seeds, scripted):
+    scripted(script)
+    execute(recipe(), seeds)
+    problems = rows(seeds, "problems")
+    old = {row["problem_id"]: row for row in problems if row["parent_id"] is None}
+    new = [row for row in problems if row["parent_id"] is not None]
+    assert [(row["problem"], row["answer"]) for row in new] == [
+        ("Easy: what is 1?", "17"), ("Easy: what is 22?", "18"), ("Just this one?", "15")]
+    for row in new:
+        parent = old[row["parent_id"]]
+        assert (row["group_id"], row["license"], row["split"]) == (parent["group_id"], parent["license"], "train")
+        assert (row["generator"], row["agreement"]) == ("tiny", 1.0)
+    released = {row["problem_id"]: path.stem.split("-")[0] for path in (seeds / "release/problems").glob("*.parquet")
+                for row in read_rows(path)}
+    assert all(released[row["problem_id"]] == released[row["parent_id"]] for row in new)
+    assert {row["problem_id"] for row in rows(seeds, "solutions")} >= {row["problem_id"] for row in new}
+    told = read_manifest(seeds / "release")["synthesize"]
+    assert told["prompt_template"] == "WRITE {{ problem }}" and (told["prompt_version"], told["agreement"]) == (1, 0.6)
+
+
+def test_more_drafts_and_solutions_ask_for_the_missing_ones_alone(seeds, scripted):
+    scripted(lambda prompt, count: f"Write {prompt} and {count}?" if "WRITE" in prompt[:5] else "The answer is 1.")
+    execute(recipe(per_seed=1, solutions=2), seeds)
+    before = sum(ScriptedServer.calls.values())
+    execute(recipe(per_seed=2, solutions=3), seeds)
+    drafts, generated = 4, 4
+    assert sum(ScriptedServer.calls.values()) - before == drafts + (4 * 1 + 4 * 3) + generated
+
+
+def test_without_a_writer_the_problems_are_the_seeds(small_run):
+    assert rows(small_run, "problems") == rows(small_run, "seeds") and rows(small_run, "drafts") == []
+
+
+def test_real_model_that_cannot_write_makes_no_problem_and_loses_no_row(tmp_path):
+    """The tiny model answers a problem with a solution, which asks for nothing."""
+    source = {"source": "arithmetic", "limit": 3, "steps": [3, 3]}
+    execute(recipe(prompt="{{ problem }}\n", max_tokens=96) | {"problems": [source]}, tmp_path)
+    account = plan.read_state(tmp_path)["synthesize"]
+    assert account["rows_in"] == 12 and account["dropped"]["no_question"] >= 8
+    assert account["rows_out"] == 12 - sum(account["dropped"].values())
