@@ -1,12 +1,12 @@
 """The adaptive search: every rollout goes where it is expected to decide most per token.
 
-Rule. Counts of all steps are read together through the chain model (chain.py). For each step it tells what one more
-outcome there is worth: information on where the first pit is (nats), plus `value_weight` times the expected drop in
-the variances of all advantages, the most uncertain weighted most. A step shared by several solutions is worth the
-sum. The search takes the step with the highest worth per expected token, one for each solution and round; rollouts
-that are already in the batch count as their expected outcome. It ends when no rollout is worth `min_gain` per whole
-solution's length in tokens, or at the token budget. A negative whose pit is as probable as `confidence` has nothing
-left to tell about it.
+Rule. Counts of all steps of all solutions are read together through the chain model (chain.py). For each step it tells
+what one more outcome there is worth: information on where the first pit is (nats), plus `value_weight` times the
+expected drop in the variances of its solution's advantages, the most uncertain weighted most. A step shared by several
+solutions is worth the sum. The search takes the step with the highest worth per expected token, one for each solution
+and round; rollouts that are already in the batch count as their expected outcome. It ends when no rollout is worth
+`min_gain` per tokens of a whole solution of typical length, or at the token budget. A negative whose pit is as
+probable as `confidence` has nothing left to tell about it.
 
 Guarantees. Which step comes next depends on past outcomes only, so confidence sequences cover every Q whatever the
 model believes (advantages.py). The model decides where tokens go and which step is named the pit: a wrong model costs
@@ -41,11 +41,8 @@ class Adaptive(Search):
         self._place = np.array([path + [-1] * (width - len(path)) for path in paths])     # [B, N], -1 = padding
         self._last = np.array([len(path) - 1 for path in paths])
         self._correct = np.array([s.correct for s in self.tree.solutions.values()])
-        lengths = [s.cost_after(BARE) for s in self.tree.solutions.values()]
-        self._cost = np.array([node.cost for node in self.tree.nodes]) / np.mean(lengths)
-        never = np.full(self._place.shape, -1.0)
-        self._seen = Counts(never, never, self._last, self._correct)     # what the next two were computed from
-        self._worth, self._mean = np.zeros_like(never), np.zeros_like(never)
+        length = settings.typical_length or np.mean([s.cost_after(BARE) for s in self.tree.solutions.values()])
+        self._cost = np.array([node.cost for node in self.tree.nodes]) / length
 
     def choose(self, limit: int) -> list[Node]:
         pending = np.zeros(len(self.tree.nodes), int)
@@ -64,10 +61,18 @@ class Adaptive(Search):
                 chosen.append(self.tree.nodes[i])
         return chosen
 
+    def learn(self, chain: Chain) -> None:
+        """Go on under another model; what was found out stays."""
+        self.chain, self.done = chain, False
+
+    def evidence(self) -> Counts:
+        """Counts along all paths so far, to fit a model to."""
+        zeros = np.zeros(len(self.tree.nodes))
+        return self._counts(zeros, zeros)
+
     def beliefs(self) -> Posterior:
         """Posteriors of all solutions, in the order in which they were given."""
-        zeros = np.zeros(len(self.tree.nodes))
-        return self.chain.beliefs(self._counts(zeros, zeros))
+        return self.chain.beliefs(self.evidence())
 
     def values(self) -> dict[str, list[StepValue]]:
         beliefs = self.beliefs()
@@ -78,16 +83,11 @@ class Adaptive(Search):
 
     def _prices(self, pending: Array, expected: Array) -> tuple[Array, Array]:
         """Worth per cost of one more rollout at every node (0 where none may be made), and the belief of its Q."""
-        counts = self._counts(pending, expected)
-        changed = np.flatnonzero(((counts.successes != self._seen.successes)
-                                  | (counts.failures != self._seen.failures)).any(1))
-        if len(changed):
-            self._worth[changed], self._mean[changed] = self._worth_of(counts.rows(changed))
-        self._seen = counts
+        worths, means = self._worth_of(self._counts(pending, expected))
         inside = self._place >= 0
         worth, q = np.zeros(len(self.tree.nodes)), np.zeros(len(self.tree.nodes))
-        np.add.at(worth, self._place[inside], self._worth[inside])
-        q[self._place[inside]] = self._mean[inside]
+        np.add.at(worth, self._place[inside], worths[inside])
+        q[self._place[inside]] = means[inside]
         free = np.array([self.wants(node, 4 * self.settings.rollouts) for node in self.tree.nodes]) > pending
         return np.where(free, worth / self._cost, 0.0), q
 
@@ -119,7 +119,7 @@ class Adaptive(Search):
         failures = np.array([node.rollouts - node.successes for node in self.tree.nodes]) + pending - expected
         inside = self._place >= 0
         return Counts(np.where(inside, successes[self._place], 0), np.where(inside, failures[self._place], 0),
-                      self._last, self._correct)
+                      self._last, self._correct, self._place)
 
     def _with_model(self, values: list[StepValue], beliefs: Posterior, b: int, correct: bool) -> list[StepValue]:
         k = self.settings.best_of

@@ -40,6 +40,7 @@ class SearchSettings:
     confidence: float = 0.95       # adaptive: a negative's pit is settled once it is this probable
     value_weight: float = 1.0      # adaptive: worth of sharper advantages beside that of finding the pit; 0 = pit only
     min_gain: float = 0.02         # adaptive: stop when no rollout is worth this much per whole solution's tokens
+    typical_length: float | None = None    # of a solution, in units of its costs; none = the mean of this problem's
     max_excluded: int = 16         # a step gets no more rollouts after so many infrastructure errors
 
     def __post_init__(self) -> None:

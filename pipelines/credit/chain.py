@@ -4,12 +4,14 @@ In: successes and failures of rollouts at the steps of solutions, and their verd
 the first pit, and what one more rollout at each step can be expected to tell. The hidden state is Q itself on a grid,
 the first cells of which are the pit (Q <= threshold); the chain is Markov; counts are binomial given Q; and a finished
 solution is correct with the probability that its last unfinished step had. Inference is the forward-backward algorithm
-(Rabiner 1989, section III), so all posteriors are exact under the model. What comes out is a belief of this model:
-smoothed values are labelled so wherever they are published.
+(Rabiner 1989, section III), on the tree that solutions with common first steps form (Pearl 1988, section 4.2), so all
+posteriors are exact under the model; the bare problem at least is common to all solutions of a problem. What comes out
+is a belief of this model: smoothed values are labelled so wherever they are published.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,9 +32,23 @@ class Counts(NamedTuple):
     failures: Array              # [B, N]
     last: NDArray[np.int64]      # [B] node of the last step, whose Q is the verdict
     correct: NDArray[np.bool_]   # [B] the verdict
+    place: NDArray[np.int64]     # [B, N] number of the node, the same where solutions share it; -1 = padding
 
-    def rows(self, which: NDArray[np.int64]) -> "Counts":
-        return Counts(self.successes[which], self.failures[which], self.last[which], self.correct[which])
+    @classmethod
+    def joined(cls, parts: Sequence["Counts"]) -> "Counts":
+        """Evidence on several problems, whose nodes are all different, as one."""
+        width, place, first = max(part.place.shape[1] for part in parts), [], 0
+        for part in parts:
+            place.append(np.where(part.place < 0, -1, part.place + first))
+            first += int(part.place.max()) + 1
+
+        def stacked(arrays: Sequence[NDArray[Any]], filler: int) -> NDArray[Any]:
+            return np.concatenate([np.pad(array, ((0, 0), (0, width - array.shape[1])), constant_values=filler)
+                                   for array in arrays])
+
+        return cls(stacked([part.successes for part in parts], 0), stacked([part.failures for part in parts], 0),
+                   np.concatenate([part.last for part in parts]), np.concatenate([part.correct for part in parts]),
+                   stacked(place, -1))
 
 
 class Posterior(NamedTuple):
@@ -91,17 +107,28 @@ class Chain:
 
     def fit(self, counts: Counts, rounds: int = 20, weight: float = 20.0) -> "Chain":
         """Moves and start that make counts likely, by expectation-maximisation; this model is the prior, as if it
-        had been seen in `weight` moves from every cell."""
-        chain = self
+        had been seen in `weight` moves from every cell. Which steps were looked at may depend on outcomes (a search
+        chose them): the likelihood does not ask why a count is what it is. A move that solutions share counts once."""
+        chain, once = self, 1 / _holders(counts.place)
         for _ in range(rounds):
             first, kernels = chain._smooth(counts)
             seen, law = weight * self.moves, first
             for t in range(1, counts.successes.shape[1]):
                 moved = law[:, :, None] * kernels[:, t - 1] * (t < counts.last)[:, None, None]
-                seen, law = seen + moved.sum(0), moved.sum(1)
-            start = first.sum(0) + weight * self.start
+                seen, law = seen + np.einsum("b,bgh->gh", once[:, t], moved), moved.sum(1)
+            start = once[:, 0] @ first + weight * self.start
             chain = Chain(self.q, seen / seen.sum(1, keepdims=True), start / start.sum())
         return chain
+
+    def record(self) -> dict[str, Any]:
+        """The model as a few lines of text, for the manifest; `of` reads it back."""
+        return {"q": _digits(self.q), "start": _digits(self.start), "moves": [_digits(row) for row in self.moves]}
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> "Chain":
+        """The model that a record tells; the same on every machine, whatever the last digits of a fit were."""
+        start, moves = _numbers(record["start"]), np.array([_numbers(row) for row in record["moves"]])
+        return cls(_numbers(record["q"]), moves / moves.sum(1, keepdims=True), start / start.sum())
 
     def _smooth(self, counts: Counts) -> tuple[Array, Array]:
         """Given all counts: law of q at node 0 [B, G], and of the moves from each node to the next [B, N-1, G, G]."""
@@ -112,7 +139,8 @@ class Chain:
         for t in range(likelihood.shape[1] - 2, -1, -1):
             coming = (likelihood[:, t + 1] * ahead[:, t + 1]) @ self.moves.T
             coming = np.where((counts.last == t + 1)[:, None], verdict, coming)
-            ahead[:, t] = coming / coming.max(1, keepdims=True)
+            coming = np.where((counts.last > t)[:, None], coming, 1)
+            ahead[:, t] = _together(coming, counts.place[:, t], counts.place[:, t + 1])
         weight = likelihood * ahead
         first = self.start * weight[:, 0]
         kernels = self.moves * weight[:, 1:, None, :]
@@ -139,6 +167,29 @@ def value_information(beliefs: Posterior, last: NDArray[np.int64]) -> Array:
     explained = with_outcome ** 2 / np.maximum(beliefs.q * (1 - beliefs.q), 1e-12)[:, None, :]
     steps = np.arange(1, beliefs.q.shape[1])[None] <= last[:, None]
     return np.asarray((SCALE * explained * np.sqrt(variance) * steps[..., None]).sum(1))
+
+
+def _together(coming: Array, at: NDArray[np.int64], child: NDArray[np.int64]) -> Array:
+    """[B, G] product of what comes from all distinct children of a row's node, up to a factor."""
+    _, one_of_each = np.unique(np.stack([at, child]), axis=1, return_index=True)
+    nodes, row = np.unique(at, return_inverse=True)
+    total = np.zeros((len(nodes), coming.shape[1]))
+    np.add.at(total, row[one_of_each], np.log(np.maximum(coming[one_of_each], 1e-300)))
+    return np.asarray(np.exp(total - total.max(1, keepdims=True))[row])
+
+
+def _holders(place: NDArray[np.int64]) -> NDArray[np.int64]:
+    """[B, N] how many solutions hold a node."""
+    _, inverse, count = np.unique(place, return_inverse=True, return_counts=True)
+    return np.asarray(count[inverse.reshape(place.shape)])
+
+
+def _digits(values: Array) -> str:
+    return " ".join(f"{value:.4g}" for value in values)
+
+
+def _numbers(text: str) -> Array:
+    return np.array([float(part) for part in text.split()])
 
 
 def _entropy(p: Array) -> Array:

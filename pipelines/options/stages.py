@@ -34,6 +34,7 @@ class Annotate(Options):
     search: Literal["exhaustive", "scan", "bisect", "adaptive"] = Field(
         "exhaustive", description="How rollouts are spent on steps."
     )
+    pilot: int = Field(32, ge=0, description="Problems that teach the adaptive search how values move; 0 for none.")
     splitter: str = Field("newline", description="How a solution is cut into steps.")
     max_steps: int | None = Field(None, ge=1, description="Merge what lies behind this many steps into the last.")
     pit: Literal["argmin_q", "zero_success", "largest_drop"] = Field("argmin_q", description="Rule of the first pit.")

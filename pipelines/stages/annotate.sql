@@ -1,5 +1,6 @@
 -- One row a problem: the solutions whose steps are to be valued, and the policy's own base samples as a value of the
--- bare problem. Duplicates and truncated solutions are left out; which solutions are taken is decided by their ids.
+-- bare problem. Duplicates and truncated solutions are left out; which solutions are taken is decided by their ids, and
+-- so is which problems are the pilot's. typical_length is the mean length of a solution in characters.
 WITH kept AS (
     SELECT solutions.*, verdict, row_number() OVER (
         PARTITION BY problem_id, verdict ORDER BY md5($seed || solution_id)
@@ -18,5 +19,7 @@ WITH kept AS (
     GROUP BY problem_id
 )
 SELECT problem_id, problem, answer, chosen.solutions, coalesce(base.rollouts, 0)::BIGINT AS base_rollouts,
-       coalesce(base.successes, 0)::BIGINT AS base_successes, problems.file_row_number AS position
+       coalesce(base.successes, 0)::BIGINT AS base_successes, problems.file_row_number AS position,
+       row_number() OVER (ORDER BY md5($seed || problem_id)) <= $pilot AS pilot,
+       (SELECT avg(length(taken.solution)) FROM chosen, unnest(chosen.solutions) AS found(taken)) AS typical_length
 FROM problems JOIN chosen USING (problem_id) LEFT JOIN base USING (problem_id)

@@ -27,12 +27,13 @@ Tell = Callable[[Path, str, int], AbstractContextManager[None]]
 
 @dataclass(frozen=True)
 class Account:
-    """Rows in, rows out and rows dropped by reason; `ledger` counts tokens of engines."""
+    """Rows in, rows out and rows dropped by reason; `ledger` counts tokens of engines, the manifest tells `facts`."""
 
     rows_in: int
     rows_out: int
     dropped: Mapping[str, int] = field(default_factory=dict)
     ledger: Mapping[str, int] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     def check(self, stage: str) -> None:
         """Raises StageFailed when rows were lost."""

@@ -21,15 +21,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _world import BASE, WORLDS, Array, Problem, draw
+from _world import BASE, TOKENS, WORLDS, Array, Problem, draw
 
 from stepforge.pipelines.credit.adaptive import Adaptive, pit_threshold
 from stepforge.pipelines.credit.advantages import StepValue
 from stepforge.pipelines.credit.chain import Chain, Counts
 from stepforge.pipelines.credit.search import Search, SearchSettings, make_search
+from stepforge.pipelines.options.stages import Annotate
 
 EPS = 0.05
 Row = dict[str, float]
+PILOT = Annotate.model_fields["pilot"].default
+LENGTH = 8.0 * TOKENS     # of a solution, on average
 LEVELS = (0.6, 0.35, 0.2, 0.12, 0.08, 0.055, 0.04, 0.03, 0.022, 0.016, 0.011, 0.008, 0.006)
 
 
@@ -111,7 +114,7 @@ def by_rule(strategy: str, problems: Sequence[Problem], name: str, chain: Chain 
 
 
 def counts(problems: Sequence[Problem], n: int) -> Counts:
-    """What n rollouts at every step of all solutions tell."""
+    """What n rollouts at every step of all solutions tell; negatives of a problem share the bare problem alone."""
     rows = [(p, b) for p in problems for b in range(len(p.q))]
     width = max(len(p.q[b]) for p, b in rows)
     successes, failures = np.zeros((len(rows), width)), np.zeros((len(rows), width))
@@ -120,7 +123,9 @@ def counts(problems: Sequence[Problem], n: int) -> Counts:
         successes[i, 0], successes[i, 1:1 + len(done)] = p.base_successes, done
         failures[i, 0], failures[i, 1:1 + len(done)] = BASE - p.base_successes, n - done
     last = np.array([len(p.q[b]) - 1 for p, b in rows])
-    return Counts(successes, failures, last, np.zeros(len(rows), bool))
+    place = np.where(np.arange(width) <= last[:, None], np.arange(successes.size).reshape(successes.shape), -1)
+    place[:, 0] = successes.size + np.array([i for i, p in enumerate(problems) for _ in p.q])     # the bare problem
+    return Counts(successes, failures, last, np.zeros(len(rows), bool), place)
 
 
 def decoded(problems: Sequence[Problem], n: int, chain: Chain) -> Score:
@@ -138,7 +143,8 @@ def adaptive(problems: Sequence[Problem], chain: Chain, goal: str, limit: int = 
     curve = [Score() for _ in LEVELS]
     weight, confidence = (0.0, 0.999) if goal == "pit" else (1.0, 0.0)     # 0: every pit counts as settled
     levels = [level * (1.0 if goal == "pit" else 0.25) for level in LEVELS]
-    settings = SearchSettings(min_gain=levels[-1], value_weight=weight, rollouts=32, confidence=confidence)
+    settings = SearchSettings(min_gain=levels[-1], value_weight=weight, rollouts=32, confidence=confidence,
+                              typical_length=LENGTH)
     for problem in problems:
         search = Adaptive(problem.solutions, settings, problem.base_successes, BASE, chain)
         level, batch = 0, search.next_batch(limit)
@@ -203,12 +209,24 @@ def world_report(name: str, size: int) -> tuple[dict[str, Any], Chain]:
             "error_of_always_0": float(np.abs(np.concatenate([np.diff(q) for q in truths])).mean())}, chain
 
 
+def fitted_on_pilot(problems: Sequence[Problem]) -> Chain:
+    """What `stepforge run` does: the adaptive search without a fit on a few problems, then a fit to its counts."""
+    evidence = []
+    for problem in problems:
+        search = Adaptive(problem.solutions, SearchSettings(typical_length=LENGTH), problem.base_successes, BASE)
+        finish(search, problem, 64)
+        evidence.append(search.evidence())
+    return Chain.default(EPS).fit(Counts.joined(evidence))
+
+
 def variations(chain: Chain, size: int) -> dict[str, Any]:
     """What is lost when the model was fitted elsewhere or not at all, and with batches on a single negative."""
     report: dict[str, Any] = {}
     single = draw(WORLDS["martingale"], 3 * size, 1, seed=3)
     own = Chain.default(EPS).fit(counts(draw(WORLDS["open_end"], size, 8, seed=1), 32))
+    pilot = fitted_on_pilot(draw(WORLDS["martingale"], PILOT, 8, seed=5))
     for name, test, model, limit in (
+            ("model fitted on a pilot, as in a run", draw(WORLDS["martingale"], size, 8, seed=2), pilot, 8),
             ("unfitted model", draw(WORLDS["martingale"], size, 8, seed=2), Chain.default(EPS), 8),
             ("process unlike both, own fit", draw(WORLDS["open_end"], size, 8, seed=2), own, 8),
             ("process unlike both, model fitted on martingale", draw(WORLDS["open_end"], size, 8, seed=2), chain, 8),

@@ -9,7 +9,8 @@ from stepforge.pipelines.credit.chain import LIVE, LOST, Chain, Counts, pit_info
 
 CHAIN = Chain.default(0.05)
 COUNTS = Counts(np.array([[9.0, 3, 0, 0], [9, 1, 0, 0], [2, 3, 4, 0]]), np.array([[7.0, 1, 5, 0], [7, 9, 0, 0],
-                [3, 1, 0, 0]]), np.array([3, 2, 3]), np.array([False, False, True]))
+                [3, 1, 0, 0]]), np.array([3, 2, 3]), np.array([False, False, True]),
+                np.array([[0, 1, 2, 3], [4, 5, 6, -1], [7, 8, 9, 10]]))
 
 
 def brute_force(row: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -37,6 +38,35 @@ def test_beliefs_are_those_of_brute_force(row: int) -> None:
     beliefs = CHAIN.beliefs(COUNTS)
     for ours, exact in zip(beliefs, brute_force(row), strict=True):
         np.testing.assert_allclose(ours[row], exact, atol=1e-9)
+
+
+def test_solutions_with_a_common_step_share_what_their_other_steps_tell() -> None:
+    """Two solutions, alike up to step 0, against sums over all values of their four unfinished nodes."""
+    q, moves = CHAIN.q, CHAIN.moves
+    shared = Counts(np.array([[3.0, 5, 1, 0], [3, 5, 8, 0]]), np.array([[4.0, 4, 7, 0], [4, 4, 0, 0]]),
+                    np.array([3, 3]), np.array([False, True]), np.array([[0, 1, 2, 3], [0, 1, 4, 5]]))
+    law = np.einsum("a,ab,bc,bd->abcd", CHAIN.start * q**3 * (1 - q)**4, moves * q**5 * (1 - q)**4,
+                    moves * q * (1 - q)**7 * (1 - q), moves * q**8 * q)
+    law /= law.sum()
+    means = [np.einsum("abcd,abcd->", law, np.broadcast_to(q.reshape(shape), law.shape))
+             for shape in ((-1, 1, 1, 1), (1, -1, 1, 1), (1, 1, -1, 1), (1, 1, 1, -1))]
+    beliefs = CHAIN.beliefs(shared)
+    np.testing.assert_allclose(beliefs.q[0, :3], means[:3], atol=1e-9)
+    np.testing.assert_allclose(beliefs.q[1, :3], [*means[:2], means[3]], atol=1e-9)
+    np.testing.assert_allclose(beliefs.q_q[0, 0, 2], np.einsum("abcd,a,c->", law, q, q), atol=1e-9)
+
+
+def test_joined_evidence_tells_of_each_problem_what_it_tells_alone() -> None:
+    short = Counts(*(part[:, :3] if part.ndim == 2 else part for part in (a[1:2] for a in COUNTS)))
+    together = CHAIN.beliefs(Counts.joined([COUNTS, short]))
+    np.testing.assert_allclose(together.q[:3], CHAIN.beliefs(COUNTS).q, atol=1e-12)
+    np.testing.assert_allclose(together.q[3, :3], CHAIN.beliefs(short).q[0], atol=1e-12)
+
+
+def test_a_record_gives_the_model_back() -> None:
+    again = Chain.of(CHAIN.record())
+    np.testing.assert_allclose(again.moves, CHAIN.moves, rtol=1e-3)
+    assert Chain.of(again.record()).record() == again.record()
 
 
 def test_a_negative_has_its_pit_somewhere_and_a_finished_step_tells_nothing() -> None:
@@ -69,7 +99,8 @@ def test_a_fit_finds_how_often_values_recover() -> None:
     correct = rng.random(1000) < q[:, -1]
     successes = np.append(rng.binomial(24, q), np.zeros((1000, 1)), axis=1)
     failures = np.append(24 - successes[:, :n], np.zeros((1000, 1)), axis=1)
-    fitted = CHAIN.fit(Counts(successes, failures, np.full(1000, n), correct))
+    place = np.arange(successes.size).reshape(successes.shape)
+    fitted = CHAIN.fit(Counts(successes, failures, np.full(1000, n), correct, place))
     at_low, at_high = int(np.abs(CHAIN.q - 0.02).argmin()), int(np.abs(CHAIN.q - 0.7).argmin())
     np.testing.assert_allclose(fitted.moves.sum(1), 1)
     assert fitted.moves[at_high, :LOST].sum() == pytest.approx(0.15, abs=0.04)

@@ -1,0 +1,132 @@
+"""One problem while the steps of its solutions are valued: from a row of annotate.sql to rows of three tables.
+
+In: a problem with its solutions, the policy, and the engine as a function. Out: rows of `steps`, `rollouts` and
+`alternatives`. The search says which rollouts to make; what was made before a search ended stays in the tables.
+"""
+
+from functools import partial
+from typing import Any
+
+from stepforge.builders.tables import content_id
+from stepforge.pipelines.credit import split as splitting
+from stepforge.pipelines.credit.adaptive import Adaptive
+from stepforge.pipelines.credit.advantages import q_fixed, q_interval
+from stepforge.pipelines.credit.chain import Chain
+from stepforge.pipelines.credit.rollouts import Policy, Start, outcome_of
+from stepforge.pipelines.credit.search import Ask, Search, SearchSettings, Solution, make_search
+from stepforge.pipelines.inference.prompts import render
+from stepforge.pipelines.inference.runner import Generate
+from stepforge.pipelines.options.stages import Annotate
+
+BATCH = 64  # rollouts that a problem's search may ask for at once
+
+
+class Problem:
+    """One problem while its solutions are valued."""
+
+    def __init__(self, row: dict[str, Any], policy: Policy, settings: Annotate, generate: Generate) -> None:
+        self.row = row
+        self.policy = policy
+        self.settings = settings
+        self.prompt = render(policy.generator.prompt, row["problem"])
+        self.texts = {s["solution_id"]: splitting.split(settings.splitter, s["solution"], max_steps=settings.max_steps)
+                      for s in row["solutions"]}
+        self.solutions = [Solution(s["solution_id"], tuple(self.texts[s["solution_id"]]), s["correct"])
+                          for s in row["solutions"]]
+        self.rollouts: list[dict[str, Any]] = []
+        self._roll_out = partial(policy.roll_out, generate, row["problem_id"], self.prompt, row["answer"])
+
+    async def search(self, chain: Chain | None = None) -> Search:
+        """Let the search ask for rollouts until it is done.
+
+        `chain`: what the pilot taught. A problem of the pilot searches without it first, as it did there, and then
+        goes on with it: so each of its rollouts was paid for once, and all of them count.
+        """
+        options = SearchSettings(
+            rollouts=self.settings.rollouts, best_of=self.settings.best_of, pit=self.settings.pit,
+            eps=self.settings.pit_tolerance, token_budget=self.settings.token_budget,
+            typical_length=self.row["typical_length"])
+        search = make_search(self.settings.search, self.solutions, options, self.row["base_successes"],
+                             self.row["base_rollouts"], None if self.row["pilot"] else chain)
+        await self._drive(search)
+        if isinstance(search, Adaptive) and chain is not None and self.row["pilot"]:
+            search.learn(chain)
+            await self._drive(search)
+        return search
+
+    async def _drive(self, search: Search) -> None:
+        while batch := search.next_batch(BATCH):
+            rows = await self._roll_out([self._start(ask) for ask in batch])
+            self.rollouts += rows
+            for ask, row in zip(batch, rows, strict=True):
+                search.observe(ask, outcome_of(row), row["completion_tokens"])
+
+    def _start(self, ask: Ask) -> Start:
+        solution_id = None if ask.step_index < 0 else ask.solution_id
+        return Start(self.prefix(ask.solution_id, ask.step_index), solution_id, ask.step_index, ask.index)
+
+    def prefix(self, solution_id: str, step_index: int) -> str:
+        """The solution's text up to and with a step."""
+        return "".join(self.texts[solution_id][: step_index + 1])
+
+    def step_rows(self, search: Search) -> list[dict[str, Any]]:
+        rows = []
+        for solution_id, values in search.values().items():
+            start = 0
+            for index, (step, value) in enumerate(zip(self.texts[solution_id], values, strict=True)):
+                rows.append({"solution_id": solution_id, "problem_id": self.row["problem_id"], "step_index": index,
+                             "step": step, "start": start, "end": start + len(step), **value._asdict()})
+                start += len(step)
+        return rows
+
+    async def alternatives(self, search: Search, steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Candidates for every pit, each valued by rollouts of its own."""
+        found = [candidate for step in steps if step["is_pit"] for candidate in self._candidates(search, step)]
+        # Solutions may share a candidate: each start once, else two requests under way at once would both be paid for.
+        starts = {(prefix, index): Start(prefix, row["solution_id"], row["step_index"], index, "alternative")
+                  for row in found if not row["complete"] for prefix in [self._with_candidate(row)]
+                  for index in range(self.settings.rollouts)}
+        rows = await self._roll_out(list(starts.values()))
+        counts: dict[str, list[bool]] = {}
+        made = {row["rollout_id"] for row in self.rollouts}     # a candidate may be a step of another solution
+        self.rollouts += [row for row in rows if row["rollout_id"] not in made]
+        for (prefix, _), row in zip(starts, rows, strict=True):
+            if (outcome := outcome_of(row)) != "excluded":
+                counts.setdefault(prefix, []).append(outcome == "success")
+        for row in found:
+            outcomes = counts.get(self._with_candidate(row), [])
+            row |= {"rollouts": len(outcomes), "successes": sum(outcomes)} | _value(row["complete"], outcomes)
+        return found
+
+    def _with_candidate(self, row: dict[str, Any]) -> str:
+        return self.prefix(row["solution_id"], row["step_index"] - 1) + row["step"]
+
+    def _candidates(self, search: Search, pit: dict[str, Any]) -> list[dict[str, Any]]:
+        """Different first steps of correct continuations of the prefix before a pit, in the order they were made."""
+        solution_id, index = pit["solution_id"], pit["step_index"]
+        owner, owner_index = search.canonical(solution_id, index - 1)
+        continuations = [(row["rollout_id"], row["completion"]) for row in self.rollouts
+                         if row["step_index"] == owner_index and row["solution_id"] == (owner if index else None)
+                         and row["origin"] == "prefix" and row["verdict"] == "correct"]
+        if index == 0:
+            continuations += [(s["solution_id"], s["solution"]) for s in self.row["solutions"] if s["correct"]]
+        found: dict[str, dict[str, Any]] = {}
+        for source, text in continuations:
+            pieces = splitting.split(self.settings.splitter, text)
+            if pieces and pieces[0] != pit["step"] and len(found) < self.settings.alternatives_per_pit:
+                found.setdefault(pieces[0], {
+                    "alternative_id": content_id("alternative", solution_id, index, pieces[0]),
+                    "problem_id": self.row["problem_id"], "solution_id": solution_id, "step_index": index,
+                    "step": pieces[0], "complete": len(pieces) == 1, "taken_from": source,
+                })
+        return list(found.values())
+
+
+def _value(complete: bool, outcomes: list[bool]) -> dict[str, float | None]:
+    """Q of a candidate: 1 where it ends a solution that was verified, else from its own fixed number of rollouts."""
+    if complete:
+        return {"q": 1.0, "q_low": 1.0, "q_high": 1.0}
+    if not outcomes:
+        return {"q": None, "q_low": None, "q_high": None}
+    low, high = q_interval(sum(outcomes), len(outcomes), "fixed_n")
+    return {"q": q_fixed(sum(outcomes), len(outcomes)), "q_low": low, "q_high": high}
