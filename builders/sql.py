@@ -50,16 +50,17 @@ def query_rows(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Mapp
 
 
 def query_to_parquet(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Mapping[str, object],
-                     path: Path, schema: pa.Schema) -> int:
+                     path: Path, schema: pa.Schema, batch_rows: int = BATCH_ROWS) -> int:
     """Stream a query into a Parquet file and return its number of rows.
 
-    Columns are matched by name. A null in a column that must not have one is an error.
+    Columns are matched by name. A null in a column that must not have one is an error. `batch_rows` are in memory at a
+    time: more of them where rows hold no texts.
 
     Raises:
         ValueError: the result lacks a column of the schema, or holds a null where none is allowed.
     """
     count = 0
-    reader = _batches(connection, sql, parameters)
+    reader = _batches(connection, sql, parameters, batch_rows)
     if missing := set(schema.names) - set(reader.schema.names):
         raise ValueError(f"{path.name}: the query gives no column {sorted(missing)}")
     with replacing(path) as temporary, open_writer(temporary, schema) as writer:
@@ -68,14 +69,14 @@ def query_to_parquet(connection: duckdb.DuckDBPyConnection, sql: str, parameters
             for field in schema:
                 if not field.nullable and table[field.name].null_count:
                     raise ValueError(f"{path.name}: null in column {field.name!r}")
-            writer.write_table(table.cast(schema), row_group_size=BATCH_ROWS)
+            writer.write_table(table.cast(schema), row_group_size=batch_rows)
             count += batch.num_rows
     return count
 
 
-def _batches(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Mapping[str, object]
-             ) -> pa.RecordBatchReader:
-    reader: pa.RecordBatchReader = connection.sql(sql, params=dict(parameters)).to_arrow_reader(BATCH_ROWS)
+def _batches(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Mapping[str, object],
+             batch_rows: int = BATCH_ROWS) -> pa.RecordBatchReader:
+    reader: pa.RecordBatchReader = connection.sql(sql, params=dict(parameters)).to_arrow_reader(batch_rows)
     return reader
 
 

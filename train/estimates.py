@@ -5,11 +5,14 @@ samples at hand (no drawing), and means over problems with 95% intervals; McNema
 two models. Only the bootstrap draws, from a seed.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from math import comb, sqrt
 from typing import NamedTuple
 
 import numpy as np
+
+from stepforge.pipelines.subsets import Vote, hit, majority
 
 RESAMPLES = 10_000
 Z95 = 1.959963984540054
@@ -26,54 +29,19 @@ class Estimate(NamedTuple):
 
 
 def pass_at_k(n: int, correct: int, k: int) -> float:
-    """Probability that a random k-subset of n samples holds a correct one: 1 - C(n - c, k) / C(n, k).
-
-    Chen et al., arXiv 2107.03374, section 2.1. Raises ValueError unless 1 <= k <= n and 0 <= correct <= n.
-    """
-    if not (1 <= k <= n and 0 <= correct <= n):
-        raise ValueError(f"pass@k: n is {n}, correct {correct}, k {k}; allowed is 1 <= k <= n, 0 <= correct <= n")
-    return 1.0 - comb(n - correct, k) / comb(n, k)
+    """Probability that a random k-subset of n samples holds a correct one; ValueError unless 1 <= k <= n."""
+    return float(hit(n, correct, k))
 
 
 def maj_at_k(votes: Sequence[str | None], correct: Sequence[bool], k: int) -> float:
     """Probability that the commonest answer of a random k-subset is correct; a tie counts by the correct share of it.
 
-    `votes` are canonical answers; None (no answer) takes a place in the subset and casts no vote. The expectation over
-    all C(n, k) subsets is exact: for every correct answer and every number t of its votes, the subsets in which no
-    other answer has more than t, counted by how many have just t. Raises ValueError unless 1 <= k <= n.
+    `votes` are canonical answers; None (no answer) takes a place in the subset and casts no vote. Raises ValueError
+    unless 1 <= k <= n.
     """
-    n = len(votes)
-    if not 1 <= k <= n or len(correct) != n:
-        raise ValueError(f"maj@k: {n} votes, {len(correct)} verdicts, k is {k}; allowed is 1 <= k <= n = verdicts")
-    sizes: dict[str, int] = {}
-    right: dict[str, int] = {}
-    for vote, good in zip(votes, correct, strict=True):
-        if vote is not None:
-            sizes[vote] = sizes.get(vote, 0) + 1
-            right[vote] = right.get(vote, 0) + good
-    silent = n - sum(sizes.values())
-    total = 0.0
-    for answer in (answer for answer in sizes if right[answer]):
-        others = [size for other, size in sizes.items() if other != answer]
-        for t in range(1, min(sizes[answer], k) + 1):
-            ways = comb(sizes[answer], t)
-            for (voters, ties), count in _spread(others, t, k - t).items():
-                rest = comb(silent, k - t - voters)
-                total += ways * count * rest / (comb(n, k) * (1 + ties)) * right[answer] / sizes[answer]
-    return total
-
-
-def _spread(sizes: list[int], most: int, room: int) -> dict[tuple[int, int], int]:
-    """Ways to draw from classes of `sizes`, at most `most` of each and `room` in all: (drawn, classes with `most`)."""
-    ways = {(0, 0): 1}
-    for size in sizes:
-        grown: dict[tuple[int, int], int] = {}
-        for (drawn, ties), count in ways.items():
-            for more in range(min(size, most, room - drawn) + 1):
-                key = (drawn + more, ties + (more == most))
-                grown[key] = grown.get(key, 0) + count * comb(size, more)
-        ways = grown
-    return ways
+    size = Counter(vote for vote in votes if vote is not None)
+    right = Counter(vote for vote, good in zip(votes, correct, strict=True) if good)
+    return float(majority(len(votes), [Vote(size[vote], right[vote]) for vote in size], [k])[k])
 
 
 def best_of_n(scores: Sequence[float], correct: Sequence[bool], n: int) -> float:

@@ -26,6 +26,9 @@ class Verify(Options):
 
 class Deduplicate(Options):
     by: Literal["text", "equations"] = Field("text", description="What makes two solutions of a problem the same.")
+    keep: Literal["first", "shortest", "longest"] = Field(
+        "first", description="Which of equal solutions stays, among those that ended by themselves."
+    )
 
 
 class Annotate(Options):

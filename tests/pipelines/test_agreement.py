@@ -4,7 +4,19 @@ import random
 
 import pytest
 
-from stepforge.pipelines.agreement import Stratum, allocate, kappa, stratified_rate, wilson
+from stepforge.pipelines.agreement import (
+    NANO,
+    Ratio,
+    Stratum,
+    Sums,
+    allocate,
+    kappa,
+    mean_interval,
+    ratio_interval,
+    stratified_rate,
+    student,
+    wilson,
+)
 
 
 @pytest.mark.parametrize(("hits", "n", "low", "high"), [
@@ -79,3 +91,52 @@ def test_allocation_gives_every_stratum_something_and_nothing_that_is_not_there(
     assert allocate({"a": 3, "b": 1}, 50) == {"a": 3, "b": 1}
     with pytest.raises(ValueError, match="at least 5"):
         allocate({"a": 9, "b": 9, "c": 1}, 4)
+
+
+def sums(values):
+    nano = [round(value * NANO) for value in values]
+    return Sums(len(nano), sum(nano), sum(value * value for value in nano))
+
+
+@pytest.mark.parametrize(("freedom", "quantile"), [(3, 3.1824), (9, 2.2622), (30, 2.0423), (1000, 1.9623)])
+def test_student_is_the_tabled_quantile(freedom, quantile):
+    assert student(freedom) == pytest.approx(quantile, rel=0.01)
+
+
+def test_interval_of_a_mean_is_the_textbooks():
+    """2, 4, 6, 8: mean 5, standard error 1.291, 3 degrees of freedom."""
+    ends = 5 - 3.18 * 1.291, 5 + 3.18 * 1.291
+    assert mean_interval(sums([2, 4, 6, 8]), share=False) == pytest.approx(ends, abs=0.03)
+    assert mean_interval(sums([7]), share=False) is None
+    assert mean_interval(sums([3, 3, 3]), share=False) == (3, 3)
+
+
+def test_interval_of_shares_that_are_all_alike_has_a_width():
+    low, high = mean_interval(sums([1.0] * 10), share=True)
+    assert 0.6 < low < 0.8 and high == 1.0
+    assert mean_interval(sums([0.0]), share=True)[0] == 0.0
+
+
+@pytest.mark.parametrize(("n", "mean"), [(10, 0.9), (10, 0.5), (40, 0.97), (200, 0.02)])
+def test_interval_of_shares_covers(n, mean):
+    """2,000 draws at a nominal 95%, of shares that are mostly 0 or 1; 90% is missed by chance once in 10^9."""
+    draw = random.Random(n)
+    held = 0
+    for _ in range(2000):
+        values = [float(draw.random() < mean) if draw.random() < 0.7 else mean for _ in range(n)]
+        low, high = mean_interval(sums(values), share=True)
+        held += low <= mean <= high
+    assert held >= 1800
+
+
+def test_interval_of_a_ratio_counts_problems_and_not_samples():
+    """Ten problems with 50 equal samples each say what ten samples say; 2,000 draws, 90% is missed once in 10^9."""
+    draw, held = random.Random(2), 0
+    for _ in range(2000):
+        amounts = [(round(draw.gauss(100, 20) * 50), 50) for _ in range(10)]
+        ratio = Ratio(10, sum(t for t, _ in amounts), 500, sum(t * t for t, _ in amounts),
+                      sum(t * c for t, c in amounts), sum(c * c for _, c in amounts))
+        low, high = ratio_interval(ratio)
+        held += low <= 100 <= high
+    assert 1800 <= held < 1990
+    assert ratio_interval(ratio._replace(problems=1)) is None

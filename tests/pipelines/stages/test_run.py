@@ -95,8 +95,8 @@ def test_coverage_equals_enumeration_of_all_subsets(tables):
         if row["verdict"] != "undecided" or row["reason"] in ("no_answer", "truncated"):
             n[problem[row["solution_id"]]] += 1
             c[problem[row["solution_id"]]] += row["verdict"] == "correct"
-    measured = {row["k"]: row for row in tables["measures"] if row["measure"] == "coverage"}
-    assert set(measured) == {1, 2, 4, 6}
+    measured = {row["k"]: row for row in tables["measures"] if (row["measure"], row["by"]) == ("coverage", "all")}
+    assert set(measured) == {1, 2, 3, 4, 6}
     for k, row in measured.items():
         counts = [(n[p], c[p]) for p in n if n[p] >= k]
         assert math.isclose(row["value"], brute_force_coverage(counts, k), abs_tol=1e-9)
@@ -112,7 +112,8 @@ def test_diversity_equals_enumeration_of_all_subsets(tables):
             samples[problem[row["solution_id"]]].append(
                 (row["verdict"] == "correct", text[row["solution_id"]], row["equation_key"]))
     for measure, part in (("diversity_text", 1), ("diversity_equations", 2)):
-        measured = {row["k"]: row["value"] for row in tables["measures"] if row["measure"] == measure}
+        measured = {row["k"]: row["value"] for row in tables["measures"]
+                    if (row["measure"], row["by"]) == (measure, "all")}
         means = []
         for found in samples.values():
             subsets = list(combinations(found, 2))

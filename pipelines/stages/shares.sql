@@ -1,0 +1,35 @@
+-- Shares by group: of correct solutions with unsound reasoning, by the method that saw it; and histograms, a row a bin.
+-- first_pit_histogram: where the first pit lies, in tenths of the solution. advantage_histogram: steps whose advantage
+-- lies in the bin, of a width of 0.1, from -1.
+WITH judged AS (
+    SELECT generator, problem_id, verdicts.soundness AS equations, judgements.soundness AS judge
+    FROM sample JOIN verdicts USING (solution_id) LEFT JOIN judgements USING (solution_id) WHERE correct
+), step AS (
+    SELECT generator, steps.problem_id, advantage, is_pit, step_index,
+           max(step_index) OVER (PARTITION BY solution_id) AS last_step
+    FROM steps JOIN sample USING (solution_id)
+), outcome AS (
+    SELECT generator, problem_id, 'false_equation_rate' AS measure, 0 AS bin, equations = 'unsound' AS hit FROM judged
+    UNION ALL
+    SELECT generator, problem_id, 'false_positive_rate_judge', 0, judge = 'unsound' FROM judged
+    WHERE judge <> 'undecided'
+    UNION ALL
+    SELECT generator, problem_id, 'judge_undecided_rate', 0, judge = 'undecided' FROM judged WHERE judge IS NOT NULL
+    UNION ALL
+    SELECT generator, problem_id, 'first_pit_histogram', least(9, 10 * step_index // greatest(1, last_step)), true
+    FROM step WHERE is_pit
+    UNION ALL
+    SELECT generator, problem_id, 'advantage_histogram', least(19, floor(round(10 * advantage + 10, 6)))::BIGINT, true
+    FROM step WHERE advantage IS NOT NULL
+), counted AS (
+    SELECT generator, "by", "group", measure, bin, count(*) FILTER (hit) AS hits, count(*) AS n
+    FROM outcome JOIN grouping USING (problem_id) GROUP BY ALL
+), bins AS (
+    SELECT DISTINCT generator, "by", "group", measure, unnest(range(CASE measure WHEN 'first_pit_histogram' THEN 10
+           WHEN 'advantage_histogram' THEN 20 ELSE 1 END)) AS bin
+    FROM counted
+)
+SELECT generator, "by", "group", measure, CASE WHEN ends_with(measure, 'histogram') THEN bin END AS k,
+       coalesce(hits, 0) AS hits, sum(n) OVER (PARTITION BY generator, "by", "group", measure)::BIGINT AS n
+FROM bins LEFT JOIN counted USING (generator, "by", "group", measure, bin)
+ORDER BY ALL
