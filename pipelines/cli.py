@@ -16,6 +16,7 @@ from stepforge.cards import versions as versioning
 from stepforge.cards.check import check, problems_table
 from stepforge.cards.publish import publish
 from stepforge.pipelines import audit, console, inspecting, plan
+from stepforge.pipelines import probe as probing
 from stepforge.pipelines.executors import StageFailed
 from stepforge.pipelines.recipe import find_recipe, load_recipe
 
@@ -51,10 +52,21 @@ def print_recipe(name: RecipeFile = Path("demo")) -> None:
 
 
 @app.command("plan")
-def show_plan(recipe: RecipeFile, out: Folder = Path("runs")) -> None:
-    """Show what is done, what would run and why, and what that would make and cost. Runs nothing."""
+def show_plan(
+    recipe: RecipeFile,
+    out: Folder = Path("runs"),
+    probe: Annotated[bool, typer.Option(help="Run a few problems first and estimate tokens, time and price.")] = False,
+    problems: Annotated[int, typer.Option(min=2, help="How many problems the probe runs.")] = 50,
+) -> None:
+    """Show what is done, what would run and why, and what that would make and cost. Runs nothing without --probe."""
     loaded = load_recipe(recipe)
     folder = out / loaded.name
+    if probe:
+        probed = probing.probe(loaded, folder, problems, console.progress_bar,
+                               lambda planned, account: console.out.print(console.account_line(planned, account)))
+        console.out.print(probing.table(probed))
+        console.out.print(Text(probing.caveats(probed)), soft_wrap=True)
+        return
     planned = plan.plan(loaded, folder)
     expected = inspecting.expectations(loaded, folder)
     console.out.print(console.plan_table(planned, expected, plan.read_state(folder)))

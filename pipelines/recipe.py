@@ -31,6 +31,8 @@ class Recipe(Options):
     name: str = Field(pattern=NAME, description="Name of the run and of its folder.")
     seed: int = Field(0, description="Seed from which every draw's seed is derived.")
     problems: tuple[Source, ...] = Field(min_length=1, description="Where problems come from.")
+    subset: int | None = Field(None, ge=1, description="Work on this many problems alone, drawn at random by hash; a "
+                               "larger number adds to them.")
     synthesize: Synthesize | None = Field(None, description="New problems written by a model; leave out to skip.")
     generators: tuple[Generator, ...] = Field(min_length=1, description="What writes solutions.")
     budget: Budget | None = Field(None, description="Equal spending of all generators; leave out for `samples`.")
@@ -53,6 +55,10 @@ class Recipe(Options):
             if draws > 1 and able[name].temperature == 0:
                 raise ValueError(f"{count}: {draws} draws at temperature 0 would all be the same; take 1, or give "
                                  f"{name!r} a temperature above 0")
+        for generator in self.generators:
+            if getattr(generator, "api", None) == "chat" and generator.prompt.partition(":")[0] == "chat":
+                raise ValueError(f"generators: {generator.name!r} is asked by chat, where the server applies the chat "
+                                 "template; take another prompt, or `api: completions`")
         if self.budget is not None:
             self._budget_fits(self.budget, {name: g.samples for name, g in able.items()})
         if self.annotate is not None and getattr(able[self.annotate.policy], "api", None) == "chat":

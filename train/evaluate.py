@@ -75,7 +75,7 @@ def problems(name: str, options: Sequence[str], limit: int, variant: int | None)
 
 def answer(model: str, rows: Sequence[Row], args: argparse.Namespace) -> list[Row]:
     """Sample every problem greedily once and --samples times, and judge all of it; one row a problem."""
-    prompts = [render(args.prompt, row["problem"]) for row in rows]
+    prompts = [render(args.prompt, row["problem"], args.model) for row in rows]
     common = {"max_tokens": args.max_tokens, "stop": args.stop}
     try:
         greedy = sample(model, prompts, samples=1, temperature=0.0, top_p=1.0, seed=args.seed, **common)

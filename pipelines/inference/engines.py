@@ -15,12 +15,13 @@ from datatrove.pipeline.inference.servers import InferenceServer
 from stepforge.builders.errors import UserError
 from stepforge.builders.tables import content_id
 from stepforge.pipelines.inference.endpoint import EndpointServer, read_key
-from stepforge.pipelines.inference.prompts import template_text
+from stepforge.pipelines.inference.prompts import stop_strings, template_text
 from stepforge.pipelines.options.generators import (
     EmbeddedGenerator,
     EndpointGenerator,
     Generator,
     RecordedGenerator,
+    Sampler,
     Sampling,
     Writer,
 )
@@ -43,19 +44,21 @@ def check_ready(generator: Writer) -> None:
         read_key(generator)
 
 
-def sampling_of(generator: Sampling) -> dict[str, Any]:
+def sampling_of(generator: Sampler) -> dict[str, Any]:
     """The sampling settings alone, as the payload names them."""
-    return {name: _plain(getattr(generator, name)) for name in Sampling.model_fields}
+    settings = {name: getattr(generator, name) for name in Sampling.model_fields}
+    stop = stop_strings(generator.prompt) if generator.stop is None else generator.stop
+    return settings | {"stop": list(stop)}
 
 
-def payload_of(generator: Sampling, prompt: str, seed: int) -> dict[str, Any]:
+def payload_of(generator: Sampler, prompt: str, seed: int) -> dict[str, Any]:
     """An OpenAI-style /v1/completions payload with every parameter spelt out."""
     return {"prompt": prompt, "seed": seed, "n": 1, **sampling_of(generator)}
 
 
 def generator_id(generator: Generator) -> str:
     """Hash of model, revision, prompt template and sampling settings; names and numbers of samples do not enter."""
-    template = template_text(generator.prompt)
+    template = template_text(generator.prompt, generator.model)
     if isinstance(generator, RecordedGenerator):
         return content_id("recorded", generator.model, generator.paths, generator.hub, generator.revision,
                           generator.hub_split, template)
@@ -93,7 +96,3 @@ def model_revision(model: str) -> str:
             with path.open("rb") as file:
                 digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()
-
-
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value

@@ -14,12 +14,12 @@ class Sampling(Options):
     top_p: float = Field(1.0, gt=0, le=1, description="Nucleus: smallest set of tokens with this mass.")
     top_k: int = Field(0, ge=0, description="Keep this many likeliest tokens; 0 keeps all.")
     max_tokens: int = Field(256, ge=1, description="Longest completion in tokens.")
-    stop: tuple[str, ...] = Field((), description="Strings that end a completion.")
+    stop: tuple[str, ...] | None = Field(None, description="Strings that end a completion; by default the prompt's.")
 
 
 class Sampler(Sampling):
     name: str = Field(pattern=NAME, description="Name of the generator in tables and cards.")
-    prompt: str = Field("plain", description="Name of a prompt template, or a Jinja template of your own.")
+    prompt: str = Field("plain", description="Name of a prompt, a Jinja template of your own, or chat.")
     samples: int = Field(8, ge=0, description="Solutions for each problem; 0 for a model that only judges.")
     parameters: int | None = Field(
         None, ge=1, description="Parameters that compute a token; by default counted from the model's config."

@@ -28,7 +28,7 @@ class Problem:
         self.row = row
         self.policy = policy
         self.settings = settings
-        self.prompt = render(policy.generator.prompt, row["problem"])
+        self.prompt = render(policy.generator.prompt, row["problem"], policy.generator.model)
         self.texts = {s["solution_id"]: splitting.split(settings.splitter, s["solution"], max_steps=settings.max_steps)
                       for s in row["solutions"]}
         self.solutions = [Solution(s["solution_id"], tuple(self.texts[s["solution_id"]]), s["correct"])

@@ -32,7 +32,7 @@ LAYOUT = 2  # raised when the same tables would give other release files
 
 def settings(recipe: Recipe) -> Any:
     release = recipe.release.model_dump(mode="json", exclude={"to", "version", "private"})
-    return [release, [template_text(g.prompt) for g in recipe.generators], recipe.seed, LAYOUT]
+    return [release, [template_text(g.prompt, g.model) for g in recipe.generators], recipe.seed, LAYOUT]
 
 
 def run(context: Context) -> Account:
@@ -65,8 +65,9 @@ def _prompts(context: Context) -> Iterator[dict[str, str]]:
     split = split_groups(groups, recipe.seed, dict(recipe.release.splits))
     for row in read_rows(context.table("problems"), ["problem_id", "problem", "group_id"]):
         for generator in recipe.generators:
-            yield {"generator": generator.name, "problem_id": row["problem_id"],
-                   "prompt": render(generator.prompt, row["problem"]), "split": split[row["group_id"]]}
+            prompt = render(generator.prompt, row["problem"], generator.model)
+            yield {"generator": generator.name, "problem_id": row["problem_id"], "prompt": prompt,
+                   "split": split[row["group_id"]]}
 
 
 def _manifest(context: Context) -> dict[str, Any]:
@@ -92,7 +93,7 @@ def _generator(generator: Generator) -> dict[str, Any]:
     return {
         "name": generator.name, "generator_id": generator_id(generator), "engine": generator.engine,
         "model": generator.model, "revision": revision_of(writer) if writer else None,
-        "prompt_name": generator.prompt, "prompt_template": template_text(generator.prompt),
+        "prompt_name": generator.prompt, "prompt_template": template_text(generator.prompt, generator.model),
         "sampling": sampling_of(writer) if writer else None,
     }
 

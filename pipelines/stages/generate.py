@@ -25,7 +25,7 @@ from stepforge.pipelines.budget import Length, allot, token_cost
 from stepforge.pipelines.executors import StageFailed
 from stepforge.pipelines.inference.engines import generator_id, model_path, payload_of
 from stepforge.pipelines.inference.output import TableOutput
-from stepforge.pipelines.inference.prompts import render
+from stepforge.pipelines.inference.prompts import check_prompt, render
 from stepforge.pipelines.inference.runner import Generate, Request, Runner
 from stepforge.pipelines.options.budget import Budget
 from stepforge.pipelines.options.generators import Generator, RecordedGenerator, Writer
@@ -41,9 +41,14 @@ FROM solutions GROUP BY generator
 
 
 def settings(recipe: Recipe) -> Any:
-    """Generators by id, how many samples of each, and the hashes of recorded files."""
+    """Generators by id, how many samples of each, and the hashes of recorded files.
+
+    Raises:
+        UserError: a prompt cannot be rendered, or a model cannot be found.
+    """
     told = []
     for generator in recipe.generators:
+        check_prompt(generator.prompt, generator.model)
         files = recorded_files(generator) if isinstance(generator, RecordedGenerator) else []
         matching = generator.model_dump(mode="json") if isinstance(generator, RecordedGenerator) else None
         told.append([generator.name, generator_id(generator), generator.samples, files, matching])
@@ -120,7 +125,7 @@ async def sample_problem(document: Document, generate: Generate, *, generator: W
                          first: int) -> dict[str, list[dict]]:
     """All samples of one problem: rows of `solutions`, and a drop for every request that failed."""
     problem_id, source = document.id, generator_id(generator)
-    prompt = render(generator.prompt, document.metadata["problem"])
+    prompt = render(generator.prompt, document.metadata["problem"], generator.model)
     seeds = [derive_seed(seed, "sample", source, problem_id, index) for index in range(generator.samples)]
     requests = [Request(content_id("sample", source, problem_id, index, sample_seed),
                         payload_of(generator, prompt, sample_seed)) for index, sample_seed in enumerate(seeds)]

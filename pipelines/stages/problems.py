@@ -1,7 +1,8 @@
 """Problems: from the recipe's sources into one table.
 
 In: the sources of the recipe. Out: `seeds`, in the order of the recipe, each problem once. Dropped with a reason:
-rows that cannot be read, rows without a problem or an answer, and a problem that came before (`duplicate`).
+rows that cannot be read, rows without a problem or an answer, and a problem that came before (`duplicate`). Where the
+recipe asks for a subset, the others are counted as `not_drawn`; they are no table of drops.
 """
 
 import hashlib
@@ -11,10 +12,19 @@ from typing import Any
 from stepforge.builders.parquet import count_rows, write_rows
 from stepforge.builders.sources import arithmetic, files, public, star_graph
 from stepforge.builders.sources.records import Drop, expand
+from stepforge.builders.sql import open_duckdb, query_to_parquet
 from stepforge.builders.tables import DROPS, PROBLEMS, content_id
 from stepforge.pipelines.options.sources import ArithmeticSource, FilesSource, PublicSource, Source, StarGraphSource
 from stepforge.pipelines.recipe import Recipe
 from stepforge.pipelines.stages.base import Account, Context, Stage, drop_row
+
+NOT_DRAWN = "not_drawn"
+# The problems with the smallest hashes, so that a larger subset holds the smaller one.
+DRAWN_SQL = """
+SELECT * EXCLUDE (file_row_number) FROM (
+    SELECT *, file_row_number AS position FROM found ORDER BY md5($seed || problem_id), problem_id LIMIT $subset
+) ORDER BY position
+"""
 
 
 def rows_of(source: Source) -> Iterator[dict | Drop]:
@@ -49,7 +59,8 @@ def settings(recipe: Recipe) -> Any:
         elif isinstance(source, PublicSource) and source.path:
             paths = [source.path]
         told.append([source.model_dump(mode="json"), [file_hash(str(path)) for path in expand(paths)]])
-    return [told, arithmetic.VERSION]
+    drawn = [] if recipe.subset is None else [recipe.subset, recipe.seed]
+    return [told, arithmetic.VERSION, *drawn]
 
 
 def file_hash(path: str) -> str:
@@ -77,8 +88,20 @@ def run(context: Context) -> Account:
 
     with context.tell(context.work, "problems", sum(s.limit or 0 for s in context.recipe.problems)):
         written = write_rows(context.table("seeds"), rows(), PROBLEMS.schema)
+    if context.recipe.subset is not None:
+        _draw(context, context.recipe.subset)
     write_rows(context.drops("problems"), drops, DROPS.schema)
-    return Account(written + len(drops), count_rows(context.table("seeds")), context.drop_counts("problems"))
+    kept = count_rows(context.table("seeds"))
+    not_drawn = {NOT_DRAWN: written - kept} if kept < written else {}
+    return Account(written + len(drops), kept, context.drop_counts("problems") | not_drawn)
+
+
+def _draw(context: Context, subset: int) -> None:
+    """Leave a random subset in `seeds`, in the old order."""
+    parameters = {"seed": str(context.recipe.seed), "subset": subset}
+    with open_duckdb(context.recipe.executor.duckdb_memory, context.work / "spill",
+                     {"found": context.table("seeds")}) as connection:
+        query_to_parquet(connection, DRAWN_SQL, parameters, context.table("seeds"), PROBLEMS.schema)
 
 
 STAGE = Stage("problems", 2, (), settings, run, ("seeds",))

@@ -83,7 +83,7 @@ def writing(recipe: Recipe, options: Synthesize) -> tuple[Writer, Writer]:
     """The generator that writes, under the writer's prompt and length, and the one that solves, as it is."""
     writer, solver = recipe.generator(options.writer), recipe.generator(options.solver)
     assert not isinstance(writer, RecordedGenerator) and not isinstance(solver, RecordedGenerator)
-    update = {"prompt": writer_template(options.prompt), "max_tokens": options.max_tokens}
+    update = {"prompt": writer_template(options.prompt), "max_tokens": options.max_tokens, "stop": ()}
     return writer.model_copy(update=update), solver
 
 
@@ -116,7 +116,7 @@ async def solve_draft(document: Document, generate: Generate, *, options: Synthe
                       seed: int) -> dict[str, list[dict]]:
     """The row of `drafts` of one draft, with the answer of the majority or why there is none."""
     row, solver_id = document.metadata, generator_id(solver)
-    prompt = render(solver.prompt, row["problem"])
+    prompt = render(solver.prompt, row["problem"], solver.model)
     requests = []
     for index in range(options.solutions):
         solution_seed = derive_seed(seed, "solve", solver_id, row["problem"], index)

@@ -1,9 +1,11 @@
 """A wrong recipe is one clear message."""
 
+from pathlib import Path
+
 import pytest
 import yaml
 
-from stepforge.pipelines.recipe import RecipeError, load_recipe
+from stepforge.pipelines.recipe import SHIPPED, RecipeError, load_recipe
 
 GOOD = {
     "name": "demo", "problems": [{"source": "arithmetic", "limit": 5}],
@@ -45,6 +47,15 @@ def test_recipe_is_frozen(tmp_path):
     ({"judge": {"generator": "tiny", "vote": 3}}, ["judge.vote", "votes"]),
     ({"judge": {"generator": "t", "votes": 3}, "annotate": None,
       "generators": [{"name": "t", "engine": "embedded", "temperature": 0}]}, ["judge.votes", "temperature 0"]),
+    ({"synthesize": {"writer": "other", "solver": "tiny"}}, ["synthesize.writer", "other", "tiny"]),
+    ({"synthesize": {"writer": "tiny", "solver": "tiny", "agreement": 0.5}}, ["synthesize.agreement", "0.5"]),
+    ({"synthesize": {"writer": "tiny", "solver": "tiny", "seeds": 3}}, ["synthesize.seeds", "per_seed"]),
+    ({"problems": [{"source": "gsm8k", "subset": 3}]}, ["problems.0.gsm8k.subset", "limit"]),
+    ({"executor": {"task": 3}}, ["executor.task", "tasks"]),
+    ({"synthesize": {"writer": "t", "solver": "t"}, "annotate": None,
+      "generators": [{"name": "t", "engine": "embedded", "temperature": 0}]}, ["synthesize.solutions", "0 would"]),
+    ({"generators": [{"name": "tiny", "engine": "endpoint", "url": "http://x/v1", "model": "m", "api": "chat",
+                      "prompt": "chat"}], "annotate": None}, ["asked by chat", "completions"]),
     ({"release": {"configs": ["postives"]}}, ["postives", "positives"]),
     ({"release": {"to": "s3:bucket"}}, ["release.to"]),
     ({"release": {"version": "1.0"}}, ["release.version"]),
@@ -55,6 +66,11 @@ def test_misfit_names_field_and_what_is_allowed(tmp_path, changes, parts):
     with pytest.raises(RecipeError) as caught:
         load(tmp_path, **changes)
     assert all(part in str(caught.value) for part in parts), str(caught.value)
+
+
+@pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.yaml")), ids=lambda path: path.stem)
+def test_shipped_recipes_fit(path):
+    assert load_recipe(Path(path.stem)).name
 
 
 @pytest.mark.parametrize("content", ["a: [", "- 1\n- 2", ""])

@@ -5,10 +5,12 @@ from collections import Counter
 import pytest
 from helpers.runs import execute, rows
 from helpers.scripted import ScriptedServer
+from helpers.writer import PROMPT, make_writer
 
 from stepforge.builders.errors import UserError
 from stepforge.builders.parquet import read_rows
 from stepforge.builders.release import read_manifest
+from stepforge.cards.check import check
 from stepforge.pipelines import plan
 from stepforge.pipelines.inference.runner import Completion
 from stepforge.pipelines.stages.synthesize_prompt import MAX_CHARS, SIMILAR, read_draft, writer_prompt, writer_template
@@ -191,3 +193,29 @@ def test_real_model_that_cannot_write_makes_no_problem_and_loses_no_row(tmp_path
     account = plan.read_state(tmp_path)["synthesize"]
     assert account["rows_in"] == 12 and account["dropped"]["no_question"] >= 8
     assert account["rows_out"] == 12 - sum(account["dropped"].values())
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_real_writer_makes_problems_that_a_real_solver_agrees_on(tmp_path):
+    """A model of ours that was trained for half a minute writes, the shipped one solves; nothing is scripted."""
+    losses = make_writer(tmp_path / "writer")
+    assert sum(losses[-20:]) < sum(losses[:20]) / 4
+    source = {"source": "arithmetic", "limit": 60, "steps": [2, 3], "max_operand": 30}
+    writer = {"name": "writer", "engine": "embedded", "model": str(tmp_path / "writer"), "samples": 0}
+    solver = {"name": "tiny", "engine": "embedded", "samples": 3, "max_tokens": 96}
+    new = {"writer": "writer", "solver": "tiny", "solutions": 5, "prompt": PROMPT, "max_tokens": 110}
+    run = tmp_path / "run"
+    execute({"name": "real", "problems": [source], "generators": [solver, writer], "synthesize": new,
+             "release": {"splits": {"test": 0.2}}, "executor": {"tasks": 2, "workers": 2}}, run)
+    account = plan.read_state(run)["synthesize"]
+    assert account["rows_in"] == 120 == account["rows_out"] + sum(account["dropped"].values())
+    assert account["dropped"]["disagreement"] > 0, "a draft that makes no sense is found out by its solutions"
+    old = {row["problem"] for row in rows(run, "seeds")}
+    written = {row["problem_id"]: row for row in rows(run, "problems") if row["parent_id"]}
+    assert len(written) >= 10 and not old & {row["problem"] for row in written.values()}
+    assert all(row["agreement"] >= 0.6 and int(row["answer"]) >= 0 for row in written.values())
+    verdicts = {row["solution_id"]: row["verdict"] for row in rows(run, "verdicts")}
+    solved = Counter(verdicts[row["solution_id"]] for row in rows(run, "solutions") if row["problem_id"] in written)
+    assert solved["correct"] > solved["incorrect"], "solutions that did not vote bear the answers out"
+    assert check(str(run / "release")) == []
