@@ -27,10 +27,10 @@ from stepforge.builders.parquet import read_rows, replacing, write_rows
 from stepforge.builders.sources.records import LONGEST_CELL
 from stepforge.builders.sql import load_sql, open_duckdb, query_rows
 from stepforge.builders.tables import AUDIT_SAMPLES, AUDITS, content_id
+from stepforge.cards.run import MEMORY, run_tables
 from stepforge.pipelines import console
 from stepforge.pipelines.agreement import allocate, kappa
 from stepforge.pipelines.credit import split as splitting
-from stepforge.pipelines.inspecting import MEMORY, run_tables
 from stepforge.pipelines.options.base import NAME
 from stepforge.pipelines.recipe import load_recipe
 from stepforge.pipelines.stages import people

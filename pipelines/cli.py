@@ -14,6 +14,8 @@ from rich.text import Text
 from stepforge.builders.errors import UserError
 from stepforge.cards import versions as versioning
 from stepforge.cards.check import check, problems_table
+from stepforge.cards.comparison import compare
+from stepforge.cards.comparison_tables import comparison_tables
 from stepforge.cards.publish import publish
 from stepforge.pipelines import audit, console, inspecting, plan
 from stepforge.pipelines import probe as probing
@@ -86,6 +88,19 @@ def show_solution(
     gold, answer = console.printable(problem["answer"]), console.printable(str(solution["answer"]))
     console.out.print(Text(f"gold {gold}; the solution says {answer}: {solution['verdict']} ({solution['method']})"))
     console.out.print(console.solution_view(solution, steps))
+
+
+@app.command("compare")
+def compare_generators(
+    run: RunFolder,
+    by: Annotated[str, typer.Option(help="generator, or level, subject, source: compare within each of them.")]
+    = "generator",
+    match: Annotated[str | None, typer.Option(help="flops, price or samples; by default as the recipe's budget.")]
+    = None,
+) -> None:
+    """Compare the generators of a run at equal cost: coverage, diversity, what one alone solves, false positives."""
+    for table in comparison_tables(compare(run, by, match)):
+        console.out.print(table)
 
 
 @app.command("verify")

@@ -15,13 +15,13 @@ from rich.table import Table
 from stepforge.builders.errors import SourceError, UserError
 from stepforge.builders.sources.records import Drop, Record, read_records, require_columns
 from stepforge.builders.sql import open_duckdb, query_rows
+from stepforge.cards.run import MEMORY, run_tables
 from stepforge.pipelines.answers import Claim, Verifier
 from stepforge.pipelines.inference.engines import generator_id
 from stepforge.pipelines.options.generators import RecordedGenerator
 from stepforge.pipelines.options.stages import Judge
 from stepforge.pipelines.recipe import Recipe
 
-MEMORY = "1GiB"
 FIND_SQL = """
 SELECT solutions.*, verdicts.* EXCLUDE (solution_id) FROM solutions JOIN verdicts USING (solution_id)
 WHERE starts_with(solution_id, $id) LIMIT 2
@@ -80,18 +80,6 @@ def _lines(folder: Path) -> int:
         with path.open("rb") as file:
             count += sum(1 for _ in file)
     return count
-
-
-def run_tables(run: Path, *names: str) -> dict[str, Path]:
-    """Paths of tables of a run.
-
-    Raises:
-        UserError: one of them does not exist.
-    """
-    paths = {name: run / "tables" / f"{name}.parquet" for name in names}
-    if missing := [name for name, path in paths.items() if not path.exists()]:
-        raise UserError(f"{run} has no table {', '.join(missing)} yet; is it the folder of a run? (runs/NAME)")
-    return paths
 
 
 def solution(run: Path, prefix: str) -> tuple[dict[str, Any], dict[str, Any], list[dict[str, Any]]]:

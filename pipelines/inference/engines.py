@@ -61,7 +61,7 @@ def generator_id(generator: Generator) -> str:
     template = template_text(generator.prompt, generator.model)
     if isinstance(generator, RecordedGenerator):
         return content_id("recorded", generator.model, generator.paths, generator.hub, generator.revision,
-                          generator.hub_split, template)
+                          generator.hub_split, generator.solution, generator.solution_key, template)
     if isinstance(generator, EndpointGenerator):
         return content_id("endpoint", generator.model, generator.revision, generator.api, generator.extra, template,
                           sampling_of(generator))
