@@ -11,6 +11,7 @@ samples by them, else of all samples.
 from collections import Counter
 from collections.abc import Sequence
 from fractions import Fraction
+from math import ceil
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -94,8 +95,9 @@ def compare(folder: Path, by: str = "generator", match: str | None = None) -> Co
             raise UserError(f"{folder} has solutions of {len(found)} generator; a comparison takes at least two")
         pilot = {row["generator"]: Fraction(row["pilot_tokens"], row["pilot_samples"])
                  for row in read_rows(run_tables(folder, "budgets")["budgets"]) if row["match"] == match}
-        sides = tuple(_side(run, match, row, pilot.get(row["generator"])) for row in found)
-        reference = max(sides, key=lambda side: (side.cost, side.generator))
+        sides = tuple(sorted((_side(run, match, row, pilot.get(row["generator"])) for row in found),
+                             key=lambda side: (side.cost, side.generator)))
+        reference = sides[-1]
         levels = spending(sides, reference)
         parameters = {"levels": [{"level": level, "generator": name, "k": k} for level, ks in levels.items()
                                  for name, k in ks.items()], "reference": reference.generator, "by": by}
@@ -110,7 +112,7 @@ def compare(folder: Path, by: str = "generator", match: str | None = None) -> Co
 
 def spending(sides: Sequence[Side], reference: Side) -> dict[int, dict[str, int]]:
     """Samples of each generator at levels of spending, by the reference's own k; every generator has that many."""
-    most = min(int(side.most * side.cost / reference.cost) for side in sides)
+    most = min(ceil((side.most + 1) * side.cost / reference.cost) - 1 for side in sides)  # k is rounded down
     if not most:
         names = ", ".join(f"{side.generator} ({side.most})" for side in sides)
         raise UserError(f"the samples of a problem do not add up to the cost of one of {reference.generator}: "

@@ -1,5 +1,7 @@
 """A comparison at equal cost as tables for a terminal."""
 
+from typing import Any
+
 from rich.table import Table
 
 from stepforge.cards.comparison import Comparison, unique_for_cost
@@ -33,33 +35,46 @@ def _costs(comparison: Comparison) -> Table:
 
 
 def _levels(comparison: Comparison) -> Table:
-    grouped = comparison.by != "generator"
-    table = Table(*([comparison.by] if grouped else []), f"cost, in samples of {comparison.reference}", "measure",
-                  "generator", "k", "value", "95%", f"minus {comparison.reference}", "95%", "problems",
-                  title="Coverage and diversity at equal cost")
-    for row in comparison.rows:
-        beside = ["", ""]
-        if row["difference"] is not None:
-            beside = [f"{row['difference']:+.3f}", f"{row['difference_low']:+.3f} to {row['difference_high']:+.3f}"]
-        table.add_row(*([row["group"]] if grouped else []), str(row["level"]), NAMES[row["measure"]],
-                      row["generator"], str(row["k"]), f"{row['value']:.3f}", f"{row['low']:.3f} to {row['high']:.3f}",
-                      *beside, str(row["n"]))
+    """A row for each level and measure; a column for each generator, and one for what sets it apart."""
+    grouped, names = comparison.by != "generator", [side.generator for side in comparison.sides]
+    found = {(row["group"], row["level"], row["measure"], row["generator"]): row for row in comparison.rows}
+    table = Table(*([comparison.by] if grouped else []), "cost", "measure",
+                  title="Coverage and diversity at equal cost, with 95% intervals over problems",
+                  caption=f"cost: in samples of {comparison.reference}")
+    for name in names:
+        table.add_column(name)
+        if name != comparison.reference:
+            table.add_column(f"minus {comparison.reference}")
+    for group, level, measure in dict.fromkeys(key[:3] for key in found):
+        cells = [cell for name in names for cell in _cells(found.get((group, level, measure, name)),
+                                                           name == comparison.reference)]
+        table.add_row(*([group] if grouped else []), str(level), NAMES[measure], *cells)
     return table
+
+
+def _cells(row: dict[str, Any] | None, reference: bool) -> list[str]:
+    """The value with its interval and k, and, but for the reference, the difference with its own."""
+    if row is None:
+        return ["too few samples"] + ([] if reference else [""])
+    told = [f"{row['value']:.3f} (k {row['k']})\n{row['low']:.3f} to {row['high']:.3f}"]
+    if row["difference"] is not None:
+        told.append(f"{row['difference']:+.3f}\n{row['difference_low']:+.3f} to {row['difference_high']:+.3f}")
+    return told if reference or len(told) == 2 else [*told, ""]
 
 
 def _yields(comparison: Comparison) -> Table:
-    scale = _scale(comparison)
-    table = Table("what", *([comparison.by] if comparison.by != "generator" else []), "generator", "value", "95%",
-                  title=f"Unique correct solutions of a problem for {amount(scale)} {UNIT[comparison.match]}")
+    unit = scale(comparison)
+    table = Table("measure", *([comparison.by] if comparison.by != "generator" else []), "generator", "value", "95%",
+                  title=f"Unique correct solutions of a problem for {amount(unit)} {UNIT[comparison.match]}")
     for measure in ("diversity_text", "diversity_equations"):
         for row in unique_for_cost(comparison, measure):
             group = [row["group"]] if comparison.by != "generator" else []
-            table.add_row(NAMES[measure], *group, row["generator"], f"{row['value'] * scale:.3f}",
-                          f"{row['low'] * scale:.3f} to {row['high'] * scale:.3f}")
+            table.add_row(NAMES[measure], *group, row["generator"], f"{row['value'] * unit:.3f}",
+                          f"{row['low'] * unit:.3f} to {row['high'] * unit:.3f}")
     return table
 
 
-def _scale(comparison: Comparison) -> float:
+def scale(comparison: Comparison) -> float:
     """The power of ten next below what the highest level costs for one problem."""
     cost = max(float(side.cost) for side in comparison.sides) * max(row["level"] for row in comparison.rows)
     return float(f"1e{f'{cost:e}'.split('e')[1]}")

@@ -17,6 +17,7 @@ from stepforge.cards.check import check, problems_table
 from stepforge.cards.comparison import compare
 from stepforge.cards.comparison_tables import comparison_tables
 from stepforge.cards.publish import publish
+from stepforge.cards.report import MOST_SOLUTIONS, write_report
 from stepforge.pipelines import audit, console, inspecting, plan
 from stepforge.pipelines import probe as probing
 from stepforge.pipelines.executors import StageFailed
@@ -101,6 +102,18 @@ def compare_generators(
     """Compare the generators of a run at equal cost: coverage, diversity, what one alone solves, false positives."""
     for table in comparison_tables(compare(run, by, match)):
         console.out.print(table)
+
+
+@app.command("report")
+def report_run(
+    run: RunFolder,
+    out: Annotated[Path | None, typer.Option(help="The file to write; by default RUN/report.html.")] = None,
+    solutions: Annotated[int, typer.Option(min=0, help="Most solutions to browse in it.")] = MOST_SOLUTIONS,
+) -> None:
+    """Write a run's numbers, plots and solutions into one HTML file that needs no network."""
+    done = write_report(run, out, solutions)
+    console.out.print(Text(f"{done.path}: {done.size / 1e6:.1f} MB, {done.carried:,} of {done.solutions:,} solutions"),
+                      soft_wrap=True)
 
 
 @app.command("verify")

@@ -91,8 +91,8 @@ def test_what_one_alone_solves_is_counted_on_the_first_samples(run):
 def test_a_cheap_generator_gets_more_samples_for_the_same_cost():
     weak, strong = Side("weak", 30, 60, 2, Fraction(2)), Side("strong", 12, 60, 6, Fraction(61, 10))
     levels = spending([weak, strong], strong)
-    assert list(levels) == [1, 2, 4, 8, 9]  # 10 would take 30.5 samples of the weak one
-    assert levels[9] == {"weak": 27, "strong": 9} and levels[1] == {"weak": 3, "strong": 1}
+    assert list(levels) == [1, 2, 4, 8, 10]  # 10 buy 30.5 samples of the weak one, 11 would buy 33
+    assert levels[10] == {"weak": 30, "strong": 10} and levels[1] == {"weak": 3, "strong": 1}
     with pytest.raises(UserError, match="do not add up"):
         spending([weak._replace(most=3), strong._replace(cost=Fraction(8))], strong._replace(cost=Fraction(8)))
 
@@ -114,4 +114,5 @@ def test_unknown_costs_and_words_are_the_users_mistakes(run):
 
 def test_tables_name_both_sides(run):
     titles = [table.title for table in comparison_tables(compare(run, match="samples"))]
-    assert titles[:2] == ["Cost of sampling, by samples", "Coverage and diversity at equal cost"] and len(titles) == 5
+    assert titles[0] == "Cost of sampling, by samples" and titles[1].startswith("Coverage and diversity at equal cost")
+    assert len(titles) == 5
