@@ -86,7 +86,8 @@ def token_cost(match: str, generator: Sampler, model: str) -> Fraction | None:
     if match == "samples":
         return None
     if match == "flops":
-        return Fraction(2 * (generator.parameters or model_parameters(model).active))
+        revision = getattr(generator, "revision", None)
+        return Fraction(2 * (generator.parameters or model_parameters(model, revision).active))
     if generator.price is None:
         raise UserError(f"generators: {generator.name!r} has no `price` (of a million generated tokens), which a "
                         "comparison by price needs")
