@@ -17,11 +17,12 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _world import BASE, TOKENS, WORLDS, Array, Problem, draw
+from _world import BASE, WORLDS, Array, Problem, draw
 
 from stepforge.pipelines.credit.adaptive import Adaptive, pit_threshold
 from stepforge.pipelines.credit.advantages import StepValue
@@ -32,7 +33,6 @@ from stepforge.pipelines.options.stages import Annotate
 EPS = 0.05
 Row = dict[str, float]
 PILOT = Annotate.model_fields["pilot"].default
-LENGTH = 8.0 * TOKENS     # of a solution, on average
 LEVELS = (0.6, 0.35, 0.2, 0.12, 0.08, 0.055, 0.04, 0.03, 0.022, 0.016, 0.011, 0.008, 0.006)
 
 
@@ -113,38 +113,50 @@ def by_rule(strategy: str, problems: Sequence[Problem], name: str, chain: Chain 
     return score
 
 
+def prefixes(problem: Problem) -> list[list[str]]:
+    """For every solution a name of each node: the text so far; the whole solution is a node of its own."""
+    return [[*accumulate(("", *each.steps[:-1])), f"end of {each.solution_id}"] for each in problem.solutions]
+
+
 def counts(problems: Sequence[Problem], n: int) -> Counts:
-    """What n rollouts at every step of all solutions tell; negatives of a problem share the bare problem alone."""
-    rows = [(p, b) for p in problems for b in range(len(p.q))]
-    width = max(len(p.q[b]) for p, b in rows)
+    """What n rollouts at every step of all solutions tell."""
+    rows = [(k, p, b) for k, p in enumerate(problems) for b in range(len(p.q))]
+    width = max(len(p.q[b]) for _, p, b in rows)
     successes, failures = np.zeros((len(rows), width)), np.zeros((len(rows), width))
-    for i, (p, b) in enumerate(rows):
+    place, number = np.full((len(rows), width), -1), {}
+    for i, (k, p, b) in enumerate(rows):
         done = p.outcomes[b][1:, :n].sum(1)
         successes[i, 0], successes[i, 1:1 + len(done)] = p.base_successes, done
         failures[i, 0], failures[i, 1:1 + len(done)] = BASE - p.base_successes, n - done
-    last = np.array([len(p.q[b]) - 1 for p, b in rows])
-    place = np.where(np.arange(width) <= last[:, None], np.arange(successes.size).reshape(successes.shape), -1)
-    place[:, 0] = successes.size + np.array([i for i, p in enumerate(problems) for _ in p.q])     # the bare problem
+        names = prefixes(p)[b]
+        place[i, :len(names)] = [number.setdefault((k, name), len(number)) for name in names]
+    last = np.array([len(p.q[b]) - 1 for _, p, b in rows])
     return Counts(successes, failures, last, np.zeros(len(rows), bool), place)
 
 
 def decoded(problems: Sequence[Problem], n: int, chain: Chain) -> Score:
     """`exhaustive` with n rollouts, read through the chain model."""
-    score, evidence = Score(), counts(problems, n)
-    beliefs = chain.beliefs(evidence)
-    score.tokens = float(sum(tokens[1:, :n].sum() for p in problems for tokens in p.tokens))
+    score, beliefs = Score(), chain.beliefs(counts(problems, n))
+    for p in problems:
+        paid = {name: rows[i, :n].sum() for rows, names in zip(p.tokens, prefixes(p), strict=True)
+                for i, name in enumerate(names[:-1]) if i}
+        score.tokens += float(sum(paid.values()))
     for i, truth in enumerate(q for p in problems for q in p.q):
         score.add(truth, int(beliefs.pit[i].argmax()) - 1, beliefs.q[i, :len(truth)])
     return score
 
 
-def adaptive(problems: Sequence[Problem], chain: Chain, goal: str, limit: int = 8) -> list[Row]:
+def typical_length(problems: Sequence[Problem]) -> float:
+    return float(np.mean([s.cost_after(-1) for p in problems for s in p.solutions]))
+
+
+def adaptive(problems: Sequence[Problem], chain: Chain, goal: str, limit: int = 8, rollouts: int = 32) -> list[Row]:
     """The curve of one run: a search would have ended at each level when its price first fell below it."""
     curve = [Score() for _ in LEVELS]
     weight, confidence = (0.0, 0.999) if goal == "pit" else (1.0, 0.0)     # 0: every pit counts as settled
     levels = [level * (1.0 if goal == "pit" else 0.25) for level in LEVELS]
-    settings = SearchSettings(min_gain=levels[-1], value_weight=weight, rollouts=32, confidence=confidence,
-                              typical_length=LENGTH)
+    settings = SearchSettings(min_gain=levels[-1], value_weight=weight, rollouts=rollouts, confidence=confidence,
+                              typical_length=typical_length(problems))
     for problem in problems:
         search = Adaptive(problem.solutions, settings, problem.base_successes, BASE, chain)
         level, batch = 0, search.next_batch(limit)
@@ -211,9 +223,9 @@ def world_report(name: str, size: int) -> tuple[dict[str, Any], Chain]:
 
 def fitted_on_pilot(problems: Sequence[Problem]) -> Chain:
     """What `stepforge run` does: the adaptive search without a fit on a few problems, then a fit to its counts."""
-    evidence = []
+    evidence, settings = [], SearchSettings(typical_length=typical_length(problems))
     for problem in problems:
-        search = Adaptive(problem.solutions, SearchSettings(typical_length=LENGTH), problem.base_successes, BASE)
+        search = Adaptive(problem.solutions, settings, problem.base_successes, BASE)
         finish(search, problem, 64)
         evidence.append(search.evidence())
     return Chain.default(EPS).fit(Counts.joined(evidence))
