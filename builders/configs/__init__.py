@@ -38,7 +38,10 @@ _RATE = pa.struct([("generator", TEXT), ("n_samples", INT), ("n_correct", INT), 
 
 CONFIGS = {config.name: config for config in (
     _config("positives", ("solution_id",), *_RESPONSE,
-            column("sound", BOOL, "Neither its equations nor a judge found it wrong.")),
+            _optional("sound", BOOL, "Neither its equations nor a judge found it wrong; null where neither looked."),
+            _optional("spurious_share", REAL, "Share of its text in steps that lowered the value; null if unknown."),
+            column("origin", TEXT, "sample, or rollout: a verified continuation of another solution's prefix, no "
+                                   "independent sample; solution_id is then a rollout_id.")),
     _config("negatives", ("solution_id",), *_RESPONSE,
             _optional("pit_index", INT, "First pit: the step where it was lost, from 0; null where not annotated.")),
     _config("unpaired", ("solution_id",), _PROBLEM, _SOLUTION, _PROMPT, _COMPLETION,
@@ -86,7 +89,8 @@ CONFIGS = {config.name: config for config in (
             column("rejected_id", TEXT, "solution_id of the incorrect one."), _ASKED,
             column("chosen", _MESSAGES, _TOLD), column("rejected", _MESSAGES, _TOLD),
             column("rule", TEXT, "How the two were matched: random or max_edit_distance.")),
-    _config("steps", ("solution_id", "step_index"), *tables.STEPS.schema),
+    _config("steps", ("solution_id", "step_index"), *tables.STEPS.schema,
+            _optional("spurious", BOOL, "A step of a correct solution that lowered the value; null where unknown.")),
     _config("rollouts", ("rollout_id",), *tables.ROLLOUTS.schema),
 )}
 

@@ -26,6 +26,22 @@ class ReleaseOptions(Options):
     unsound_positives: Literal["keep", "flag", "drop"] = Field(
         "flag", description="What becomes of correct answers with reasoning that equations or a judge found wrong."
     )
+    spurious_positives: Literal["keep", "flag", "drop"] = Field(
+        "flag", description="What becomes of correct solutions with a step that lowered the value."
+    )
+    spurious_below: float = Field(-0.2, ge=-1, le=0, description="Advantage below which such a step is spurious.")
+    choose_positives: Literal["hash", "least_spurious"] = Field(
+        "hash", description="Which positives a cap takes: any, or those with the least of such steps, annotated first."
+    )
+    rollout_positives: bool = Field(
+        False, description="Fill up the positives of a problem with verified rollouts, marked by their origin."
+    )
+    pair_negatives: Literal["lost", "all"] = Field(
+        "lost", description="Negatives in pairs of responses: those with a pit, as in step pairs, or all."
+    )
+    max_length_ratio: float | None = Field(
+        None, ge=1, description="Most that one side of a pair may be longer than the other: responses, or steps."
+    )
     weight_beta: float = Field(0.5, gt=0, description="Temperature of advantage weights exp(A/beta).")
     weight_max: float = Field(5.0, gt=0, description="Cap on those weights, before they are scaled to mean 1.")
     splits: dict[str, float] = Field(default={"test": 0.05}, description="Share of problem groups for each split.")

@@ -27,7 +27,7 @@ from stepforge.pipelines.stages.base import Account, Context, Stage
 INPUTS = ("problems", "solutions", "verdicts", "judgements", "duplicates", "steps", "rollouts", "alternatives")
 PROMPTS = pa.schema([pa.field(name, TEXT, nullable=False) for name in ("generator", "problem_id", "prompt", "split")])
 PACKAGES = ("stepforge", "datatrove", "datasets", "duckdb", "huggingface_hub", "math-verify", "pyarrow")
-LAYOUT = 2  # raised when the same tables would give other release files
+LAYOUT = 3  # raised when the same tables would give other release files
 
 
 def settings(recipe: Recipe) -> Any:
@@ -49,6 +49,10 @@ def run(context: Context) -> Account:
             "min_pit_drop": release.min_pit_drop, "keep_truncated": release.keep_truncated,
             "drop_unsound": release.unsound_positives == "drop", "weight_beta": release.weight_beta,
             "weight_max": release.weight_max,
+            "drop_spurious": release.spurious_positives == "drop", "spurious_below": release.spurious_below,
+            "flag_spurious": release.spurious_positives != "keep", "rollout_positives": release.rollout_positives,
+            "least_spurious": release.choose_positives == "least_spurious",
+            "pair_all_negatives": release.pair_negatives == "all", "max_length_ratio": release.max_length_ratio,
         }
         counts = configs.build_configs(release.configs, inputs, parameters, folder, recipe.executor.duckdb_memory)
         tables = {str(name): folder / f"{name}.parquet" for name in release.configs}

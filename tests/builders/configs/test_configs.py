@@ -16,7 +16,9 @@ PROMPTS = pa.schema([pa.field(n, pa.string()) for n in ("generator", "problem_id
 PROMPT = {"generator": "g", "problem_id": "p", "prompt": "P?\n", "split": "train"}
 PARAMETERS = {"seed": "0", "policy": "g", "max_positives": 4, "max_negatives": 8, "max_pairs": 8, "pair_margin": 0.1,
               "min_pit_drop": 0.0, "keep_truncated": False, "drop_unsound": False, "weight_beta": 0.5,
-              "weight_max": 5.0}
+              "weight_max": 5.0, "drop_spurious": False, "spurious_below": -0.2, "flag_spurious": True,
+              "rollout_positives": False, "least_spurious": False, "pair_all_negatives": False,
+              "max_length_ratio": None}
 TEXT = {"c": "a\nb\n7", "twin": "a\nb\n7", "w": "a\nx\n8", "cut": "a\nx", "odd": "?"}
 VERDICT = {"c": "correct", "twin": "correct", "w": "incorrect", "cut": "incorrect", "odd": "undecided"}
 
@@ -128,6 +130,104 @@ def test_stepwise_labels_say_whether_the_answer_is_within_reach(build):
     assert rows["w"]["completions"] == ["a\n", "x\n", "8"]
     assert rows["w"]["labels"] == [True, False, False] and rows["w"]["values"] == [0.75, 0.0, 0.0]
     assert rows["w"]["rollouts"] == [4, 4, 0]
+
+
+def with_more(successes=(4, 2, None), **texts):
+    """The tables with the steps of c valued anew, and further incorrect solutions that nobody annotated."""
+    def changed():
+        found = tables()
+        found["steps"] = [*steps_of("c", list(successes)), *steps_of("w", [3, 0, None])]
+        for number, (name, text) in enumerate(texts.items()):
+            found["solutions"].append(filled("solutions", solution_id=name, problem_id="p", generator="g",
+                                             generator_id="gid", sample_index=9 + number, solution=text,
+                                             finish_reason="stop", complete=True))
+            found["verdicts"].append(filled("verdicts", solution_id=name, method="numeric", soundness="undecided",
+                                            verdict="correct" if text.endswith("7") else "incorrect"))
+        return found
+
+    return changed
+
+
+def test_a_step_of_a_positive_that_lowers_the_value_is_spurious(build):
+    assert {(row["solution_id"], row["step_index"]): row["spurious"] for row in build("steps", with_more())} == {
+        ("c", 0): False, ("c", 1): True, ("c", 2): False, ("w", 0): None, ("w", 1): None, ("w", 2): None}
+    (row,) = build("positives", with_more())
+    assert row["spurious_share"] == pytest.approx(2 / 5)
+    assert build("positives", with_more(), flag_spurious=False)[0]["spurious_share"] is None
+    assert build("positives", with_more(), drop_spurious=True) == []
+    assert build("positives", with_more(), drop_spurious=True, spurious_below=-0.6)
+
+
+def test_positives_with_the_least_spurious_content_come_first_and_unknown_ones_last(build):
+    def two_annotated(better):
+        def changed():
+            found = with_more((4, 2, None), **{f"other{i}": f"{i}\n7" for i in range(6)})()
+            found["steps"] += [row | {"solution_id": "other3", "advantage": 0.1 if better else -0.9}
+                               for row in found["steps"] if row["solution_id"] == "c"]
+            return found
+
+        return changed
+
+    for better, first in ((True, "other3"), (False, "c")):
+        rows = build("positives", two_annotated(better), least_spurious=True, max_positives=1)
+        assert [row["solution_id"] for row in rows] == [first]
+
+
+def test_rollouts_fill_up_the_positives_marked_and_are_no_samples(build):
+    def rolled():
+        found = tables()
+        found["rollouts"] = [
+            filled("rollouts", rollout_id=name, problem_id="p", solution_id=solution_id, step_index=step, index=0,
+                   policy="gid", origin=origin, seed=1, completion=text, finish_reason="stop", verdict=verdict)
+            for name, solution_id, step, origin, text, verdict in (
+                ("new", "w", 0, "prefix", "bb\n7", "correct"), ("same as new", "w", 0, "prefix", "bb\n7", "correct"),
+                ("says what c says", "w", 0, "prefix", "b\n7", "correct"),
+                ("recovered", "w", 1, "prefix", "no, 7", "correct"), ("bare", None, -1, "prefix", "7", "correct"),
+                ("other step", "w", 0, "alternative", "q\n7", "correct"),
+                ("wrong", "w", 0, "prefix", "9", "incorrect"))]
+        return found
+
+    assert [row["origin"] for row in build("positives", rolled)] == ["sample"]
+    rows = {row["solution_id"]: row for row in build("positives", rolled, rollout_positives=True)}
+    assert {name: (row["completion"], row["origin"]) for name, row in rows.items()} == {
+        "c": (TEXT["c"], "sample"), "new": ("a\nbb\n7", "rollout"), "bare": ("7", "rollout")}
+    assert [row["origin"] for row in build("positives", rolled, rollout_positives=True, max_positives=1)] == ["sample"]
+    assert len(build("solutions", rolled, rollout_positives=True)) == len(TEXT)
+    (problem,) = build("problems", rolled, rollout_positives=True)
+    assert problem["generators"][0]["n_samples"] == 4
+
+
+def test_all_kinds_of_pairs_are_built_from_the_same_negatives(build):
+    more = with_more((4, 4, None), **{f"n{i}": f"{i}" for i in range(5)})
+    controls = {rule: {row["rejected_id"] for row in build("pairs", more) if row["rule"] == rule}
+                for rule in ("random", "max_edit_distance")}
+    steps = {row["rejected_id"] for row in build("step_pairs", more) if row["mode"] == "full_vs_truncated"}
+    assert controls["random"] == controls["max_edit_distance"] == steps == {"w"}
+    everything = build("pairs", more, pair_all_negatives=True)
+    assert {row["rejected_id"] for row in everything} == {"w", "n0", "n1", "n2", "n3", "n4"}
+    assert {row["rejected_id"] for row in build("step_pairs", more, pair_all_negatives=True)} == {"w"}
+
+
+def test_a_cap_takes_the_same_negatives_for_all_kinds_of_pairs(build):
+    more = with_more((4, 4, None), **{f"n{i}": f"{i}" for i in range(5)})
+    capped = {"pair_all_negatives": True, "max_pairs": 2}
+    chosen = [{row["rejected_id"] for row in build("pairs", more, **capped) if row["rule"] == rule}
+              for rule in ("random", "max_edit_distance")]
+    assert chosen[0] == chosen[1] and len(chosen[0]) == 2 and "w" in chosen[0]
+
+
+def test_pairs_of_unlike_length_can_be_left_out(build):
+    more = with_more((4, 4, None), long="so\n" * 20 + "7")
+    for ratio, found in ((None, {"c", "long"}), (2.0, {"c"})):
+        rows = build("pairs", more, max_length_ratio=ratio)
+        assert {row["chosen_id"] for row in rows if row["rule"] == "max_edit_distance"} <= found
+        assert len(rows) == 2
+    assert build("pairs", more, max_length_ratio=2.0)[0]["chosen_id"] == "c"
+    (pair,) = [r for r in build("step_pairs", more, max_length_ratio=2.0) if r["mode"] == "full_vs_truncated"]
+    assert pair["chosen_id"] == "c"
+    assert [r for r in build("step_pairs", more, max_length_ratio=1.0) if r["mode"] == "shared_prefix"]
+    (step,) = [r for r in build("step_pairs", more, max_length_ratio=1.0) if r["mode"] == "shared_prefix"]
+    assert (step["chosen"], step["rejected"]) == ("b\n", "x\n")
 
 
 def test_weights_are_exponential_in_the_advantage_with_mean_one(build):
