@@ -182,6 +182,7 @@ ROLLOUTS = _table(
     column("index", INT, "Number of the rollout at this prefix, from 0."),
     column("policy", TEXT, "generator_id of the policy that continued it."),
     column("origin", TEXT, "prefix, or alternative where the prefix ends in a candidate for the chosen step."),
+    column("token_exact", BOOL, "Continued from the very tokens that were written; else the text was tokenised anew."),
     column("seed", INT, "Seed of the rollout."),
     column("completion", TEXT, "What the policy wrote after the prefix."),
     column("finish_reason", TEXT, "stop, length or error."),

@@ -29,6 +29,7 @@ class Start:
     step_index: int
     index: int
     origin: str = "prefix"
+    ids: tuple[int, ...] | None = None  # prompt and prefix as the tokens that the model read and wrote; null: as text
 
 
 @dataclass(frozen=True)
@@ -45,9 +46,9 @@ class Policy:
                        ) -> list[dict[str, Any]]:
         """Rows of `rollouts` for `starts`, in their order."""
         seeds = [derive_seed(self.seed, "rollout", self.generator_id, problem_id, s.prefix, s.index) for s in starts]
-        keys = [content_id("rollout", self.generator_id, problem_id, start.prefix, start.index, seed)
+        keys = [content_id("rollout", self.generator_id, problem_id, start.prefix, start.index, seed, start.ids)
                 for start, seed in zip(starts, seeds, strict=True)]
-        requests = [Request(key, payload_of(self.generator, prompt + start.prefix, seed))
+        requests = [Request(key, payload_of(self.generator, list(start.ids or ()) or prompt + start.prefix, seed))
                     for key, start, seed in zip(keys, starts, seeds, strict=True)]
         completions = [answer[0] for answer in await asyncio.gather(*map(generate, requests))]
         claims = [Claim(gold, start.prefix + completion.text, completion.finish_reason == "stop")
@@ -57,7 +58,7 @@ class Policy:
         return [
             {"rollout_id": key, "problem_id": problem_id, "solution_id": start.solution_id,
              "step_index": start.step_index, "index": start.index, "policy": self.generator_id,
-             "origin": start.origin, "seed": seed, **_told(completion, verdict)}
+             "origin": start.origin, "token_exact": start.ids is not None, "seed": seed, **_told(completion, verdict)}
             for key, start, seed, completion, verdict in zip(keys, starts, seeds, completions, verdicts, strict=True)
         ]
 

@@ -51,8 +51,8 @@ def sampling_of(generator: Sampler) -> dict[str, Any]:
     return settings | {"stop": list(stop)}
 
 
-def payload_of(generator: Sampler, prompt: str, seed: int) -> dict[str, Any]:
-    """An OpenAI-style /v1/completions payload with every parameter spelt out."""
+def payload_of(generator: Sampler, prompt: str | list[int], seed: int) -> dict[str, Any]:
+    """An OpenAI-style /v1/completions payload with every parameter spelt out; a prompt may be its token ids."""
     return {"prompt": prompt, "seed": seed, "n": 1, **sampling_of(generator)}
 
 

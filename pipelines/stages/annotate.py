@@ -124,4 +124,4 @@ def _done(context: Context) -> tuple[int, dict[str, int], dict[str, int]]:
     return solutions, {}, ledger
 
 
-STAGE = Stage("annotate", 2, ("synthesize", "generate", "verify", "deduplicate"), settings, run, TABLES)
+STAGE = Stage("annotate", 3, ("synthesize", "generate", "verify", "deduplicate"), settings, run, TABLES)

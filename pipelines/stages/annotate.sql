@@ -8,7 +8,8 @@ WITH kept AS (
     FROM solutions JOIN verdicts USING (solution_id) ANTI JOIN duplicates USING (solution_id)
     WHERE complete AND verdict IN ('correct', 'incorrect')
 ), chosen AS (
-    SELECT problem_id, list({solution_id: solution_id, solution: solution, correct: verdict = 'correct'}
+    SELECT problem_id, list({solution_id: solution_id, solution: solution, correct: verdict = 'correct',
+                             completion_ids: CASE WHEN generator_id = $policy THEN completion_ids END}
                             ORDER BY solution_id) AS solutions
     FROM kept WHERE number <= CASE verdict WHEN 'correct' THEN $positives ELSE $negatives END
     GROUP BY problem_id

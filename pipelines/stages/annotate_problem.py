@@ -5,6 +5,7 @@ In: a problem with its solutions, the policy, and the engine as a function. Out:
 """
 
 from functools import partial
+from itertools import accumulate
 from typing import Any
 
 from stepforge.builders.tables import content_id
@@ -14,6 +15,7 @@ from stepforge.pipelines.credit.advantages import q_fixed, q_interval
 from stepforge.pipelines.credit.chain import Chain
 from stepforge.pipelines.credit.rollouts import Policy, Start, outcome_of
 from stepforge.pipelines.credit.search import Ask, Search, SearchSettings, Solution, make_search
+from stepforge.pipelines.credit.tokens import prefix_ids
 from stepforge.pipelines.inference.prompts import render
 from stepforge.pipelines.inference.runner import Generate
 from stepforge.pipelines.options.stages import Annotate
@@ -33,6 +35,9 @@ class Problem:
                       for s in row["solutions"]}
         self.solutions = [Solution(s["solution_id"], tuple(self.texts[s["solution_id"]]), s["correct"])
                           for s in row["solutions"]]
+        self.ids = {prefix: tuple(ids) for s in row["solutions"] for prefix, ids in prefix_ids(
+            policy.generator, self.prompt, s["solution"], s["completion_ids"],
+            accumulate(map(len, self.texts[s["solution_id"]]), initial=0)).items()}
         self.rollouts: list[dict[str, Any]] = []
         self._roll_out = partial(policy.roll_out, generate, row["problem_id"], self.prompt, row["answer"])
 
@@ -63,7 +68,8 @@ class Problem:
 
     def _start(self, ask: Ask) -> Start:
         solution_id = None if ask.step_index < 0 else ask.solution_id
-        return Start(self.prefix(ask.solution_id, ask.step_index), solution_id, ask.step_index, ask.index)
+        prefix = self.prefix(ask.solution_id, ask.step_index)
+        return Start(prefix, solution_id, ask.step_index, ask.index, ids=self.ids.get(prefix))
 
     def prefix(self, solution_id: str, step_index: int) -> str:
         """The solution's text up to and with a step."""
@@ -83,7 +89,8 @@ class Problem:
         """Candidates for every pit, each valued by rollouts of its own."""
         found = [candidate for step in steps if step["is_pit"] for candidate in self._candidates(search, step)]
         # Solutions may share a candidate: each start once, else two requests under way at once would both be paid for.
-        starts = {(prefix, index): Start(prefix, row["solution_id"], row["step_index"], index, "alternative")
+        starts = {(prefix, index): Start(prefix, row["solution_id"], row["step_index"], index, "alternative",
+                                         self.ids.get(prefix))
                   for row in found if not row["complete"] for prefix in [self._with_candidate(row)]
                   for index in range(self.settings.rollouts)}
         rows = await self._roll_out(list(starts.values()))

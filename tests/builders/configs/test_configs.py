@@ -52,7 +52,8 @@ def tables():
         "steps": [*steps_of("c", [4, 4, None]), *steps_of("w", [3, 0, None])],
         "duplicates": [{"solution_id": "twin", "survivor_id": "c", "reason": "text"}],
         "rollouts": [filled("rollouts", rollout_id="r", problem_id="p", step_index=0, index=0, policy="gid",
-                            origin="prefix", seed=1, completion="b\n7", finish_reason="stop", verdict="correct")],
+                            origin="prefix", token_exact=True, seed=1, completion="b\n7",
+                            finish_reason="stop", verdict="correct")],
         "alternatives": [filled("alternatives", alternative_id=step, problem_id="p", solution_id="w", step_index=1,
                                 step=step, complete=False, taken_from="r", rollouts=4, successes=int(4 * q), q=q)
                          for step, q in (("b\n", 1.0), ("bb\n", 0.5))],
@@ -178,7 +179,8 @@ def test_rollouts_fill_up_the_positives_marked_and_are_no_samples(build):
         found = tables()
         found["rollouts"] = [
             filled("rollouts", rollout_id=name, problem_id="p", solution_id=solution_id, step_index=step, index=0,
-                   policy="gid", origin=origin, seed=1, completion=text, finish_reason="stop", verdict=verdict)
+                   policy="gid", origin=origin, token_exact=True, seed=1, completion=text,
+                   finish_reason="stop", verdict=verdict)
             for name, solution_id, step, origin, text, verdict in (
                 ("new", "w", 0, "prefix", "bb\n7", "correct"), ("same as new", "w", 0, "prefix", "bb\n7", "correct"),
                 ("says what c says", "w", 0, "prefix", "b\n7", "correct"),

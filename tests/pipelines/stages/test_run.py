@@ -72,6 +72,10 @@ def test_rollouts_at_a_prefix_differ_in_seed(tables):
     assert len(set(seeds)) == len(seeds)
 
 
+def test_prefixes_of_the_policys_own_solutions_are_continued_token_by_token(tables):
+    assert all(row["token_exact"] for row in tables["rollouts"] if row["origin"] == "prefix")
+
+
 def test_a_pit_loses_what_was_there_and_alternatives_win_it_back(tables):
     """A better step is worth more than the pit in most cases; else the search finds noise."""
     pit = {row["solution_id"]: row for row in tables["steps"] if row["is_pit"]}

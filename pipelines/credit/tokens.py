@@ -1,0 +1,48 @@
+"""Prefixes as the tokens that the model wrote, so that a rollout goes on from exactly where the model was.
+
+In: a solution's text and token ids, and the ends of its steps. Out: for every step that ends where a token ends, the
+ids up to there. A text tokenised anew may be cut into other tokens than the model wrote, which is a slightly other
+prefix; steps that end within a token, and texts of other models, are continued that way and marked.
+"""
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
+from typing import Any
+
+from stepforge.pipelines.inference.engines import model_path
+from stepforge.pipelines.options.generators import EmbeddedGenerator, Writer
+
+BEHIND = 8  # tokens of the prompt to decode with: some tokenizers drop a space at the start of a text
+
+
+@lru_cache(maxsize=4)
+def tokenizer_of(generator_model: str) -> Any:
+    """The tokenizer of a model folder."""
+    from transformers import AutoTokenizer  # slow to import, and only needed where rollouts are made
+
+    return AutoTokenizer.from_pretrained(model_path(generator_model))
+
+
+def prefix_ids(generator: Writer, prompt: str, text: str, ids: Sequence[int] | None, ends: Iterable[int]
+               ) -> dict[str, list[int]]:
+    """Text of a prefix to the ids of prompt and prefix, for those of `ends` (offsets) where a token ends.
+
+    Nothing where the ids are not known or the engine's tokenizer is not: only the embedded engine's is at hand.
+    """
+    if not ids or not isinstance(generator, EmbeddedGenerator):
+        return {}
+    tokenizer = tokenizer_of(generator.model)
+    start: list[int] = tokenizer(prompt).input_ids
+    before = tokenizer.decode(start[-BEHIND:], skip_special_tokens=True)
+
+    def read(count: int) -> str:
+        return str(tokenizer.decode([*start[-BEHIND:], *ids[:count]], skip_special_tokens=True))[len(before):]
+
+    found = ((text[:end], _count(read, end, len(ids))) for end in ends)
+    return {prefix: [*start, *ids[:count]] for prefix, count in found if read(count) == prefix}
+
+
+def _count(read: Callable[[int], str], end: int, most: int) -> int:
+    """How many tokens reach the offset."""
+    return bisect_left(range(most + 1), end, key=lambda count: len(read(count)))

@@ -1,0 +1,45 @@
+"""Prefixes are continued by the tokens that were written, where a step ends with one."""
+
+import pytest
+
+from stepforge.pipelines.credit.tokens import prefix_ids, tokenizer_of
+from stepforge.pipelines.inference.embedded import shared_sampler
+from stepforge.pipelines.options.generators import EmbeddedGenerator, EndpointGenerator
+
+TINY = EmbeddedGenerator(name="tiny", engine="embedded")
+PROMPT = "Ada has 3 apples. She buys 4 more. How many apples does she have?\n"
+
+
+def complete(prompt: str | list[int]) -> dict:
+    answer = shared_sampler("tiny").submit({"prompt": prompt, "temperature": 0.0, "max_tokens": 96}).result()
+    return answer["choices"][0]
+
+
+@pytest.fixture(scope="module")
+def written() -> dict:
+    return complete(PROMPT)
+
+
+def test_a_greedy_continuation_of_each_prefix_is_the_rest_of_the_solution(written: dict) -> None:
+    text, ids = written["text"], written["token_ids"]
+    ends = [i + 1 for i, c in enumerate(text) if c == "\n"]
+    found, start = prefix_ids(TINY, PROMPT, text, ids, ends), tokenizer_of("tiny")(PROMPT).input_ids
+    assert ends and list(found) == [text[:end] for end in ends]
+    for prefix, tokens in found.items():
+        assert tokens[:len(start)] == start and tokens[len(start):] == ids[:len(tokens) - len(start)]
+        assert complete(tokens)["text"] == text[len(prefix):]
+
+
+def test_an_end_within_a_token_is_left_to_the_tokenizer(written: dict) -> None:
+    text, ids = written["text"], written["token_ids"]
+    longest = max((tokenizer_of("tiny").decode([token]) for token in ids), key=len)
+    inside = text.index(longest) + 1
+    assert len(longest) > 2 and prefix_ids(TINY, PROMPT, text, ids, [inside]) == {}
+
+
+def test_other_texts_and_other_engines_are_left_to_the_tokenizer(written: dict) -> None:
+    text, ids = written["text"], written["token_ids"]
+    assert prefix_ids(TINY, PROMPT, "Something else.\nYes.", ids, [16]) == {}
+    assert prefix_ids(TINY, PROMPT, text, None, [1]) == {}
+    server = EndpointGenerator(name="e", engine="endpoint", url="http://localhost:1/v1", model="m")
+    assert prefix_ids(server, PROMPT, text, ids, [len(text)]) == {}
