@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from stepforge.builders.errors import SourceError
 from stepforge.builders.parquet import read_rows
+from stepforge.builders.sources.remote import fetch, is_remote
 
 FORMATS = (".jsonl", ".csv", ".parquet")
 LONGEST_CELL = 16 * 1024 * 1024  # the csv module's own limit of 128 KiB is too short for long solutions
@@ -49,10 +50,10 @@ def read_records(paths: Iterable[str]) -> Iterator[Record | Drop]:
 
 
 def expand(paths: Iterable[str]) -> list[Path]:
-    """Files behind paths and globs, each known to exist and to be of a format that is read here."""
+    """Files behind paths, globs and URLs (remote.py), each known to exist and to be of a format that is read here."""
     found = []
     for pattern in paths:
-        matches = sorted(glob(pattern, recursive=True))
+        matches = fetch(pattern) if is_remote(pattern) else sorted(glob(pattern, recursive=True))
         if not matches:
             raise SourceError(f"no file matches {pattern!r}")
         found += [Path(match) for match in matches]

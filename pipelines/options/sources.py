@@ -34,7 +34,7 @@ class StarGraphSource(Options):
 
 class FilesSource(Options):
     source: Literal["files"]
-    paths: list[str] = Field(min_length=1, description="JSONL, CSV or Parquet files (globs allowed).")
+    paths: list[str] = Field(min_length=1, description="JSONL, CSV or Parquet files: paths, globs, or URLs such as s3://.")
     columns: dict[str, str] = Field(
         default={"problem": "problem", "answer": "answer"},
         description="Our column -> the file's column; `problem` and `answer` are needed.",
