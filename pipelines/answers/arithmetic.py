@@ -92,10 +92,12 @@ def equations(text: str) -> list[Equation]:
 
 def first_false_step(steps: Sequence[str]) -> int | None:
     """The index, from 0, of the first step with a false equation; None where every equation may hold."""
-    for index, step in enumerate(steps):
-        if any(equation.holds is False for equation in equations(step)):
-            return index
-    return None
+    return next((index for index, step in enumerate(steps) if _holds_a_false_one(step)), None)
+
+
+@lru_cache(maxsize=65536)  # samples of one problem share most of their lines
+def _holds_a_false_one(step: str) -> bool:
+    return any(equation.holds is False for equation in equations(step))
 
 
 def equation_key(solution: str) -> str:
@@ -104,16 +106,33 @@ def equation_key(solution: str) -> str:
     White space, number format (`24.0`, `24`) and operator signs (`x`, `\\times`) are normalised. Annotations alone
     count where there are any, because prose repeats them; without equations the key is the normalised text.
     """
-    found = equations(solution)
-    annotated = [equation for equation in found if equation.kind == "annotation"]
-    computed = annotated or [equation for equation in found if equation.kind == "prose"]
+    pieces = [solution] if _GOES_ON.search(solution) else solution.split("\n")
+    found = [_computations(piece) for piece in pieces]
+    computed = [c for piece in found for c in piece.annotated] or [c for piece in found for c in piece.prose]
     if computed:
-        key = "=: " + "; ".join(f"{_spelling(equation.lhs)}={_spelling(equation.rhs)}" for equation in computed)
+        key = "=: " + "; ".join(computed)
     else:
         key = "text: " + " ".join(solution.casefold().split())
     if len(key) <= MAX_KEY:
         return key
     return key[:6].split(" ")[0] + "sha256 " + hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+# What an equation may need of the next line: a unit, an operand, the end of a command. Else lines stand alone.
+_GOES_ON = re.compile(r"(?:/|\*|(?<![a-zA-Z])[xX]|\bper)[ \t]*\n|\\(?:text|mbox|mathrm|textbf)\s*(?:\n|\{[^{}]*\n)")
+
+
+class _Computed(NamedTuple):
+    annotated: tuple[str, ...]
+    prose: tuple[str, ...]
+
+
+@lru_cache(maxsize=65536)
+def _computations(text: str) -> _Computed:
+    """The equations of a text as they enter its key."""
+    found = [(e.kind, f"{_spelling(e.lhs)}={_spelling(e.rhs)}") for e in equations(text) if e.kind != "copied"]
+    return _Computed(tuple(told for kind, told in found if kind == "annotation"),
+                     tuple(told for kind, told in found if kind == "prose"))
 
 
 def _spelling(side: str) -> str:

@@ -5,8 +5,10 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from stepforge.pipelines.answers import Equation, equation_key, equations, first_false_step
+from stepforge.pipelines.answers import Equation, arithmetic, equation_key, equations, first_false_step
 
 DATA = Path(os.environ.get("STEPFORGE_TEST_DATA", ""))
 needs_data = pytest.mark.skipif(not (DATA / "processbench_gsm8k.json").is_file(),
@@ -126,3 +128,15 @@ def test_calculator_annotations_of_the_reference_solutions_hold() -> None:
     assert len(found) > 10_000
     assert sum(equation.holds is False for equation in found if equation.kind != "prose") == 0
     assert sum(equation.holds is False for equation in found) <= 10
+
+
+PIECES = ["3", "12", "x", " ", "\n", "=", "+", "/", "per", "hour", "**", "\\text{", "}", "{", "$", "<<3+4=7>>", "7",
+          "(", ")", "%", "-", "\\frac", "tax", "dollars"]
+
+
+@given(st.lists(st.sampled_from(PIECES), min_size=3, max_size=24).map("".join))
+def test_key_of_lines_read_one_by_one_is_the_key_of_the_whole_text(text):
+    found = [equation for equation in equations(text) if equation.kind != "copied"]
+    annotated = [equation for equation in found if equation.kind == "annotation"]
+    told = [f"{arithmetic._spelling(e.lhs)}={arithmetic._spelling(e.rhs)}" for e in annotated or found]
+    assert not told or equation_key(text) == "=: " + "; ".join(told)
