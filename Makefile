@@ -39,7 +39,7 @@ $(VENV)/installed-demo: $(VENV)/bin/uv pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/installed-test: $(VENV)/bin/uv pyproject.toml constraints.txt
-	$(INSTALL) --editable '.[train,test]'
+	$(INSTALL) --editable '.[train,ray,test]'
 	@touch $@ $(VENV)/installed-demo
 
 # The folders under their import names, for tools that do not read editable installs.

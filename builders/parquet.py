@@ -59,6 +59,15 @@ def read_rows(path: Path, columns: list[str] | None = None, batch_rows: int = BA
             yield from batch.to_pylist()
 
 
+def is_whole(path: Path) -> bool:
+    """Whether there is a Parquet file with the footer that is written last; a file that lost its end has none."""
+    try:
+        pq.read_metadata(path)
+    except (OSError, pa.ArrowInvalid):
+        return False
+    return True
+
+
 def count_rows(path: Path) -> int:
     return pq.read_metadata(path).num_rows
 

@@ -122,6 +122,15 @@ def read_manifest(folder: Path) -> dict:
     return manifest
 
 
+def is_finished(folder: Path) -> bool:
+    """Whether the release is all there: its manifest, and every file of the length that the manifest says."""
+    try:
+        files = read_manifest(folder)["files"]
+        return all((folder / name).stat().st_size == facts["bytes"] for name, facts in files.items())
+    except (ReleaseError, OSError):
+        return False
+
+
 def write_manifest(folder: Path, manifest: dict) -> None:
     with replacing(folder / MANIFEST) as temporary:
         temporary.write_bytes(manifest_bytes(manifest))

@@ -5,10 +5,12 @@ A mistake of the user's is one message and exit code 2; a stage that did not fin
 
 import runpy
 import sys
+import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.live import Live
 from rich.text import Text
 
 from stepforge.builders.errors import UserError
@@ -18,7 +20,7 @@ from stepforge.cards.comparison import compare
 from stepforge.cards.comparison_tables import comparison_tables
 from stepforge.cards.publish import publish
 from stepforge.cards.report import MOST_SOLUTIONS, write_report
-from stepforge.pipelines import audit, console, inspecting, plan
+from stepforge.pipelines import audit, console, inspecting, plan, status
 from stepforge.pipelines import probe as probing
 from stepforge.pipelines.executors import StageFailed
 from stepforge.pipelines.recipe import find_recipe, load_recipe
@@ -73,6 +75,18 @@ def show_plan(
     planned = plan.plan(loaded, folder)
     expected = inspecting.expectations(loaded, folder)
     console.out.print(console.plan_table(planned, expected, plan.read_state(folder)))
+
+
+@app.command("status")
+def show_status(
+    run: RunFolder,
+    follow: Annotated[bool, typer.Option(help="Look again every two seconds until the run has ended.")] = False,
+) -> None:
+    """Show how far a run has come: stages, ranks, rates, time left, failures. Any machine that sees it can look."""
+    with Live(status.view(run), console=console.out, auto_refresh=False) as live:
+        while follow and status.is_running(run):
+            time.sleep(status.LOOK_SECONDS)
+            live.update(status.view(run), refresh=True)
 
 
 @app.command("show")

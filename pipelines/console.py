@@ -16,8 +16,8 @@ from rich.progress import ProgressColumn as Column
 from rich.table import Table
 from rich.text import Text
 
-from stepforge.pipelines.inference.output import read_progress
 from stepforge.pipelines.plan import Planned
+from stepforge.pipelines.progress import read_progress
 
 POLL_SECONDS = 0.5
 out = Console(highlight=False)

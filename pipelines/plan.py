@@ -2,7 +2,8 @@
 
 In: a recipe and the run's folder. Out: the tables and the release of the run. A stage has a fingerprint: its settings,
 its version, and the fingerprints of its inputs. The same fingerprint as last time, with all tables in place, is done
-and is skipped; anything else runs again. What was paid for lies in journals that no stage throws away.
+and is skipped; anything else runs again, and so does a stage some of whose requests got no answer. What was paid for
+lies in journals that no stage throws away.
 """
 
 import fcntl
@@ -15,12 +16,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import orjson
 import yaml
 
 from stepforge.builders.errors import UserError
-from stepforge.builders.parquet import replacing
+from stepforge.builders.parquet import is_whole, replacing
+from stepforge.builders.release import is_finished
 from stepforge.builders.tables import content_id
+from stepforge.pipelines.executors import StageFailed, abandon
+from stepforge.pipelines.progress import RUNNING, announced
 from stepforge.pipelines.recipe import Recipe
 from stepforge.pipelines.stages import (
     annotate,
@@ -43,6 +48,9 @@ STAGES: tuple[Stage, ...] = tuple(
 )
 
 
+CHANGED = "its settings or inputs changed"
+
+
 @dataclass(frozen=True)
 class Planned:
     """A stage with its fingerprint, and why it would run (null: it is done)."""
@@ -53,26 +61,42 @@ class Planned:
 
 
 def plan(recipe: Recipe, folder: Path) -> list[Planned]:
-    """Every stage in order; a stage behind one that will run will run too."""
+    """Every stage in order. What stands behind a stage that would run runs too where that stage's rows then differ."""
     state = read_state(folder)
-    fingerprints: dict[str, str] = {}
-    planned = []
-    for stage in STAGES:
-        inputs = [fingerprints[name] for name in stage.inputs] + stage.imported(folder)
-        fingerprints[stage.name] = content_id(stage.name, stage.version, stage.settings(recipe), inputs)
-        planned.append(Planned(stage, fingerprints[stage.name], _why(stage, fingerprints[stage.name], state, folder)))
-    return planned
+    seen: dict[str, str] = {}
+    return [_planned(stage, recipe, folder, state, seen) for stage in STAGES]
+
+
+def _planned(stage: Stage, recipe: Recipe, folder: Path, state: dict[str, Any], seen: dict[str, str]) -> Planned:
+    """The stage's plan; puts into `seen` what later stages see of it: its fingerprint, and how much was left out.
+
+    A failed request that is answered later makes other rows under the same settings.
+    """
+    inputs = [seen[name] for name in stage.inputs] + stage.imported(folder)
+    fingerprint = content_id(stage.name, stage.version, stage.settings(recipe), inputs)
+    reason = _why(stage, fingerprint, state, folder)
+    failed = 0 if reason == CHANGED else state.get(stage.name, {}).get("failed", 0)
+    seen[stage.name] = seen_by_later(fingerprint, failed)
+    return Planned(stage, fingerprint, reason)
+
+
+def seen_by_later(fingerprint: str, failed: int) -> str:
+    """What the stages behind one know it by."""
+    return content_id(fingerprint, failed) if failed else fingerprint
 
 
 def _why(stage: Stage, fingerprint: str, state: dict[str, Any], folder: Path) -> str | None:
     if stage.name not in state:
         return "never ran"
     if state[stage.name]["fingerprint"] != fingerprint:
-        return "its settings or inputs changed"
-    missing = [name for name in stage.tables if not (folder / "tables" / f"{name}.parquet").exists()]
-    if stage.name in ("build", "card") and not (folder / "release" / "stepforge.json").exists():
+        return CHANGED
+    missing = [name for name in stage.tables if not is_whole(folder / "tables" / f"{name}.parquet")]
+    if stage.name in ("build", "card") and not is_finished(folder / "release"):
         missing.append("release")
-    return f"missing: {', '.join(missing)}" if missing else None
+    if missing:
+        return f"missing or damaged: {', '.join(missing)}"
+    failed = state[stage.name].get("failed", 0)
+    return f"{failed:,} requests got no answer and are asked again" if failed else None
 
 
 def run(recipe: Recipe, folder: Path, tell: Tell, report: Callable[[Planned, dict[str, Any] | None], None]) -> None:
@@ -82,25 +106,55 @@ def run(recipe: Recipe, folder: Path, tell: Tell, report: Callable[[Planned, dic
         UserError: another process runs in this folder.
         StageFailed: a stage did not finish or lost rows; what it had done so far is kept.
     """
+    if ":/" in str(folder):
+        raise UserError(f"--out {folder}: a run is kept on a disk, since journals are appended to and locked; give a "
+                        "folder. Sources may lie on s3:// or hf://, and `release.to` may name the Hub")
     with locked(folder):
         with replacing(folder / "recipe.yaml") as temporary:
             temporary.write_text(yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False), encoding="utf-8")
-        for planned in plan(recipe, folder):
+        seen: dict[str, str] = {}
+        for stage in STAGES:
             state = read_state(folder)
+            planned = _planned(stage, recipe, folder, state, seen)
             if planned.reason is None:
                 report(planned, None)
                 continue
-            stage = planned.stage
-            work = folder / "work" / f"{stage.name}-{planned.fingerprint[:12]}-{recipe.executor.tasks}"
+            own = recipe.model_copy(update={"executor": recipe.executor.of(stage.name)})
+            work = folder / "work" / f"{stage.name}-{planned.fingerprint[:12]}-{own.executor.tasks}"
             _forget_other_work(work)
             started = time.monotonic()
-            account = stage.run(Context(recipe, folder, work, tell, state))
+            with _full_disk_told(stage.name, folder):
+                account = stage.run(Context(own, folder, work, _announcing(folder, stage.name, tell), state))
             account.check(stage.name)
             shutil.rmtree(work, ignore_errors=True)
             entry = {"fingerprint": planned.fingerprint, "version": stage.version, **asdict(account),
                      "seconds": round(time.monotonic() - started, 3)}
             write_state(folder, state | {stage.name: entry})
+            seen[stage.name] = seen_by_later(planned.fingerprint, account.failed)
             report(planned, entry)
+        (folder / RUNNING).unlink(missing_ok=True)
+
+
+@contextmanager
+def _full_disk_told(stage: str, folder: Path) -> Iterator[None]:
+    """A full disk is nobody's bug: say so, whichever library met it."""
+    try:
+        yield
+    except (OSError, duckdb.Error) as error:
+        if "No space left on device" not in str(error):
+            raise
+        raise StageFailed(f"{stage}: the disk that holds {folder} is full. Make room, then run the same command "
+                          "again to go on.") from error
+
+
+def _announcing(run: Path, stage: str, tell: Tell) -> Tell:
+    """`tell`, and the same for machines that look at the run's folder."""
+    @contextmanager
+    def told(work: Path, label: str, documents: int) -> Iterator[None]:
+        with announced(run, stage, work, label, documents), tell(work, label, documents):
+            yield
+
+    return told
 
 
 def _forget_other_work(work: Path) -> None:
@@ -108,6 +162,7 @@ def _forget_other_work(work: Path) -> None:
     stage = work.name.split("-")[0]
     for other in work.parent.glob(f"{stage}-*"):
         if other != work:
+            abandon(other)
             shutil.rmtree(other, ignore_errors=True)
 
 

@@ -30,6 +30,7 @@ from stepforge.pipelines.options.generators import Writer
 
 ATTEMPTS = 5
 FIRST_PAUSE_SECONDS = 0.5
+START_SECONDS = 600  # to load a model, on a machine that is busy too
 IN_FLIGHT = 4096  # requests waiting or under way; how many a server is asked at a time is for its client to say
 
 
@@ -68,7 +69,7 @@ class Runner(InferenceRunner):
                  documents: int = 64) -> None:
         config = InferenceConfig(server_type="custom", model_name_or_path=generator.model, use_chat=False,
                                  max_concurrent_generations=in_flight, max_concurrent_documents=documents,
-                                 server_ready_delay_sec=0.05)
+                                 server_ready_delay_sec=0.05, server_start_timeout_sec=START_SECONDS)
         super().__init__(rollout, config, output, shared_context=context)
         check_ready(generator)
         self.generator = generator
@@ -94,9 +95,12 @@ class Runner(InferenceRunner):
                               doc_id: str, **_: Any) -> list[Completion]:
         assert self.journal is not None
         if (record := self.journal.get(payload.key)) is not None:
+            self.output_writer.count(from_journal=1)
             return [Completion(**choice) for choice in record["choices"]]
         completions = await self._send_request(server, payload.payload, semaphore)
-        if all(completion.finish_reason != "error" for completion in completions):
+        failed = any(completion.finish_reason == "error" for completion in completions)
+        self.output_writer.count(requests=1, failed=failed, tokens=sum(c.completion_tokens for c in completions))
+        if not failed:
             self.journal.append(payload.key, doc_id, {"choices": [asdict(c) for c in completions]})
         return completions
 

@@ -1,14 +1,97 @@
-"""Where stages run, in how many shards, and with how much memory."""
+"""Where stages run, in how many shards, and with how much of a machine."""
 
-from typing import Literal
+from typing import Any, Literal, get_args
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from stepforge.pipelines.options.base import Options
 
+Kind = Literal["local", "slurm", "ray", "jobs"]
+ShardedStage = Literal["synthesize", "generate", "verify", "judge", "annotate"]  # the others are SQL in one process
+INFERENCE: tuple[ShardedStage, ...] = ("synthesize", "generate", "judge", "annotate")
+
+
+class Slurm(Options):
+    partition: str = Field(description="Partition that jobs go to.")
+    time: str = Field("24:00:00", description="Time limit of a job.")
+    qos: str | None = Field(None, description="Quality of service, where the cluster asks for one.")
+    sbatch: dict[str, str] = Field(default={}, description="More options of sbatch, such as {account: math}.")
+    setup: str | None = Field(
+        None, description="Shell line before each task; by default our environment's folder is put on PATH."
+    )
+
+
+class Ray(Options):
+    address: str | None = Field(
+        None, description="Address of the cluster; by default RAY_ADDRESS, else a cluster on this machine alone."
+    )
+
+
+class Jobs(Options):
+    staging: str = Field(
+        pattern=r"^[a-z0-9]+://.+", description="Folder that this machine and the jobs read and write, hf:// or s3://."
+    )
+    install: tuple[str, ...] = Field(
+        min_length=1, description="What a job installs: stepforge as pip names it, with extras, and more packages."
+    )
+    flavor: str = Field("cpu-basic", description="Hardware flavor.")
+    image: str | None = Field(None, description="Docker image with uv; by default the Hub's own.")
+    timeout: str = Field("2h", description="Time limit of a job.")
+    namespace: str | None = Field(None, description="Who pays; by default the user who is logged in.")
+    secrets: tuple[str, ...] = Field((), description="Environment variables handed to jobs, such as an API key.")
+    poll_s: int = Field(15, ge=1, description="Seconds between looks at the jobs.")
+
+
+class Shards(Options):
+    """What a stage may have otherwise than the rest; what is left out is as for all stages."""
+
+    kind: Kind | None = Field(None, description="Where this stage runs.")
+    tasks: int | None = Field(None, ge=1, le=10_000, description="Its shards.")
+    workers: int | None = Field(None, ge=1, description="Its shards that run at the same time.")
+    tasks_per_job: int | None = Field(None, ge=1, description="Its shards in one job.")
+    cpus_per_task: int | None = Field(None, ge=1, description="Its CPUs for each shard.")
+    memory_gb_per_cpu: int | None = Field(None, ge=1, description="Its GiB of memory for each CPU.")
+    gpus_per_task: int | None = Field(None, ge=0, description="Its GPUs for each shard.")
+    slurm: Slurm | None = Field(None, description="Its partition and limits.")
+    jobs: Jobs | None = Field(None, description="Its hardware and limits.")
+
 
 class Executor(Options):
-    kind: Literal["local"] = Field("local", description="Where stages run.")
+    kind: Kind = Field("local", description="Where stages run.")
     tasks: int = Field(2, ge=1, le=10_000, description="Shards of a stage; more shards need less memory each.")
     workers: int = Field(2, ge=1, description="Shards that run at the same time.")
+    tasks_per_job: int = Field(1, ge=1, description="Shards that one Slurm, Ray or Hub job runs, one after another.")
+    cpus_per_task: int = Field(1, ge=1, description="CPUs that Slurm and Ray reserve for each shard.")
+    memory_gb_per_cpu: int = Field(2, ge=1, description="GiB of memory that they reserve for each CPU.")
+    gpus_per_task: int = Field(0, ge=0, description="GPUs that they reserve for each shard.")
     duckdb_memory: str = Field("2GiB", pattern=r"^\d+(\.\d+)?\s?[KMGT]i?B$", description="Memory limit of DuckDB.")
+    slurm: Slurm | None = Field(None, description="The cluster; needed where anything runs on Slurm.")
+    ray: Ray = Field(Ray(), description="The cluster of kind ray.")
+    jobs: Jobs | None = Field(None, description="Jobs on the Hub; needed where anything runs there.")
+    stages: dict[ShardedStage, Shards] = Field(default={}, description="What single stages have otherwise.")
+
+    def of(self, stage: str) -> "Executor":
+        """The executor as one stage has it."""
+        found = self.stages.get(stage) if stage in get_args(ShardedStage) else None  # type: ignore[call-overload]
+        own: dict[str, Any] = {} if found is None else {name: value for name, value in found if value is not None}
+        return self.model_copy(update=own | {"stages": {}})
+
+    @model_validator(mode="after")
+    def _kinds_have_what_they_need(self) -> "Executor":
+        for stage in get_args(ShardedStage):
+            executor = self.of(stage)
+            for kind in ("slurm", "jobs"):
+                if executor.kind == kind and getattr(executor, kind) is None:
+                    raise ValueError(f"kind {kind!r} of {stage} needs `{kind}` with at least "
+                                     f"{_required(Slurm if kind == 'slurm' else Jobs)}")
+            if stage in INFERENCE and executor.tasks_per_job > 1:
+                raise ValueError(
+                    f"tasks_per_job: {executor.tasks_per_job} for {stage}, which asks a model; datatrove's inference "
+                    f"runner skips data when it serves a second shard in one process. Allowed is 1: set "
+                    f"executor.stages.{stage}.tasks_per_job to 1"
+                )
+        return self
+
+
+def _required(model: type[Options]) -> str:
+    return " and ".join(f"`{name}`" for name, field in model.model_fields.items() if field.is_required())

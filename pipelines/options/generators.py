@@ -54,7 +54,9 @@ class EndpointGenerator(Sampler):
 class RecordedGenerator(Options):
     engine: Literal["recorded"]
     name: str = Field(pattern=NAME, description="Name of the generator in tables and cards.")
-    paths: list[str] = Field(default=[], description="JSONL, CSV or Parquet files with solutions (globs allowed).")
+    paths: list[str] = Field(
+        default=[], description="JSONL, CSV or Parquet files with solutions: paths, globs, or URLs such as s3://."
+    )
     hub: str | None = Field(None, description="Or a dataset on the Hub.")
     revision: str | None = Field(None, description="Its revision.")
     hub_split: str = Field("train", description="Its split.")

@@ -108,11 +108,12 @@ def run(context: Context) -> Account:
     context.finish([work, pilot_work], "annotate")
     facts = {"splitter": {"name": annotate.splitter, "version": splitting.VERSION},
              "search": {"name": annotate.search, "version": searching.VERSION, "chain": taught}}
-    return Account(total["solutions"], *_done(context), facts)
+    solutions, ledger = _done(context)
+    return Account(total["solutions"], solutions, ledger=ledger, facts=facts, failed=ledger["failed"])
 
 
-def _done(context: Context) -> tuple[int, dict[str, int], dict[str, int]]:
-    """Solutions that were annotated, nothing dropped, and what their rollouts cost."""
+def _done(context: Context) -> tuple[int, dict[str, int]]:
+    """Solutions that were annotated, and what their rollouts cost."""
     with context.duckdb("steps", "rollouts") as connection:
         solutions = next(query_rows(connection, "SELECT count(DISTINCT solution_id)::BIGINT AS n FROM steps"))["n"]
         ledger = next(query_rows(connection, """
@@ -121,7 +122,7 @@ def _done(context: Context) -> tuple[int, dict[str, int], dict[str, int]]:
                    coalesce(sum(completion_tokens), 0)::BIGINT AS completion_tokens,
                    count(*)::BIGINT AS rollouts, count(*) FILTER (finish_reason = 'error')::BIGINT AS failed
             FROM rollouts"""))
-    return solutions, {}, ledger
+    return solutions, ledger
 
 
 STAGE = Stage("annotate", 3, ("synthesize", "generate", "verify", "deduplicate"), settings, run, TABLES)

@@ -27,13 +27,17 @@ Tell = Callable[[Path, str, int], AbstractContextManager[None]]
 
 @dataclass(frozen=True)
 class Account:
-    """Rows in, rows out and rows dropped by reason; `ledger` counts tokens of engines, the manifest tells `facts`."""
+    """Rows in, rows out and rows dropped by reason; `ledger` counts tokens of engines, the manifest tells `facts`.
+
+    `failed` counts requests that got no answer: they are asked again on the next run.
+    """
 
     rows_in: int
     rows_out: int
     dropped: Mapping[str, int] = field(default_factory=dict)
     ledger: Mapping[str, int] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
+    failed: int = 0
 
     def check(self, stage: str) -> None:
         """Raises StageFailed when rows were lost."""
@@ -84,7 +88,7 @@ class Context:
     def pipeline(self, steps: Sequence[Step], label: str, documents: int, work: Path) -> None:
         """Run a datatrove pipeline whose last step writes a `TableOutput` in `work`, with a progress bar."""
         with self.tell(work, label, documents):
-            run_pipeline(steps, self.recipe.executor, work)
+            run_pipeline(steps, self.recipe.executor, work, self.folder)
 
     def collect(self, table: str, works: Sequence[Path], order: str, path: Path | None = None) -> int:
         """Turn the JSON lines of all ranks into a Parquet table, ordered; returns the number of rows.

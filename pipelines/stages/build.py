@@ -56,10 +56,10 @@ def run(context: Context) -> Account:
         }
         counts = configs.build_configs(release.configs, inputs, parameters, folder, recipe.executor.duckdb_memory)
         tables = {str(name): folder / f"{name}.parquet" for name in release.configs}
-        write_release(context.folder / "release", tables, _manifest(context))
+        released = write_release(context.folder / "release", tables, _manifest(context))
     write_rows(context.drops("build"), [], DROPS.schema)
-    total = sum(counts.values())
-    return Account(total, total, ledger=counts)
+    rows_out = sum(file["rows"] for file in released["files"].values())
+    return Account(sum(counts.values()), rows_out, ledger=counts)
 
 
 def _prompts(context: Context) -> Iterator[dict[str, str]]:

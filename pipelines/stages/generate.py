@@ -73,7 +73,8 @@ def run(context: Context) -> Account:
     written = context.collect("solutions", works, "sample_index")
     context.collect("drops", works, "row_id", context.drops("generate"))
     context.finish(works, "generate")
-    return Account(expected, written, context.drop_counts("generate"), _ledger(context))
+    dropped = context.drop_counts("generate")
+    return Account(expected, written, dropped, _ledger(context), failed=dropped.get("error", 0))
 
 
 def within_budget(context: Context, problems: int) -> Sequence[Generator]:

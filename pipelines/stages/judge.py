@@ -140,7 +140,8 @@ def run(context: Context) -> Account:
     with context.duckdb("judgements") as connection:
         ledger = next(query_rows(connection, LEDGER_SQL))
     counted = sum(ledger[f"votes_{outcome}"] for outcome in ("sound", "unsound", "undecided"))
-    return Account(total["solutions"] * judge.votes, counted, context.drop_counts("judge"), ledger)
+    dropped = context.drop_counts("judge")
+    return Account(total["solutions"] * judge.votes, counted, dropped, ledger, failed=dropped.get("error", 0))
 
 
 STAGE = Stage("judge", 1, ("synthesize", "generate", "verify"), settings, run, ("judgements",))

@@ -1,33 +1,10 @@
 """A rank that fails, however it fails, is reported, leaves the others alone, and is run again alone."""
 
-import os
-import signal
-from pathlib import Path
-
 import pytest
-from datatrove.data import Document
-from datatrove.pipeline.inference.types import InferenceError
+from helpers.steps import FailsOnce, visits
 
 from stepforge.pipelines.executors import StageFailed, run_pipeline
 from stepforge.pipelines.options.executor import Executor
-
-
-class Step:
-    """Notes every visit of a rank; rank 1 fails in the way that it is told, once."""
-
-    def __init__(self, folder: Path, how: str) -> None:
-        self.folder, self.how = folder, how
-
-    def __call__(self, data, rank, world_size):
-        visits = self.folder / f"visits-{rank}"
-        count = len(visits.read_text()) if visits.exists() else 0
-        visits.write_text("x" * (count + 1))
-        if rank == 1 and count == 0:
-            if self.how == "killed":
-                os.kill(os.getpid(), signal.SIGKILL)
-            if self.how == "cannot be unpickled":
-                raise InferenceError(Document("", "d"), "a failure")
-            raise OSError("no space left on device")
 
 
 @pytest.mark.parametrize(("workers", "how", "told"), [
@@ -35,9 +12,36 @@ class Step:
     (2, "cannot be unpickled", "a failure"),
 ])
 def test_failed_rank_is_told_and_only_it_runs_again(tmp_path, workers, how, told):
-    step, executor = Step(tmp_path, how), Executor(tasks=3, workers=workers)
+    step, executor = FailsOnce(tmp_path, how), Executor(tasks=3, workers=workers)
     with pytest.raises(StageFailed, match="1 of 3 ranks") as caught:
         run_pipeline([step], executor, tmp_path / "work")
     assert "rank 1" in str(caught.value) and told in str(caught.value)
     run_pipeline([step], executor, tmp_path / "work")
-    assert [len((tmp_path / f"visits-{rank}").read_text()) for rank in range(3)] == [1, 2, 1]
+    assert visits(tmp_path) == [1, 2, 1]
+
+
+@pytest.mark.parametrize(("options", "told"), [
+    ({"kind": "slurm"}, "needs `slurm` with at least `partition`"),
+    ({"kind": "jobs"}, "needs `jobs` with at least `staging` and `install`"),
+    ({"stages": {"annotate": {"kind": "slurm"}}}, "kind 'slurm' of annotate needs"),
+    ({"tasks_per_job": 4}, "tasks_per_job: 4 for synthesize, which asks a model"),
+    ({"stages": {"annotate": {"tasks_per_job": 2}}}, "set executor.stages.annotate.tasks_per_job to 1"),
+    ({"stages": {"anotate": {"tasks": 2}}}, "Input should be 'synthesize', 'generate'"),
+    ({"kind": "cloud"}, "Input should be 'local', 'slurm', 'ray' or 'jobs'"),
+])
+def test_executor_that_cannot_work_is_refused_before_anything_runs(options, told):
+    with pytest.raises(ValueError) as caught:
+        Executor.model_validate(options)
+    assert told in str(caught.value)
+
+
+def test_stage_has_its_own_shards_and_the_rest_of_the_recipes():
+    executor = Executor.model_validate({
+        "kind": "slurm", "tasks": 4, "slurm": {"partition": "cpu"},
+        "stages": {"annotate": {"tasks": 64, "gpus_per_task": 1, "slurm": {"partition": "gpu", "time": "2:00:00"}},
+                   "verify": {"kind": "local", "tasks_per_job": 8}}})
+    annotate, verify = executor.of("annotate"), executor.of("verify")
+    assert (annotate.kind, annotate.tasks, annotate.gpus_per_task, annotate.workers) == ("slurm", 64, 1, 2)
+    assert annotate.slurm.partition == "gpu" and executor.of("generate").slurm.partition == "cpu"
+    assert (verify.kind, verify.tasks, verify.tasks_per_job) == ("local", 4, 8)
+    assert executor.of("build") == executor.model_copy(update={"stages": {}})

@@ -4,11 +4,13 @@ import copy
 import shutil
 
 import pytest
+from helpers.openai_server import Behaviour, serving
 from helpers.runs import SMALL, execute, rows
 
 from stepforge.builders.errors import UserError
 from stepforge.pipelines import plan
 from stepforge.pipelines.executors import StageFailed
+from stepforge.pipelines.inference import client
 from stepforge.pipelines.recipe import Recipe
 from stepforge.pipelines.stages.base import Account
 
@@ -98,6 +100,37 @@ def test_account_that_does_not_add_up_is_an_error():
     Account(10, 8, {"error": 2}).check("generate")
     with pytest.raises(StageFailed, match="10 rows in, but 8 out and 1 dropped"):
         Account(10, 8, {"error": 1}).check("generate")
+
+
+def test_failed_requests_are_asked_again_until_they_are_answered(tmp_path, monkeypatch):
+    monkeypatch.setattr(client, "FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(client, "LONGEST_PAUSE_SECONDS", 0.02)
+    ending = "How many"
+    recipe = {"name": "r", "problems": [{"source": "arithmetic", "limit": 4, "steps": [3, 4]}],
+              "release": {"splits": {}}, "executor": {"tasks": 1, "workers": 1}}
+
+    def generators(url):
+        return [{"name": "e", "engine": "endpoint", "url": url, "model": "tiny", "samples": 2, "max_tokens": 96}]
+
+    def asked(server):
+        return [body for body in server.seen if body["max_tokens"] == 96]  # the others ask what the server can do
+
+    execute(recipe | {"generators": [{"name": "t", "engine": "embedded", "samples": 1}]}, tmp_path / "problems")
+    poison = rows(tmp_path / "problems", "problems")[0]["problem"].split(ending)[0]
+    with serving(Behaviour(poison=poison)) as server:
+        execute(recipe | {"generators": generators(server.url)}, tmp_path / "run")
+        assert plan.read_state(tmp_path / "run")["generate"]["failed"] == 2
+        assert execute(recipe | {"generators": generators(server.url)}, tmp_path / "run") == ["generate"]
+        assert len(asked(server)) == 6, "what was answered is not asked again"
+    with serving() as server:
+        told = plan.plan(Recipe.model_validate(recipe | {"generators": generators(server.url)}), tmp_path / "run")
+        reasons = {item.stage.name: item.reason for item in told}
+        assert reasons["generate"] == "2 requests got no answer and are asked again"
+        ran = execute(recipe | {"generators": generators(server.url)}, tmp_path / "run")
+        assert {"generate", "verify", "deduplicate", "measure", "build", "card"} <= set(ran)
+        assert len(asked(server)) == 2
+        assert len(rows(tmp_path / "run", "verdicts")) == 8
+        assert execute(recipe | {"generators": generators(server.url)}, tmp_path / "run") == []
 
 
 def test_plan_tells_why_a_stage_would_run(run_folder):

@@ -1,0 +1,73 @@
+"""Ranks on this machine: datatrove's local executor, with a process of its own for every rank.
+
+The base class hands ranks to a pool, which waits forever for a worker that was killed or whose exception cannot be
+unpickled (datatrove's own InferenceError cannot), and ends all ranks when one fails.
+"""
+
+import ctypes
+import os
+import signal
+import sys
+from contextlib import redirect_stderr
+from pathlib import Path
+from typing import Any
+
+import multiprocess
+from datatrove.executor.local import LocalPipelineExecutor
+from loguru import logger
+from multiprocess.connection import wait
+
+from stepforge.pipelines.executors.base import Noted
+
+
+class LocalExecutor(Noted, LocalPipelineExecutor):
+    """`workers` processes at a time; their logs go to files only, and none outlives the process that started it."""
+
+    def run(self) -> None:
+        """Run the ranks that are not done; a rank that fails leaves the others alone."""
+        ranks = self.get_incomplete_ranks(range(self.tasks))
+        if self.workers == 1:
+            for rank in ranks:
+                self._run_quietly(rank)
+            return
+        context = multiprocess.get_context(self.start_method)
+        context.set_forkserver_preload([__name__])  # datatrove takes seconds to import: once, not in every rank
+        waiting = list(reversed(ranks))
+        running: dict[int, tuple[int, Any]] = {}
+        try:
+            while waiting or running:
+                while waiting and len(running) < self.workers:
+                    rank = waiting.pop()
+                    process = context.Process(target=self._rank_process, args=(rank, os.getpid()), daemon=True)
+                    process.start()
+                    running[process.sentinel] = (rank, process)
+                for sentinel in wait(list(running)):
+                    rank, process = running.pop(sentinel)
+                    process.join()
+                    if process.exitcode:
+                        self.note(rank, f"the process ended with code {process.exitcode}", keep=True)
+        finally:
+            for _, process in running.values():
+                process.terminate()
+
+    def _rank_process(self, rank: int, parent: int) -> None:
+        die_with_parent(parent)
+        self._run_quietly(rank)
+
+    def _run_quietly(self, rank: int) -> None:
+        try:
+            with open(os.devnull, "w") as nowhere, redirect_stderr(nowhere):
+                self._run_for_rank(rank)
+        finally:
+            logger.remove()  # datatrove set it up again to write to `nowhere`
+
+
+def die_with_parent(parent: int) -> None:
+    """Let the kernel end this process when the one that made it dies, and end it now if that has happened (Linux).
+
+    The fork server that makes our processes ends as soon as the run that started it has ended.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+        if os.getppid() == 1 or not Path(f"/proc/{parent}").exists():
+            os._exit(1)

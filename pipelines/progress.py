@@ -1,0 +1,111 @@
+"""How far a run has come, told in small files that any machine can read while it works.
+
+Out: RUN/running.json by the process of the run (stage, label, how many documents, a pulse), and progress/RANK.json in
+a stage's working folder by every rank (counts, and the seconds that it has worked by its own clock). Files are
+replaced whole, so a reader never sees half of one. No two clocks are compared: rates use the rank's own, and what is
+told of silence uses the times of files, which one file server gives.
+"""
+
+import os
+import socket
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from stepforge.builders.parquet import replacing
+
+TELL_SECONDS = 0.5
+PULSE_SECONDS = 2.0
+RUNNING = "running.json"
+
+
+class RankProgress:
+    """Counts of one rank, in FOLDER/progress/RANK.json."""
+
+    def __init__(self, folder: Path, rank: int) -> None:
+        self.path = folder / "progress" / f"{rank:05d}.json"
+        self.counts: Counter[str] = Counter()
+        self.started = self.told = time.monotonic()
+
+    def count(self, events: Mapping[str, int]) -> None:
+        self.counts.update(events)
+        if time.monotonic() - self.told > TELL_SECONDS:
+            self.tell()
+
+    def tell(self) -> None:
+        """Replace the file. A disk that is full must stop the rows, not this."""
+        self.told = time.monotonic()
+        _write(self.path, {"host": socket.gethostname(), "pid": os.getpid(), "counts": self.counts,
+                           "seconds": round(self.told - self.started, 3)})
+
+
+def read_ranks(folder: Path) -> dict[int, dict[str, Any]]:
+    """What every rank has told so far; `age` is the seconds since then by the time of the newest file beside it."""
+    found, times = {}, {}
+    for path in sorted((folder / "progress").glob("*.json")):
+        if (told := read_json(path)) is not None:
+            found[int(path.stem)], times[int(path.stem)] = told, path.stat().st_mtime
+    newest = max(times.values(), default=0.0)
+    return {rank: told | {"age": newest - times[rank]} for rank, told in found.items()}
+
+
+def read_progress(folder: Path) -> Counter[str]:
+    """Sum of what all ranks have told so far."""
+    total: Counter[str] = Counter()
+    for told in read_ranks(folder).values():
+        total.update(told["counts"])
+    return total
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """A file's content; null where there is none, or it is not whole."""
+    try:
+        found: dict[str, Any] = orjson.loads(path.read_bytes())
+    except (OSError, orjson.JSONDecodeError):
+        return None
+    return found
+
+
+@contextmanager
+def announced(run: Path, stage: str, work: Path, label: str, documents: int) -> Iterator[None]:
+    """Say in RUN/running.json that this process is at `stage`, with a pulse every two seconds, inside the block."""
+    finished = threading.Event()
+    started = time.monotonic()
+
+    def tell(pulse: int, state: str) -> None:
+        _write(run / RUNNING, {
+            "state": state, "stage": stage, "label": label, "documents": documents, "pulse": pulse,
+            "work": os.path.relpath(work, run), "host": socket.gethostname(), "pid": os.getpid(),
+            "seconds": round(time.monotonic() - started, 3)})
+
+    def follow() -> None:
+        pulse = 1
+        while not finished.wait(PULSE_SECONDS):
+            pulse += 1
+            tell(pulse, "running")
+
+    tell(1, "running")
+    follower = threading.Thread(target=follow, daemon=True)
+    follower.start()
+    state = "stopped"
+    try:
+        yield
+        state = "between stages"
+    finally:
+        finished.set()
+        follower.join()
+        tell(0, state)
+
+
+def _write(path: Path, content: dict[str, Any]) -> None:
+    try:
+        with replacing(path) as temporary:
+            temporary.write_bytes(orjson.dumps(content))
+    except OSError:
+        pass  # progress is for people to look at; a full disk stops the rows themselves, and says so

@@ -1,0 +1,35 @@
+"""A step of a pipeline that fails as it is told, importable on a cluster's nodes (this folder is on their path)."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from datatrove.data import Document
+from datatrove.pipeline.inference.types import InferenceError
+
+
+class FailsOnce:
+    """Notes every visit of a rank; rank 1 fails in the way that it is told, once."""
+
+    def __init__(self, folder: Path, how: str) -> None:
+        self.folder, self.how = folder, how
+
+    def __call__(self, data, rank, world_size):
+        visits = self.folder / f"visits-{rank}"
+        count = len(visits.read_text()) if visits.exists() else 0
+        visits.write_text("x" * (count + 1))
+        if rank == 1 and count == 0:
+            if self.how == "killed":
+                os.kill(os.getpid(), signal.SIGKILL)
+            if self.how == "is slow":
+                time.sleep(6)
+                return
+            if self.how == "cannot be unpickled":
+                raise InferenceError(Document("", "d"), "a failure")
+            raise OSError("no space left on device")
+
+
+def visits(folder: Path) -> list[int]:
+    """How often each rank ran."""
+    return [len(path.read_text()) for path in sorted(folder.glob("visits-*"))]

@@ -1,0 +1,124 @@
+"""A real Slurm and a real Ray run the same recipe as one machine does, to the same rows; failures there are loud."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from helpers.clusters import ray_cluster, slurm, why_no_slurm
+from helpers.runs import execute, rows
+from helpers.steps import FailsOnce, visits
+
+from stepforge.builders.errors import UserError
+from stepforge.builders.tables import TABLES
+from stepforge.pipelines.executors import StageFailed, run_pipeline
+from stepforge.pipelines.options.executor import Executor
+from stepforge.pipelines.recipe import load_recipe
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+TESTS = Path(__file__).parents[1]
+SLURM = {"kind": "slurm", "slurm": {"partition": "cpu", "time": "10:00"}, "memory_gb_per_cpu": 1}
+
+
+def demo(executor: dict) -> dict:
+    """The demo recipe with fewer problems and rollouts, in four shards."""
+    recipe = load_recipe(Path("demo")).model_dump(mode="json")
+    recipe["problems"][0]["limit"], recipe["generators"][0]["samples"] = 12, 4
+    recipe["annotate"]["rollouts"], recipe["annotate"]["negatives_per_problem"] = 2, 2
+    recipe["release"]["to"] = None
+    return recipe | {"executor": {"tasks": 4, "workers": 2} | executor}
+
+
+def told(run: Path) -> dict[str, list[dict]]:
+    """Every table and every file of the release, without what depends on the engine's cache."""
+    found = {name: rows(run, name) for name in TABLES if name != "drops"}
+    for path in sorted((run / "release").glob("*/*.parquet")):
+        found[f"{path.parent.name}/{path.name}"] = pq.read_table(path).to_pylist()
+    for table in found.values():
+        for row in table:
+            row.pop("cached_prompt_tokens", None)
+    return found
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory):
+    run = tmp_path_factory.mktemp("local") / "demo"
+    execute(demo({}), run)
+    found = told(run)
+    assert len(found["solutions"]) == 48 and found["steps"] and any("step_pairs/" in name for name in found)
+    return found
+
+
+@pytest.fixture(scope="module")
+def on_slurm():
+    if reason := why_no_slurm():
+        pytest.skip(reason)
+    with slurm() as environment, pytest.MonkeyPatch.context() as patch:
+        for name, value in (environment | {"PYTHONPATH": str(TESTS)}).items():
+            patch.setenv(name, value)
+        yield
+
+
+@pytest.fixture(scope="module")
+def on_ray():
+    with ray_cluster({"PYTHONPATH": str(TESTS)}) as address:
+        yield {"kind": "ray", "ray": {"address": address}, "memory_gb_per_cpu": 1}
+        import ray
+
+        ray.shutdown()
+
+
+def test_slurm_makes_the_rows_that_one_machine_makes(on_slurm, local, tmp_path):
+    execute(demo(SLURM), tmp_path / "demo")
+    assert told(tmp_path / "demo") == local
+
+
+def test_ray_makes_the_rows_that_one_machine_makes(on_ray, local, tmp_path):
+    execute(demo(on_ray), tmp_path / "demo")
+    assert told(tmp_path / "demo") == local
+
+
+@pytest.mark.parametrize(("how", "reason"), [("raises", "no space left"), ("killed", "is FAILED")])
+def test_failed_rank_on_slurm_is_told_and_only_it_runs_again(on_slurm, tmp_path, how, reason):
+    executor, step = Executor.model_validate(SLURM | {"tasks": 3}), FailsOnce(tmp_path, how)
+    with pytest.raises(StageFailed, match=f"1 of 3 ranks.*rank 1: .*{reason}"):
+        run_pipeline([step], executor, tmp_path / "work")
+    run_pipeline([step], executor, tmp_path / "work")
+    assert visits(tmp_path) == [1, 2, 1]
+
+
+def test_job_of_a_killed_run_is_found_again_and_not_started_twice(on_slurm, tmp_path):
+    code = ("import sys; from pathlib import Path; from helpers.steps import FailsOnce; "
+            "from stepforge.pipelines.executors import run_pipeline; "
+            "from stepforge.pipelines.options.executor import Executor; folder = Path(sys.argv[1]); "
+            f"run_pipeline([FailsOnce(folder, 'is slow')], Executor(**{SLURM | {'tasks': 2}}), folder / 'work')")
+    process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)])
+    while not (tmp_path / "visits-1").exists() and process.poll() is None:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    run_pipeline([FailsOnce(tmp_path, "is slow")], Executor.model_validate(SLURM | {"tasks": 2}), tmp_path / "work")
+    assert visits(tmp_path) == [1, 1]
+
+
+def test_rank_that_raises_on_ray_fails_the_run_and_one_that_is_killed_is_tried_again(on_ray, tmp_path):
+    executor = Executor.model_validate(on_ray | {"tasks": 3})
+    (tmp_path / "raises").mkdir()
+    step = FailsOnce(tmp_path / "raises", "raises")
+    with pytest.raises(StageFailed, match="1 of 3 ranks.*rank 1: OSError: no space left"):
+        run_pipeline([step], executor, tmp_path / "work")
+    run_pipeline([step], executor, tmp_path / "work")
+    assert visits(tmp_path / "raises") == [1, 2, 1]
+    (tmp_path / "killed").mkdir()
+    run_pipeline([FailsOnce(tmp_path / "killed", "killed")], executor, tmp_path / "other")
+    assert visits(tmp_path / "killed") == [1, 2, 1]
+
+
+def test_machine_without_slurm_is_a_users_mistake(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(UserError, match="no `sbatch` on PATH"):
+        run_pipeline([os.getcwd], Executor.model_validate(SLURM), tmp_path / "work")
