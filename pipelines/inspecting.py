@@ -38,7 +38,14 @@ def expectations(recipe: Recipe, folder: Path) -> dict[str, str]:
     """What the paid stages are expected to make, in words; from limits of the recipe and from journals."""
     limits = [source.limit for source in recipe.problems]
     problems = None if None in limits else sum(limit or 0 for limit in limits)
+    if recipe.subset is not None:
+        problems = min(problems or recipe.subset, recipe.subset)
     told = {"problems": f"up to {problems:,}" if problems is not None else "as many as the sources hold"}
+    if recipe.synthesize is not None:
+        new = recipe.synthesize
+        drafts = f"at most {problems * new.per_seed:,}" if problems is not None else f"{new.per_seed} a problem,"
+        told["synthesize"] = f"{drafts} drafts, {new.solutions} solutions of each"
+        problems = None if problems is None else problems * (1 + new.per_seed)
     lines, calls = [], 0
     for generator in recipe.generators:
         if isinstance(generator, RecordedGenerator):

@@ -205,8 +205,9 @@ def caveats(probed: Probed) -> str:
     if probed.problems >= probed.of:
         return f"The probe had all {probed.of:,} problems; the run will find everything that it needs in the journal."
     return (f"From {probed.problems:,} of {probed.of:,} problems, drawn at random. The interval tells of that draw "
-            "alone. Time is that of engine stages on this machine with this executor; the start of the engine is in "
-            "it, stretched too, so it is rather too long. FLOPs and price are those of generated tokens. What the "
+            "alone. Time is that of the stages that ask an engine, on this machine with this executor. A short run is "
+            "slower for its size: the start of the engine is in it, and its batches are less full, so the whole will "
+            "rather take less. FLOPs and price are those of generated tokens. What the "
             "probe paid for is part of the sums, and the run will not pay for it again.")
 
 

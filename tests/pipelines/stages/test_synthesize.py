@@ -11,8 +11,9 @@ from stepforge.builders.errors import UserError
 from stepforge.builders.parquet import read_rows
 from stepforge.builders.release import read_manifest
 from stepforge.cards.check import check
-from stepforge.pipelines import plan
+from stepforge.pipelines import inspecting, plan
 from stepforge.pipelines.inference.runner import Completion
+from stepforge.pipelines.recipe import Recipe
 from stepforge.pipelines.stages.synthesize_prompt import MAX_CHARS, SIMILAR, read_draft, writer_prompt, writer_template
 from stepforge.pipelines.stages.synthesize_vote import election
 
@@ -182,6 +183,12 @@ def test_more_drafts_and_solutions_ask_for_the_missing_ones_alone(seeds, scripte
     assert sum(ScriptedServer.calls.values()) - before == drafts + (4 * 1 + 4 * 3) + generated
 
 
+def test_plan_tells_how_much_would_be_written(seeds):
+    expected = inspecting.expectations(Recipe.model_validate(recipe() | {"subset": 4}), seeds)
+    assert expected["synthesize"] == "at most 12 drafts, 4 solutions of each"
+    assert expected["generate"].startswith("tiny: 16 solutions")
+
+
 def test_without_a_writer_the_problems_are_the_seeds(small_run):
     assert rows(small_run, "problems") == rows(small_run, "seeds") and rows(small_run, "drafts") == []
 
@@ -201,15 +208,15 @@ def test_real_writer_makes_problems_that_a_real_solver_agrees_on(tmp_path):
     """A model of ours that was trained for half a minute writes, the shipped one solves; nothing is scripted."""
     losses = make_writer(tmp_path / "writer")
     assert sum(losses[-20:]) < sum(losses[:20]) / 4
-    source = {"source": "arithmetic", "limit": 60, "steps": [2, 3], "max_operand": 30}
+    source = {"source": "arithmetic", "limit": 40, "steps": [2, 3], "max_operand": 30}
     writer = {"name": "writer", "engine": "embedded", "model": str(tmp_path / "writer"), "samples": 0}
-    solver = {"name": "tiny", "engine": "embedded", "samples": 3, "max_tokens": 96}
+    solver = {"name": "tiny", "engine": "embedded", "samples": 2, "max_tokens": 96}
     new = {"writer": "writer", "solver": "tiny", "solutions": 5, "prompt": PROMPT, "max_tokens": 110}
     run = tmp_path / "run"
     execute({"name": "real", "problems": [source], "generators": [solver, writer], "synthesize": new,
-             "release": {"splits": {"test": 0.2}}, "executor": {"tasks": 2, "workers": 2}}, run)
+             "release": {"splits": {"test": 0.2}}, "executor": {"tasks": 1, "workers": 1}}, run)
     account = plan.read_state(run)["synthesize"]
-    assert account["rows_in"] == 120 == account["rows_out"] + sum(account["dropped"].values())
+    assert account["rows_in"] == 80 == account["rows_out"] + sum(account["dropped"].values())
     assert account["dropped"]["disagreement"] > 0, "a draft that makes no sense is found out by its solutions"
     old = {row["problem"] for row in rows(run, "seeds")}
     written = {row["problem_id"]: row for row in rows(run, "problems") if row["parent_id"]}
