@@ -178,7 +178,8 @@ def run(context: Context) -> Account:
     context.finish([context.work / "write", context.work / "solve"], "synthesize")
     with context.duckdb("drafts") as connection:
         ledger = next(query_rows(connection, LEDGER_SQL))
-    return Account(seeds + parents * options.per_seed, written_rows, context.drop_counts("synthesize"), ledger)
+    dropped = context.drop_counts("synthesize")
+    return Account(seeds + parents * options.per_seed, written_rows, dropped, ledger, failed=dropped.get("error", 0))
 
 
 def _ask(context: Context, label: str, rollout: Rollout, generator: Writer,

@@ -183,6 +183,24 @@ def test_more_drafts_and_solutions_ask_for_the_missing_ones_alone(seeds, scripte
     assert sum(ScriptedServer.calls.values()) - before == drafts + (4 * 1 + 4 * 3) + generated
 
 
+def test_draft_whose_request_failed_is_asked_for_again(seeds, scripted, monkeypatch):
+    monkeypatch.setattr(plan, "STAGES", plan.STAGES[:2])
+
+    def fails(prompt, count):
+        if prompt.startswith("WRITE Problem 0"):
+            raise ValueError("no more")
+        return f"Is it {prompt}?" if prompt.startswith("WRITE") else "The answer is 1."
+
+    scripted(fails)
+    execute(recipe(per_seed=1), seeds)
+    assert plan.read_state(seeds)["synthesize"]["dropped"] == {"error": 1}
+    assert [r["outcome"] for r in rows(seeds, "drafts")] == ["error", "kept", "kept", "kept"]
+    scripted(lambda prompt, count: "Is it so?" if prompt.startswith("WRITE") else "The answer is 1.")
+    assert execute(recipe(per_seed=1), seeds) == ["synthesize"]
+    assert [r["outcome"] for r in rows(seeds, "drafts")] == ["kept"] * 4
+    assert sum(count for prompt, count in ScriptedServer.calls.items() if "WRITE" in prompt[:5]) == 4 + 1
+
+
 def test_plan_tells_how_much_would_be_written(seeds):
     expected = inspecting.expectations(Recipe.model_validate(recipe() | {"subset": 4}), seeds)
     assert expected["synthesize"] == "at most 12 drafts, 4 solutions of each"
