@@ -66,6 +66,23 @@ PROBLEMS = _table(
     _optional("agreement", REAL, "Share of the solutions by a model that gave the answer, where that made it gold."),
 )
 
+EVALUATIONS = _table(
+    "evaluations", ("evaluation", "evaluation_id"),
+    column("evaluation", TEXT, "Evaluation set: a source and its split, or files."),
+    column("evaluation_id", TEXT, "The problem's name within it."),
+    column("problem", TEXT, "The problem's text; kept in the run, never published."),
+)
+
+CONTAMINATION = _table(
+    "contamination", ("problem_id", "evaluation"),
+    column("problem_id", TEXT, "The training problem; a dropped one is not in `problems`."),
+    column("evaluation", TEXT, "Evaluation set that holds its like."),
+    column("evaluation_id", TEXT, "The problem there."),
+    column("rule", TEXT, "exact, ngrams or numbers_masked: what makes the two alike."),
+    _optional("overlap", REAL, "Share of the evaluation problem's runs of words that the problem holds."),
+    column("outcome", TEXT, "dropped or flagged."),
+)
+
 DRAFTS = _table(
     "drafts", ("draft_id",),
     column("draft_id", TEXT, "Hash of seed problem, writer, index and text."),
@@ -253,6 +270,6 @@ AUDITS = _table(
     column("comment", TEXT, "What the person wrote beside it."),
 )
 
-_ALL = (PROBLEMS, DRAFTS, SOLUTIONS, BUDGETS, VERDICTS, JUDGEMENTS, DUPLICATES, STEPS, ROLLOUTS, ALTERNATIVES, DROPS,
-        MEASURES)
+_ALL = (PROBLEMS, DRAFTS, EVALUATIONS, CONTAMINATION, SOLUTIONS, BUDGETS, VERDICTS, JUDGEMENTS, DUPLICATES, STEPS,
+        ROLLOUTS, ALTERNATIVES, DROPS, MEASURES)
 TABLES = {table.name: table for table in _ALL}

@@ -76,7 +76,7 @@ def context(manifest: dict, configs: list[Config], plots: list[str]) -> dict:
         "snippets": snippets(manifest, default_config(manifest)),
         "generator_rows": [_generator(row) for row in manifest.get("generators", [])],
         "stage_rows": [_stage(name, facts) for name, facts in stages.items()],
-        "decontamination": [_stage(name, facts) for name, facts in stages.items() if "decontam" in name],
+        "decontamination": [_contamination(row) for row in (manifest.get("decontamination") or {}).get("found", [])],
         "ledger_rows": [_cost(stage, spent) for stage, spent in manifest.get("ledger", {}).items()],
         "measures": measure_tables(measures), "false_positives": _false_positives(whole),
         "change_rows": [_change(name, change) for name, change in (manifest.get("changes") or {}).items()],
@@ -135,6 +135,11 @@ def _stage(name: str, facts: dict) -> list[str]:
             code(str(facts.get("fingerprint", "–"))[:12])]
 
 
+def _contamination(row: dict) -> list[str]:
+    return [row["evaluation"], number(row["compared"]), row["rule"] or "–", row["outcome"] or "–",
+            number(row["problems"])]
+
+
 def _cost(stage: str, spent: dict) -> list[str]:
     flops = spent.get("flops")
     counts = [number(spent.get(key)) for key in ("prompt_tokens", "cached_prompt_tokens", "completion_tokens")]
@@ -171,7 +176,8 @@ def _braceless(text: str) -> str:
 
 def _with_defaults(manifest: dict) -> dict:
     """The manifest with what the template asks for; a release that lacks a part lacks its section."""
-    names = ("version", "parent", "changes", "generators", "stages", "verifier", "judge", "packages", "licenses")
+    names = ("version", "parent", "changes", "generators", "stages", "verifier", "judge", "packages", "licenses",
+             "decontamination")
     whole = {**dict.fromkeys(names), **manifest}
     known = {"prompt_template": None, "prompt_name": "prompt"}
     whole["generators"] = [{**known, **row} for row in whole["generators"] or ()]

@@ -31,6 +31,7 @@ from stepforge.pipelines.stages import (
     annotate,
     build,
     card,
+    decontaminate,
     deduplicate,
     generate,
     judge,
@@ -44,7 +45,8 @@ from stepforge.pipelines.stages.base import Context, Stage, Tell
 
 STAGES: tuple[Stage, ...] = tuple(
     module.STAGE
-    for module in (problems, synthesize, generate, verify, judge, deduplicate, annotate, measure, build, card, publish)
+    for module in (problems, synthesize, decontaminate, generate, verify, judge, deduplicate, annotate, measure, build,
+                   card, publish)
 )
 
 

@@ -20,7 +20,7 @@ from stepforge.pipelines.options.executor import Executor
 from stepforge.pipelines.options.generators import Generator, RecordedGenerator
 from stepforge.pipelines.options.release import ReleaseOptions
 from stepforge.pipelines.options.sources import Source
-from stepforge.pipelines.options.stages import Annotate, Deduplicate, Judge, Synthesize, Verify
+from stepforge.pipelines.options.stages import Annotate, Decontaminate, Deduplicate, Judge, Synthesize, Verify
 
 
 class RecipeError(UserError):
@@ -33,6 +33,7 @@ class Recipe(Options):
     problems: tuple[Source, ...] = Field(min_length=1, description="Where problems come from.")
     subset: int | None = Field(None, ge=1, description="Work on this many problems alone, drawn at random by hash; a "
                                "larger number adds to them.")
+    decontaminate: Decontaminate | None = Field(None, description="Evaluation sets to keep out; leave out to skip.")
     synthesize: Synthesize | None = Field(None, description="New problems written by a model; leave out to skip.")
     generators: tuple[Generator, ...] = Field(min_length=1, description="What writes solutions.")
     budget: Budget | None = Field(None, description="Equal spending of all generators; leave out for `samples`.")

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from stepforge.pipelines.options.base import Options
+from stepforge.pipelines.options.sources import Source
 
 
 class Synthesize(Options):
@@ -17,6 +18,17 @@ class Synthesize(Options):
     agreement: float = Field(0.6, gt=0.5, le=1, description="Least share of them that gives the same answer.")
     prompt: str = Field("similar", description="`similar`, or a Jinja template with problem, answer, reference.")
     max_tokens: int = Field(512, ge=8, description="Longest draft in tokens; one that is cut off is dropped.")
+
+
+class Decontaminate(Options):
+    """Evaluation sets that no training problem may come from."""
+
+    against: tuple[Source, ...] = Field(min_length=1, description="The evaluation sets, written as sources are.")
+    ngram: int = Field(8, ge=2, le=50, description="Words in a run that two problems may share.")
+    overlap: float = Field(0.5, gt=0, le=1, description="Share of an evaluation problem's runs that makes a match.")
+    other_numbers: Literal["flag", "drop"] = Field(
+        "flag", description="What becomes of an evaluation problem with other numbers in it."
+    )
 
 
 class Verify(Options):

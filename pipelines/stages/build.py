@@ -21,7 +21,7 @@ from stepforge.pipelines.inference.engines import generator_id, revision_of, sam
 from stepforge.pipelines.inference.prompts import render, template_text
 from stepforge.pipelines.options.generators import Generator, RecordedGenerator
 from stepforge.pipelines.recipe import Recipe
-from stepforge.pipelines.stages import judge, synthesize
+from stepforge.pipelines.stages import decontaminate, judge, synthesize
 from stepforge.pipelines.stages.base import Account, Context, Stage
 
 INPUTS = ("problems", "solutions", "verdicts", "judgements", "duplicates", "steps", "rollouts", "alternatives")
@@ -83,7 +83,7 @@ def _manifest(context: Context) -> dict[str, Any]:
                    for name, account in context.accounts.items() if name in _ALL},
         "generators": [_generator(generator) for generator in recipe.generators],
         "verifier": verifier_fingerprint(), "judge": judge.described(recipe),
-        "synthesize": synthesize.described(recipe),
+        "synthesize": synthesize.described(recipe), "decontamination": decontaminate.described(context),
         "licenses": licenses, "license": recipe.release.license,
         "packages": {"python": platform.python_version()} | {name: version(name) for name in PACKAGES},
         "ledger": {name: account["ledger"] for name, account in context.accounts.items()
@@ -102,5 +102,5 @@ def _generator(generator: Generator) -> dict[str, Any]:
     }
 
 
-_ALL = ("problems", "synthesize", "generate", "verify", "judge", "deduplicate", "annotate", "measure")
+_ALL = ("problems", "synthesize", "decontaminate", "generate", "verify", "judge", "deduplicate", "annotate", "measure")
 STAGE = Stage("build", 1, _ALL, settings, run)

@@ -155,4 +155,4 @@ def _ledger(context: Context) -> dict[str, int]:
         return next(query_rows(connection, sql))
 
 
-STAGE = Stage("generate", 2, ("synthesize",), settings, run, ("solutions", "budgets"))
+STAGE = Stage("generate", 2, ("decontaminate",), settings, run, ("solutions", "budgets"))

@@ -144,4 +144,4 @@ def run(context: Context) -> Account:
     return Account(total["solutions"] * judge.votes, counted, dropped, ledger, failed=dropped.get("error", 0))
 
 
-STAGE = Stage("judge", 1, ("synthesize", "generate", "verify"), settings, run, ("judgements",))
+STAGE = Stage("judge", 1, ("decontaminate", "generate", "verify"), settings, run, ("judgements",))

@@ -85,5 +85,5 @@ def _row(group: Iterable[str], k: int | None, value: float, interval: tuple[floa
     return {**named, "k": k, "value": value, "low": low, "high": high, "interval": kind, "n": n, "excluded": 0}
 
 
-STAGE = Stage("measure", 4, ("problems", "generate", "verify", "judge", "annotate"), settings, run, ("measures",),
+STAGE = Stage("measure", 4, ("decontaminate", "generate", "verify", "judge", "annotate"), settings, run, ("measures",),
               people.audit_hashes)

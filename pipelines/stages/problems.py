@@ -6,7 +6,7 @@ recipe asks for a subset, the others are counted as `not_drawn`; they are no tab
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from stepforge.builders.parquet import count_rows, write_rows
@@ -51,16 +51,21 @@ def rows_of(source: Source) -> Iterator[dict | Drop]:
 
 def settings(recipe: Recipe) -> Any:
     """The sources as the recipe states them, and the hash of every local file that they read."""
-    told = []
-    for source in recipe.problems:
+    drawn = [] if recipe.subset is None else [recipe.subset, recipe.seed]
+    return [told(recipe.problems), arithmetic.VERSION, *drawn]
+
+
+def told(sources: Iterable[Source]) -> list[Any]:
+    """Sources as they are stated, each with the hashes of the local files that it reads."""
+    found = []
+    for source in sources:
         paths: list[str] = []
         if isinstance(source, FilesSource):
             paths = source.paths
         elif isinstance(source, PublicSource) and source.path:
             paths = [source.path]
-        told.append([source.model_dump(mode="json"), [file_hash(str(path)) for path in expand(paths)]])
-    drawn = [] if recipe.subset is None else [recipe.subset, recipe.seed]
-    return [told, arithmetic.VERSION, *drawn]
+        found.append([source.model_dump(mode="json"), [file_hash(str(path)) for path in expand(paths)]])
+    return found
 
 
 def file_hash(path: str) -> str:

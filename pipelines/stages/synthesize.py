@@ -1,6 +1,6 @@
 """Synthesize: a language model writes new problems after those of the sources, and solutions vote on their answers.
 
-In: `seeds`. Out: `problems`, the seeds and behind them the new ones, and `drafts`, everything that the writer wrote
+In: `seeds`. Out: `candidates`, the seeds and behind them the new ones, and `drafts`, everything that the writer wrote
 with what became of it. As in arXiv 2406.14532, a new problem is written after a seed problem, solved several times,
 and kept where a stated majority of the solutions gives one answer, which becomes its gold answer. It shares the group
 of its seed problem, so that no split tells them apart. Seeds of a test split are never written after.
@@ -8,7 +8,7 @@ of its seed problem, so that no split tells them apart. Seeds of a test split ar
 Writer and solver are generators of the recipe; what they wrote lies in journals. Dropped with a reason: drafts that
 are no problem (synthesize_prompt.py), `duplicate`s of a seed or of an earlier draft, drafts without a stated answer
 (`unsolved`) or without a majority (`disagreement`), requests that failed (`error`). Without `synthesize` in the recipe
-the problems are the seeds.
+the candidates are the seeds.
 """
 
 import asyncio
@@ -155,7 +155,7 @@ def run(context: Context) -> Account:
     options = context.recipe.synthesize
     seeds = count_rows(context.table("seeds"))
     if options is None:
-        with replacing(context.table("problems")) as temporary:
+        with replacing(context.table("candidates")) as temporary:
             shutil.copyfile(context.table("seeds"), temporary)
         write_rows(context.table("drafts"), [], DRAFTS.schema)
         write_rows(context.drops("synthesize"), [], DROPS.schema)
@@ -172,7 +172,7 @@ def run(context: Context) -> Account:
     tables["solved"] = _ask(context, "solve", solve, solver, (UNSOLVED_SQL, {"fresh": fresh}), new)
     _query(context, DRAFTS_SQL, tables, context.table("drafts"), DRAFTS.schema)
     tables = {name: context.table(name) for name in ("seeds", "drafts")}
-    written_rows = _query(context, PROBLEMS_SQL, tables, context.table("problems"), PROBLEMS.schema,
+    written_rows = _query(context, PROBLEMS_SQL, tables, context.table("candidates"), PROBLEMS.schema,
                           {"model": writer.model})
     _query(context, DROPS_SQL, tables, context.drops("synthesize"), DROPS.schema)
     context.finish([context.work / "write", context.work / "solve"], "synthesize")
@@ -201,4 +201,4 @@ def _query(context: Context, sql: str, tables: dict[str, Path], path: Path, sche
         return query_to_parquet(connection, sql, parameters or {}, path, schema)
 
 
-STAGE = Stage("synthesize", 1, ("problems",), settings, run, ("problems", "drafts"))
+STAGE = Stage("synthesize", 2, ("problems",), settings, run, ("candidates", "drafts"))

@@ -125,3 +125,13 @@ def test_a_license_that_the_hub_does_not_know_is_named_beside_other() -> None:
     assert license_fields(["MIT"]) == {"license": "mit"}
     assert license_fields(["mit", "apache-2.0"]) == {"license": ["apache-2.0", "mit"]}
     assert license_fields(["our own"]) == {"license": "other", "license_name": "our-own"}
+
+
+def test_card_tells_what_was_found_in_evaluation_sets(make_release: Callable[..., Path]) -> None:
+    assert "were not compared with evaluation sets" in write_card(make_release("a")).read_text(encoding="utf-8")
+    found = [{"evaluation": "gsm8k test", "compared": 1319, "rule": "ngrams", "outcome": "dropped", "problems": 2},
+             {"evaluation": "math test", "compared": 500, "rule": None, "outcome": None, "problems": 0}]
+    folder = make_release("b", decontamination={"ngram": 8, "overlap": 0.5, "other_numbers": "flag", "found": found})
+    section = write_card(folder).read_text(encoding="utf-8").split("## Decontamination")[1].split("\n## ")[0]
+    assert "| gsm8k test | 1,319 | ngrams | dropped | 2 |" in section
+    assert "| math test | 500 | – | – | 0 |" in section

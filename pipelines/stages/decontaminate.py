@@ -1,0 +1,107 @@
+"""Decontaminate: training problems that stand in evaluation sets, verbatim or reworded a little, are left out.
+
+In: `candidates`, and the evaluation sets that the recipe names. Out: `problems`, what is left, and `contamination`,
+every match with its rule and what became of it (decontaminate.sql). Dropped with the rule as reason: `exact` and
+`ngrams`; the same problem with other numbers (`numbers_masked`) is flagged, or dropped where the recipe says so.
+Problems of an upstream test split are never trained on and pass. Without `decontaminate` in the recipe nothing is
+compared.
+"""
+
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+from stepforge.builders.errors import UserError
+from stepforge.builders.parquet import count_rows, replacing, write_rows
+from stepforge.builders.sources.records import Drop
+from stepforge.builders.sql import load_sql, open_duckdb, query_rows, query_to_parquet
+from stepforge.builders.tables import CONTAMINATION, DROPS, EVALUATIONS, PROBLEMS
+from stepforge.pipelines.options.sources import FilesSource, Source
+from stepforge.pipelines.recipe import Recipe
+from stepforge.pipelines.stages.base import Account, Context, Stage
+from stepforge.pipelines.stages.problems import rows_of, told
+
+KEPT_SQL = """
+SELECT * EXCLUDE (file_row_number) FROM candidates
+WHERE problem_id NOT IN (SELECT problem_id FROM contamination WHERE outcome = 'dropped') ORDER BY file_row_number
+"""
+DROPS_SQL = """
+SELECT 'decontaminate' AS stage, problem_id AS row_id, rule AS reason,
+       'like ' || evaluation_id || ' of ' || evaluation AS detail
+FROM contamination WHERE outcome = 'dropped'
+QUALIFY row_number() OVER (PARTITION BY problem_id ORDER BY file_row_number) = 1 ORDER BY problem_id
+"""
+FOUND_SQL = """
+SELECT evaluations.evaluation, count(*)::BIGINT AS compared, rule, outcome,
+       coalesce(any_value(n), 0)::BIGINT AS problems
+FROM evaluations LEFT JOIN (
+    SELECT evaluation, rule, outcome, count(DISTINCT problem_id) AS n FROM contamination GROUP BY ALL
+) AS found USING (evaluation)
+GROUP BY evaluations.evaluation, rule, outcome ORDER BY ALL
+"""
+
+
+def settings(recipe: Recipe) -> Any:
+    options = recipe.decontaminate
+    return options and [options.model_dump(mode="json", exclude={"against"}), told(options.against)]
+
+
+def run(context: Context) -> Account:
+    candidates, options = context.table("candidates"), context.recipe.decontaminate
+    total = count_rows(candidates)
+    if options is None:
+        with replacing(context.table("problems")) as temporary:
+            shutil.copyfile(candidates, temporary)
+        for table in (CONTAMINATION, EVALUATIONS):
+            write_rows(context.table(table.name), [], table.schema)
+        write_rows(context.drops("decontaminate"), [], DROPS.schema)
+        return Account(total, total)
+    with context.tell(context.work, "decontaminate", total):
+        write_rows(context.table("evaluations"), evaluation_rows(options.against), EVALUATIONS.schema)
+        with context.duckdb("candidates", "evaluations") as connection:
+            rule = {"ngram": options.ngram, "overlap": options.overlap, "other_numbers": options.other_numbers}
+            query_to_parquet(connection, load_sql(__package__, "decontaminate"), rule, context.table("contamination"),
+                             CONTAMINATION.schema)
+        with context.duckdb("candidates", "contamination") as connection:
+            kept = query_to_parquet(connection, KEPT_SQL, {}, context.table("problems"), PROBLEMS.schema)
+            query_to_parquet(connection, DROPS_SQL, {}, context.drops("decontaminate"), DROPS.schema)
+    if not kept:
+        raise UserError(f"decontaminate: all {total} problems stand in the evaluation sets; see "
+                        f"{context.table('contamination')}")
+    return Account(total, kept, context.drop_counts("decontaminate"))
+
+
+def evaluation_rows(sources: tuple[Source, ...]) -> Iterator[dict[str, str]]:
+    """Problems of all evaluation sets; an unreadable row is an error, since a problem unread is a problem missed.
+
+    Raises:
+        UserError: a row cannot be read, or a set is empty.
+    """
+    for source in sources:
+        name, read = evaluation_name(source), 0
+        for row in rows_of(source):
+            if isinstance(row, Drop):
+                raise UserError(f"decontaminate.against: {row.where} of {name} cannot be compared ({row.detail}); "
+                                "mend the row or take it out (a set without answers: map `answer` to the problem)")
+            read += 1
+            yield {"evaluation": name, "evaluation_id": row["source_id"], "problem": row["problem"]}
+        if not read:
+            raise UserError(f"decontaminate.against: {name} holds no problem")
+
+
+def evaluation_name(source: Source) -> str:
+    return ", ".join(source.paths) if isinstance(source, FilesSource) else f"{source.source} {source.split}"
+
+
+def described(context: Context) -> dict[str, Any] | None:
+    """What was compared and found, for the manifest: counts alone, no text of an evaluation set."""
+    options = context.recipe.decontaminate
+    if options is None:
+        return None
+    tables = {name: context.table(name) for name in ("evaluations", "contamination")}
+    with open_duckdb(context.recipe.executor.duckdb_memory, context.work / "spill", tables) as connection:
+        found = list(query_rows(connection, FOUND_SQL))
+    return {"ngram": options.ngram, "overlap": options.overlap, "other_numbers": options.other_numbers, "found": found}
+
+
+STAGE = Stage("decontaminate", 1, ("synthesize",), settings, run, ("problems", "contamination", "evaluations"))

@@ -1,0 +1,41 @@
+-- Which training problems stand in an evaluation set, too.
+-- exact: the same words, numbers and signs. ngrams: one problem holds a share of at least $overlap of the runs of
+-- $ngram words of an evaluation problem. numbers_masked: the same but for the numbers in it.
+-- For each problem and set the strongest rule is told, and of that the evaluation problem with the largest overlap.
+WITH told AS (
+    SELECT problem_id AS id, NULL AS evaluation, problem FROM candidates WHERE split = 'train'
+    UNION ALL
+    SELECT evaluation_id, evaluation, problem FROM evaluations
+), text AS (  -- full stops go, decimal points stay
+    SELECT id, evaluation, regexp_replace(lower(nfc_normalize(problem)), '\.(\D|$)', '\1', 'g') AS text FROM told
+), read AS (
+    SELECT id, evaluation, regexp_extract_all(text, '[\p{L}\p{N}]+') AS words,
+           regexp_replace(text, '[^\p{L}\p{N}+*/^=<>%.-]+', '', 'g') AS signs,
+           regexp_replace(regexp_replace(text, '\d+([.,]\d+)*', '#', 'g'), '[^\p{L}#+*/^=<>%-]+', '', 'g') AS masked
+    FROM text
+), known AS (
+    SELECT *, list_distinct([hash(words[i:i + $ngram - 1]) FOR i IN range(1, len(words) - $ngram + 2)]) AS grams
+    FROM read
+), ours AS (
+    SELECT id AS problem_id, signs, masked, grams FROM known WHERE evaluation IS NULL
+), theirs AS (
+    SELECT id AS evaluation_id, evaluation, signs, masked, grams FROM known WHERE evaluation IS NOT NULL
+), shared AS (
+    SELECT problem_id, evaluation, evaluation_id, count(*) / any_value(of) AS overlap
+    FROM (SELECT problem_id, unnest(grams) AS gram FROM ours)
+    JOIN (SELECT evaluation, evaluation_id, len(grams) AS of, unnest(grams) AS gram FROM theirs) USING (gram)
+    GROUP BY ALL HAVING overlap >= $overlap
+), found AS (
+    SELECT problem_id, evaluation, evaluation_id, 1 AS strength, 'exact' AS rule, 1.0 AS overlap
+    FROM ours JOIN theirs USING (signs)
+    UNION ALL
+    SELECT problem_id, evaluation, evaluation_id, 2, 'ngrams', overlap FROM shared
+    UNION ALL
+    SELECT problem_id, evaluation, evaluation_id, 3, 'numbers_masked', NULL FROM ours JOIN theirs USING (masked)
+)
+SELECT problem_id, evaluation, evaluation_id, rule, overlap,
+       CASE WHEN rule = 'numbers_masked' AND $other_numbers = 'flag' THEN 'flagged' ELSE 'dropped' END AS outcome
+FROM found
+QUALIFY row_number() OVER (
+    PARTITION BY problem_id, evaluation ORDER BY strength, overlap DESC NULLS LAST, evaluation_id) = 1
+ORDER BY problem_id, evaluation
