@@ -63,7 +63,8 @@ def default_config(manifest: dict) -> str:
 def context(manifest: dict, configs: list[Config], plots: list[str]) -> dict:
     stages = manifest.get("stages", {})
     whole = [row for row in manifest.get("measures", []) if row.get("by", "all") == "all"]
-    measures = [row for row in whole if not row["measure"].startswith(_FALSE_POSITIVES)]
+    measures = [row for row in whole
+                if not row["measure"].startswith(_FALSE_POSITIVES) and not row["measure"].endswith("_histogram")]
     return {
         "manifest": _with_defaults(manifest), "name": title(manifest),
         "plots": [Safe(f"![{PLOTS[path]}]({path})") for path in plots],
@@ -78,7 +79,8 @@ def context(manifest: dict, configs: list[Config], plots: list[str]) -> dict:
         "stage_rows": [_stage(name, facts) for name, facts in stages.items()],
         "decontamination": [_contamination(row) for row in (manifest.get("decontamination") or {}).get("found", [])],
         "ledger_rows": [_cost(stage, spent) for stage, spent in manifest.get("ledger", {}).items()],
-        "measures": measure_tables(measures), "false_positives": _false_positives(whole),
+        "measures": measure_tables(measures), "group_measures": group_tables(manifest.get("measures", [])),
+        "false_positives": _false_positives(whole),
         "change_rows": [_change(name, change) for name, change in (manifest.get("changes") or {}).items()],
         "limits": [Safe(limit) for limit in limits(manifest)], "citation": _citation(manifest), "facts": _facts,
     }
@@ -101,9 +103,25 @@ def measure_tables(measures: list[dict]) -> dict[str, list[list[str]]]:
     tables: dict[str, list[list[str]]] = {}
     for row in sorted(measures, key=lambda row: (row["measure"], row["generator"], row.get("k") or 0)):
         tables.setdefault(row["measure"], []).append(
-            [row["generator"], number(row.get("k")), number(row["value"]), _interval(row), number(row["n"]),
+            [row["generator"], number(row.get("k")), _value(row), _interval(row), number(row["n"]),
              number(row.get("excluded"))])
     return tables
+
+
+def group_tables(measures: list[dict]) -> dict[str, list[list[str]]]:
+    """For every grouping of the problems, its rows as in `measure_tables`; histograms are plots."""
+    tables: dict[str, list[list[str]]] = {}
+    for row in measures:
+        if row.get("by", "all") != "all" and not row["measure"].endswith("_histogram"):
+            tables.setdefault(row["by"], []).append([
+                row["group"], row["generator"], row["measure"].replace("_", " "), number(row.get("k")), _value(row),
+                _interval(row), number(row["n"])])
+    return tables
+
+
+def _value(row: dict) -> str:
+    """A total is a whole number."""
+    return number(int(row["value"]) if row.get("interval") == "none" else row["value"])
 
 
 def _false_positives(measures: list[dict]) -> list[list[str]]:

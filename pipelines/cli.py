@@ -20,7 +20,7 @@ from stepforge.cards.comparison import compare
 from stepforge.cards.comparison_tables import comparison_tables
 from stepforge.cards.publish import publish
 from stepforge.cards.report import MOST_SOLUTIONS, write_report
-from stepforge.pipelines import audit, console, inspecting, plan, status
+from stepforge.pipelines import audit, console, inspecting, measuring, plan, status
 from stepforge.pipelines import probe as probing
 from stepforge.pipelines.executors import StageFailed
 from stepforge.pipelines.recipe import find_recipe, load_recipe
@@ -128,6 +128,16 @@ def report_run(
     done = write_report(run, out, solutions)
     console.out.print(Text(f"{done.path}: {done.size / 1e6:.1f} MB, {done.carried:,} of {done.solutions:,} solutions"),
                       soft_wrap=True)
+
+
+@app.command("measure")
+def show_measures(
+    run: RunFolder,
+    by: Annotated[str, typer.Option(help="all, level, subject or source: how problems are grouped.")] = "all",
+) -> None:
+    """Show coverage, diversity, majorities, false positives, lengths, pits, advantages and costs of a run."""
+    for table in measuring.measure_tables(run, by):
+        console.out.print(table)
 
 
 @app.command("verify")

@@ -88,8 +88,9 @@ def _rows(found: dict[tuple[Group, int], tuple[Fraction, Sums]]) -> list[dict[st
     rows = []
     for (group, k), (value, sums) in sorted(found.items()):
         generator, by, name, measure = group
-        low, high = mean_interval(sums, measure in SHARES) or (None, None)
-        rows.append({"generator": generator, "by": by, "group": name, "measure": measure, "k": k,
-                     "value": float(value), "low": low, "high": high, "interval": "problems", "n": sums.n,
+        mean, interval = float(value), mean_interval(sums, measure in SHARES)
+        low, high = (min(interval[0], mean), max(interval[1], mean)) if interval else (None, None)  # sums are rounded
+        rows.append({"generator": generator, "by": by, "group": name, "measure": measure, "k": k, "value": mean,
+                     "low": low, "high": high, "interval": "problems", "n": sums.n,
                      "excluded": found[group, 1][1].n - sums.n})
     return rows

@@ -6,6 +6,7 @@ and FLOPs that were spent. SQL counts whole numbers, so the same samples give th
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from fractions import Fraction
 from typing import Any
 
 import duckdb
@@ -14,6 +15,9 @@ from stepforge.builders.parquet import write_rows
 from stepforge.builders.sql import load_sql, query_rows
 from stepforge.builders.tables import DROPS, MEASURES
 from stepforge.pipelines.agreement import Ratio, ratio_interval, wilson
+from stepforge.pipelines.budget import token_cost
+from stepforge.pipelines.inference.engines import model_path
+from stepforge.pipelines.options.generators import EmbeddedGenerator, RecordedGenerator
 from stepforge.pipelines.recipe import Recipe
 from stepforge.pipelines.stages import people
 from stepforge.pipelines.stages.base import Account, Context, Stage
@@ -29,7 +33,7 @@ Row = dict[str, Any]
 
 
 def settings(recipe: Recipe) -> Any:
-    return None
+    return [[g.name, g.parameters] for g in recipe.generators if not isinstance(g, RecordedGenerator)]
 
 
 def ladder(most: int) -> list[int]:
@@ -69,13 +73,31 @@ def mean_rows(connection: duckdb.DuckDBPyConnection) -> Iterator[Row]:
 
 
 def ledger_rows(connection: duckdb.DuckDBPyConnection, recipe: Recipe) -> Iterator[Row]:
-    """Tokens by generator and stage: NAME_prompt_tokens and so on, totals without an interval."""
+    """Tokens by generator and stage: NAME_prompt_tokens and so on; of generated tokens the FLOPs. Totals, no interval.
+
+    A generated token costs 2 FLOPs a parameter; reading prompts is left out, as it is in budgets.
+    """
+    flops = flops_per_token(recipe)
     policy = {"policy": recipe.annotate.policy if recipe.annotate else ""}
     for row in query_rows(connection, load_sql(__package__, "ledger"), policy):
         for tokens in TOKENS:
             if row[tokens] is not None:
                 yield _row((row["generator"], row["by"], row["group"], f"{row['stage']}_{tokens}"), None,
                            float(row[tokens]), None, "none", row["n"])
+        if row["generator"] in flops and row["completion_tokens"] is not None:
+            yield _row((row["generator"], row["by"], row["group"], f"{row['stage']}_flops"), None,
+                       float(flops[row["generator"]] * row["completion_tokens"]), None, "none", row["n"])
+
+
+def flops_per_token(recipe: Recipe) -> dict[str, Fraction]:
+    """By generator, where its parameters are told or its model lies here."""
+    found = {}
+    for generator in recipe.generators:
+        if isinstance(generator, RecordedGenerator):
+            continue
+        if generator.parameters or isinstance(generator, EmbeddedGenerator):
+            found[generator.name] = token_cost("flops", generator, model_path(generator.model)) or Fraction(0)
+    return found
 
 
 def _row(group: Iterable[str], k: int | None, value: float, interval: tuple[float, float] | None, kind: str, n: int
