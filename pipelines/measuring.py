@@ -14,8 +14,8 @@ from rich.text import Text
 
 from stepforge.builders.errors import UserError
 from stepforge.builders.parquet import read_rows
+from stepforge.cards.run import run_tables
 from stepforge.pipelines.console import printable
-from stepforge.pipelines.inspecting import run_tables
 
 BARS = " ▁▂▃▄▅▆▇█"
 Row = dict[str, Any]

@@ -36,7 +36,8 @@ def made_up(seed):
 def measured(samples, ks, groups):
     with duckdb.connect() as connection:
         connection.execute(f"CREATE TABLE sample ({COLUMNS})")
-        connection.executemany("INSERT INTO sample VALUES (?, ?, ?, ?, ?, ?, ?)", samples)
+        if samples:
+            connection.executemany("INSERT INTO sample VALUES (?, ?, ?, ?, ?, ?, ?)", samples)
         connection.execute('CREATE TABLE grouping (problem_id VARCHAR, "by" VARCHAR, "group" VARCHAR)')
         connection.executemany("INSERT INTO grouping VALUES (?, ?, ?)", groups)
         return curve_rows(connection, ks) + majority_rows(connection, ks)
