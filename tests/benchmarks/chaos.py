@@ -255,14 +255,15 @@ def told(trial: Trial) -> dict[str, Any]:
     """Every table and published file, without what depends on the engine's cache and on the server's address."""
     found: dict[str, Any] = {}
     for path in [path for folder in (trial.run / "tables", trial.run / "release", trial.folder / "published")
-                 for path in sorted(folder.rglob("*.parquet"))]:
+                 for path in sorted(folder.rglob("*.parquet")) if "/.unfinished-" not in str(path)]:
         try:
             rows = pq.ParquetFile(path).read().to_pylist()
         except (OSError, pa.ArrowInvalid):
             rows = [{"unreadable": path.stat().st_size}]
         for row in rows:
             row.pop("cached_prompt_tokens", None)
-        found[str(path.relative_to(trial.folder))] = rows
+        found[str(path.relative_to(trial.folder))] = [
+            row for row in rows if not str(row.get("measure")).endswith("cached_prompt_tokens")]
     return found
 
 
