@@ -4,6 +4,7 @@ import json
 import math
 import shutil
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 from helpers.runs import execute, rows
@@ -138,3 +139,8 @@ def test_a_larger_budget_adds_only_what_is_missing(spent, tmp_path):
     assert before < after
     lines = [line for path in (folder / "generated").rglob("*.jsonl") for line in path.read_text().splitlines()]
     assert len(lines) == len({json.loads(line)["key"] for line in lines}) == len(after)
+
+
+def test_the_study_of_sizes_is_a_recipe_that_fits():
+    recipe = load_recipe(Path(__file__).parents[2] / "train/studies/weak_and_strong.yaml")
+    assert recipe.budget and recipe.budget.per_problem == "larger"
