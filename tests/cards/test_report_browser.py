@@ -24,7 +24,7 @@ def solution(problem: int, number: int) -> str:
     """Half of them right; every tenth one attacks; each has a number of its own, so that none is a duplicate."""
     total = problem + number
     attack = f"{ATTACK}\n" if number % 10 == 0 else ""
-    return (f"{attack}There are {problem} pears here, and this is way {number} to count them.\n"
+    return (f"{attack}There are {problem} pears here, and this is way w{number}. to count them.\n"
             f"Then {problem} + {number} = {total} with those that came.\nSo {total} - {number} = {problem} are left.\n"
             f"The answer is {problem + number % 2}")
 
@@ -129,8 +129,8 @@ def test_pit_positions_part_the_annotated_solutions(page, run):
 
 
 def test_search_finds_every_word_in_any_order(page):
-    page.find_element(By.ID, "search").send_keys("WAY 57 pears", Keys.TAB)
-    assert shown(page) == PROBLEMS  # one solution of each problem counts the pears in way 57
+    page.find_element(By.ID, "search").send_keys("W57. pears", Keys.TAB)
+    assert shown(page) == PROBLEMS  # one solution of each problem counts the pears in way w57.
     page.find_element(By.ID, "search").send_keys(" nowhere")
     assert shown(page) == 0 and not page.find_elements(By.CLASS_NAME, "row")
 
@@ -143,14 +143,15 @@ def test_keys_move_search_and_go_back(page):
     assert selected(page) == "1"
     body.send_keys("/")
     assert page.switch_to.active_element.get_attribute("id") == "search"
-    press(page, "way 199")
-    assert page.switch_to.active_element.get_attribute("value") == "way 199" and shown(page) == PROBLEMS
+    press(page, "w199.")
+    assert page.switch_to.active_element.get_attribute("value") == "w199." and shown(page) == PROBLEMS
     press(page, Keys.ENTER)
     assert selected(page) == "0" and page.switch_to.active_element.get_attribute("id") == "list"
     press(page, Keys.ARROW_DOWN)
     assert selected(page) == "1"
+    same = str(page.execute_script("return view[selected].problem + 1"))
     press(page, Keys.ESCAPE, "p")
-    assert page.find_element(By.ID, "problem").get_attribute("value") == "2" and shown(page) == 1
+    assert page.find_element(By.ID, "problem").get_attribute("value") == same and shown(page) == 1
 
 
 def test_a_solution_opens_with_its_steps_in_colour_and_its_own_address(page, run):
