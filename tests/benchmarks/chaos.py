@@ -19,10 +19,11 @@ import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
@@ -145,18 +146,18 @@ def kill_parent(trial: Trial) -> None:
 def kill_worker(trial: Trial) -> None:
     trial.workers = 2
     process = trial.start()
-    if trial.wait(process):
-        told = [json.loads(path.read_bytes()) for path in trial.run.glob("work/**/progress/*.json")]
-        pids = {entry["pid"] for entry in told} - {process.pid} or set(_ranks(process.pid))
-        for pid in sorted(pids)[:1]:
-            os.kill(pid, signal.SIGKILL)
+    trial.wait(process)
+    while process.is_alive():
+        with suppress(psutil.NoSuchProcess, ProcessLookupError):
+            if ranks := sorted(_ranks(process.pid)):
+                os.kill(ranks[0], signal.SIGKILL)
+                break
+        time.sleep(0.005)
     trial.finish(process)
 
 
 def _ranks(parent: int) -> Iterator[int]:
     """Processes of ranks: what the run's fork server has started."""
-    import psutil
-
     for server in psutil.Process(parent).children():
         if "forkserver" in " ".join(server.cmdline()):
             yield from (rank.pid for rank in server.children())
