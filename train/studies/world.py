@@ -19,7 +19,7 @@ from stepforge.builders.tables import content_id, derive_seed
 from stepforge.pipelines.answers import Claim, Verifier
 from stepforge.pipelines.credit.split import newline
 from stepforge.pipelines.credit.split import path as path_elements
-from stepforge.pipelines.inference.engines import SHIPPED
+from stepforge.pipelines.inference.models import SHIPPED
 from stepforge.train.studies.tiny_model import Muon
 from stepforge.train.tokens import encode, labelled, load_tokenizer
 
