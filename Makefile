@@ -26,9 +26,9 @@ check: $(VENV)/installed-test $(LINKS)
 	PYTHONPATH=build/src $(BIN)/lint-imports
 
 # make bench NAME=verdicts
-bench: $(VENV)/installed-test
+bench: $(VENV)/installed-test $(if $(filter throughput,$(NAME)),$(VLLM)/installed)
 	@mkdir -p build/bench
-	$(BIN)/python tests/benchmarks/$(NAME).py
+	STEPFORGE_VLLM_PYTHON="$(CURDIR)/$(VLLM)/bin/python" $(BIN)/python tests/benchmarks/$(NAME).py $(ARGS)
 
 $(VENV)/bin/uv:
 	$(PYTHON) -c 'import sys; sys.exit("stepforge needs Python 3.11 or newer, this is " + sys.version) if sys.version_info < (3, 11) else None'
