@@ -252,14 +252,10 @@ class LocalTarget:
             return name
         self._sweep()
         unfinished = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=self.path))
-        try:
-            for path, blob in whole.items():
-                file = unfinished / path
-                file.parent.mkdir(parents=True, exist_ok=True)
-                _copy(blob.source, file)
-        except BaseException:
-            shutil.rmtree(unfinished, ignore_errors=True)
-            raise
+        for path, blob in whole.items():
+            file = unfinished / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            _copy(blob.source, file)
         unfinished.chmod(0o755)
         try:
             unfinished.rename(self.path / name)

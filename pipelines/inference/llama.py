@@ -87,7 +87,7 @@ class Llama:
         keys, values = [], []
 
         def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:  # (padded, heads, head_dim)
-            q, k, v = (_turn(q.transpose(0, 1), cos, sin), _turn(k.transpose(0, 1), cos, sin), v.transpose(0, 1))
+            q, k, v = (turn(q.transpose(0, 1), cos, sin), turn(k.transpose(0, 1), cos, sin), v.transpose(0, 1))
             keys.append(k[:, : len(ids)].clone())
             values.append(v[:, : len(ids)].clone())
             k, v = (t.repeat_interleave(self.heads // self.kv_heads, 0) for t in (k, v))
@@ -95,7 +95,7 @@ class Llama:
             return torch.bmm(scores.masked_fill(mask, -torch.inf).softmax(-1), v).transpose(0, 1)
 
         for block in self.blocks:
-            x = self._layer(x, block, attend)
+            x = self.layer(x, block, attend)
         last = F.rms_norm(x, x.shape[-1:], self.norm, self.eps)[len(ids) - 1 : len(ids)]
         return (last @ self.head)[0], torch.stack(keys), torch.stack(values)
 
@@ -111,16 +111,16 @@ class Llama:
 
         def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:  # (slots, heads, head_dim)
             keys, values = next(layers)  # (slots, kv_heads, context, head_dim)
-            keys[rows, :, positions], values[rows, :, positions] = _turn(k, cos, sin), v
-            q = _turn(q, cos, sin).reshape(slots * self.kv_heads, self.heads // self.kv_heads, self.head_dim)
+            keys[rows, :, positions], values[rows, :, positions] = turn(k, cos, sin), v
+            q = turn(q, cos, sin).reshape(slots * self.kv_heads, self.heads // self.kv_heads, self.head_dim)
             scores = torch.baddbmm(mask, q, keys.flatten(0, 1).transpose(1, 2), alpha=self.head_dim**-0.5)
             return torch.bmm(scores.softmax(-1), values.flatten(0, 1)).view(slots, self.heads, self.head_dim)
 
         for block in self.blocks:
-            x = self._layer(x, block, attend)
+            x = self.layer(x, block, attend)
         return F.rms_norm(x, x.shape[-1:], self.norm, self.eps) @ self.head
 
-    def _layer(
+    def layer(
         self, x: Tensor, block: tuple[Tensor, ...], attend: Callable[[Tensor, Tensor, Tensor], Tensor]
     ) -> Tensor:
         norm_1, qkv, output, norm_2, gate_up, down = block
@@ -132,7 +132,7 @@ class Llama:
         return x + (F.silu(gate) * up) @ down
 
 
-def _turn(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+def turn(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """Rotary position embedding of the last axis, in two halves (RoFormer, arXiv 2104.09864, section 3.4)."""
     left, right = x.chunk(2, -1)
     return x * cos + torch.cat([-right, left], -1) * sin

@@ -18,9 +18,9 @@ from typing import Any
 METHODS = ("sft", "awr", "prm", "kto", "dpo", "step_dpo", "grpo")
 RECIPE = """
 name: bench
-problems: [{source: arithmetic, limit: 24, steps: [2, 4]}]
-generators: [{name: me, engine: embedded, samples: 6, temperature: 0.8, max_tokens: 120}]
-annotate: {policy: me, rollouts: 4}
+problems: [{source: arithmetic, limit: 16, steps: [2, 3]}]
+generators: [{name: me, engine: embedded, samples: 4, temperature: 0.8, max_tokens: 100}]
+annotate: {policy: me, rollouts: 2}
 release: {splits: {}}
 executor: {kind: local, tasks: 1, workers: 1}
 """
@@ -41,7 +41,7 @@ def measure(method: str | None, release: Path, out: Path, steps: int) -> dict[st
 
     import torch
 
-    from stepforge.pipelines.inference.models import SHIPPED
+    from stepforge.pipelines.inference.engines import SHIPPED
 
     modules = {name: import_module(f"stepforge.train.{name}") for name in METHODS}
     result: dict[str, Any] = {"method": method}
@@ -71,12 +71,13 @@ def quietly(job: tuple[str | None, Path, Path, int]) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--steps", type=int, default=5)
     steps = parser.parse_args().steps
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         release = make_release(folder)
-        context = multiprocessing.get_context("spawn")
+        context = multiprocessing.get_context("forkserver")  # imports once; every method is a fresh fork of that
+        context.set_forkserver_preload([f"stepforge.train.{name}" for name in METHODS])
         results = []
         for method in (None, *METHODS):
             with context.Pool(1) as pool:

@@ -145,3 +145,20 @@ def _multipliers(base: dict[int, float], found: dict[int, float]) -> dict[int, M
     if len(base) < 2:
         return {}
     return {size: multiplier(list(base), list(base.values()), size, error) for size, error in found.items()}
+
+
+def paired(ours: Mapping[int, np.ndarray], theirs: Mapping[int, np.ndarray], resamples: int = 1000) -> list[float]:
+    """Error of `ours` less that of `theirs` over the seeds that both have, then its 95% interval.
+
+    Seeds and problems are resampled together, the same for both. Empty where no seed is shared.
+    """
+    seeds = sorted(ours.keys() & theirs.keys())
+    if not seeds:
+        return []
+    rng = np.random.default_rng(0)
+    gaps = np.stack([theirs[seed].astype(float) - ours[seed] for seed in seeds])  # (seeds, problems)
+    drawn = []
+    for _ in range(resamples):
+        chosen = gaps[rng.integers(len(seeds), size=len(seeds))]
+        drawn.append(chosen[:, rng.integers(gaps.shape[1], size=gaps.shape[1])].mean())
+    return [float(gaps.mean()), *(float(edge) for edge in np.quantile(drawn, (0.025, 0.975)))]

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from stepforge.builders.tables import derive_seed
-from stepforge.train.studies.world import Policy, Task, Text
+from stepforge.train.studies.sampling import Policy, Text
+from stepforge.train.studies.world import Task
 
 Row = dict[str, Any]
 EPSILON = 0.05  # two values this near count as equal where the first lowest is sought

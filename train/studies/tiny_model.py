@@ -41,11 +41,11 @@ WORDS = r"\n|\d| ?[^\W\d_]+(?: (?=\d))?| ?[^\w\s]+(?: (?=\d))?|\s+|_"
 EQUATION = re.compile(r"(\d+) ([-+*/]) (\d+) = (\d+)")
 
 
-def make_tokenizer(texts: list[str], vocab_size: int = 1024) -> PreTrainedTokenizerFast:
-    """Byte-level BPE over our words: any text can be encoded, and decoding gives it back exactly."""
+def make_tokenizer(texts: list[str], vocab_size: int = 1024, words: str = WORDS) -> PreTrainedTokenizerFast:
+    """Byte-level BPE within our words: any text can be encoded, and decoding gives it back exactly."""
     tokenizer = Tokenizer(models.BPE())
     byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(WORDS), "isolated"), byte_level])
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(words), "isolated"), byte_level])
     tokenizer.decoder = decoders.ByteLevel()
     special = ["<pad>", "<s>", "</s>"]
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())

@@ -1,36 +1,29 @@
-"""The small world of the studies: tasks whose answers are certain, a model of 0.27 million parameters, its samples.
+"""The small world of the studies: tasks whose answers are certain, and the small model that runs start from.
 
 A task gives problems in the columns of the table `problems`, cuts solutions into steps and judges them. Models are
-folders in transformers' format. `complete` samples a model in large batches; every draw comes from a seed that is
-hashed from what is drawn, so a study that is stopped and started again gives the same texts.
+folders in transformers' format; sampling.py samples them.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
+from transformers import LlamaConfig, LlamaForCausalLM
 
 from stepforge.builders.sources import arithmetic, star_graph
 from stepforge.builders.tables import content_id, derive_seed
 from stepforge.pipelines.answers import Claim, Verifier
 from stepforge.pipelines.credit.split import newline
 from stepforge.pipelines.credit.split import path as path_elements
-from stepforge.pipelines.inference.models import SHIPPED
-from stepforge.train.studies.tiny_model import Muon
-from stepforge.train.tokens import encode, labelled, load_tokenizer
+from stepforge.train.studies.sampling import Text
+from stepforge.train.studies.tiny_model import Muon, make_tokenizer
+from stepforge.train.tokens import encode, labelled
 
 Row = dict[str, Any]
-
-
-class Text(NamedTuple):
-    """What a model wrote after a prompt, and whether it ended by itself."""
-
-    text: str
-    complete: bool
+WORDS = r"\n|\d|[^\d\n]+"  # a phrase may be one token, a digit always is: sequences of about 55 tokens, not 80
+VOCABULARY = 768
 
 
 @dataclass(frozen=True)
@@ -79,9 +72,9 @@ def exact(pairs: Sequence[tuple[str, str]]) -> list[bool]:
 TASKS = {
     "arithmetic": Task(
         "arithmetic",
-        problems=lambda count, seed, split: arithmetic.generate(count, seed, split, steps=(3, 4), max_operand=30),
-        easier=lambda count, seed: arithmetic.generate(count, seed, "validation", steps=(1, 3), max_operand=30),
-        steps=newline, judge=verified, max_tokens=80),
+        problems=lambda count, seed, split: arithmetic.generate(count, seed, split, steps=(2, 3), max_operand=12),
+        easier=lambda count, seed: arithmetic.generate(count, seed, "validation", steps=(1, 2), max_operand=12),
+        steps=newline, judge=verified, max_tokens=56),
     "star_graph": Task(
         "star_graph",
         problems=lambda count, seed, split: stars(count, seed, split, 3, 4),
@@ -90,26 +83,28 @@ TASKS = {
 }
 
 
-def make_base(folder: Path, task: Task, updates: int, seed: int, device: str, batch: int = 64) -> None:
-    """A model of 0.27 million parameters that has seen `updates` batches of easier problems, each problem once.
+def make_base(
+    folder: Path, task: Task, updates: int, seed: int, device: str, width: int, layers: int, batch: int = 64
+) -> None:
+    """A model that has seen `updates` batches of easier problems; width 64 and 2 layers are 0.14 million parameters.
 
     It stands for the pretrained model of the papers: it knows the language and single steps, and fails the task.
     """
-    tokenizer = load_tokenizer(str(SHIPPED))
+    drawn = prompted(task.easier(updates * batch, derive_seed(seed, "easier")))
+    tokenizer = make_tokenizer([row["prompt"] + row["solution"] for row in drawn[:3000]], VOCABULARY, WORDS)
     torch.manual_seed(derive_seed(seed, "base", task.name))
     model = LlamaForCausalLM(LlamaConfig(
-        vocab_size=len(tokenizer), hidden_size=80, intermediate_size=208, num_hidden_layers=3, num_attention_heads=4,
-        num_key_value_heads=2, max_position_embeddings=256, tie_word_embeddings=True,
+        vocab_size=len(tokenizer), hidden_size=width, intermediate_size=width * 11 // 4, num_hidden_layers=layers,
+        num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=256, tie_word_embeddings=True,
         pad_token_id=tokenizer.pad_token_id, bos_token_id=None, eos_token_id=tokenizer.eos_token_id)).to(device)
     matrices = [p for p in model.model.layers.parameters() if p.ndim == 2]
     rest = [p for name, p in model.named_parameters() if p.ndim == 1 or "layers" not in name]
     optimizers = [Muon(matrices, 0.02), torch.optim.AdamW(rest, 2e-3, (0.9, 0.98), weight_decay=0)]
-    rows = iter(task.easier(updates * batch, derive_seed(seed, "easier")))
     for update in range(updates):
         rate = min(1.0, (update + 1) / 30, (1 - update / updates) / 0.5)
-        chosen = prompted(islice(rows, batch))
+        chosen = [drawn[(update * batch + place) % len(drawn)] for place in range(batch)]
         found = [labelled(encode(tokenizer, row["prompt"], row["solution"], True)) for row in chosen]
-        tensors = {key: _padded([row[key] for row in found], fill, "right").to(device)
+        tensors = {key: _padded([row[key] for row in found], fill).to(device)
                    for key, fill in (("input_ids", tokenizer.pad_token_id), ("labels", -100))}
         model(**tensors).loss.backward()
         torch.nn.utils.clip_grad_norm_(rest, 1.0)
@@ -122,45 +117,6 @@ def make_base(folder: Path, task: Task, updates: int, seed: int, device: str, ba
     tokenizer.save_pretrained(folder)
 
 
-class Policy:
-    """A model in a folder, loaded to be sampled from; counts the tokens that it writes."""
-
-    def __init__(self, folder: Path, device: str, max_tokens: int, batch: int = 512) -> None:
-        self.model = AutoModelForCausalLM.from_pretrained(folder).to(device).eval()
-        self.tokenizer: PreTrainedTokenizerBase = load_tokenizer(str(folder))
-        self.max_tokens, self.batch, self.generated_tokens = max_tokens, batch, 0
-
-    @torch.inference_mode()
-    def complete(self, prompts: Sequence[str], temperature: float, seed: int) -> list[Text]:
-        """One completion of every prompt; temperature 0 is greedy. The same prompts and seed give the same texts."""
-        ids = [self.tokenizer(prompt).input_ids for prompt in prompts]
-        order = sorted(range(len(ids)), key=lambda index: len(ids[index]))
-        found: list[Text] = [Text("", False)] * len(ids)
-        for start in range(0, len(order), self.batch):
-            chosen = order[start:start + self.batch]
-            torch.manual_seed(derive_seed(seed, start))
-            for index, written in zip(chosen, self._generate([ids[i] for i in chosen], temperature), strict=True):
-                found[index] = written
-        return found
-
-    def _generate(self, ids: list[list[int]], temperature: float) -> list[Text]:
-        pad, eos = self.tokenizer.pad_token_id, self.tokenizer.eos_token_id
-        inputs = _padded(ids, pad, "left").to(self.model.device)
-        seen = _padded([[1] * len(row) for row in ids], 0, "left").to(self.model.device)
-        sampling = {"do_sample": True, "temperature": temperature, "top_k": 0} if temperature else {"do_sample": False}
-        out = self.model.generate(
-            input_ids=inputs, attention_mask=seen, max_new_tokens=self.max_tokens, use_cache=True, pad_token_id=pad,
-            eos_token_id=eos, **sampling)
-        found = []
-        for row in out[:, inputs.shape[1]:].tolist():
-            complete = eos in row
-            kept = row[:row.index(eos)] if complete else row
-            self.generated_tokens += len(kept) + complete
-            found.append(Text(self.tokenizer.decode(kept), complete))
-        return found
-
-
-def _padded(rows: list[list[int]], fill: int, side: str) -> torch.Tensor:
+def _padded(rows: list[list[int]], fill: int) -> torch.Tensor:
     longest = max(map(len, rows))
-    more = [[fill] * (longest - len(row)) for row in rows]
-    return torch.tensor([row + pad if side == "right" else pad + row for row, pad in zip(rows, more, strict=True)])
+    return torch.tensor([row + [fill] * (longest - len(row)) for row in rows])

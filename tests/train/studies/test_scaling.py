@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from stepforge.builders.errors import UserError
-from stepforge.pipelines.inference.models import SHIPPED
+from stepforge.pipelines.inference.engines import SHIPPED
 from stepforge.train.studies.collect import (
     Annotated,
     Samples,
@@ -16,8 +16,10 @@ from stepforge.train.studies.collect import (
     truncated_pairs,
     weighted,
 )
-from stepforge.train.studies.scaling import ARMS, main, settings
-from stepforge.train.studies.world import TASKS, Text
+from stepforge.train.studies.lab import settings
+from stepforge.train.studies.sampling import Text
+from stepforge.train.studies.scaling import ARMS, Settings, main
+from stepforge.train.studies.world import TASKS
 
 PROBLEM = {"problem_id": "p", "prompt": "Add.\n", "answer": "3", "solution": "1 + 2 = 3\nThe answer is 3."}
 NEGATIVE = Annotated(PROBLEM, ["1 + 2 = 3\n", "3 + 1 = 5\n", "The answer is 5."], False, [0.75, 0.03, 0.0])
@@ -62,10 +64,11 @@ def test_whole_solution_alone_is_correct() -> None:
 
 
 @pytest.mark.parametrize(("given", "message"), [
-    (["nothing=1"], "allowed keys are sizes"), (["sizes=[1,"], "not JSON"), (["beta=[1]"], "a value like 0.1")])
+    (["nothing=1"], "allowed keys are test_problems"), (["sizes=[1,"], "not JSON"),
+    (["beta=[1]"], "a value like 0.1")])
 def test_wrong_setting_is_explained(given: list[str], message: str) -> None:
     with pytest.raises(UserError, match=message):
-        settings("arithmetic", given)
+        settings(Settings, given, task="arithmetic")
 
 
 @pytest.mark.slow
@@ -87,9 +90,9 @@ def test_study_runs_every_arm_and_goes_on_where_it_stopped(
     for arm in ARMS[1:]:
         row = results[f"{arm}-8-0.json"]
         assert row["rows"] > 0 and row["train_tokens"] > 0 and row["generated_tokens"] > 0
-    report = json.loads((tmp_path / "report.json").read_text())
+    report = json.loads((tmp_path / "scaling_arithmetic.json").read_text())
     assert {one["arm"] for one in report["arms"]} == set(ARMS)
-    assert (tmp_path / "report.svg").read_text().startswith("<?xml")
+    assert (tmp_path / "scaling_arithmetic.svg").read_text().startswith("<?xml")
     with pytest.raises(SystemExit, match="2"):
         main([*command, "epochs=2"])
     assert "holds other settings" in capsys.readouterr().err

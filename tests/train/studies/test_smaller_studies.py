@@ -1,0 +1,92 @@
+"""The budget study, the mechanism checks and the remedies: data are what they claim, and each runs end to end."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stepforge.pipelines.answers.arithmetic import first_false_step
+from stepforge.pipelines.inference.engines import SHIPPED
+from stepforge.train.studies import budget, mechanism, remedies, scaling
+from stepforge.train.studies.analysis import paired
+from stepforge.train.studies.world import TASKS
+
+SMALL = ["test_problems=16", "least_updates=2", "batch=4", "samples=4"]
+SMALL_ARMS = ["negatives=1", "rollouts=2", "margin=0.0", "epochs=1"]
+
+
+def test_half_of_the_solutions_get_one_line_that_is_true_and_not_the_answer() -> None:
+    """400 problems, at even odds: a share outside 0.4 to 0.6 comes by chance once in 10,000 runs."""
+    rows = TASKS["arithmetic"].draw(400, 0, "train")
+    both = [(row["solution"], mechanism.injected(row)) for row in rows]
+    changed = [(before, after) for before, after in both if before != after]
+    assert 0.4 < len(changed) / len(rows) < 0.6
+    for before, after in changed:
+        lines = after.split("\n")
+        (useless,) = [line for line in lines if line.startswith(mechanism.SPURIOUS)]
+        assert first_false_step([useless]) is None and lines[-1] == before.split("\n")[-1]
+        assert [line for line in lines if line != useless] == before.split("\n")
+
+
+def test_gain_leaves_out_what_is_not_a_number() -> None:
+    assert mechanism.gain(np.array([0.5, np.nan, 0.5])) == pytest.approx([0.5, 0.5, 0.5])
+    mean, low, high = mechanism.gain(np.array([0.0, 1.0] * 50))
+    assert mean == 0.5 and (low, high) == pytest.approx((0.402, 0.598))
+
+
+def test_paired_difference_needs_a_seed_that_both_have() -> None:
+    worse, better = np.array([True, False] * 200), np.array([True, True, True, False] * 100)
+    mean, low, high = paired({0: better, 1: better}, {0: worse, 1: worse, 2: worse})
+    assert mean == pytest.approx(-0.25) and low < mean < high < 0
+    assert paired({0: worse}, {1: worse}) == []
+
+
+@pytest.fixture(scope="module")
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A scaling study of one small size whose base is the shipped model, which has right and wrong samples."""
+    out = tmp_path_factory.mktemp("scaling")
+    shutil.copytree(SHIPPED, out / "models" / "base")
+    scaling.main(["--out", str(out), "--device", "cpu", "--resamples", "5", "--seeds", "0", "--arms", "sft",
+                  "step_dpo_prefix", "--set", *SMALL, *SMALL_ARMS, "sizes=[8]", "sft_sizes=[4,8]", "sft_rate=0.0001"])
+    return out
+
+
+@pytest.mark.slow
+def test_mechanism_checks_and_remedies_start_from_the_models_of_the_scaling_study(
+    shipped: Path, tmp_path: Path
+) -> None:
+    mechanism.main(["--out", str(tmp_path), "--device", "cpu", "--models", str(shipped), "--size", "8", "--problems",
+                    "6", "--set", *SMALL, *SMALL_ARMS, "base_updates=2", "sft_rate=0.0001"])
+    told = json.loads((tmp_path / "mechanism.json").read_text())
+    (steps,) = told["steps"]
+    assert set(steps) == {"sft", "step_dpo_prefix"} and len(steps["sft"]["q"]) >= 2
+    assert all(0 <= q <= 1 for q in steps["step_dpo_prefix"]["q"])
+    assert all(mean == 0 for mean, *_ in steps["sft"]["gain"])
+    (spurious,) = told["spurious"]
+    assert set(spurious["rate"]) >= {"sft", "rft", "awr"} and "spurious" in spurious["advantage"]
+    assert {name.split()[0] for name in told["starts-brief errors"]} >= {"base", "sft"}
+    remedies.main(["--out", str(tmp_path / "r"), "--device", "cpu", "--models", str(shipped), "--size", "8",
+                   "--remedies", "as it is", "with SFT loss"])
+    rows = json.loads((tmp_path / "r" / "remedies.json").read_text())
+    assert {row["remedy"] for row in rows} == {"as_it_is", "with_SFT_loss"}
+    assert all(len(row["error - SFT's"]) == 3 for row in rows)
+
+
+@pytest.mark.slow
+def test_budget_study_gives_the_weak_generator_the_samples_that_the_same_compute_buys(tmp_path: Path) -> None:
+    for name in budget.SIZES:
+        shutil.copytree(SHIPPED, tmp_path / "models" / f"base-{name}")
+    budget.main(["--out", str(tmp_path), "--device", "cpu", "--seeds", "0", "--set", *SMALL, "taught=8", "problems=6",
+                 "sft_rate=0.0001"])
+    told = json.loads((tmp_path / "budget.json").read_text())
+    runs = {row["arm"]: row for row in told["runs"]}
+    assert set(runs) == {"generator-weak", "generator-strong", *(f"{how}-{data}" for how in budget.SETUPS
+                                                                 for data in budget.DATA)}
+    about = {data: runs[f"student-{data}"]["data"] for data in budget.DATA}
+    assert about["matched"]["samples"] == about["strong"]["samples"] == 4
+    ratio = about["strong"]["flops"] / about["matched"]["flops"]
+    assert about["weak"]["samples"] == int(4 * ratio)
+    assert {runs[f"student-{data}"]["updates"] for data in budget.DATA} == {2}
+    assert len(told["setups"]["w2s"]["weak - strong"]) == 3
