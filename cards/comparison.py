@@ -21,7 +21,7 @@ from stepforge.builders.sql import load_sql, query_rows
 from stepforge.cards.run import Run, read_run, run_tables
 from stepforge.pipelines.agreement import wilson
 from stepforge.pipelines.budget import token_cost
-from stepforge.pipelines.inference.engines import model_path
+from stepforge.pipelines.inference.models import model_path
 from stepforge.pipelines.options.generators import RecordedGenerator
 
 TABLES = ("problems", "solutions", "verdicts")

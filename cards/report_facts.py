@@ -13,7 +13,7 @@ from stepforge.cards.comparison import Comparison, compare, unique_for_cost
 from stepforge.cards.comparison_tables import UNIT, amount, scale
 from stepforge.cards.run import Run
 from stepforge.pipelines.budget import token_cost
-from stepforge.pipelines.inference.engines import model_path
+from stepforge.pipelines.inference.models import model_path
 from stepforge.pipelines.options.generators import RecordedGenerator
 
 OUTCOMES_SQL = """

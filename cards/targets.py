@@ -252,10 +252,14 @@ class LocalTarget:
             return name
         self._sweep()
         unfinished = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=self.path))
-        for path, blob in whole.items():
-            file = unfinished / path
-            file.parent.mkdir(parents=True, exist_ok=True)
-            _copy(blob.source, file)
+        try:
+            for path, blob in whole.items():
+                file = unfinished / path
+                file.parent.mkdir(parents=True, exist_ok=True)
+                _copy(blob.source, file)
+        except BaseException:
+            shutil.rmtree(unfinished, ignore_errors=True)
+            raise
         unfinished.chmod(0o755)
         try:
             unfinished.rename(self.path / name)

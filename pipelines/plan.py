@@ -25,6 +25,7 @@ from stepforge.builders.parquet import is_whole, replacing
 from stepforge.builders.release import is_finished
 from stepforge.builders.tables import content_id
 from stepforge.pipelines.executors import StageFailed, abandon
+from stepforge.pipelines.inference.servers import Servers
 from stepforge.pipelines.progress import RUNNING, announced
 from stepforge.pipelines.recipe import Recipe
 from stepforge.pipelines.stages import (
@@ -111,11 +112,13 @@ def run(recipe: Recipe, folder: Path, tell: Tell, report: Callable[[Planned, dic
     if ":/" in str(folder):
         raise UserError(f"--out {folder}: a run is kept on a disk, since journals are appended to and locked; give a "
                         "folder. Sources may lie on s3:// or hf://, and `release.to` may name the Hub")
-    with locked(folder):
+    with locked(folder), Servers(folder / "logs" / "servers") as servers:
         with replacing(folder / "recipe.yaml") as temporary:
             temporary.write_text(yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False), encoding="utf-8")
         seen: dict[str, str] = {}
-        for stage in STAGES:
+        for number, stage in enumerate(STAGES):
+            if not any(later.asks for later in STAGES[number:]):
+                servers.close()
             state = read_state(folder)
             planned = _planned(stage, recipe, folder, state, seen)
             if planned.reason is None:
@@ -126,7 +129,7 @@ def run(recipe: Recipe, folder: Path, tell: Tell, report: Callable[[Planned, dic
             _forget_other_work(work)
             started = time.monotonic()
             with _full_disk_told(stage.name, folder):
-                account = stage.run(Context(own, folder, work, _announcing(folder, stage.name, tell), state))
+                account = stage.run(Context(own, folder, work, _announcing(folder, stage.name, tell), state, servers))
             account.check(stage.name)
             shutil.rmtree(work, ignore_errors=True)
             entry = {"fingerprint": planned.fingerprint, "version": stage.version, **asdict(account),

@@ -20,7 +20,7 @@ from stepforge.builders.sql import load_sql, open_duckdb, query_rows
 from stepforge.pipelines import plan
 from stepforge.pipelines.agreement import Z
 from stepforge.pipelines.budget import token_cost
-from stepforge.pipelines.inference.engines import model_path
+from stepforge.pipelines.inference.models import model_path
 from stepforge.pipelines.options.generators import RecordedGenerator
 from stepforge.pipelines.recipe import Recipe
 from stepforge.pipelines.stages.base import Tell

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Group
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from stepforge.builders.errors import UserError
@@ -73,7 +73,7 @@ def headline(run: Path, running: Mapping[str, Any] | None) -> Text:
 
 def stages_table(state: Mapping[str, Any], running: Mapping[str, Any] | None) -> Table:
     """Every stage with its account."""
-    table = Table("stage", "state", "rows in", "rows out", "dropped", "failed requests", "tokens written", "time")
+    table = Table(Column("stage", no_wrap=True), "state", "rows in", "rows out", "dropped", "failed", "tokens", "time")
     for stage in STAGES:
         account = state.get(stage.name)
         at_work = running is not None and running["stage"] == stage.name and running["state"] != "between stages"
@@ -102,8 +102,8 @@ def total_line(ranks: Mapping[int, Mapping[str, Any]], documents: int, work: Pat
 
 def ranks_table(ranks: Mapping[int, Mapping[str, Any]], work: Path) -> Table:
     """Every rank that has begun, those at work first."""
-    table = Table("rank", "state", "documents", "a second", "requests", "from journal", "tokens", "failed", "host",
-                  "behind the newest")
+    table = Table("rank", Column("state", no_wrap=True), "documents", "a second", "requests", "replayed", "tokens",
+                  "failed", "host", "silent")
     order = sorted(ranks, key=lambda rank: (_finished(work, rank), rank))
     for rank in order[:LISTED_RANKS]:
         told = ranks[rank]

@@ -49,7 +49,7 @@ const ORDERS = {
 };
 
 function haystack(row) {
-  return row.words ??= `${problems[row.problem].text}\n${row.text}\n${row.answer ?? ""}\n${row.id}`.toLowerCase();
+  return row.words ??= `${problems[row.problem].text}\n${row.text}\n${row.answer ?? ""}`.toLowerCase();
 }
 
 function apply() {
@@ -58,7 +58,7 @@ function apply() {
   const ofProblem = row => !problem || String(row.problem + 1) === problem ||
     (problem.length > 3 && problems[row.problem].id.startsWith(problem.toLowerCase()));
   view = solutions.filter(row => (!verdict || row.verdict === verdict) && (!generator || row.generator === generator) &&
-    pitFits(row, pit) && ofProblem(row) && wanted.every(word => haystack(row).includes(word)));
+    pitFits(row, pit) && ofProblem(row) && wanted.every(word => haystack(row).includes(word) || (word.length > 5 && row.id.startsWith(word))));
   view.sort(ORDERS[sort]);
   selected = view.indexOf(current);
   $("count").textContent = `${view.length.toLocaleString("en")} of ${solutions.length.toLocaleString("en")} solutions`;
@@ -226,7 +226,7 @@ async function start() {
     $("count").textContent = `The solutions cannot be unpacked: ${error.message}`;
     return;
   }
-  for (const filter of filters) filter.addEventListener("input", apply);
+  for (const filter of filters) filter.addEventListener(filter.tagName === "SELECT" ? "change" : "input", apply);
   const form = document.querySelector(".filters");
   form.addEventListener("submit", event => event.preventDefault());
   form.addEventListener("reset", () => setTimeout(apply));

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from stepforge.builders.tables import content_id, derive_seed
+from stepforge.builders.tables import content_id
 from stepforge.pipelines.answers import Claim, Verdict, Verifier
 from stepforge.pipelines.credit.tree import Outcome
-from stepforge.pipelines.inference.engines import payload_of
+from stepforge.pipelines.inference.engines import payload_of, seed_of
 from stepforge.pipelines.inference.runner import Completion, Generate, Request
 from stepforge.pipelines.options.generators import Writer
 
@@ -45,7 +45,8 @@ class Policy:
     async def roll_out(self, generate: Generate, problem_id: str, prompt: str, gold: str, starts: Sequence[Start]
                        ) -> list[dict[str, Any]]:
         """Rows of `rollouts` for `starts`, in their order."""
-        seeds = [derive_seed(self.seed, "rollout", self.generator_id, problem_id, s.prefix, s.index) for s in starts]
+        seeds = [seed_of(self.generator, s.index, self.seed, "rollout", self.generator_id, problem_id, s.prefix)
+                 for s in starts]
         keys = [content_id("rollout", self.generator_id, problem_id, start.prefix, start.index, seed, start.ids)
                 for start, seed in zip(starts, seeds, strict=True)]
         requests = [Request(key, payload_of(self.generator, list(start.ids or ()) or prompt + start.prefix, seed))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
-from stepforge.pipelines.inference.engines import model_path
+from stepforge.pipelines.inference.models import model_path
 from stepforge.pipelines.options.generators import EmbeddedGenerator, Writer
 
 BEHIND = 8  # tokens of the prompt to decode with: some tokenizers drop a space at the start of a text

@@ -11,6 +11,7 @@ from typing import Any
 from jinja2 import TemplateError
 
 from stepforge.builders.errors import UserError
+from stepforge.pipelines.inference.models import model_path
 
 TODAY = date(2024, 7, 26)  # for templates that tell the date: a prompt must not change overnight
 
@@ -22,8 +23,6 @@ def _tokenizer(model: str) -> Any:
     except ImportError as error:
         raise UserError("prompt `chat` reads the model's tokenizer with transformers: "
                         "pip install 'stepforge[embedded]'") from error
-    from stepforge.pipelines.inference.engines import model_path  # which reads the prompts, and so this file
-
     try:
         tokenizer = AutoTokenizer.from_pretrained(model_path(model))
     except (OSError, ValueError) as error:

@@ -81,13 +81,17 @@ class Client:
                 if loop.time() + wait - max(self._heard, busy_since) > PATIENCE_SECONDS:
                     raise ServerError(f"{self.url} {busy} and asks to wait; run again later") from busy
                 self.limit.pause(wait) if busy.seconds is not None else await asyncio.sleep(wait)
+            except Refused as refused:
+                if self._heard < 0 and not isinstance(refused, PromptTooLong):
+                    raise await self._at_fault(body, refused) from refused
+                raise
             except (httpx.HTTPError, TimeoutError, ValueError) as error:
-                if isinstance(error, Refused):
-                    raise
                 if isinstance(error, TimeoutError | httpx.TimeoutException):
                     self.limit.too_much(cuts)
                 if (attempt := attempt + 1) >= ATTEMPTS:
-                    raise await self._at_fault(body, error) from error
+                    raise await self._at_fault(body, RequestFailed(
+                        f"{ATTEMPTS} attempts failed, the last with {type(error).__name__}: {str(error)[:300]}"
+                    )) from error
                 await asyncio.sleep(_pause(attempt - 1))
 
     async def _attempt(self, body: dict[str, Any]) -> dict[str, Any]:
@@ -121,18 +125,18 @@ class Client:
         raise ValueError(told)
 
     async def _at_fault(self, body: dict[str, Any], error: Exception) -> Exception:
-        """Who is at fault for the last of many failures: this request, if one for a single token is answered."""
-        told = f"{type(error).__name__}: {str(error)[:300]}"
-        small = {"model": body.get("model"), "max_tokens": 1}
+        """`error`, if the request is at fault for it: one for a single token is answered. Else a ServerError."""
+        small = {**body, "max_tokens": 1, "n": 1}
         small |= {"prompt": "1"} if "prompt" in body else {"messages": [{"role": "user", "content": "1"}]}
         for _ in range(3):
             try:
                 await self._attempt(small)
+                return error
+            except Refused as refused:
+                return ServerError(f"{self.url} refuses every request with these settings: it {refused}")
             except (httpx.HTTPError, TimeoutError, ValueError, Busy):
                 await asyncio.sleep(_pause(0))
-            else:
-                return RequestFailed(f"{ATTEMPTS} attempts failed, the last with {told}")
-        return ServerError(f"{self.url} answers nobody; {ATTEMPTS} attempts failed, the last with {told}")
+        return ServerError(f"{self.url} answers nobody: {error}")
 
 
 def _read(answer: Any) -> dict[str, Any]:

@@ -4,18 +4,19 @@ In: a generator of the recipe. Out: its server, its id (the hash of everything t
 payload of one completion. `recorded` generators have solutions already and need no server.
 """
 
-import hashlib
-from functools import lru_cache
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from datatrove.pipeline.inference.run_inference import InferenceConfig
 from datatrove.pipeline.inference.servers import InferenceServer
 
-from stepforge.builders.errors import UserError
-from stepforge.builders.tables import content_id
+from stepforge.builders.tables import content_id, derive_seed
 from stepforge.pipelines.inference.endpoint import EndpointServer, read_key
+from stepforge.pipelines.inference.models import folder_revision, model_revision
 from stepforge.pipelines.inference.prompts import stop_strings, template_text
+from stepforge.pipelines.inference.vllm import VllmServer
+from stepforge.pipelines.inference.vllm_process import Address, python
 from stepforge.pipelines.options.generators import (
     EmbeddedGenerator,
     EndpointGenerator,
@@ -23,25 +24,34 @@ from stepforge.pipelines.options.generators import (
     RecordedGenerator,
     Sampler,
     Sampling,
+    VllmGenerator,
     Writer,
 )
 
-SHIPPED = Path(__file__).parent / "tiny"
 
+def make_server(generator: Writer, config: InferenceConfig, rank: int, addresses: Sequence[Address], logs: Path
+                ) -> InferenceServer:
+    """The server that answers for `generator`; datatrove's runner starts and stops it.
 
-def make_server(generator: Writer, config: InferenceConfig, rank: int) -> InferenceServer:
-    """The server that answers for `generator`; datatrove's runner starts and stops it."""
+    Args:
+        addresses: where servers of the run answer already; without any, a rank whose engine needs one starts its own.
+        logs: folder for the log of such a server.
+    """
     if isinstance(generator, EmbeddedGenerator):
         from stepforge.pipelines.inference.embedded import EmbeddedServer  # imports torch
 
         return EmbeddedServer(config, rank)
+    if isinstance(generator, VllmGenerator):
+        return VllmServer(generator, config, rank, addresses, logs)
     return EndpointServer(generator, config, rank)
 
 
 def check_ready(generator: Writer) -> None:
-    """Raises UserError for what would stop every rank: a key that is not there."""
+    """Raises UserError for what would stop every rank: a key or a program that is not there."""
     if isinstance(generator, EndpointGenerator):
         read_key(generator)
+    if isinstance(generator, VllmGenerator):
+        python()
 
 
 def sampling_of(generator: Sampler) -> dict[str, Any]:
@@ -56,6 +66,15 @@ def payload_of(generator: Sampler, prompt: str | list[int], seed: int) -> dict[s
     return {"prompt": prompt, "seed": seed, "n": 1, **sampling_of(generator)}
 
 
+def seed_of(generator: Writer, index: int, *parts: object) -> int:
+    """The seed of completion `index` of what `parts` name.
+
+    Under vLLM the seeds of one prompt follow one another from a hashed first one, as those of the choices of one
+    request do (vllm.py); under other engines each is a hash of its own.
+    """
+    return derive_seed(*parts) + index if isinstance(generator, VllmGenerator) else derive_seed(*parts, index)
+
+
 def generator_id(generator: Generator) -> str:
     """Hash of model, revision, prompt template and sampling settings; names and numbers of samples do not enter."""
     template = template_text(generator.prompt, generator.model)
@@ -65,34 +84,15 @@ def generator_id(generator: Generator) -> str:
     if isinstance(generator, EndpointGenerator):
         return content_id("endpoint", generator.model, generator.revision, generator.api, generator.extra, template,
                           sampling_of(generator))
-    return content_id(generator.engine, model_revision(generator.model), template, sampling_of(generator))
-
-
-def model_path(model: str) -> str:
-    """The folder of a model, where it is the shipped one."""
-    return str(SHIPPED) if model == "tiny" else model
+    if isinstance(generator, VllmGenerator):
+        adapter = folder_revision(generator.adapter) if generator.adapter else None
+        return content_id("vllm", model_revision(generator.model, generator.revision), adapter, generator.dtype,
+                          generator.max_model_len, generator.arguments, template, sampling_of(generator))
+    return content_id(generator.engine, folder_revision(generator.model), template, sampling_of(generator))
 
 
 def revision_of(generator: Writer) -> str | None:
     """What identifies the model's weights, as far as we can know."""
-    return generator.revision if isinstance(generator, EndpointGenerator) else model_revision(generator.model)
-
-
-@lru_cache(maxsize=32)
-def model_revision(model: str) -> str:
-    """What identifies a model's weights: the hash of its folder's files.
-
-    Raises:
-        UserError: there is no such folder.
-    """
-    folder = Path(model_path(model))
-    if not (folder / "config.json").is_file():
-        raise UserError(f"model {model!r}: the embedded engine takes `tiny` or a folder with a Llama-style model "
-                        f"(config.json, *.safetensors, tokenizer.json); {folder} is none")
-    digest = hashlib.sha256()
-    for path in sorted(folder.glob("*")):
-        if path.suffix in (".safetensors", ".json", ".bin", ".model"):
-            digest.update(path.name.encode() + b"\0")
-            with path.open("rb") as file:
-                digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()
+    if isinstance(generator, EndpointGenerator):
+        return generator.revision
+    return model_revision(generator.model, generator.revision if isinstance(generator, VllmGenerator) else None)

@@ -12,7 +12,7 @@ returns, written by a `TableOutput`. What differs from the base class, and why:
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,8 +24,10 @@ from datatrove.pipeline.inference.servers import InferenceServer
 from datatrove.pipeline.inference.types import ServerError
 
 from stepforge.pipelines.inference.engines import check_ready, make_server
+from stepforge.pipelines.inference.errors import PromptTooLong
 from stepforge.pipelines.inference.journal import Journal
 from stepforge.pipelines.inference.output import TableOutput
+from stepforge.pipelines.inference.vllm_process import Address
 from stepforge.pipelines.options.generators import Writer
 
 ATTEMPTS = 5
@@ -54,6 +56,11 @@ class Completion:
     token_ids: list[int] | None = None
     error: str | None = None
 
+    @property
+    def failure(self) -> str:
+        """Why there is no text, as a reason for a drop."""
+        return "prompt_too_long" if (self.error or "").startswith(PromptTooLong.__name__) else "error"
+
 
 Generate = Callable[[Request], Awaitable[list[Completion]]]
 Rollout = Callable[..., Awaitable[dict[str, list[dict[str, Any]]]]]
@@ -65,14 +72,16 @@ class Runner(InferenceRunner):
     name = "stepforge inference"
 
     def __init__(self, rollout: Rollout, generator: Writer, journal: Path, output: TableOutput,
-                 context: Callable[[], AbstractContextManager[dict]] | None = None, in_flight: int = IN_FLIGHT,
-                 documents: int = 64) -> None:
+                 context: Callable[[], AbstractContextManager[dict]] | None = None, addresses: Sequence[Address] = (),
+                 logs: Path = Path("logs"), in_flight: int = IN_FLIGHT, documents: int = 64) -> None:
         config = InferenceConfig(server_type="custom", model_name_or_path=generator.model, use_chat=False,
                                  max_concurrent_generations=in_flight, max_concurrent_documents=documents,
                                  server_ready_delay_sec=0.05, server_start_timeout_sec=START_SECONDS)
         super().__init__(rollout, config, output, shared_context=context)
         check_ready(generator)
         self.generator = generator
+        self.addresses = tuple(addresses)
+        self.logs = logs
         self.journal_folder = journal
         self.journal: Journal | None = None
 
@@ -86,7 +95,7 @@ class Runner(InferenceRunner):
             self.journal.close()
 
     def _init_server(self, rank: int) -> InferenceServer:
-        return make_server(self.generator, self.config, rank)
+        return make_server(self.generator, self.config, rank, self.addresses, self.logs)
 
     async def metrics_reporter(self, interval: int = 600) -> None:
         """Nothing: progress is told by the output, the ledger by the tables."""

@@ -51,6 +51,30 @@ class EndpointGenerator(Sampler):
     extra: dict[str, Any] = Field(default={}, description="More fields of a request's body, such as min_p.")
 
 
+class ServerOptions(Options):
+    """A vLLM server. What is here decides which servers run; generators that agree in all of it share them."""
+
+    model: str = Field(description="A folder with a model, its id on the Hub, or `tiny`.")
+    revision: str | None = Field(None, description="Branch, tag or commit on the Hub; its commit is recorded.")
+    adapter: str | None = Field(None, description="A folder with a LoRA adapter that is put on the model.")
+    dtype: str = Field("auto", description="Type of the weights, as vLLM calls it.")
+    max_model_len: int | None = Field(None, ge=2, description="Longest prompt and completion together, in tokens.")
+    prefix_caching: bool = Field(True, description="Compute what prompts have in common once.")
+    tensor_parallel: int = Field(1, ge=1, description="GPUs that share every layer.")
+    data_parallel: int = Field(1, ge=1, description="Copies of the model behind one server.")
+    replicas: int = Field(1, ge=1, description="Servers, each with GPUs of its own; shards take turns.")
+    gpu_memory: float | None = Field(None, gt=0, le=1, description="Share of a GPU's memory that vLLM may take.")
+    trust_remote_code: bool = Field(False, description="Run Python code that comes with the model.")
+    arguments: tuple[str, ...] = Field((), description="More arguments of `vllm serve`.")
+    start_timeout_s: float = Field(1800, gt=0, description="Longest wait for a server to start, in seconds.")
+
+
+class VllmGenerator(Sampler, ServerOptions):
+    engine: Literal["vllm"]
+    concurrency: int = Field(256, ge=1, description="Most requests at a time; one may ask for many completions.")
+    timeout_s: float = Field(3600, gt=0, description="Longest wait for one answer, in seconds.")
+
+
 class RecordedGenerator(Options):
     engine: Literal["recorded"]
     name: str = Field(pattern=NAME, description="Name of the generator in tables and cards.")
@@ -74,5 +98,5 @@ class RecordedGenerator(Options):
         return self
 
 
-Writer = EmbeddedGenerator | EndpointGenerator  # what can write; the others have written
+Writer = EmbeddedGenerator | VllmGenerator | EndpointGenerator  # what can write; the others have written
 Generator = Annotated[Writer | RecordedGenerator, Field(discriminator="engine")]

@@ -26,7 +26,7 @@ from stepforge.pipelines.credit.chain import Chain
 from stepforge.pipelines.credit.rollouts import Policy
 from stepforge.pipelines.inference.engines import generator_id
 from stepforge.pipelines.inference.output import TableOutput
-from stepforge.pipelines.inference.runner import Generate, Rollout, Runner
+from stepforge.pipelines.inference.runner import Generate, Rollout
 from stepforge.pipelines.options.generators import RecordedGenerator, Writer
 from stepforge.pipelines.options.stages import Annotate, Verify
 from stepforge.pipelines.recipe import Recipe
@@ -88,9 +88,9 @@ def run(context: Context) -> Account:
 
     def roll_out(sql: str, rollout: Rollout, folder: Path, tables: tuple[str, ...], label: str, problems: int) -> None:
         reader = QueryReader(sql, inputs, parameters, context.recipe.executor.duckdb_memory, folder / "spill")
-        runner = Runner(rollout, generator, context.folder / "rollouts" / generator_id(generator),
-                        TableOutput(folder, tables),
-                        partial(make_policy, generator, context.recipe.seed, context.recipe.verify))
+        runner = context.runner(rollout, generator, context.folder / "rollouts" / generator_id(generator),
+                                TableOutput(folder, tables),
+                                partial(make_policy, generator, context.recipe.seed, context.recipe.verify))
         context.pipeline([reader, runner], label, problems, folder)
 
     chain: Chain | None = None
@@ -125,4 +125,4 @@ def _done(context: Context) -> tuple[int, dict[str, int]]:
     return solutions, ledger
 
 
-STAGE = Stage("annotate", 3, ("decontaminate", "generate", "verify", "deduplicate"), settings, run, TABLES)
+STAGE = Stage("annotate", 3, ("decontaminate", "generate", "verify", "deduplicate"), settings, run, TABLES, asks=True)

@@ -20,6 +20,10 @@ from datatrove.pipeline.base import PipelineStep
 from stepforge.builders.sql import json_columns, open_duckdb, query_rows, query_to_parquet
 from stepforge.builders.tables import DROPS, TABLES
 from stepforge.pipelines.executors import StageFailed, Step, run_pipeline
+from stepforge.pipelines.inference.output import TableOutput
+from stepforge.pipelines.inference.runner import Rollout, Runner
+from stepforge.pipelines.inference.servers import Servers
+from stepforge.pipelines.options.generators import Writer
 from stepforge.pipelines.recipe import Recipe
 
 Tell = Callable[[Path, str, int], AbstractContextManager[None]]
@@ -52,7 +56,8 @@ class Account:
 class Stage:
     """One stage: its name, the version of its results, the stages whose tables it reads, and what it does.
 
-    `imported` gives the hashes of files in the run's folder that came from outside, such as what people found.
+    `imported` gives the hashes of files in the run's folder that came from outside, such as what people found; `asks`
+    says that it asks a model.
     """
 
     name: str
@@ -62,6 +67,7 @@ class Stage:
     run: Callable[["Context"], Account]
     tables: tuple[str, ...] = ()
     imported: Callable[[Path], list[str]] = lambda folder: []
+    asks: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,6 +79,7 @@ class Context:
     work: Path
     tell: Tell
     accounts: Mapping[str, dict] = field(default_factory=dict)
+    servers: Servers | None = None
 
     def table(self, name: str) -> Path:
         return self.folder / "tables" / f"{name}.parquet"
@@ -89,6 +96,12 @@ class Context:
         """Run a datatrove pipeline whose last step writes a `TableOutput` in `work`, with a progress bar."""
         with self.tell(work, label, documents):
             run_pipeline(steps, self.recipe.executor, work, self.folder)
+
+    def runner(self, rollout: Rollout, generator: Writer, journal: Path, output: TableOutput,
+               shared: Callable[[], AbstractContextManager[dict]] | None = None) -> Runner:
+        """The last step of a pipeline that asks a model; on this machine its ranks share the servers of the run."""
+        addresses = self.servers.addresses(generator) if self.servers and self.recipe.executor.kind == "local" else ()
+        return Runner(rollout, generator, journal, output, shared, addresses, self.folder / "logs" / "servers")
 
     def collect(self, table: str, works: Sequence[Path], order: str, path: Path | None = None) -> int:
         """Turn the JSON lines of all ranks into a Parquet table, ordered; returns the number of rows.

@@ -7,7 +7,8 @@ Where the recipe has a budget, the first samples of every problem are made as a 
 many samples each generator may make (pipelines/budget.py), and `budgets` tells what was decided. The samples of the
 pilot are the first ones of the run, so none is paid for twice; where a budget buys fewer than the pilot made, the rest
 stays in the journal and out of the tables.
-Dropped with a reason: requests that failed for good (`error`), recorded rows that fit no problem or have no text.
+Dropped with a reason: requests that failed for good (`error`), prompts that fill the context (`prompt_too_long`),
+recorded rows that fit no problem or have no text.
 """
 
 import asyncio
@@ -20,13 +21,14 @@ from datatrove.data import Document
 
 from stepforge.builders.parquet import count_rows, write_rows
 from stepforge.builders.sql import open_duckdb, query_rows
-from stepforge.builders.tables import BUDGETS, content_id, derive_seed
+from stepforge.builders.tables import BUDGETS, content_id
 from stepforge.pipelines.budget import Length, allot, token_cost
 from stepforge.pipelines.executors import StageFailed
-from stepforge.pipelines.inference.engines import generator_id, model_path, payload_of
+from stepforge.pipelines.inference.engines import generator_id, payload_of, seed_of
+from stepforge.pipelines.inference.models import model_path
 from stepforge.pipelines.inference.output import TableOutput
 from stepforge.pipelines.inference.prompts import check_prompt, render
-from stepforge.pipelines.inference.runner import Generate, Request, Runner
+from stepforge.pipelines.inference.runner import Generate, Request
 from stepforge.pipelines.options.budget import Budget
 from stepforge.pipelines.options.generators import Generator, RecordedGenerator, Writer
 from stepforge.pipelines.recipe import Recipe
@@ -117,8 +119,8 @@ def _generate(generator: Writer, number: int, context: Context, work: Path, prob
     reader = QueryReader(PROBLEMS_SQL, {"problems": context.table("problems")}, {},
                          context.recipe.executor.duckdb_memory, work / "spill")
     rollout = partial(sample_problem, generator=generator, seed=context.recipe.seed, first=number * problems)
-    runner = Runner(rollout, generator, context.folder / "generated" / generator_id(generator),
-                    TableOutput(work, ("solutions", "drops")))
+    runner = context.runner(rollout, generator, context.folder / "generated" / generator_id(generator),
+                            TableOutput(work, ("solutions", "drops")))
     context.pipeline([reader, runner], f"generate {generator.name}", problems, work)
 
 
@@ -127,7 +129,7 @@ async def sample_problem(document: Document, generate: Generate, *, generator: W
     """All samples of one problem: rows of `solutions`, and a drop for every request that failed."""
     problem_id, source = document.id, generator_id(generator)
     prompt = render(generator.prompt, document.metadata["problem"], generator.model)
-    seeds = [derive_seed(seed, "sample", source, problem_id, index) for index in range(generator.samples)]
+    seeds = [seed_of(generator, index, seed, "sample", source, problem_id) for index in range(generator.samples)]
     requests = [Request(content_id("sample", source, problem_id, index, sample_seed),
                         payload_of(generator, prompt, sample_seed)) for index, sample_seed in enumerate(seeds)]
     answers = await asyncio.gather(*map(generate, requests))
@@ -136,7 +138,7 @@ async def sample_problem(document: Document, generate: Generate, *, generator: W
     for index, (sample_seed, (completion, *_)) in enumerate(zip(seeds, answers, strict=True)):
         if completion.finish_reason == "error":
             where = f"{generator.name}:{problem_id}:{index}"
-            drops.append(drop_row("generate", where, "error", completion.error or ""))
+            drops.append(drop_row("generate", where, completion.failure, completion.error or ""))
             continue
         solutions.append({
             "solution_id": content_id("solution", problem_id, source, index, completion.text),
@@ -155,4 +157,4 @@ def _ledger(context: Context) -> dict[str, int]:
         return next(query_rows(connection, sql))
 
 
-STAGE = Stage("generate", 2, ("decontaminate",), settings, run, ("solutions", "budgets"))
+STAGE = Stage("generate", 3, ("decontaminate",), settings, run, ("solutions", "budgets"), asks=True)

@@ -17,11 +17,11 @@ from datatrove.data import Document
 from stepforge.builders.errors import UserError
 from stepforge.builders.parquet import write_rows
 from stepforge.builders.sql import load_sql, query_rows
-from stepforge.builders.tables import DROPS, JUDGEMENTS, content_id, derive_seed
+from stepforge.builders.tables import DROPS, JUDGEMENTS, content_id
 from stepforge.pipelines.credit import split as splitting
-from stepforge.pipelines.inference.engines import generator_id, payload_of, sampling_of
+from stepforge.pipelines.inference.engines import generator_id, payload_of, sampling_of, seed_of
 from stepforge.pipelines.inference.output import TableOutput
-from stepforge.pipelines.inference.runner import Completion, Generate, Request, Runner
+from stepforge.pipelines.inference.runner import Completion, Generate, Request
 from stepforge.pipelines.options.generators import RecordedGenerator, Writer
 from stepforge.pipelines.options.stages import Judge
 from stepforge.pipelines.recipe import Recipe
@@ -58,7 +58,7 @@ async def judge_problem(document: Document, generate: Generate, *, judge: Judge,
         prompt = judge_prompt(generator.prompt, row["problem"], row["answer"], row["reference_solution"], steps)
         requests = []
         for vote in range(judge.votes):
-            vote_seed = derive_seed(seed, "judge", judge_id, solution["solution_id"], vote)
+            vote_seed = seed_of(generator, vote, seed, "judge", judge_id, solution["solution_id"])
             key = content_id("judge", judge_id, prompt, vote, vote_seed)
             requests.append(Request(key, payload_of(generator, prompt, vote_seed)))
         return [completion for completion, *_ in await asyncio.gather(*map(generate, requests))]
@@ -131,8 +131,8 @@ def run(context: Context) -> Account:
         total = next(query_rows(connection, TOTAL_SQL.format(sql), parameters))
     reader = QueryReader(sql, inputs, parameters, context.recipe.executor.duckdb_memory, work / "spill")
     rollout = partial(judge_problem, judge=judge, generator=generator, seed=context.recipe.seed)
-    runner = Runner(rollout, generator, context.folder / "judged" / generator_id(generator),
-                    TableOutput(work, ("judgements", "drops")))
+    runner = context.runner(rollout, generator, context.folder / "judged" / generator_id(generator),
+                            TableOutput(work, ("judgements", "drops")))
     context.pipeline([reader, runner], "judge", total["problems"], work)
     context.collect("judgements", [work], "solution_id")
     context.collect("drops", [work], "row_id", context.drops("judge"))
@@ -144,4 +144,4 @@ def run(context: Context) -> Account:
     return Account(total["solutions"] * judge.votes, counted, dropped, ledger, failed=dropped.get("error", 0))
 
 
-STAGE = Stage("judge", 1, ("decontaminate", "generate", "verify"), settings, run, ("judgements",))
+STAGE = Stage("judge", 1, ("decontaminate", "generate", "verify"), settings, run, ("judgements",), asks=True)

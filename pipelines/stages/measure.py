@@ -16,7 +16,7 @@ from stepforge.builders.sql import load_sql, query_rows
 from stepforge.builders.tables import DROPS, MEASURES
 from stepforge.pipelines.agreement import Ratio, ratio_interval, wilson
 from stepforge.pipelines.budget import token_cost
-from stepforge.pipelines.inference.engines import model_path
+from stepforge.pipelines.inference.models import model_path
 from stepforge.pipelines.options.generators import EmbeddedGenerator, RecordedGenerator
 from stepforge.pipelines.recipe import Recipe
 from stepforge.pipelines.stages import people

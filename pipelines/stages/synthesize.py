@@ -21,11 +21,11 @@ from datatrove.data import Document
 
 from stepforge.builders.parquet import count_rows, replacing, write_rows
 from stepforge.builders.sql import open_duckdb, query_rows, query_to_parquet
-from stepforge.builders.tables import DRAFTS, DROPS, PROBLEMS, content_id, derive_seed
-from stepforge.pipelines.inference.engines import generator_id, payload_of, sampling_of
+from stepforge.builders.tables import DRAFTS, DROPS, PROBLEMS, content_id
+from stepforge.pipelines.inference.engines import generator_id, payload_of, sampling_of, seed_of
 from stepforge.pipelines.inference.output import TableOutput
 from stepforge.pipelines.inference.prompts import render
-from stepforge.pipelines.inference.runner import Completion, Generate, Request, Rollout, Runner
+from stepforge.pipelines.inference.runner import Completion, Generate, Request, Rollout
 from stepforge.pipelines.options.generators import RecordedGenerator, Writer
 from stepforge.pipelines.options.stages import Synthesize
 from stepforge.pipelines.recipe import Recipe
@@ -94,7 +94,7 @@ async def write_drafts(document: Document, generate: Generate, *, options: Synth
     prompt = writer_prompt(writer.prompt, row["problem"], row["answer"], row["reference_solution"])
     requests = []
     for index in range(options.per_seed):
-        draft_seed = derive_seed(seed, "write", writer_id, row["problem_id"], index)
+        draft_seed = seed_of(writer, index, seed, "write", writer_id, row["problem_id"])
         key = content_id("write", writer_id, prompt, index, draft_seed)
         requests.append(Request(key, payload_of(writer, prompt, draft_seed)))
     drafts = []
@@ -119,7 +119,7 @@ async def solve_draft(document: Document, generate: Generate, *, options: Synthe
     prompt = render(solver.prompt, row["problem"], solver.model)
     requests = []
     for index in range(options.solutions):
-        solution_seed = derive_seed(seed, "solve", solver_id, row["problem"], index)
+        solution_seed = seed_of(solver, index, seed, "solve", solver_id, row["problem"])
         key = content_id("solve", solver_id, prompt, index, solution_seed)
         requests.append(Request(key, payload_of(solver, prompt, solution_seed)))
     solutions: list[Completion] = [completion for completion, *_ in await asyncio.gather(*map(generate, requests))]
@@ -188,8 +188,8 @@ def _ask(context: Context, label: str, rollout: Rollout, generator: Writer,
     sql, tables = source
     work, collected = context.work / label, context.work / f"{label}.parquet"
     reader = QueryReader(sql, tables, {}, context.recipe.executor.duckdb_memory, work / "spill")
-    runner = Runner(rollout, generator, context.folder / "synthesized" / label / generator_id(generator),
-                    TableOutput(work, ("drafts",)))
+    runner = context.runner(rollout, generator, context.folder / "synthesized" / label / generator_id(generator),
+                            TableOutput(work, ("drafts",)))
     context.pipeline([reader, runner], f"{label} problems", documents, work)
     context.collect("drafts", [work], '"index"', collected)
     return collected
@@ -201,4 +201,4 @@ def _query(context: Context, sql: str, tables: dict[str, Path], path: Path, sche
         return query_to_parquet(connection, sql, parameters or {}, path, schema)
 
 
-STAGE = Stage("synthesize", 2, ("problems",), settings, run, ("candidates", "drafts"))
+STAGE = Stage("synthesize", 2, ("problems",), settings, run, ("candidates", "drafts"), asks=True)

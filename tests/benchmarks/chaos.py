@@ -19,10 +19,11 @@ import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
@@ -145,18 +146,18 @@ def kill_parent(trial: Trial) -> None:
 def kill_worker(trial: Trial) -> None:
     trial.workers = 2
     process = trial.start()
-    if trial.wait(process):
-        told = [json.loads(path.read_bytes()) for path in trial.run.glob("work/**/progress/*.json")]
-        pids = {entry["pid"] for entry in told} - {process.pid} or set(_ranks(process.pid))
-        for pid in sorted(pids)[:1]:
-            os.kill(pid, signal.SIGKILL)
+    trial.wait(process)
+    while process.is_alive():
+        with suppress(psutil.NoSuchProcess, ProcessLookupError):
+            if ranks := sorted(_ranks(process.pid)):
+                os.kill(ranks[0], signal.SIGKILL)
+                break
+        time.sleep(0.005)
     trial.finish(process)
 
 
 def _ranks(parent: int) -> Iterator[int]:
     """Processes of ranks: what the run's fork server has started."""
-    import psutil
-
     for server in psutil.Process(parent).children():
         if "forkserver" in " ".join(server.cmdline()):
             yield from (rank.pid for rank in server.children())
@@ -255,14 +256,15 @@ def told(trial: Trial) -> dict[str, Any]:
     """Every table and published file, without what depends on the engine's cache and on the server's address."""
     found: dict[str, Any] = {}
     for path in [path for folder in (trial.run / "tables", trial.run / "release", trial.folder / "published")
-                 for path in sorted(folder.rglob("*.parquet"))]:
+                 for path in sorted(folder.rglob("*.parquet")) if "/.unfinished-" not in str(path)]:
         try:
             rows = pq.ParquetFile(path).read().to_pylist()
         except (OSError, pa.ArrowInvalid):
             rows = [{"unreadable": path.stat().st_size}]
         for row in rows:
             row.pop("cached_prompt_tokens", None)
-        found[str(path.relative_to(trial.folder))] = rows
+        found[str(path.relative_to(trial.folder))] = [
+            row for row in rows if not str(row.get("measure")).endswith("cached_prompt_tokens")]
     return found
 
 

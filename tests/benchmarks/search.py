@@ -33,7 +33,7 @@ from stepforge.pipelines.options.stages import Annotate
 EPS = 0.05
 Row = dict[str, float]
 PILOT = Annotate.model_fields["pilot"].default
-LEVELS = (0.6, 0.35, 0.2, 0.12, 0.08, 0.055, 0.04, 0.03, 0.022, 0.016, 0.011, 0.008, 0.006)
+LEVELS = (0.6, 0.35, 0.2, 0.12, 0.08, 0.055, 0.04, 0.03, 0.022, 0.016, 0.011, 0.008, 0.006, 0.0045, 0.0033)
 
 
 @dataclass

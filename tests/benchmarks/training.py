@@ -41,7 +41,7 @@ def measure(method: str | None, release: Path, out: Path, steps: int) -> dict[st
 
     import torch
 
-    from stepforge.pipelines.inference.engines import SHIPPED
+    from stepforge.pipelines.inference.models import SHIPPED
 
     modules = {name: import_module(f"stepforge.train.{name}") for name in METHODS}
     result: dict[str, Any] = {"method": method}

@@ -21,7 +21,7 @@ def small_run(tmp_path_factory) -> Path:
 def scripted(monkeypatch):
     """Takes a function of the prompt, and of how often it was asked, that answers in the place of every engine."""
     ScriptedServer.calls, ScriptedServer.seeds = Counter(), []
-    monkeypatch.setattr(runner_module, "make_server", lambda generator, config, rank: ScriptedServer(config, rank))
+    monkeypatch.setattr(runner_module, "make_server", lambda generator, config, rank, *_: ScriptedServer(config, rank))
 
     def answer(function):
         ScriptedServer.answer = staticmethod(function)

@@ -4,13 +4,15 @@ import json
 import math
 import shutil
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 from helpers.runs import execute, rows
 
 from stepforge.builders.errors import UserError
 from stepforge.pipelines.budget import Allotment, Length, allot, model_parameters, token_cost
-from stepforge.pipelines.inference.engines import generator_id, model_path
+from stepforge.pipelines.inference.engines import generator_id
+from stepforge.pipelines.inference.models import model_path
 from stepforge.pipelines.options.budget import Budget
 from stepforge.pipelines.options.generators import EmbeddedGenerator
 from stepforge.pipelines.recipe import Recipe, RecipeError, load_recipe
@@ -138,3 +140,8 @@ def test_a_larger_budget_adds_only_what_is_missing(spent, tmp_path):
     assert before < after
     lines = [line for path in (folder / "generated").rglob("*.jsonl") for line in path.read_text().splitlines()]
     assert len(lines) == len({json.loads(line)["key"] for line in lines}) == len(after)
+
+
+def test_the_study_of_sizes_is_a_recipe_that_fits():
+    recipe = load_recipe(Path(__file__).parents[2] / "train/studies/weak_and_strong.yaml")
+    assert recipe.budget and recipe.budget.per_problem == "larger"

@@ -41,6 +41,7 @@ def told(run: Path) -> dict[str, list[dict]]:
     for table in found.values():
         for row in table:
             row.pop("cached_prompt_tokens", None)
+    found["measures"] = [row for row in found["measures"] if not row["measure"].endswith("cached_prompt_tokens")]
     return found
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from stepforge.pipelines.inference.engines import SHIPPED
+from stepforge.pipelines.inference.models import SHIPPED
 from stepforge.train import rft
 
 RECIPE = """

@@ -121,10 +121,15 @@ def test_concurrency_falls_to_what_the_server_takes(expected):
 
 def test_refused_request_is_an_outcome_and_others_are_answered(expected):
     with serving() as server:
-        answers, _ = ask(server, [payload(0), payload(1, "long " * 400), payload(2) | {"top_p": 7}])
+        answers, _ = ask(server, [payload(0), payload(1, "long " * 400), payload(2, [10**6])])
     assert texts(answers[:1]) == expected[:1]
     assert isinstance(answers[1], PromptTooLong) and type(answers[2]) is Refused
-    assert "allowed is above 0, up to 1" in str(answers[2])
+    assert "allowed is a text or a list of token ids" in str(answers[2])
+
+
+def test_settings_that_the_server_refuses_end_the_rank(tmp_path):
+    with serving() as server, pytest.raises(StageFailed, match="refuses every request with these settings.*min_p"):
+        execute(recipe(server, extra={"min_p": 0.1}), tmp_path)
 
 
 def test_request_that_always_fails_is_at_fault_itself(expected):

@@ -53,7 +53,7 @@ class ScriptedServer(InferenceServer):
 @pytest.fixture
 def script(monkeypatch):
     ScriptedServer.script = Script()
-    monkeypatch.setattr(runner_module, "make_server", lambda generator, config, rank: ScriptedServer(config, rank))
+    monkeypatch.setattr(runner_module, "make_server", lambda generator, config, rank, *_: ScriptedServer(config, rank))
     monkeypatch.setattr(runner_module, "FIRST_PAUSE_SECONDS", 0.001)
     return ScriptedServer.script
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from stepforge.builders.errors import UserError
-from stepforge.pipelines.inference.engines import SHIPPED
+from stepforge.pipelines.inference.models import SHIPPED
 from stepforge.train.studies.collect import (
     Annotated,
     Samples,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from stepforge.pipelines.answers.arithmetic import first_false_step
-from stepforge.pipelines.inference.engines import SHIPPED
+from stepforge.pipelines.inference.models import SHIPPED
 from stepforge.train.studies import budget, mechanism, remedies, scaling
 from stepforge.train.studies.analysis import paired
 from stepforge.train.studies.world import TASKS

@@ -1,0 +1,66 @@
+"""Models by name: where their files lie, and what identifies their weights."""
+
+import hashlib
+import re
+from functools import lru_cache
+from pathlib import Path
+
+from huggingface_hub import HfApi
+from huggingface_hub.constants import HF_HUB_CACHE
+from huggingface_hub.file_download import repo_folder_name
+
+from stepforge.builders.errors import UserError
+
+SHIPPED = Path(__file__).parent / "tiny"
+COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+def model_path(model: str) -> str:
+    """The folder of a model, where it is the shipped one."""
+    return str(SHIPPED) if model == "tiny" else model
+
+
+def model_revision(model: str, revision: str | None = None) -> str:
+    """What identifies a model's weights: the hash of its folder's files, or the commit of a model on the Hub.
+
+    Raises:
+        UserError: there is no such model, or the Hub cannot be asked and nothing of it is in the cache.
+    """
+    path = Path(model_path(model))
+    return folder_revision(model) if path.exists() or path.is_absolute() else _commit(model, revision or "main")
+
+
+@lru_cache(maxsize=32)
+def folder_revision(model: str) -> str:
+    """What identifies a model's weights: the hash of its folder's files.
+
+    Raises:
+        UserError: there is no such folder.
+    """
+    folder = Path(model_path(model))
+    if not any((folder / name).is_file() for name in ("config.json", "adapter_config.json")):
+        raise UserError(f"model {model!r}: allowed is `tiny` or a folder with a model (config.json, *.safetensors, "
+                        f"tokenizer.json) or with an adapter (adapter_config.json); {folder} is none")
+    digest = hashlib.sha256()
+    for path in sorted(folder.glob("*")):
+        if path.suffix in (".safetensors", ".json", ".bin", ".model"):
+            digest.update(path.name.encode() + b"\0")
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
+
+
+@lru_cache(maxsize=32)
+def _commit(model: str, revision: str) -> str:
+    """The commit that a branch or tag points to: as the Hub says, or offline as the cache knows it."""
+    if COMMIT.fullmatch(revision):
+        return revision
+    try:
+        return HfApi().model_info(model, revision=revision).sha or revision
+    except Exception as error:  # of many libraries, and all mean the same here
+        cached = Path(HF_HUB_CACHE) / repo_folder_name(repo_id=model, repo_type="model") / "refs" / revision
+        if cached.is_file():
+            return cached.read_text(encoding="utf-8").strip()
+        raise UserError(f"model {model!r}, revision {revision!r}: neither a folder nor found on the Hub nor in its "
+                        f"cache ({type(error).__name__}); give a folder, another id, or a commit as `revision`"
+                        ) from error

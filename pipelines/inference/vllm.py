@@ -1,0 +1,160 @@
+"""The vLLM engine: servers that we start, and the client that asks them.
+
+In: our payloads, each for one completion. Out: its answer. Payloads that differ by their seeds alone (the samples of a
+problem, the rollouts of a step) and come in the same moment are sent as one request with `n` choices: vLLM gives
+choice j the seed `seed + j`, so the choices are those of n single requests, and a resumed run asks for what is missing
+and nothing else. Prompts are sent as they are, to `/v1/completions`; what they have in common is computed once.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+import orjson
+from datatrove.pipeline.inference.run_inference import InferenceConfig
+from datatrove.pipeline.inference.servers import InferenceServer
+from datatrove.pipeline.inference.types import ServerError
+
+from stepforge.pipelines.inference.client import Client
+from stepforge.pipelines.inference.vllm_process import ADAPTER, NAME, Address, VllmProcess, tail
+from stepforge.pipelines.options.generators import VllmGenerator
+
+LOOK_SECONDS = 2.0
+MOST_CHOICES = 64  # of one request
+
+
+class VllmServer(InferenceServer):
+    """datatrove's server interface over a server of the run's, or over one that this rank starts for itself."""
+
+    def __init__(self, generator: VllmGenerator, config: InferenceConfig, rank: int, addresses: Sequence[Address],
+                 logs: Path) -> None:
+        super().__init__(config, rank)
+        self.generator = generator
+        self.addresses = addresses
+        self.own = None if addresses else VllmProcess(generator, logs / f"{generator.name}-rank-{rank:05d}.log",
+                                                      rank % generator.replicas)
+        self.client: Client | None = None
+        self._longest = generator.max_tokens
+        self._together: dict[bytes, list[tuple[dict[str, Any], asyncio.Future[dict]]]] = {}
+        self._asking: set[asyncio.Task[None]] = set()
+
+    async def start_server(self) -> None:
+        """Nothing: `bg_start_server` does it all."""
+
+    async def bg_start_server(self) -> None:
+        """Open the client as soon as there is a server, and watch the server from then on."""
+        try:
+            address = self.addresses[self._rank % len(self.addresses)] if self.own is None else (
+                await asyncio.to_thread(self.own.start))
+            async with httpx.AsyncClient(trust_env=False) as http:
+                models = (await http.get(f"{address.url}/models", timeout=60)).json()["data"]
+        except Exception as error:
+            self._server_ready.set_exception(ServerError(str(error)))
+            return
+        self._longest = min(self.generator.max_tokens, models[0]["max_model_len"] - 1)  # vLLM refuses more
+        self.client = Client(address.url, timeout_s=self.generator.timeout_s, most=self.generator.concurrency,
+                             first=self.generator.concurrency)
+        self._server_ready.set_result(True)
+        await self._watch(address, self.client)
+
+    async def monitor_health(self) -> None:
+        await asyncio.Event().wait()  # `_watch` does it
+
+    async def server_cleanup(self) -> None:
+        await super().server_cleanup()
+        if self.client is not None:
+            await self.client.close()
+            self.client = None
+        if self.own is not None:
+            await asyncio.to_thread(self.own.stop)
+
+    async def _watch(self, address: Address, client: Client) -> None:
+        """Tell the client when nobody listens any more, so that it need not find out by trying."""
+        async with httpx.AsyncClient(trust_env=False) as http:
+            while True:
+                await asyncio.sleep(LOOK_SECONDS)
+                try:
+                    await http.get(f"{address.url}/models", timeout=60)
+                except httpx.ConnectError:
+                    client.gone = f"the vLLM server is gone. {tail(address.log)}"
+                    return
+                except httpx.HTTPError:
+                    continue  # busy
+
+    async def _make_request(self, payload: dict[str, Any]) -> dict[str, Any]:
+        """The answer to one payload, which may travel with others."""
+        answer: asyncio.Future[dict] = asyncio.get_running_loop().create_future()
+        if not self._together:
+            asyncio.get_running_loop().call_soon(self._send)  # runs after whoever else is about to ask
+        alike = orjson.dumps({**payload, "seed": None}, option=orjson.OPT_SORT_KEYS)
+        self._together.setdefault(alike, []).append((payload, answer))
+        return await answer
+
+    def _send(self) -> None:
+        for group in self._together.values():
+            for run in consecutive(group):
+                task = asyncio.create_task(self._ask(*zip(*run, strict=True)))
+                self._asking.add(task)
+                task.add_done_callback(self._asking.discard)
+        self._together = {}
+
+    async def _ask(self, payloads: Sequence[dict[str, Any]], answers: Sequence["asyncio.Future[dict]"]) -> None:
+        """One request for payloads with consecutive seeds; gives each its answer, or all the same error."""
+        assert self.client is not None
+        body = payloads[0] | {
+            "model": ADAPTER if self.generator.adapter else NAME, "n": len(payloads), "return_token_ids": True,
+            "max_tokens": min(payloads[0]["max_tokens"], self._longest),
+        }
+        try:
+            found = split(await self.client.ask(body), len(payloads))
+        except BaseException as error:
+            for answer in answers:
+                if not answer.done():
+                    answer.set_exception(error) if isinstance(error, Exception) else answer.cancel()
+            if not isinstance(error, Exception):
+                raise
+            return
+        for answer, part in zip(answers, found, strict=True):
+            if not answer.done():
+                answer.set_result(part)
+
+
+def consecutive(group: Sequence[tuple[dict[str, Any], Any]]) -> list[list[tuple[dict[str, Any], Any]]]:
+    """A group cut into runs whose seeds follow one another, none longer than MOST_CHOICES."""
+    runs: list[list[tuple[dict[str, Any], Any]]] = []
+    for item in sorted(group, key=lambda item: item[0]["seed"]):
+        if runs and len(runs[-1]) < MOST_CHOICES and item[0]["seed"] == runs[-1][-1][0]["seed"] + 1:
+            runs[-1].append(item)
+        else:
+            runs.append([item])
+    return runs
+
+
+def split(answer: dict[str, Any], choices: int) -> list[dict[str, Any]]:
+    """An answer of its own for every choice.
+
+    The prompt was computed once, so for all choices but the first it counts as cached.
+
+    Raises:
+        ValueError: the answer holds another number of choices.
+    """
+    if len(answer["choices"]) != choices:
+        raise ValueError(f"asked for {choices} choices, got {len(answer['choices'])}")
+    usage = answer["usage"]
+    prompt = usage["prompt_tokens"]
+    cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0
+    return [
+        {"choices": [{**choice, "token_ids": _own_tokens(choice)}],
+         "usage": {"prompt_tokens": prompt, "completion_tokens": len(choice["token_ids"]),
+                   "prompt_tokens_details": {"cached_tokens": prompt if number else cached}}}
+        for number, choice in enumerate(sorted(answer["choices"], key=lambda choice: choice["index"]))
+    ]
+
+
+def _own_tokens(choice: dict[str, Any]) -> list[int] | None:
+    """The tokens of the text alone: without the one that ended it; unknown where a stop string cut through them."""
+    if choice["finish_reason"] != "stop":
+        return choice["token_ids"]
+    return None if isinstance(choice.get("stop_reason"), str) else choice["token_ids"][:-1]

@@ -1,0 +1,211 @@
+"""How fast do we keep a model busy? Three ratios, each with both sides measured in this run, turn about.
+
+- share_of_offline: tokens per second of the generate stage on a vLLM server of ours, over those of vLLM's offline
+  `LLM.generate` on the same prompts, seeds and settings. The stage's whole wall time counts, the server's start not.
+- prefix_cache_share: wall time of rollouts from shared prefixes over the same with prefix caching off, on two servers.
+- overhead_share: what of the demo recipe's wall time is not inference: 1 - the time that the embedded engine takes for
+  the same requests handed to it at once / the time of all stages, after a warm-up.
+
+Takes the median of ROUNDS rounds. Needs vLLM (`make bench NAME=throughput` installs it). Writes
+build/bench/throughput.json. Options: number of problems, rounds.
+"""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+
+from stepforge.builders.parquet import read_rows
+from stepforge.pipelines import plan
+from stepforge.pipelines.inference import embedded
+from stepforge.pipelines.inference.client import Client
+from stepforge.pipelines.inference.engines import generator_id, sampling_of, seed_of
+from stepforge.pipelines.inference.models import SHIPPED
+from stepforge.pipelines.inference.prompts import render
+from stepforge.pipelines.inference.vllm_process import NAME, PYTHON, Address, VllmProcess
+from stepforge.pipelines.options.generators import VllmGenerator
+from stepforge.pipelines.recipe import Recipe, load_recipe
+
+GENERATOR = VllmGenerator(
+    engine="vllm", name="served", model="tiny", dtype="float32", max_model_len=256, samples=8, temperature=0.7,
+    max_tokens=128, arguments=("--enforce-eager", "--block-size", "32", "--max-num-seqs", "128"))
+ENGINE = {"model": str(SHIPPED), "dtype": "float32", "max_model_len": 256, "enforce_eager": True, "block_size": 32,
+          "max_num_seqs": 128, "generation_config": "vllm", "disable_log_stats": True}
+ROLLOUTS, ROLLOUT_TOKENS, PREFIXES = 16, 24, 40
+
+
+class Lent:
+    """Stands where a run would start servers of its own, and gives it one that runs."""
+
+    def __init__(self, address: Address) -> None:
+        self.address = address
+
+    def __enter__(self) -> "Lent":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Ends nothing."""
+
+    def close(self) -> None:
+        """Ends nothing."""
+
+    def addresses(self, _: object) -> tuple[Address, ...]:
+        return (self.address,)
+
+
+def recipe(problems: int) -> Recipe:
+    """The demo up to the solutions, in one shard, so that no process starts while the clock runs."""
+    found = load_recipe(Path("demo"))
+    return found.model_copy(update={
+        "problems": (found.problems[0].model_copy(update={"limit": problems}),), "generators": (GENERATOR,),
+        "annotate": None, "executor": found.executor.model_copy(update={"tasks": 1, "workers": 1})})
+
+
+def generate(asked: Recipe, folder: Path, address: Address) -> tuple[int, float]:
+    """Tokens and seconds of the generate stage."""
+    plan.Servers = lambda logs: Lent(address)  # type: ignore[assignment, misc]
+    plan.run(asked, folder, plan.silent, lambda *_: None)
+    entry = plan.read_state(folder)["generate"]
+    return entry["ledger"]["completion_tokens"], entry["seconds"]
+
+
+@contextmanager
+def offline(work: Path):
+    """A process with vLLM's `LLM`; gives a function that measures one run."""
+    process = subprocess.Popen([os.environ[PYTHON], str(Path(__file__).parent / "_offline.py"), str(work)],
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    assert process.stdin and process.stdout
+
+    def answer() -> str:
+        for line in process.stdout:  # vLLM prints here too
+            if line.startswith(("ready", "{")):
+                return line
+        raise RuntimeError("the offline engine ended")
+
+    def measure() -> tuple[int, float]:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+        told = json.loads(answer())
+        return told["tokens"], told["seconds"]
+
+    try:
+        answer()
+        yield measure
+    finally:
+        process.kill()
+        process.wait()
+
+
+def share_of_offline(scratch: Path, address: Address, problems: int, rounds: int) -> float:
+    asked, shares = recipe(problems), []
+    generate(asked, scratch / "warm", address)
+    found = list(read_rows(scratch / "warm" / "tables" / "problems.parquet"))
+    prompts = [render(GENERATOR.prompt, row["problem"], GENERATOR.model) for row in found]
+    seeds = [seed_of(GENERATOR, 0, asked.seed, "sample", generator_id(GENERATOR), row["problem_id"]) for row in found]
+    sampling = {**sampling_of(GENERATOR), "n": GENERATOR.samples}
+    work = scratch / "work.json"
+    work.write_text(json.dumps({"engine": ENGINE, "prompts": prompts, "seeds": seeds, "sampling": sampling}))
+    with offline(work) as measure:
+        measure()
+        for turn in range(rounds):
+            ours, theirs = generate(asked, scratch / f"turn{turn}", address), measure()
+            rates = ours[0] / ours[1], theirs[0] / theirs[1]
+            shares.append(rates[0] / rates[1])
+            say(f"generate, round {turn}", f"{rates[0]:,.0f} tokens/s", f"offline {rates[1]:,.0f}", shares[-1])
+    return median(shares)
+
+
+def prefix_cache_share(on: Address, off: Address, scratch: Path, rounds: int) -> float:
+    """Rollouts behind every step of solutions, as annotate asks for them; prefixes no round has seen before."""
+    solutions = list(read_rows(scratch / "warm" / "tables" / "solutions.parquet"))
+    problems = {row["problem_id"]: row["problem"] for row in read_rows(scratch / "warm" / "tables/problems.parquet")}
+    longest = sorted(solutions, key=lambda row: -row["completion_tokens"])
+
+    async def roll_out(address: Address, turn: int) -> float:
+        client = Client(address.url, most=64, first=64)
+        chosen = longest[turn * PREFIXES:(turn + 1) * PREFIXES]
+        bodies = [{"model": NAME, "prompt": f"{problems[row['problem_id']]}\n{row['solution'][:-20]}", "n": 1,
+                   "seed": seed, "max_tokens": ROLLOUT_TOKENS, "temperature": 0.7}
+                  for row in chosen for seed in range(ROLLOUTS)]
+        start = time.perf_counter()
+        await asyncio.gather(*map(client.ask, bodies))
+        seconds = time.perf_counter() - start
+        await client.close()
+        return seconds
+
+    shares = []
+    for turn in range(rounds):
+        cached, plain = asyncio.run(roll_out(on, turn)), asyncio.run(roll_out(off, turn))
+        shares.append(cached / plain)
+        say(f"rollouts, round {turn}", f"cached {cached:.1f} s", f"not cached {plain:.1f} s", shares[-1])
+    return median(shares)
+
+
+def overhead_share(scratch: Path, problems: int, rounds: int) -> float:
+    """All stages of the demo on the embedded engine, against its requests alone."""
+    found, payloads = load_recipe(Path("demo")), []
+    small = found.model_copy(update={"executor": found.executor.model_copy(update={"tasks": 1, "workers": 1}),
+                                     "release": found.release.model_copy(update={"to": None})})
+    kept = embedded.Sampler.submit
+
+    def noting(self: embedded.Sampler, payload: dict) -> object:
+        payloads.append(payload)
+        return kept(self, payload)
+
+    def run(folder: Path, limit: int) -> float:
+        plan.run(small.model_copy(update={"problems": (found.problems[0].model_copy(update={"limit": limit}),)}),
+                 folder, plan.silent, lambda *_: None)
+        return sum(entry["seconds"] for entry in plan.read_state(folder).values())
+
+    run(scratch / "demo-warm", 4)
+    shares = []
+    for turn in range(rounds):
+        payloads.clear()
+        embedded.Sampler.submit = noting  # type: ignore[method-assign, assignment]
+        wall = run(scratch / f"demo{turn}", problems)
+        embedded.Sampler.submit = kept  # type: ignore[method-assign]
+        sampler = embedded.shared_sampler("tiny")
+        sampler._prompts.clear()
+        start = time.perf_counter()
+        for answer in [sampler.submit(payload) for payload in payloads]:
+            answer.result()
+        inference = time.perf_counter() - start
+        shares.append(1 - inference / wall)
+        say(f"demo, round {turn}", f"all stages {wall:.1f} s", f"inference {inference:.1f} s", shares[-1])
+    return median(shares)
+
+
+def say(*cells: object) -> None:
+    told = [f"{cell:.3f}" if isinstance(cell, float) else str(cell) for cell in cells]
+    print("".join(f"{cell:<24}" for cell in told) + f"load {os.getloadavg()[0]:.1f}", flush=True)
+
+
+def main() -> None:
+    problems, rounds = (int(sys.argv[1]) if len(sys.argv) > 1 else 240), (int(sys.argv[2]) if len(sys.argv) > 2 else 3)
+    os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
+    with tempfile.TemporaryDirectory() as name:
+        scratch, found = Path(name), {}
+        found["overhead_share"] = overhead_share(scratch, problems // 4, rounds)
+        on = VllmProcess(GENERATOR, scratch / "on.log")
+        off = VllmProcess(GENERATOR.model_copy(update={"prefix_caching": False}), scratch / "off.log")
+        try:
+            address = on.start()
+            found["share_of_offline"] = share_of_offline(scratch, address, problems, rounds)
+            found["prefix_cache_share"] = prefix_cache_share(address, off.start(), scratch, rounds)
+        finally:
+            on.stop()
+            off.stop()
+    for key, value in found.items():
+        print(f"{key:<24}{value:.3f}")
+    Path("build/bench").mkdir(parents=True, exist_ok=True)
+    Path("build/bench/throughput.json").write_text(json.dumps(found, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

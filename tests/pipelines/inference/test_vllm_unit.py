@@ -1,0 +1,121 @@
+"""What the vLLM engine does on its own side: grouping, splitting, command lines, servers that do not start."""
+
+import json
+
+import pytest
+
+from stepforge.builders.errors import UserError
+from stepforge.pipelines.executors import StageFailed
+from stepforge.pipelines.inference.engines import generator_id, seed_of
+from stepforge.pipelines.inference.models import SHIPPED, model_revision
+from stepforge.pipelines.inference.servers import Servers
+from stepforge.pipelines.inference.vllm import MOST_CHOICES, consecutive, split
+from stepforge.pipelines.inference.vllm_process import PYTHON, _pinned, command
+from stepforge.pipelines.options.generators import EmbeddedGenerator, VllmGenerator
+
+
+def vllm(**options) -> VllmGenerator:
+    return VllmGenerator(engine="vllm", name="v", **{"model": "tiny"} | options)
+
+
+def seeds(runs):
+    return [[payload["seed"] for payload, _ in run] for run in runs]
+
+
+@pytest.mark.parametrize("given, expected", [
+    ([3, 4, 5], [[3, 4, 5]]), ([5, 3, 4], [[3, 4, 5]]), ([1, 2, 9, 10], [[1, 2], [9, 10]]), ([7], [[7]]),
+    ([4, 4], [[4], [4]]), (list(range(100)), [list(range(MOST_CHOICES)), list(range(MOST_CHOICES, 100))]),
+])
+def test_payloads_travel_together_while_their_seeds_follow_one_another(given, expected):
+    assert seeds(consecutive([({"seed": seed}, None) for seed in given])) == expected
+
+
+def test_seeds_of_a_prompt_follow_one_another_under_vllm_and_are_hashes_elsewhere():
+    found = [seed_of(vllm(), index, "run", "problem") for index in range(3)]
+    assert found == [found[0], found[0] + 1, found[0] + 2]
+    tiny = EmbeddedGenerator(engine="embedded", name="tiny")
+    assert seed_of(tiny, 1, "run", "problem") - seed_of(tiny, 0, "run", "problem") != 1
+
+
+def test_every_choice_gets_its_own_tokens_and_counts():
+    choices = [{"index": 1, "text": "b", "finish_reason": "length", "stop_reason": None, "token_ids": [6, 7]},
+               {"index": 0, "text": "a", "finish_reason": "stop", "stop_reason": None, "token_ids": [5, 2]},
+               {"index": 2, "text": "c", "finish_reason": "stop", "stop_reason": "\n", "token_ids": [8, 9]}]
+    usage = {"prompt_tokens": 40, "completion_tokens": 6, "prompt_tokens_details": {"cached_tokens": 32}}
+    parts = split({"choices": choices, "usage": usage}, 3)
+    assert [part["choices"][0]["text"] for part in parts] == ["a", "b", "c"]
+    assert [part["choices"][0]["token_ids"] for part in parts] == [[5], [6, 7], None]
+    assert [part["usage"]["completion_tokens"] for part in parts] == [2, 2, 2]
+    assert [part["usage"]["prompt_tokens_details"]["cached_tokens"] for part in parts] == [32, 40, 40]
+    with pytest.raises(ValueError, match="asked for 4 choices, got 3"):
+        split({"choices": choices, "usage": usage}, 4)
+
+
+@pytest.fixture
+def some_python(monkeypatch, tmp_path):
+    program = tmp_path / "python"
+    program.write_text("#!/bin/sh\necho this Python knows no vLLM >&2\nexit 3\n")
+    program.chmod(0o755)
+    monkeypatch.setenv(PYTHON, str(program))
+    return program
+
+
+def test_recipe_alone_decides_sampling_and_code_of_the_model_does_not_run(some_python):
+    line = command(vllm(), 1234)
+    assert line[:5] == [str(some_python), "-m", "vllm.entrypoints.cli.main", "serve", str(SHIPPED)]
+    assert line[line.index("--generation-config") + 1] == "vllm" and "--trust-remote-code" not in line
+    assert "--enable-prefix-caching" in line and "--revision" not in line
+    assert "--trust-remote-code" in command(vllm(trust_remote_code=True), 1234)
+    assert "--no-enable-prefix-caching" in command(vllm(prefix_caching=False), 1234)
+
+
+def test_settings_of_the_server_reach_its_command_line(some_python, tmp_path):
+    (tmp_path / "adapter_config.json").write_text(json.dumps({"r": 12}))
+    commit = "0123456789" * 4
+    line = command(vllm(model="org/name", revision=commit, adapter=str(tmp_path), tensor_parallel=2, gpu_memory=0.8,
+                        max_model_len=99, arguments=("--enforce-eager",)), 1234)
+    told = dict(zip(line, line[1:], strict=False))
+    assert (told["serve"], told["--revision"], told["--tokenizer-revision"]) == ("org/name", commit, commit)
+    assert (told["--lora-modules"], told["--max-lora-rank"]) == (f"adapter={tmp_path}", "16")
+    assert (told["--tensor-parallel-size"], told["--max-model-len"], told["--gpu-memory-utilization"], line[-1]) == (
+        "2", "99", "0.8", "--enforce-eager")
+
+
+def test_replicas_get_gpus_of_their_own(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5,6,7")
+    two = vllm(replicas=2, tensor_parallel=2)
+    assert [_pinned(two, replica)["CUDA_VISIBLE_DEVICES"] for replica in (0, 1)] == ["3,5", "6,7"]
+    assert _pinned(vllm(), 0) == {}
+    with pytest.raises(UserError, match="3 replicas of 2 GPUs each are more than the 4"):
+        _pinned(vllm(replicas=3, tensor_parallel=2), 0)
+
+
+def test_revision_dtype_and_adapter_make_another_generator_but_gpus_do_not(tmp_path):
+    (tmp_path / "adapter_config.json").write_text("{}")
+    base = generator_id(vllm())
+    for other in ({"dtype": "float32"}, {"adapter": str(tmp_path)}, {"temperature": 0.5}, {"max_model_len": 99},
+                  {"model": "org/name", "revision": "0123456789" * 4}):
+        assert generator_id(vllm(**other)) != base, other
+    assert generator_id(vllm(replicas=2, tensor_parallel=4, prefix_caching=False, concurrency=1)) == base
+
+
+def test_model_that_is_nowhere_is_told_of(monkeypatch):
+    monkeypatch.setattr("stepforge.pipelines.inference.models.HfApi.model_info", lambda *_, **__: 1 / 0)
+    with pytest.raises(UserError, match="'org/nowhere', revision 'main': neither a folder nor found"):
+        model_revision("org/nowhere")
+
+
+def test_server_that_cannot_start_shows_the_end_of_its_log(some_python, tmp_path):
+    with Servers(tmp_path / "logs") as servers, pytest.raises(StageFailed) as failed:
+        servers.addresses(vllm())
+    assert "did not start" in str(failed.value) and "this Python knows no vLLM" in str(failed.value)
+    assert "ended by itself with code 3" in str(failed.value) and "v-0.log" in str(failed.value)
+
+
+def test_python_without_vllm_is_told_of(monkeypatch):
+    monkeypatch.delenv(PYTHON, raising=False)
+    with pytest.raises(UserError, match=r"pip install 'stepforge\[vllm\]'"):
+        command(vllm(), 1)
+    monkeypatch.setenv(PYTHON, "/nowhere/python")
+    with pytest.raises(UserError, match="which is no program"):
+        command(vllm(), 1)
