@@ -164,7 +164,7 @@ DUPLICATES = _table(
     "duplicates", ("solution_id",),
     column("solution_id", TEXT, "The solution that was set aside."),
     column("survivor_id", TEXT, "The solution that stays in its place."),
-    column("reason", TEXT, "Rule that made the two equal: text or equations."),
+    column("reason", TEXT, "Rule that made the two equal: text, equations or near."),
 )
 
 STEPS = _table(

@@ -41,6 +41,10 @@ class Deduplicate(Options):
     keep: Literal["first", "shortest", "longest"] = Field(
         "first", description="Which of equal solutions stays, among those that ended by themselves."
     )
+    near: float | None = Field(
+        None, gt=0, le=1, description="Jaccard index of runs of words from which two are the same; null for never."
+    )
+    ngram: int = Field(5, ge=1, le=50, description="Words in such a run.")
 
 
 class Annotate(Options):

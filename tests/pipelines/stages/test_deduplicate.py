@@ -1,0 +1,104 @@
+"""Which solutions are duplicates, which one stays, and that every removal names a survivor that is left."""
+
+import random
+from itertools import combinations
+
+import duckdb
+import pyarrow.parquet as pq
+import pytest
+
+from stepforge.builders.tables import content_id
+from stepforge.pipelines.stages.deduplicate import add_near, find_duplicates
+
+WORDS = "first he takes two of the pears and then adds three more so that five are left in all".split()
+COLUMNS = ("solution_id", "problem_id", "position", "complete", "correct", "characters", "text_key", "equation_key",
+           "solution")
+
+
+def sample(number, text, equations=0, complete=True, correct=True, problem="p"):
+    key = int(content_id(text)[:10], 16)
+    return (f"s{number}", problem, number, complete, correct, len(text), key, equations or key, text)
+
+
+@pytest.fixture
+def removed(tmp_path):
+    """Removals of a list of samples under a rule: (solution, survivor, reason)."""
+
+    def run(samples, **rule):
+        rule = {"by": "text", "keep": "first", "near": None, "ngram": 3} | rule
+        with duckdb.connect() as connection:
+            kinds = ("VARCHAR", "VARCHAR", "BIGINT", "BOOLEAN", "BOOLEAN", "BIGINT", "UBIGINT", "UBIGINT", "VARCHAR")
+            columns = ", ".join(map(" ".join, zip(COLUMNS, kinds, strict=True)))
+            connection.execute(f"CREATE TABLE everything ({columns})")
+            connection.executemany("INSERT INTO everything VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", samples)
+            connection.execute("CREATE VIEW sample AS SELECT * EXCLUDE (solution) FROM everything")
+            connection.execute("CREATE VIEW solutions AS "
+                               "SELECT solution_id, problem_id, complete, solution FROM everything")
+            exact, both = tmp_path / "exact.parquet", tmp_path / "both.parquet"
+            find_duplicates(connection, {name: rule[name] for name in ("by", "keep")}, exact)
+            if rule["near"] is None:
+                return rows_of(exact)
+            add_near(connection, {name: rule[name] for name in ("keep", "near", "ngram")}, exact, both)
+            return rows_of(both)
+
+    return run
+
+
+def rows_of(path):
+    return [tuple(row.values()) for row in pq.read_table(path).to_pylist()]
+
+
+def test_problems_are_apart_and_the_first_that_ended_stays(removed):
+    samples = [sample(0, "a b", complete=False), sample(1, "a b"), sample(2, "a b"), sample(3, "a b", problem="q")]
+    assert removed(samples) == [("s0", "s1", "text"), ("s2", "s1", "text")]
+
+
+@pytest.mark.parametrize(("keep", "stays"), [("first", "s0"), ("shortest", "s2"), ("longest", "s1")])
+def test_preference_decides_among_equal_computations(removed, keep, stays):
+    samples = [sample(0, "we add: 5", 7), sample(1, "we add the two: 5", 7), sample(2, "5", 7)]
+    found = removed(samples, by="equations", keep=keep)
+    assert {survivor for _, survivor, _ in found} == {stays} and len(found) == 2
+    assert {reason for *_, reason in found} == {"equations"}
+
+
+def test_equations_make_only_correct_solutions_equal(removed):
+    samples = [sample(0, "a", 7), sample(1, "b", 7), *(sample(n, f"{n}", 7, correct=False) for n in (2, 3))]
+    assert removed(samples, by="equations") == [("s1", "s0", "equations")]
+
+
+def runs(text, size):
+    words = text.split()
+    return {tuple(words[at:at + size]) for at in range(max(1, len(words) - size + 1))}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_survivors_are_not_near_and_the_removed_are_near_to_theirs(removed, seed):
+    """Against the Jaccard index worked out pair by pair."""
+    draw, samples = random.Random(seed), []
+    for number in range(40):
+        words = [draw.choice(WORDS) if draw.random() < 0.06 else word for word in WORDS[draw.randint(0, 3):]]
+        samples.append(sample(number, " ".join(words), correct=draw.random() < 0.7, problem=draw.choice("pq")))
+    found = {solution: (survivor, reason) for solution, survivor, reason in removed(samples, near=0.6)}
+    known = {row[0]: row for row in samples}
+
+    def near(one, other):
+        ours, theirs = runs(known[one][8], 3), runs(known[other][8], 3)
+        return known[one][1] == known[other][1] and known[one][4] == known[other][4] and (
+            len(ours & theirs) / len(ours | theirs) >= 0.6)
+
+    assert "near" in {reason for _, reason in found.values()}
+    for solution, (survivor, reason) in found.items():
+        assert survivor not in found
+        assert reason != "near" or (near(solution, survivor) and known[survivor][2] < known[solution][2])
+    assert not any(near(one, other) for one, other in combinations(known.keys() - found.keys(), 2))
+
+
+def test_survivor_of_an_exact_duplicate_is_one_that_is_left(removed):
+    text = " ".join(WORDS)
+    samples = [sample(0, text), sample(1, text + " today"), sample(2, text + " today")]
+    assert removed(samples, near=0.8) == [("s1", "s0", "near"), ("s2", "s0", "text")]
+
+
+def test_text_shorter_than_a_run_is_near_to_its_like_alone(removed):
+    samples = [sample(0, "five"), sample(1, "Five"), sample(2, "six")]
+    assert removed(samples, near=0.5) == [("s1", "s0", "near")]
