@@ -45,6 +45,9 @@ class Deduplicate(Options):
         None, gt=0, le=1, description="Jaccard index of runs of words from which two are the same; null for never."
     )
     ngram: int = Field(5, ge=1, le=50, description="Words in such a run.")
+    near_problems: float | None = Field(
+        0.6, gt=0, le=1, description="The same of problems, numbers masked: these share a group; null for never."
+    )
 
 
 class Annotate(Options):

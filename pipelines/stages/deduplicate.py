@@ -30,7 +30,7 @@ SELECT duplicate.* FROM (
 
 
 def settings(recipe: Recipe) -> Any:
-    return recipe.deduplicate.model_dump(mode="json")
+    return recipe.deduplicate.model_dump(mode="json", exclude={"near_problems"})
 
 
 def find_duplicates(connection: duckdb.DuckDBPyConnection, rule: Mapping[str, object], path: Path) -> int:

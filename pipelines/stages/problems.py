@@ -17,6 +17,7 @@ from stepforge.builders.tables import DROPS, PROBLEMS, content_id
 from stepforge.pipelines.options.sources import ArithmeticSource, FilesSource, PublicSource, Source, StarGraphSource
 from stepforge.pipelines.recipe import Recipe
 from stepforge.pipelines.stages.base import Account, Context, Stage, drop_row
+from stepforge.pipelines.stages.grouping import merge_groups
 
 NOT_DRAWN = "not_drawn"
 # The problems with the smallest hashes, so that a larger subset holds the smaller one.
@@ -52,7 +53,7 @@ def rows_of(source: Source) -> Iterator[dict | Drop]:
 def settings(recipe: Recipe) -> Any:
     """The sources as the recipe states them, and the hash of every local file that they read."""
     drawn = [] if recipe.subset is None else [recipe.subset, recipe.seed]
-    return [told(recipe.problems), arithmetic.VERSION, *drawn]
+    return [told(recipe.problems), arithmetic.VERSION, recipe.deduplicate.near_problems, *drawn]
 
 
 def told(sources: Iterable[Source]) -> list[Any]:
@@ -95,6 +96,8 @@ def run(context: Context) -> Account:
         written = write_rows(context.table("seeds"), rows(), PROBLEMS.schema)
     if context.recipe.subset is not None:
         _draw(context, context.recipe.subset)
+    if (near := context.recipe.deduplicate.near_problems) is not None:
+        merge_groups(context, near)
     write_rows(context.drops("problems"), drops, DROPS.schema)
     kept = count_rows(context.table("seeds"))
     not_drawn = {NOT_DRAWN: written - kept} if kept < written else {}
@@ -109,4 +112,4 @@ def _draw(context: Context, subset: int) -> None:
         query_to_parquet(connection, DRAWN_SQL, parameters, context.table("seeds"), PROBLEMS.schema)
 
 
-STAGE = Stage("problems", 2, (), settings, run, ("seeds",))
+STAGE = Stage("problems", 3, (), settings, run, ("seeds",))
