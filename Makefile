@@ -12,7 +12,7 @@ LINKS := build/src/stepforge/builders build/src/stepforge/pipelines build/src/st
 demo: $(VENV)/installed-demo
 	$(BIN)/stepforge run demo
 	@echo "load it:     $(BIN)/python -c \"from datasets import load_dataset; print(load_dataset('releases/demo/latest', 'step_pairs'))\""
-	@echo "look at it:  $(BIN)/stepforge show runs/demo"
+	@echo "look at it:  $(BIN)/stepforge report runs/demo"
 
 test: check
 	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile -q
