@@ -9,7 +9,7 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from stepforge.builders.errors import UserError
@@ -55,12 +55,13 @@ def _groups(rows: Iterable[Row], *names: str) -> Iterator[tuple[tuple, list[Row]
 
 
 def _curves(rows: list[Row]) -> Table:
-    """A line for each measure, a column for each k, with the interval below the value."""
+    """A line for each measure, a column for each of a few k, with the interval below the value."""
     ks = sorted({row["k"] for row in rows})
-    columns = [f"k={k}" for k in ks]
+    ks = [k for k in ks if k in (1, 3, 10, 30, 100, ks[-1])]
+    columns = [Column(f"k={k}", no_wrap=True) for k in ks]
     table = Table("generator", "group", "measure", *columns, "problems", title="Measures of k samples, 95%")
     for (generator, group, measure), found in _groups(rows, "generator", "group", "measure"):
-        at = {row["k"]: f"{row['value']:.3f}\n{_interval(row)}" for row in found}
+        at = {row["k"]: f"{row['value']:.3f}\n{_interval(row, 2)}" for row in found}
         table.add_row(_plain(generator), _plain(group), measure, *(at.get(k, "") for k in ks), f"{found[0]['n']:,}")
     return table
 
@@ -92,8 +93,8 @@ def _totals(rows: list[Row]) -> Table:
     return table
 
 
-def _interval(row: Row) -> str:
-    return "" if row["low"] is None else f"{row['low']:.3f}-{row['high']:.3f}"
+def _interval(row: Row, digits: int = 3) -> str:
+    return "" if row["low"] is None else f"{row['low']:.{digits}f}-{row['high']:.{digits}f}"
 
 
 def _plain(name: str) -> Text:

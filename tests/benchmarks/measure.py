@@ -6,7 +6,7 @@ All sides read the same Parquet file of samples with their keys (_repetition.py)
 file, and give coverage and diversity with their spread for every generator and k; the numbers must be the same.
 Ratios are the median over rounds, in which the sides take turns. Then ten million solutions in a process of their own,
 with DuckDB held to 2 GiB and 2 threads, beside a million in such a process: how the time grows, and the peak of the
-process's memory. Near-duplicates are timed apart. Writes build/bench/measure.json.
+process's memory. Writes build/bench/measure.json.
 """
 
 import json
