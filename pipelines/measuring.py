@@ -59,10 +59,12 @@ def _curves(rows: list[Row]) -> Table:
     ks = sorted({row["k"] for row in rows})
     ks = [k for k in ks if k in (1, 3, 10, 30, 100, ks[-1])]
     columns = [Column(f"k={k}", no_wrap=True) for k in ks]
-    table = Table("generator", "group", "measure", *columns, "problems", title="Measures of k samples, 95%")
+    names = [Column(name, overflow="fold") for name in ("generator", "group", "measure")]
+    table = Table(*names, *columns, "problems", title="Measures of k samples, 95%")
     for (generator, group, measure), found in _groups(rows, "generator", "group", "measure"):
         at = {row["k"]: f"{row['value']:.3f}\n{_interval(row, 2)}" for row in found}
-        table.add_row(_plain(generator), _plain(group), measure, *(at.get(k, "") for k in ks), f"{found[0]['n']:,}")
+        table.add_row(_plain(generator), _plain(group), measure.replace("_", " "), *(at.get(k, "") for k in ks),
+                      f"{found[0]['n']:,}")
     return table
 
 
