@@ -12,6 +12,7 @@ import os
 import resource
 import sys
 import tempfile
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -51,11 +52,9 @@ def measure(method: str | None, release: Path, out: Path, steps: int) -> dict[st
             "--dataset", str(release), "--model_name_or_path", str(SHIPPED), "--output_dir", str(out / method),
             "--max_steps", str(steps), "--per_device_train_batch_size", "16", "--gradient_checkpointing", "false",
             "--logging_steps", "1", "--save_strategy", "no", "--disable_tqdm", "true",
-            "--include_num_input_tokens_seen", "all", *options])
+            "--include_num_input_tokens_seen", "true", *options])
         state = json.loads((out / method / "trainer_state.json").read_text())
-        seconds = next(entry["train_runtime"] for entry in state["log_history"] if "train_runtime" in entry)
-        counted = [entry["num_tokens"] for entry in state["log_history"] if "num_tokens" in entry]
-        tokens = counted[-1] if counted else state["num_input_tokens_seen"]
+        seconds, tokens = state["log_history"][-1]["train_runtime"], state["num_input_tokens_seen"]  # padding included
         result |= {"tokens_per_second": tokens / seconds, "tokens": tokens, "seconds": seconds}
     result["peak_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     if torch.cuda.is_available():
@@ -71,7 +70,7 @@ def quietly(job: tuple[str | None, Path, Path, int]) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=10)
     steps = parser.parse_args().steps
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -80,8 +79,8 @@ def main() -> None:
         context.set_forkserver_preload([f"stepforge.train.{name}" for name in METHODS])
         results = []
         for method in (None, *METHODS):
-            with context.Pool(1) as pool:
-                results.append(pool.apply(quietly, ((method, release, folder, steps),)))
+            with ProcessPoolExecutor(1, mp_context=context) as pool:  # it passes a worker's exit on, a Pool would wait
+                results.append(pool.submit(quietly, (method, release, folder, steps)).result())
     base, sft = results[0]["peak_mib"], results[1]
     report = {}
     print(f"{'method':10} {'tokens/s':>9} {'of SFT':>7} {'peak MiB above imports':>23} {'of SFT':>7}")

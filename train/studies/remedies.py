@@ -24,15 +24,14 @@ from stepforge.train.studies.lab import Row, command_line, finished, load, quiet
 ARMS = ("dpo_random", "step_dpo_truncated", "step_dpo_prefix")
 REMEDIES: dict[str, dict[str, Any]] = {
     "as it is": {},
-    "rate 3e-5": {"dpo_rate": 3e-5},
-    "rate 3e-4": {"dpo_rate": 3e-4},
-    "beta 0.02": {"beta": 0.02},
-    "beta 0.5": {"beta": 0.5},
     "with SFT loss": {"sft_weight": 1.0},
+    "beta 0.5": {"beta": 0.5},
+    "rate * 3": {"dpo_rate": 1e-4},
+    "one epoch": {"dpo_epochs": 1},
     "length normalised": {"length_normalised": True, "beta": 1.0},
+    "beta 0.02": {"beta": 0.02},
     "4 negatives": {"negatives": 4},
     "16 rollouts": {"rollouts": 16},
-    "4 epochs": {"dpo_epochs": 4},
     "margin 0.5": {"margin": 0.5},
 }
 
