@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,17 +10,18 @@ import time
 
 import pytest
 import yaml
-from helpers.runs import SMALL, rows
+from helpers.runs import SMALL, execute, rows
 
 from stepforge.builders.tables import TABLES
+from stepforge.pipelines.plan import read_state, write_state
 
 pytestmark = pytest.mark.slow
 COMMAND = [sys.executable, "-m", "stepforge.pipelines.cli", "run"]
 
 
-def start(folder):
+def start(folder, recipe_of_run=SMALL):
     recipe = folder / "recipe.yaml"
-    recipe.write_text(yaml.safe_dump(SMALL | {"executor": {"tasks": 2, "workers": 2}}))
+    recipe.write_text(yaml.safe_dump(recipe_of_run | {"executor": {"tasks": 2, "workers": 2}}))
     return subprocess.Popen([*COMMAND, str(recipe), "--out", str(folder)], cwd=folder, start_new_session=True,
                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
@@ -63,21 +65,32 @@ def test_interrupted_run_ends_like_one_that_was_not(tmp_path, small_run, signal_
 
 
 @pytest.mark.timeout(1500)
-def test_many_kills_of_one_annotation(tmp_path, small_run):
-    """kill -9 at random moments, eight times or until the run is too quick; each key exactly once in the end."""
+def test_twenty_kills_of_one_annotation(tmp_path):
+    """kill -9 of the whole run at twenty random moments: before, while and after its first new rollouts are told."""
+    wanted = SMALL | {"annotate": SMALL["annotate"] | {"rollouts": 12}}
+    execute(wanted, tmp_path / "undisturbed")
+    shutil.copytree(tmp_path / "undisturbed", tmp_path / "small")
+    shutil.rmtree(tmp_path / "small" / "rollouts")
+    state = read_state(tmp_path / "small")
+    write_state(tmp_path / "small", {name: entry for name, entry in state.items() if name != "annotate"})
     draw = random.Random(7)
-    kills = 0
     for _ in range(20):
-        process = start(tmp_path)
-        before = len(lines(tmp_path, "rollouts"))
-        if kills < 8 and wait_for(process, tmp_path, "generated", 72):
-            if wait_for(process, tmp_path, "rollouts", before + draw.randint(1, 12)):
-                os.killpg(process.pid, signal.SIGKILL)
-                kills += 1
-        process.communicate(timeout=600)
-        if process.returncode == 0:
-            break
-    assert process.returncode == 0 and kills >= 2
+        process = start(tmp_path, wanted)
+        told_before = len(lines(tmp_path, "rollouts"))
+        assert wait_for(process, tmp_path, "rollouts", told_before + draw.randint(1, 12)), process.communicate()[0]
+        time.sleep(draw.uniform(0, 0.2))
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate(timeout=60)
+        assert process.returncode == -signal.SIGKILL, "the run was over before it could be killed"
+    process = start(tmp_path, wanted)
+    output, _ = process.communicate(timeout=600)
+    assert process.returncode == 0, output
     found = told(tmp_path / "small", "rollouts")
-    assert found == told(small_run, "rollouts") and told(tmp_path / "small", "steps") == told(small_run, "steps")
-    assert len({row["rollout_id"] for row in found}) == len({row["seed"] for row in found}) == len(found)
+    places = [(row["problem_id"], row["solution_id"], row["step_index"], row["index"]) for row in found
+              if row["origin"] == "prefix"]
+    assert len(set(places)) == len(places) > 300
+    assert len({row["seed"] for row in found}) == len({row["rollout_id"] for row in found}) == len(found)
+    for name in ("rollouts", "steps", "alternatives"):
+        assert told(tmp_path / "undisturbed", name) == told(tmp_path / "small", name), name
+    keys = [line[:50] for line in lines(tmp_path, "rollouts")]
+    assert len(set(keys)) == len(keys), "a rollout was paid for twice"
