@@ -67,7 +67,7 @@ def test_interrupted_run_ends_like_one_that_was_not(tmp_path, small_run, signal_
 @pytest.mark.timeout(1500)
 def test_twenty_kills_of_one_annotation(tmp_path):
     """kill -9 of the whole run at twenty random moments: before, while and after its first new rollouts are told."""
-    wanted = SMALL | {"annotate": SMALL["annotate"] | {"rollouts": 12}}
+    wanted = SMALL | {"judge": None, "annotate": SMALL["annotate"] | {"rollouts": 12}}
     execute(wanted, tmp_path / "undisturbed")
     shutil.copytree(tmp_path / "undisturbed", tmp_path / "small")
     shutil.rmtree(tmp_path / "small" / "rollouts")
@@ -78,7 +78,7 @@ def test_twenty_kills_of_one_annotation(tmp_path):
         process = start(tmp_path, wanted)
         told_before = len(lines(tmp_path, "rollouts"))
         assert wait_for(process, tmp_path, "rollouts", told_before + draw.randint(1, 12)), process.communicate()[0]
-        time.sleep(draw.uniform(0, 0.2))
+        time.sleep(draw.uniform(0, 0.1))
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate(timeout=60)
         assert process.returncode == -signal.SIGKILL, "the run was over before it could be killed"
