@@ -7,21 +7,11 @@ prefix; steps that end within a token, and texts of other models, are continued 
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
-from functools import lru_cache
-from typing import Any
 
-from stepforge.pipelines.inference.models import model_path
+from stepforge.pipelines.inference.models import load_tokenizer
 from stepforge.pipelines.options.generators import EmbeddedGenerator, Writer
 
 BEHIND = 8  # tokens of the prompt to decode with: some tokenizers drop a space at the start of a text
-
-
-@lru_cache(maxsize=4)
-def tokenizer_of(generator_model: str) -> Any:
-    """The tokenizer of a model folder."""
-    from transformers import AutoTokenizer  # slow to import, and only needed where rollouts are made
-
-    return AutoTokenizer.from_pretrained(model_path(generator_model))
 
 
 def prefix_ids(generator: Writer, prompt: str, text: str, ids: Sequence[int] | None, ends: Iterable[int]
@@ -32,7 +22,7 @@ def prefix_ids(generator: Writer, prompt: str, text: str, ids: Sequence[int] | N
     """
     if not ids or not isinstance(generator, EmbeddedGenerator):
         return {}
-    tokenizer = tokenizer_of(generator.model)
+    tokenizer = load_tokenizer(generator.model)
     start: list[int] = tokenizer(prompt).input_ids
     before = tokenizer.decode(start[-BEHIND:], skip_special_tokens=True)
 

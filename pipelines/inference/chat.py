@@ -5,26 +5,22 @@ plain prompt: their chat endpoints would close an unfinished turn or strip its w
 """
 
 from datetime import date
-from functools import lru_cache
 from typing import Any
 
 from jinja2 import TemplateError
 
 from stepforge.builders.errors import UserError
-from stepforge.pipelines.inference.models import model_path
+from stepforge.pipelines.inference.models import load_tokenizer
 
 TODAY = date(2024, 7, 26)  # for templates that tell the date: a prompt must not change overnight
 
 
-@lru_cache(maxsize=8)
 def _tokenizer(model: str) -> Any:
     try:
-        from transformers import AutoTokenizer
+        tokenizer = load_tokenizer(model)
     except ImportError as error:
         raise UserError("prompt `chat` reads the model's tokenizer with transformers: "
                         "pip install 'stepforge[embedded]'") from error
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(model_path(model))
     except (OSError, ValueError) as error:
         raise UserError(f"prompt `chat`: the tokenizer of {model!r} cannot be loaded: {str(error)[:300]}; "
                         "take another prompt") from error

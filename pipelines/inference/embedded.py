@@ -30,6 +30,7 @@ from datatrove.pipeline.inference.servers.base import InferenceServer
 
 from stepforge.pipelines.inference.errors import PromptTooLong
 from stepforge.pipelines.inference.llama import Llama
+from stepforge.pipelines.inference.models import LOADING
 
 SLOTS = 64  # sequences computed together, always all of them
 CONTEXT = 1024  # longest prompt + completion, where the model allows so much: every slot holds keys for all of it
@@ -265,12 +266,11 @@ def _answer(request: Request) -> dict[str, Any]:
 
 
 _samplers: dict[tuple[int, str, int, int], Sampler] = {}
-_loading = threading.Lock()
 
 
 def shared_sampler(model: str = "tiny", slots: int = SLOTS, context: int = CONTEXT) -> Sampler:
     """This process's sampler of a model: loaded once (a forked child loads its own, since threads do not survive)."""
-    with _loading:
+    with LOADING:
         key = (os.getpid(), model, slots, context)
         if key not in _samplers:
             _samplers[key] = Sampler(model, slots, context)

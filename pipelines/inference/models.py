@@ -2,8 +2,10 @@
 
 import hashlib
 import re
+import threading
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from huggingface_hub import HfApi
 from huggingface_hub.constants import HF_HUB_CACHE
@@ -13,11 +15,26 @@ from stepforge.builders.errors import UserError
 
 SHIPPED = Path(__file__).parent / "tiny"
 COMMIT = re.compile(r"[0-9a-f]{40}")
+LOADING = threading.RLock()  # transformers imports its parts when first asked for them, and fails two threads at once
 
 
 def model_path(model: str) -> str:
     """The folder of a model, where it is the shipped one."""
     return str(SHIPPED) if model == "tiny" else model
+
+
+@lru_cache(maxsize=8)
+def load_tokenizer(model: str) -> Any:
+    """The tokenizer of a model.
+
+    Raises:
+        ImportError: transformers is not installed.
+        OSError, ValueError: it cannot be loaded.
+    """
+    with LOADING:
+        from transformers import AutoTokenizer  # slow to import, and not needed by every run
+
+        return AutoTokenizer.from_pretrained(model_path(model))
 
 
 def model_revision(model: str, revision: str | None = None) -> str:

@@ -2,8 +2,9 @@
 
 import pytest
 
-from stepforge.pipelines.credit.tokens import prefix_ids, tokenizer_of
+from stepforge.pipelines.credit.tokens import prefix_ids
 from stepforge.pipelines.inference.embedded import shared_sampler
+from stepforge.pipelines.inference.models import load_tokenizer
 from stepforge.pipelines.options.generators import EmbeddedGenerator, EndpointGenerator
 
 TINY = EmbeddedGenerator(name="tiny", engine="embedded")
@@ -23,7 +24,7 @@ def written() -> dict:
 def test_a_greedy_continuation_of_each_prefix_is_the_rest_of_the_solution(written: dict) -> None:
     text, ids = written["text"], written["token_ids"]
     ends = [i + 1 for i, c in enumerate(text) if c == "\n"]
-    found, start = prefix_ids(TINY, PROMPT, text, ids, ends), tokenizer_of("tiny")(PROMPT).input_ids
+    found, start = prefix_ids(TINY, PROMPT, text, ids, ends), load_tokenizer("tiny")(PROMPT).input_ids
     assert ends and list(found) == [text[:end] for end in ends]
     for prefix, tokens in found.items():
         assert tokens[:len(start)] == start and tokens[len(start):] == ids[:len(tokens) - len(start)]
@@ -32,7 +33,7 @@ def test_a_greedy_continuation_of_each_prefix_is_the_rest_of_the_solution(writte
 
 def test_an_end_within_a_token_is_left_to_the_tokenizer(written: dict) -> None:
     text, ids = written["text"], written["token_ids"]
-    longest = max((tokenizer_of("tiny").decode([token]) for token in ids), key=len)
+    longest = max((load_tokenizer("tiny").decode([token]) for token in ids), key=len)
     inside = text.index(longest) + 1
     assert len(longest) > 2 and prefix_ids(TINY, PROMPT, text, ids, [inside]) == {}
 

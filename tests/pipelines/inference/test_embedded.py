@@ -2,6 +2,8 @@
 
 import asyncio
 import random
+import subprocess
+import sys
 from collections import Counter
 
 import numpy as np
@@ -248,3 +250,17 @@ def test_server_answers_through_the_interface_of_datatrove():
 
     direct = [ask(shared_sampler("tiny"), **payload)["choices"] for payload in crowd(20)]
     assert [answer["choices"] for answer in asyncio.run(answers())] == direct
+
+
+def test_a_model_and_its_tokenizer_load_in_two_threads_at_once() -> None:
+    """As in annotate, whose engine loads its model while prefixes are looked up; in a process that knows neither."""
+    program = ("import threading\n"
+               "from stepforge.pipelines.inference.embedded import shared_sampler\n"
+               "from stepforge.pipelines.inference.models import load_tokenizer\n"
+               "engine = threading.Thread(target=shared_sampler)\n"
+               "engine.start()\n"
+               "load_tokenizer('tiny')\n"
+               "engine.join()\n"
+               "shared_sampler()\n")
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=280, check=False)
+    assert done.returncode == 0 and "Error" not in done.stderr, done.stderr

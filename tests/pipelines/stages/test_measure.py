@@ -128,7 +128,7 @@ def test_terminal_shows_what_was_measured(small_run):
 
 @pytest.mark.skipif(not DATA, reason="STEPFORGE_TEST_DATA names no folder with real samples")
 def test_real_samples_of_two_models(real_run):
-    """100 samples of Llama-2-7B and Mistral-7B for each of ten GSM8K problems: at equal samples the better one leads."""
+    """100 samples of Llama-2-7B and Mistral-7B for ten GSM8K problems: with as many samples, the better one leads."""
     found = {(row["generator"], row["measure"], row["k"]): row["value"] for row in rows(real_run, "measures")
              if row["by"] == "all"}
     curves = {key: [round(found[*key, k], 2) for k in (1, 3, 10, 30, 100)]
