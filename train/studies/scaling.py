@@ -42,7 +42,7 @@ class Settings(Training):
     temperature: float = 0.7
     own_positives: int = 4       # RFT's, a problem
     negatives: int = 2           # annotated and paired, a problem
-    rollouts: int = 4            # a step
+    rollouts: int = 8            # a step
     margin: float = 0.25         # q_chosen - q_rejected of a shared_prefix pair
     awr_beta: float = 0.5
     awr_most: float = 3.0
