@@ -29,6 +29,7 @@ from stepforge.train.studies.lab import Row, command_line, finished, load, quiet
 from stepforge.train.studies.sampling import Policy
 from stepforge.train.studies.world import TASKS
 
+PARTS = ("steps", "spurious", "starts")
 SPURIOUS = "Note that "
 EPOCHS = {"brief": 3, "long": 30}  # of the SFT models on star graphs
 
@@ -189,13 +190,17 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--models", type=Path, required=True, help="folder of a scaling study on arithmetic")
     parser.add_argument("--size", type=int, default=256, help="number of problems of the models looked at")
     parser.add_argument("--problems", type=int, default=300, help="held-out problems whose steps are valued")
+    parser.add_argument("--parts", nargs="*", default=list(PARTS), choices=PARTS, help="questions to ask")
     args = parser.parse_args(argv)
 
     def work() -> None:
-        if not args.report:
+        parts = [] if args.report else args.parts
+        chosen = settings(scaling.Settings, args.set, task="arithmetic")
+        if "steps" in parts:
             run_steps(args.out, args.models, args.size, args.seeds, args.problems, args.device)
-            chosen = settings(scaling.Settings, args.set, task="arithmetic")
+        if "spurious" in parts:
             run_spurious(args.out, chosen, args.size, args.seeds, args.device, args.models / "models" / "base")
+        if "starts" in parts:
             run_starts(args.out, chosen, args.size, args.seeds, args.device)
         sys.stdout.write(json.dumps(report(args.out, args.to or args.out), indent=1) + "\n")
 

@@ -26,12 +26,12 @@ REMEDIES: dict[str, dict[str, Any]] = {
     "as it is": {},
     "with SFT loss": {"sft_weight": 1.0},
     "beta 0.5": {"beta": 0.5},
-    "rate * 3": {"dpo_rate": 1e-4},
+    "rate 1e-4": {"dpo_rate": 1e-4},
     "one epoch": {"dpo_epochs": 1},
     "length normalised": {"length_normalised": True, "beta": 1.0},
     "beta 0.02": {"beta": 0.02},
     "4 negatives": {"negatives": 4},
-    "16 rollouts": {"rollouts": 16},
+    "32 rollouts": {"rollouts": 32},
     "margin 0.5": {"margin": 0.5},
 }
 
