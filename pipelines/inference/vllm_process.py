@@ -8,6 +8,7 @@ start is an error that shows the log's last lines.
 import importlib.util
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -29,6 +30,7 @@ LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # that vLLM can be told
 LAUNCHER = Path(__file__).parent / "launcher.py"
 LOOK_SECONDS = 0.5
 TAIL_LINES = 15
+ERROR = re.compile(r"\b[A-Z]\w*(Error|Exception): ")
 
 
 class Address(NamedTuple):
@@ -125,6 +127,8 @@ def command(generator: VllmGenerator, port: int) -> list[str]:
     if generator.adapter is not None:
         line += ["--enable-lora", "--lora-modules", f"{ADAPTER}={generator.adapter}",
                  "--max-lora-rank", str(_lora_rank(Path(generator.adapter)))]
+    if not _gpus():  # vLLM 0.32 on a CPU dies of a seeded request whose prompt it computes in pieces
+        line.append("--no-enable-chunked-prefill")
     if generator.trust_remote_code:
         line.append("--trust-remote-code")
     return [*line, *generator.arguments]
@@ -148,12 +152,13 @@ def python() -> str:
 
 
 def tail(log: Path) -> str:
-    """The last lines of a log, for an error."""
+    """The last error in a log and its last lines, for an error of ours."""
     try:
         lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
     except OSError as error:
         return f"Its log {log} cannot be read: {error.strerror}"
-    return f"Last lines of {log}:\n" + "\n".join(line[:300] for line in lines[-TAIL_LINES:])
+    last = next((line[-200:] + "\n" for line in reversed(lines) if ERROR.search(line)), "")
+    return f"{last}Last lines of {log}:\n" + "\n".join(line[:300] for line in lines[-TAIL_LINES:])
 
 
 def _pinned(generator: VllmGenerator, replica: int) -> dict[str, str]:

@@ -6,8 +6,8 @@
 - overhead_share: what of the demo recipe's wall time is not inference: 1 - the time that the embedded engine takes for
   the same requests handed to it at once / the time of all stages, after a warm-up.
 
-Takes the median of ROUNDS rounds. Needs vLLM (`make bench NAME=throughput` installs it). Writes
-build/bench/throughput.json. Options: number of problems, rounds.
+The first two are medians of some rounds. Needs vLLM (`make bench NAME=throughput` installs it). Writes
+build/bench/throughput.json. Arguments: number of problems (240), rounds (3).
 """
 
 import asyncio
@@ -36,7 +36,7 @@ GENERATOR = VllmGenerator(
     engine="vllm", name="served", model="tiny", dtype="float32", max_model_len=256, samples=8, temperature=0.7,
     max_tokens=128, arguments=("--enforce-eager", "--block-size", "32", "--max-num-seqs", "128"))
 ENGINE = {"model": str(SHIPPED), "dtype": "float32", "max_model_len": 256, "enforce_eager": True, "block_size": 32,
-          "max_num_seqs": 128, "generation_config": "vllm", "disable_log_stats": True}
+          "max_num_seqs": 128, "enable_chunked_prefill": False, "generation_config": "vllm", "disable_log_stats": True}
 ROLLOUTS, ROLLOUT_TOKENS, PREFIXES = 16, 24, 40
 
 
@@ -147,8 +147,8 @@ def prefix_cache_share(on: Address, off: Address, scratch: Path, rounds: int) ->
     return median(shares)
 
 
-def overhead_share(scratch: Path, problems: int, rounds: int) -> float:
-    """All stages of the demo on the embedded engine, against its requests alone."""
+def overhead_share(scratch: Path, problems: int) -> float:
+    """All stages of the demo on the embedded engine, against its requests alone; long enough for a single round."""
     found, payloads = load_recipe(Path("demo")), []
     small = found.model_copy(update={"executor": found.executor.model_copy(update={"tasks": 1, "workers": 1}),
                                      "release": found.release.model_copy(update={"to": None})})
@@ -164,21 +164,19 @@ def overhead_share(scratch: Path, problems: int, rounds: int) -> float:
         return sum(entry["seconds"] for entry in plan.read_state(folder).values())
 
     run(scratch / "demo-warm", 4)
-    shares = []
-    for turn in range(rounds):
-        payloads.clear()
-        embedded.Sampler.submit = noting  # type: ignore[method-assign, assignment]
-        wall = run(scratch / f"demo{turn}", problems)
-        embedded.Sampler.submit = kept  # type: ignore[method-assign]
-        sampler = embedded.shared_sampler("tiny")
-        sampler._prompts.clear()
-        start = time.perf_counter()
-        for answer in [sampler.submit(payload) for payload in payloads]:
-            answer.result()
-        inference = time.perf_counter() - start
-        shares.append(1 - inference / wall)
-        say(f"demo, round {turn}", f"all stages {wall:.1f} s", f"inference {inference:.1f} s", shares[-1])
-    return median(shares)
+    embedded.Sampler.submit = noting  # type: ignore[method-assign, assignment]
+    wall = run(scratch / "demo", problems)
+    embedded.Sampler.submit = kept  # type: ignore[method-assign]
+    for name, entry in plan.read_state(scratch / "demo").items():
+        say("", name, f"{entry['seconds']:.1f} s")
+    sampler = embedded.shared_sampler("tiny")
+    sampler._prompts.clear()
+    start = time.perf_counter()
+    for answer in [sampler.submit(payload) for payload in payloads]:
+        answer.result()
+    inference = time.perf_counter() - start
+    say("demo", f"all stages {wall:.1f} s", f"inference {inference:.1f} s", 1 - inference / wall)
+    return 1 - inference / wall
 
 
 def say(*cells: object) -> None:
@@ -191,7 +189,7 @@ def main() -> None:
     os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
     with tempfile.TemporaryDirectory() as name:
         scratch, found = Path(name), {}
-        found["overhead_share"] = overhead_share(scratch, problems // 4, rounds)
+        found["overhead_share"] = overhead_share(scratch, problems)
         on = VllmProcess(GENERATOR, scratch / "on.log")
         off = VllmProcess(GENERATOR.model_copy(update={"prefix_caching": False}), scratch / "off.log")
         try:

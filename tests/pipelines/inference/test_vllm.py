@@ -169,6 +169,14 @@ def test_nothing_is_asked_for_twice(run, shared):
     assert answered(shared) == before + 32 and len(rows(run, "solutions")) == 160
 
 
+def test_many_seeded_prompts_at_once_are_answered(shared, tmp_path):
+    """More tokens of prompts than vLLM computes in one step: in pieces, the CPU build would die of it."""
+    many = demo(annotate=None)
+    many["problems"][0]["limit"] = 96
+    execute(many, tmp_path)
+    assert len(rows(tmp_path, "solutions")) == 96 * 8
+
+
 def test_prompt_that_is_too_long_is_an_outcome(shared, tmp_path):
     long = GENERATOR | {"prompt": "so " * 400 + "{{ problem }}\n"}
     execute(demo(generators=[long], annotate=None), tmp_path)

@@ -10,7 +10,7 @@ from stepforge.pipelines.inference.engines import generator_id, seed_of
 from stepforge.pipelines.inference.models import SHIPPED, model_revision
 from stepforge.pipelines.inference.servers import Servers
 from stepforge.pipelines.inference.vllm import MOST_CHOICES, consecutive, split
-from stepforge.pipelines.inference.vllm_process import PYTHON, _pinned, command
+from stepforge.pipelines.inference.vllm_process import PYTHON, _gpus, _pinned, command
 from stepforge.pipelines.options.generators import EmbeddedGenerator, VllmGenerator
 
 
@@ -65,6 +65,7 @@ def test_recipe_alone_decides_sampling_and_code_of_the_model_does_not_run(some_p
     assert line[:5] == [str(some_python), "-m", "vllm.entrypoints.cli.main", "serve", str(SHIPPED)]
     assert line[line.index("--generation-config") + 1] == "vllm" and "--trust-remote-code" not in line
     assert "--enable-prefix-caching" in line and "--revision" not in line
+    assert ("--no-enable-chunked-prefill" in line) == (not _gpus())
     assert "--trust-remote-code" in command(vllm(trust_remote_code=True), 1234)
     assert "--no-enable-prefix-caching" in command(vllm(prefix_caching=False), 1234)
 
