@@ -50,6 +50,7 @@ class Server(ThreadingHTTPServer):
         self.url = f"http://127.0.0.1:{self.server_address[1]}/v1"
         self.seen: list[dict] = []        # bodies that were answered
         self.told: Counter[str] = Counter()  # faults by kind, and `most`
+        self.arrivals: list[float] = []   # when requests came, by the monotonic clock
         self.connections = 0
         self.under_way = self.peak = 0
         self.lock = threading.Lock()
@@ -90,6 +91,7 @@ class Handler(BaseHTTPRequestHandler):
         behaviour, server = self.server.behaviour, self.server
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         with server.lock:
+            server.arrivals.append(time.monotonic())
             fault = server.fault()
             server.under_way += 1
             server.peak = max(server.peak, server.under_way)
