@@ -42,7 +42,8 @@ def wait_for(process, folder, kind, count):
 
 def told(folder, table):
     ignored = {"cached_prompt_tokens"}  # depends on what the engine had in its cache
-    return [{name: value for name, value in row.items() if name not in ignored} for row in rows(folder, table)]
+    return [{name: value for name, value in row.items() if name not in ignored} for row in rows(folder, table)
+            if not str(row.get("measure")).endswith("cached_prompt_tokens")]
 
 
 @pytest.mark.timeout(900)
