@@ -219,6 +219,7 @@ ALTERNATIVES = _table(
     column("step", TEXT, "First step of a verified continuation of the prefix before the pit."),
     column("complete", BOOL, "The step ends the solution."),
     column("taken_from", TEXT, "The verified rollout (for a first step: base solution) that it opens."),
+    column("sound", BOOL, "None of its equations is false."),
     column("rollouts", INT, "Rollouts of its own that counted."),
     column("successes", INT, "How many of them succeeded."),
     _optional("q", REAL, "Estimated probability of success from after it."),

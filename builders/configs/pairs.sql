@@ -1,2 +1,2 @@
-SELECT problem_id, chosen_id, rejected_id, prompt, chosen, rejected, rule, split
+SELECT problem_id, chosen_id, rejected_id, prompt, chosen, rejected, chosen_sound, rule, split
 FROM pair ORDER BY position, rule, rejected_id

@@ -99,7 +99,7 @@ CREATE TEMP MACRO alike(one, other) AS coalesce(
 CREATE TEMP VIEW match AS
 SELECT positive.problem_id, positive.position, positive.split, positive.solution_id AS chosen_id,
        loser.solution_id AS rejected_id, loser.prompt, positive.solution AS chosen, positive.number,
-       positive.complete AS chosen_complete, loser.solution AS rejected, loser.complete AS rejected_complete,
+       positive.sound AS chosen_sound, positive.complete AS chosen_complete, loser.solution AS rejected, loser.complete AS rejected_complete,
        loser.pit_index, turn, has_pit, md5(getvariable('seed') || positive.solution_id || loser.solution_id) AS draw
 FROM positive JOIN loser USING (problem_id)
 WHERE alike(positive.solution, loser.solution);

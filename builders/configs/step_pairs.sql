@@ -1,17 +1,18 @@
 -- Pairs at the first pit of a negative.
 -- full_vs_truncated: a correct solution against the negative cut behind its pit; negatives of a problem take its
--- positives in turn. shared_prefix: behind the same steps, a better step against the pit, its value by its own rollouts.
+-- positives in turn. shared_prefix: behind the same steps, a better step against the pit, its value by its own rollouts;
+-- one whose equations hold comes before one of which some do not.
 WITH pit AS (
     SELECT step.*, loser.turn
     FROM step JOIN (SELECT solution_id, turn FROM loser WHERE has_pit) AS loser USING (solution_id)
     WHERE is_pit AND turn < getvariable('max_pairs')
 ), truncated AS (
     SELECT pit.problem_id, chosen_id, rejected_id, pit.prompt, chosen,
-           substr(pit.solution, 1, pit."end") AS rejected, chosen_complete,
+           substr(pit.solution, 1, pit."end") AS rejected, chosen_sound, chosen_complete,
            pit."end" = length(pit.solution) AND pit.complete AS rejected_complete, 'full_vs_truncated' AS mode,
            pit.step_index AS pit_index, 1.0 AS q_chosen, q AS q_rejected, pit.split, pit.position
     FROM pit JOIN (
-        SELECT chosen_id, rejected_id, chosen, chosen_complete,
+        SELECT chosen_id, rejected_id, chosen, chosen_sound, chosen_complete,
                row_number() OVER (PARTITION BY rejected_id ORDER BY number) - 1 AS seat,
                count(*) OVER (PARTITION BY rejected_id) AS seats
         FROM match
@@ -19,12 +20,15 @@ WITH pit AS (
 ), shared AS (
     SELECT pit.problem_id, NULL AS chosen_id, pit.solution_id AS rejected_id,
            pit.prompt || substr(pit.solution, 1, pit.start) AS prompt, alternatives.step AS chosen,
-           pit.step AS rejected, alternatives.complete AS chosen_complete,
+           pit.step AS rejected, alternatives.sound AS chosen_sound, alternatives.complete AS chosen_complete,
            pit."end" = length(pit.solution) AND pit.complete AS rejected_complete, 'shared_prefix' AS mode,
            pit.step_index AS pit_index, alternatives.q AS q_chosen, pit.q AS q_rejected, pit.split, pit.position
     FROM pit JOIN alternatives USING (solution_id, step_index)
     WHERE alternatives.q - pit.q >= getvariable('pair_margin') AND alike(alternatives.step, pit.step)
-    QUALIFY row_number() OVER (PARTITION BY pit.solution_id ORDER BY alternatives.q DESC, alternative_id) = 1
+      AND (alternatives.sound OR NOT getvariable('drop_unsound'))
+    QUALIFY row_number() OVER (
+        PARTITION BY pit.solution_id ORDER BY alternatives.sound DESC, alternatives.q DESC, alternative_id
+    ) = 1
 )
 SELECT * EXCLUDE (position) FROM (FROM truncated UNION ALL FROM shared) AS found
 ORDER BY found.position, mode, rejected_id

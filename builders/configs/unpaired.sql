@@ -1,7 +1,7 @@
-SELECT problem_id, solution_id, prompt, solution AS completion, label, split
+SELECT problem_id, solution_id, prompt, solution AS completion, label, sound, split
 FROM (
-    SELECT problem_id, solution_id, prompt, solution, true AS label, split, position FROM positive
+    SELECT problem_id, solution_id, prompt, solution, true AS label, sound, split, position FROM positive
     UNION ALL
-    SELECT problem_id, solution_id, prompt, solution, false, split, position FROM negative
+    SELECT problem_id, solution_id, prompt, solution, false, NULL, split, position FROM negative
 )
 ORDER BY position, solution_id

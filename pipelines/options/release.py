@@ -24,7 +24,7 @@ class ReleaseOptions(Options):
     min_pit_drop: float = Field(0.0, ge=0, le=1, description="Least fall of q at a pit that makes a step pair.")
     keep_truncated: bool = Field(False, description="Let solutions cut off at the length limit be negatives.")
     unsound_positives: Literal["keep", "flag", "drop"] = Field(
-        "flag", description="What becomes of correct answers with reasoning that equations or a judge found wrong."
+        "flag", description="What becomes of correct solutions and better steps that equations or a judge found wrong."
     )
     spurious_positives: Literal["keep", "flag", "drop"] = Field(
         "flag", description="What becomes of correct solutions with a step that lowered the value."

@@ -9,6 +9,7 @@ from itertools import accumulate
 from typing import Any
 
 from stepforge.builders.tables import content_id
+from stepforge.pipelines.answers import first_false_step
 from stepforge.pipelines.credit import split as splitting
 from stepforge.pipelines.credit.adaptive import Adaptive
 from stepforge.pipelines.credit.advantages import q_fixed, q_interval
@@ -125,6 +126,7 @@ class Problem:
                     "alternative_id": content_id("alternative", solution_id, index, pieces[0]),
                     "problem_id": self.row["problem_id"], "solution_id": solution_id, "step_index": index,
                     "step": pieces[0], "complete": len(pieces) == 1, "taken_from": source,
+                    "sound": first_false_step(pieces[:1]) is None,
                 })
         return list(found.values())
 

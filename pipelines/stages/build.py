@@ -103,4 +103,4 @@ def _generator(generator: Generator) -> dict[str, Any]:
 
 
 _ALL = ("problems", "synthesize", "decontaminate", "generate", "verify", "judge", "deduplicate", "annotate", "measure")
-STAGE = Stage("build", 1, _ALL, settings, run)
+STAGE = Stage("build", 2, _ALL, settings, run)

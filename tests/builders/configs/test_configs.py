@@ -55,7 +55,8 @@ def tables():
                             origin="prefix", token_exact=True, seed=1, completion="b\n7",
                             finish_reason="stop", verdict="correct")],
         "alternatives": [filled("alternatives", alternative_id=step, problem_id="p", solution_id="w", step_index=1,
-                                step=step, complete=False, taken_from="r", rollouts=4, successes=int(4 * q), q=q)
+                                step=step, complete=False, taken_from="r", sound=True, rollouts=4,
+                                successes=int(4 * q), q=q)
                          for step, q in (("b\n", 1.0), ("bb\n", 0.5))],
     }
 
@@ -71,6 +72,23 @@ def build(tmp_path):
         return list(read_rows(tmp_path / "out" / f"{config}.parquet"))
 
     return built
+
+
+def test_better_step_with_a_false_equation_comes_last_is_flagged_or_dropped(build):
+    def steps_found_wrong(*wrong):
+        found = tables()
+        for row in found["alternatives"]:
+            row["sound"] = row["step"] not in wrong
+        return found
+
+    def chosen(wrong, **changes):
+        return [(row["chosen"], row["chosen_sound"]) for row in build("step_pairs", lambda: steps_found_wrong(*wrong),
+                                                                      **changes) if row["mode"] == "shared_prefix"]
+
+    assert chosen([]) == [("b\n", True)]
+    assert chosen(["b\n"]) == [("bb\n", True)], "the sound one, though its value is lower"
+    assert chosen(["b\n", "bb\n"]) == [("b\n", False)]
+    assert chosen(["b\n", "bb\n"], drop_unsound=True) == []
 
 
 def test_positives_leave_out_duplicates_and_negatives_leave_out_truncated_and_undecided(build):
@@ -91,7 +109,13 @@ def test_positive_that_equations_or_a_judge_found_wrong_is_flagged_or_dropped(bu
         return found
 
     assert [row["sound"] for row in build("positives", judged)] == [False]
-    assert build("positives", judged, drop_unsound=True) == []
+    assert {row["chosen_sound"] for row in build("pairs", judged)} == {False}
+    assert {row["mode"]: row["chosen_sound"] for row in build("step_pairs", judged)} == {
+        "full_vs_truncated": False, "shared_prefix": True}
+    assert {row["label"]: row["sound"] for row in build("unpaired", judged)} == {True: False, False: None}
+    for config in ("positives", "pairs"):
+        assert build(config, judged, drop_unsound=True) == []
+    assert {row["mode"] for row in build("step_pairs", judged, drop_unsound=True)} == {"shared_prefix"}
     row = next(row for row in build("solutions", judged) if row["solution_id"] == "c")
     assert (row["soundness"], row["judge_soundness"]) == (equations, judge), "neither is written over the other"
 
