@@ -195,7 +195,7 @@ def main() -> None:
     os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
     with tempfile.TemporaryDirectory() as name:
         scratch, found = Path(name), {}
-        found["overhead_share"] = overhead_share(scratch, problems // 2, rounds)
+        found["overhead_share"] = overhead_share(scratch, problems, rounds)
         on = VllmProcess(GENERATOR, scratch / "on.log")
         off = VllmProcess(GENERATOR.model_copy(update={"prefix_caching": False}), scratch / "off.log")
         try:
