@@ -6,12 +6,8 @@ from collections import Counter
 from datatrove.pipeline.inference.servers.base import InferenceServer
 
 
-class ScriptedServer(InferenceServer):
-    """Answers from memory: a function of the prompt and of how often it was asked."""
-
-    answer = staticmethod(lambda prompt, count: "")
-    calls: Counter = Counter()
-    seeds: list = []
+class ReadyServer(InferenceServer):
+    """A server without a process, ready at once."""
 
     async def start_server(self):
         return None
@@ -21,6 +17,14 @@ class ScriptedServer(InferenceServer):
 
     async def monitor_health(self):
         await asyncio.Event().wait()
+
+
+class ScriptedServer(ReadyServer):
+    """Answers from memory: a function of the prompt and of how often it was asked."""
+
+    answer = staticmethod(lambda prompt, count: "")
+    calls: Counter = Counter()
+    seeds: list = []
 
     async def _make_request(self, payload):
         count = self.calls[payload["prompt"]]

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 import pytest
 from datatrove.data import Document
 from datatrove.pipeline.inference.run_inference import InferenceConfig, InferenceRunner
-from datatrove.pipeline.inference.servers.base import InferenceServer
 from datatrove.pipeline.inference.types import InferenceError
 from datatrove.pipeline.writers import JsonlWriter
+from helpers.scripted import ReadyServer
 
 from stepforge.pipelines.inference import runner as runner_module
 from stepforge.pipelines.inference.output import TableOutput
@@ -26,17 +26,8 @@ class Script:
     calls: list = field(default_factory=list)
 
 
-class ScriptedServer(InferenceServer):
+class ScriptedServer(ReadyServer):
     script = Script()
-
-    async def start_server(self):
-        return None
-
-    async def is_ready(self):
-        return True
-
-    async def monitor_health(self):
-        await asyncio.Event().wait()
 
     async def _make_request(self, payload):
         seed = payload.get("seed", len(self.script.calls))
