@@ -38,7 +38,7 @@ _RATE = pa.struct([("generator", TEXT), ("n_samples", INT), ("n_correct", INT), 
 
 CONFIGS = {config.name: config for config in (
     _config("positives", ("solution_id",), *_RESPONSE,
-            _optional("sound", BOOL, "Neither its equations nor a judge found it wrong; null where neither looked."),
+            _optional("sound", BOOL, "Neither its equations nor a judge found it wrong; null where not looked for."),
             _optional("spurious_share", REAL, "Share of its text in steps that lowered the value; null if unknown."),
             column("origin", TEXT, "sample, or rollout: a verified continuation of another solution's prefix, no "
                                    "independent sample; solution_id is then a rollout_id.")),

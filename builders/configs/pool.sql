@@ -52,7 +52,8 @@ CREATE TEMP VIEW positive AS
 SELECT * EXCLUDE (number, place), place AS number FROM (
     SELECT *, row_number() OVER (PARTITION BY problem_id ORDER BY origin <> 'sample', number, solution_id) AS place
     FROM (
-        SELECT solution_id, problem_id, generator, prompt, solution, complete, NOT unsound AS sound, spurious_share,
+        SELECT solution_id, problem_id, generator, prompt, solution, complete,
+               CASE WHEN getvariable('flag_unsound') THEN NOT unsound END AS sound, spurious_share,
                'sample' AS origin, split, position, number
         FROM pool WHERE verdict = 'correct'
         UNION ALL

@@ -20,7 +20,8 @@ WITH pit AS (
 ), shared AS (
     SELECT pit.problem_id, NULL AS chosen_id, pit.solution_id AS rejected_id,
            pit.prompt || substr(pit.solution, 1, pit.start) AS prompt, alternatives.step AS chosen,
-           pit.step AS rejected, alternatives.sound AS chosen_sound, alternatives.complete AS chosen_complete,
+           pit.step AS rejected, CASE WHEN getvariable('flag_unsound') THEN alternatives.sound END AS chosen_sound,
+           alternatives.complete AS chosen_complete,
            pit."end" = length(pit.solution) AND pit.complete AS rejected_complete, 'shared_prefix' AS mode,
            pit.step_index AS pit_index, alternatives.q AS q_chosen, pit.q AS q_rejected, pit.split, pit.position
     FROM pit JOIN alternatives USING (solution_id, step_index)

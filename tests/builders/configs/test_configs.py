@@ -15,7 +15,8 @@ from stepforge.builders.tables import TABLES
 PROMPTS = pa.schema([pa.field(n, pa.string()) for n in ("generator", "problem_id", "prompt", "split")])
 PROMPT = {"generator": "g", "problem_id": "p", "prompt": "P?\n", "split": "train"}
 PARAMETERS = {"seed": "0", "policy": "g", "max_positives": 4, "max_negatives": 8, "max_pairs": 8, "pair_margin": 0.1,
-              "min_pit_drop": 0.0, "keep_truncated": False, "drop_unsound": False, "weight_beta": 0.5,
+              "min_pit_drop": 0.0, "keep_truncated": False, "drop_unsound": False,
+              "flag_unsound": True, "weight_beta": 0.5,
               "weight_max": 5.0, "drop_spurious": False, "spurious_below": -0.2, "flag_spurious": True,
               "rollout_positives": False, "least_spurious": False, "pair_all_negatives": False,
               "max_length_ratio": None}
@@ -113,6 +114,7 @@ def test_positive_that_equations_or_a_judge_found_wrong_is_flagged_or_dropped(bu
     assert {row["mode"]: row["chosen_sound"] for row in build("step_pairs", judged)} == {
         "full_vs_truncated": False, "shared_prefix": True}
     assert {row["label"]: row["sound"] for row in build("unpaired", judged)} == {True: False, False: None}
+    assert {row["chosen_sound"] for row in build("step_pairs", judged, flag_unsound=False)} == {None}, "kept unmarked"
     for config in ("positives", "pairs"):
         assert build(config, judged, drop_unsound=True) == []
     assert {row["mode"] for row in build("step_pairs", judged, drop_unsound=True)} == {"shared_prefix"}
