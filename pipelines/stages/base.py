@@ -17,6 +17,7 @@ import pyarrow as pa
 from datatrove.data import Document
 from datatrove.pipeline.base import PipelineStep
 
+from stepforge.builders.parquet import write_rows
 from stepforge.builders.sql import json_columns, open_duckdb, query_rows, query_to_parquet
 from stepforge.builders.tables import DROPS, TABLES
 from stepforge.pipelines.executors import StageFailed, Step, run_pipeline
@@ -110,6 +111,8 @@ class Context:
             StageFailed: the file of a rank is missing.
         """
         schema = TABLES[table].schema
+        if not works:
+            return write_rows(path or self.table(table), [], schema)
         found = [str(file) for work in works for file in sorted((work / "out" / table).glob("*.jsonl"))]
         if len(found) != len(works) * self.recipe.executor.tasks:
             expected = len(works) * self.recipe.executor.tasks

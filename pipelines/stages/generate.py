@@ -68,9 +68,11 @@ def run(context: Context) -> Account:
         work = context.work / f"{number:03d}-{generator.name}"
         if isinstance(generator, RecordedGenerator):
             expected += read_recorded(generator, number, context, work)
-        else:
+        elif generator.samples:
             _generate(generator, number, context, work, problems)
             expected += problems * generator.samples
+        else:
+            continue  # it only judges, or no budget is left for it: its engine need not start
         works.append(work)
     written = context.collect("solutions", works, "sample_index")
     context.collect("drops", works, "row_id", context.drops("generate"))

@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from itertools import combinations
 
 import pytest
-from helpers.runs import SMALL, rows
+from helpers.runs import SMALL, execute, rows
 
 from stepforge.builders.tables import TABLES
 from stepforge.pipelines.plan import read_state
@@ -124,3 +124,13 @@ def test_diversity_equals_enumeration_of_all_subsets(tables):
             subsets = list(combinations(found, 2))
             means.append(sum(len({s[part] for s in subset if s[0]}) for subset in subsets) / len(subsets))
         assert math.isclose(measured[2], sum(means) / len(means), abs_tol=1e-9)
+
+
+@pytest.mark.parametrize("writers", [[{"name": "tiny", "engine": "embedded", "samples": 2, "max_tokens": 32}], []])
+def test_a_model_that_writes_no_solutions_is_not_started(tmp_path, monkeypatch, writers):
+    monkeypatch.setenv("STEPFORGE_VLLM_PYTHON", str(tmp_path / "absent"))
+    judge = {"name": "judge", "engine": "vllm", "model": "tiny", "samples": 0}
+    execute({"name": "small", "problems": [{"source": "arithmetic", "limit": 3}], "generators": [*writers, judge],
+             "executor": {"tasks": 2, "workers": 1}}, tmp_path)
+    assert len(rows(tmp_path, "solutions")) == 3 * 2 * len(writers)
+    assert not (tmp_path / "logs" / "servers").exists()
