@@ -54,20 +54,23 @@ def _numbered(keys: list[str]) -> np.ndarray:
     return np.array([numbers[key] for key in keys], dtype=np.uint64)
 
 
-def write_samples(path: Path, problems: int) -> None:
-    """Write `problems` times a hundred rows, a thousand problems in memory at a time; the same call, the same file."""
+def write_samples(path: Path, problems: int, texts: bool = False) -> None:
+    """Write `problems` times a hundred rows, a thousand problems in memory at a time; the same call, the same file.
+
+    With `texts` there is a column `solution`: the real text, and in place of a new one a real one with another word.
+    """
     pools, draw = real_pools(), np.random.default_rng(5)
     path.parent.mkdir(parents=True, exist_ok=True)
     writer = None
     for first in range(0, problems, CHUNK):
-        rows = _rows(pools, draw, first, min(CHUNK, problems - first))
+        rows = _rows(pools, draw, first, min(CHUNK, problems - first), texts)
         writer = writer or pq.ParquetWriter(path, rows.schema, compression="zstd")
         writer.write_table(rows)
     if writer:
         writer.close()
 
 
-def _rows(pools: list[Pool], draw: np.random.Generator, first: int, problems: int) -> pa.Table:
+def _rows(pools: list[Pool], draw: np.random.Generator, first: int, problems: int, texts: bool) -> pa.Table:
     shape, rows = (problems, SAMPLES), problems * SAMPLES
     chosen = draw.integers(len(pools), size=problems)
     order = draw.permuted(np.tile(np.arange(SAMPLES), (problems, 1)), axis=1)
@@ -77,6 +80,7 @@ def _rows(pools: list[Pool], draw: np.random.Generator, first: int, problems: in
     text = np.where(draw.random(shape) < NEW_TEXT, fresh, text)
     equations = np.where(draw.random(shape) < NEW_EQUATIONS, fresh, equations)
     correct = correct ^ (draw.random(shape) < OTHER_OUTCOME)
+    written = {"solution": _written(pools, chosen, text)} if texts else {}
     problem = np.repeat(np.arange(first, first + problems, dtype=np.uint64), SAMPLES)
     position = np.arange(first * SAMPLES, first * SAMPLES + rows)
     return pa.table({
@@ -86,8 +90,22 @@ def _rows(pools: list[Pool], draw: np.random.Generator, first: int, problems: in
         "position": position, "complete": draw.random(rows) < 0.99, "correct": correct.ravel(),
         "counts": draw.random(rows) < 0.998, "characters": draw.integers(100, 600, rows),
         "text_key": _mixed(problem * np.uint64(1000) + text.ravel(), 3),
-        "equation_key": _mixed(problem * np.uint64(1000) + equations.ravel(), 4),
+        "equation_key": _mixed(problem * np.uint64(1000) + equations.ravel(), 4), **written,
     })
+
+
+def _written(pools: list[Pool], chosen: np.ndarray, text: np.ndarray) -> list[str]:
+    """The text of every number in `text`; a number from SAMPLES on is that of a new text."""
+    first = [{int(number): words for number, words in zip(pool.text, pool.texts, strict=True)} for pool in pools]
+    known = [list(texts.values()) for texts in first]
+    return [first[pool].get(number) or _changed(known[pool][number % len(known[pool])], number)
+            for pool, numbers in zip(chosen, text.tolist(), strict=True) for number in numbers]
+
+
+def _changed(text: str, number: int) -> str:
+    words = text.split(" ")
+    words.insert(number % len(words), f"also{number}")
+    return " ".join(words)
 
 
 def _mixed(values: np.ndarray, salt: int) -> np.ndarray:

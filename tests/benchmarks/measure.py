@@ -6,7 +6,8 @@ All sides read the same Parquet file of samples with their keys (_repetition.py)
 file, and give coverage and diversity with their spread for every generator and k; the numbers must be the same.
 Ratios are the median over rounds, in which the sides take turns. Then ten million solutions in a process of their own,
 with DuckDB held to 2 GiB and 2 threads, beside a million in such a process: how the time grows, and the peak of the
-process's memory. Writes build/bench/measure.json.
+process's memory. Near-duplicates are timed apart, on a hundred thousand solutions with their texts, beside exact ones
+alone. Writes build/bench/measure.json.
 """
 
 import json
@@ -28,13 +29,14 @@ from _repetition import SAMPLES, write_samples
 from stepforge.builders.sql import open_duckdb
 from stepforge.builders.tables import DUPLICATES
 from stepforge.pipelines.stages.curves import curve_rows
-from stepforge.pipelines.stages.deduplicate import find_duplicates
+from stepforge.pipelines.stages.deduplicate import add_near, find_duplicates
 from stepforge.pipelines.stages.measure import ladder
 from stepforge.pipelines.subsets import hit
 
 PROBLEMS = 10_000
 KS = tuple(ladder(SAMPLES))
 ROUNDS = 3
+NEAR_PROBLEMS, NEAR = 1000, {"keep": "first", "near": 0.8, "ngram": 5}
 MEMORY, THREADS = "2GiB", 2
 ONE_GROUP = """CREATE TEMP TABLE grouping AS SELECT DISTINCT problem_id, 'all' AS "by", 'all' AS "group" FROM sample"""
 
@@ -108,6 +110,23 @@ def grow(folder: Path, small: Path) -> dict[str, float]:
             "peak_gib_10m": many["peak_gib"]}
 
 
+def near_duplicates(folder: Path) -> dict[str, float]:
+    """Seconds of exact deduplication and of near-duplicates behind it; which share is removed by then."""
+    samples, exact, both = (folder / f"{name}.parquet" for name in ("samples_100k", "exact", "both"))
+    write_samples(samples, NEAR_PROBLEMS, texts=True)
+    with open_duckdb(MEMORY, folder / "spill", {"made": samples}, THREADS) as connection:
+        connection.execute("CREATE VIEW sample AS SELECT * EXCLUDE (solution) FROM made")
+        connection.execute("CREATE VIEW solutions AS SELECT solution_id, problem_id, complete, solution FROM made")
+        started = time.perf_counter()
+        first = find_duplicates(connection, {"by": "equations", "keep": "first"}, exact)
+        between = time.perf_counter()
+        all_of_them = add_near(connection, NEAR, exact, both)
+        ended = time.perf_counter()
+    rows = NEAR_PROBLEMS * SAMPLES
+    return {"seconds_exact_100k": between - started, "seconds_near_100k": ended - between,
+            "removed_exact": first / rows, "removed_near": all_of_them / rows}
+
+
 def main() -> None:
     folder = Path("build/bench/measure")
     samples = folder / "samples_1m.parquet"
@@ -118,6 +137,9 @@ def main() -> None:
         for name in ("stepforge", "pandas", "pandas_at_once", "polars"):
             print(f"{name:24}{found[f'seconds_{name}']:10.2f}{found.get(f'ratio_{name}', 1.0):8.2f}")
         found |= grow(folder, samples)
+        found |= near_duplicates(folder)
+        print(f"{'near, 100,000':24}{found['seconds_near_100k']:10.2f}  beside {found['seconds_exact_100k']:.2f} for "
+              f"exact ones; removed {found['removed_exact']:.1%} and then {found['removed_near']:.1%} in all")
         print(f"{'ten million, 2 GiB':24}{found['seconds_10m']:10.2f}  {found['growth_10x']:.1f} times a million, "
               f"peak {found['peak_gib_10m']:.2f} GiB")
     finally:
