@@ -5,6 +5,7 @@ step at its first success, and takes the first step with n failures for the pit.
 middle of what is left; it assumes that no value recovers after the pit, and misses pits where one does.
 """
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from itertools import islice
 
@@ -46,13 +47,13 @@ class FirstSuccess(Search):
             return False
         return True if node.rollouts >= self.settings.rollouts else None
 
+    @abstractmethod
     def next_test(self, path: list[Node]) -> Node | None:
         """The node whose test decides next, none when the pit is found."""
-        raise NotImplementedError
 
+    @abstractmethod
     def pit_node(self, path: list[Node]) -> int | None:
         """The place of the pit on the path, none while it is not found."""
-        raise NotImplementedError
 
     def pit(self, solution_id: str, values: Sequence[StepValue]) -> int | None:
         at = self.pit_node(self.tree.paths[solution_id])
