@@ -96,9 +96,8 @@ def _rows(pools: list[Pool], draw: np.random.Generator, first: int, problems: in
 
 def _written(pools: list[Pool], chosen: np.ndarray, text: np.ndarray) -> list[str]:
     """The text of every number in `text`; a number from SAMPLES on is that of a new text."""
-    first = [{int(number): words for number, words in zip(pool.text, pool.texts, strict=True)} for pool in pools]
-    known = [list(texts.values()) for texts in first]
-    return [first[pool].get(number) or _changed(known[pool][number % len(known[pool])], number)
+    known = [dict(zip(pool.text.tolist(), pool.texts, strict=True)) for pool in pools]
+    return [known[pool].get(number) or _changed(pools[pool].texts[number % SAMPLES], number)
             for pool, numbers in zip(chosen, text.tolist(), strict=True) for number in numbers]
 
 
