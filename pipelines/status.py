@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Group
 from rich.table import Column, Table
 from rich.text import Text
@@ -73,7 +74,9 @@ def headline(run: Path, running: Mapping[str, Any] | None) -> Text:
 
 def stages_table(state: Mapping[str, Any], running: Mapping[str, Any] | None) -> Table:
     """Every stage with its account."""
-    table = Table(Column("stage", no_wrap=True), "state", "rows in", "rows out", "dropped", "failed", "tokens", "time")
+    whole = [Column(name, no_wrap=True)
+             for name in ("stage", "state", "rows in", "rows out", "failed", "tokens", "time")]
+    table = Table(*whole, Column("dropped", overflow="fold"), box=SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
     for stage in STAGES:
         account = state.get(stage.name)
         at_work = running is not None and running["stage"] == stage.name and running["state"] != "between stages"
@@ -83,8 +86,9 @@ def stages_table(state: Mapping[str, Any], running: Mapping[str, Any] | None) ->
         dropped = ", ".join(f"{count:,} {reason}" for reason, count in account["dropped"].items())
         tokens = account["ledger"].get("completion_tokens", 0)
         failed = account.get("failed", 0)
-        table.add_row(stage.name, "done", f"{account['rows_in']:,}", f"{account['rows_out']:,}", dropped,
-                      f"{failed:,}" if failed else "", f"{tokens:,}" if tokens else "", span(account["seconds"]))
+        table.add_row(stage.name, "done", f"{account['rows_in']:,}", f"{account['rows_out']:,}",
+                      f"{failed:,}" if failed else "", f"{tokens:,}" if tokens else "", span(account["seconds"]),
+                      dropped)
     return table
 
 
