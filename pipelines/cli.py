@@ -204,8 +204,12 @@ PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_optio
 
 
 @app.command("train", context_settings=PASS_ON)
-def train(context: typer.Context, method: Annotated[str, typer.Argument(help="sft, dpo, step_dpo, ...")]) -> None:
+def train(context: typer.Context,
+          method: Annotated[str, typer.Argument(help=", ".join(METHODS), show_default=False)] = "--help") -> None:
     """Fine-tune on a release: stepforge train METHOD --config x.yaml [--learning_rate ...]; see METHOD --help."""
+    if method in ("--help", "-h"):
+        typer.echo(context.get_help())
+        return
     if method not in METHODS:
         raise UserError(f"train: method {method!r} is not among {', '.join(METHODS)}")
     _run_module(f"stepforge.train.{method}", context.args)

@@ -22,6 +22,12 @@ def test_help_names_every_command(tmp_path):
     assert done.returncode == 0 and all(command in done.stdout for command in COMMANDS)
 
 
+@pytest.mark.parametrize("asked", [["--help"], []])
+def test_help_of_train_names_every_method(tmp_path, asked):
+    done = stepforge("train", *asked, cwd=tmp_path)
+    assert done.returncode == 0 and "sft, rft, dpo, step_dpo, kto, awr, prm, grpo" in done.stdout
+
+
 @pytest.mark.parametrize(("change", "parts"), [
     ({"sead": 1}, ["sead", "unknown key"]),
     ({"problems": [{"source": "files", "paths": ["absent.jsonl"]}]}, ["absent.jsonl"]),
