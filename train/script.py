@@ -114,7 +114,7 @@ class Run:
             write_card(Path(args.output_dir), self.record(trainer))
         if args.push_to_hub:
             trainer.push_to_hub(dataset_name=self.release.name)
-        trainer.end()  # the process group must go, or a launched process does not end
+        end(trainer)
         say(f"model, card and record of the training: {args.output_dir}")
 
     def record(self, trainer: Trainer) -> dict[str, Any]:
@@ -139,6 +139,17 @@ class Run:
             "packages": {name: version(name) for name in ("stepforge", "torch", "transformers", "trl", "datasets")},
             "log": trainer.state.log_history,
         }
+
+
+def end(trainer: Trainer) -> None:
+    """Leave the process group: without that a launched process does not end.
+
+    What wraps the model for several processes goes first. If it goes last, it takes the group with it while it holds
+    the interpreter's lock, and a thread of Gloo's that it waits for may need that lock: a deadlock, now and then.
+    """
+    trainer.model_wrapped = trainer.model
+    trainer.accelerator.free_memory()
+    trainer.end()
 
 
 def start(method: str, argv: list[str] | None, arguments: type, training: type, config: str) -> Run:
