@@ -21,6 +21,7 @@ import threading
 from collections import OrderedDict
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -106,6 +107,7 @@ class Sampler:
         self._cache = self.llama.new_cache(slots)
         self._slots: list[Sequence | None] = [None] * slots
         self._queue: queue.SimpleQueue[Sequence] = queue.SimpleQueue()
+        self._tokens = lru_cache(CACHED_PROMPTS)(lambda text: self.llama.tokenizer(text).input_ids)
         self._prompts: OrderedDict[tuple[int, ...], tuple[torch.Tensor, ...]] = OrderedDict()
         threading.Thread(target=self._run, name="embedded-sampler", daemon=True).start()
 
@@ -114,9 +116,8 @@ class Sampler:
         PromptTooLong for a prompt that fills the context; a completion that would outgrow it ends by `length`."""
         settings = Settings.of(payload)
         prompt = payload.get("prompt")
-        ids = self.llama.tokenizer(prompt).input_ids if isinstance(prompt, str) else prompt
-        known = range(self.llama.vocab_size)
-        if not isinstance(ids, list) or not ids or not all(type(token) is int and token in known for token in ids):
+        ids = self._tokens(prompt) if isinstance(prompt, str) else prompt
+        if not isinstance(ids, list) or not self._known(ids):
             raise ValueError(
                 f"embedded engine: prompt is {str(prompt)[:80]!r}; allowed is a text or a list of token ids below "
                 f"{self.llama.vocab_size}, not empty"
@@ -131,6 +132,9 @@ class Sampler:
             draws = np.random.Generator(bits).random(min(settings.max_tokens, room))
             self._queue.put(Sequence(request, index, draws))
         return request.answer
+
+    def _known(self, ids: list[Any]) -> bool:
+        return set(map(type, ids)) == {int} and min(ids) >= 0 and max(ids) < self.llama.vocab_size
 
     @torch.inference_mode()
     def _run(self) -> None:

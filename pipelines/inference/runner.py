@@ -14,7 +14,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +110,7 @@ class Runner(InferenceRunner):
         failed = any(completion.finish_reason == "error" for completion in completions)
         self.output_writer.count(requests=1, failed=failed, tokens=sum(c.completion_tokens for c in completions))
         if not failed:
-            self.journal.append(payload.key, doc_id, {"choices": [asdict(c) for c in completions]})
+            self.journal.append(payload.key, doc_id, {"choices": completions})
         return completions
 
     async def _send_request(self, server: InferenceServer, payload: dict, semaphore: asyncio.Semaphore
