@@ -1,5 +1,7 @@
 """Real vLLM on the CPU: one server, started by the process that a run would be, answers all tests of this file.
 
+It serves the tiny model and an adapter of it beside; only the test of the adapter asks for that.
+
 `make test-slow` installs vLLM in an environment of its own and says where, in STEPFORGE_VLLM_PYTHON.
 """
 
@@ -15,9 +17,12 @@ import httpx
 import orjson
 import psutil
 import pytest
+import torch
 from helpers.processes import assert_gone
 from helpers.runs import execute, rows
+from peft import LoraConfig, get_peft_model
 from tokenizers import Tokenizer
+from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
 from stepforge.pipelines import plan
 from stepforge.pipelines.inference.client import Client
@@ -47,10 +52,25 @@ PROMPT = ("Jonas has 25 dollars in a jar. He spends 10 dollars. Felix has 18 mor
 
 
 @pytest.fixture(scope="module")
-def holder(tmp_path_factory):
+def adapter(tmp_path_factory):
+    """A LoRA adapter that changes what the tiny model writes, and the model with it."""
+    torch.manual_seed(0)
+    model = AutoModelForCausalLM.from_pretrained(SHIPPED, dtype=torch.float32)
+    adapted = get_peft_model(model, LoraConfig(r=4, lora_alpha=16, target_modules=["q_proj", "v_proj", "o_proj"]))
+    for name, weights in adapted.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(weights, std=0.3)
+    folder = tmp_path_factory.mktemp("adapter")
+    adapted.save_pretrained(folder)
+    return folder, adapted
+
+
+@pytest.fixture(scope="module")
+def holder(adapter, tmp_path_factory):
     """The process that started the server, and the server's address."""
     logs = tmp_path_factory.mktemp("servers")
-    process = subprocess.Popen([sys.executable, "-c", HOLDER, orjson.dumps(GENERATOR).decode(), str(logs)],
+    served = orjson.dumps(GENERATOR | {"adapter": str(adapter[0])}).decode()
+    process = subprocess.Popen([sys.executable, "-c", HOLDER, served, str(logs)],
                                stdout=subprocess.PIPE, text=True, env=os.environ | {"VLLM_CPU_KVCACHE_SPACE": "1"})
     url = process.stdout.readline().strip()
     assert url, "the server did not start; see above"
@@ -189,6 +209,24 @@ def test_completion_that_fills_the_context_ends_there(shared, tmp_path):
     found = rows(tmp_path, "solutions")
     assert "length" in {row["finish_reason"] for row in found}
     assert max(row["prompt_tokens"] + row["completion_tokens"] for row in found) <= 256
+
+
+def test_adapter_writes_what_the_model_with_it_writes(shared, adapter, tmp_path):
+    folder, adapted = adapter
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(SHIPPED)
+
+    def greedy(problem: str) -> str:
+        ids = tokenizer(problem + "\n", return_tensors="pt").input_ids
+        written = adapted.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=40, do_sample=False)
+        return tokenizer.decode(written[0, ids.shape[1]:], skip_special_tokens=True)
+
+    asked = GENERATOR | {"adapter": str(folder), "temperature": 0, "max_tokens": 40, "samples": 1}
+    execute(demo(generators=[asked], annotate=None), tmp_path)
+    problems = {row["problem_id"]: row["problem"] for row in rows(tmp_path, "problems")}
+    found = {row["solution"]: greedy(problems[row["problem_id"]]) for row in rows(tmp_path, "solutions")}
+    with adapted.disable_adapter():
+        assert not set(found) & {greedy(problem) for problem in problems.values()}
+    assert len(found) == 16 and sum(ours == theirs for ours, theirs in found.items()) >= 15  # near ties may turn
 
 
 def test_no_process_is_left_when_the_run_is_killed(holder):
