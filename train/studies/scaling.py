@@ -3,10 +3,11 @@
     python -m stepforge.train.studies.scaling --task arithmetic --out build/scaling/arithmetic
     python -m stepforge.train.studies.scaling --task arithmetic --out build/scaling/arithmetic --report
 
-For every data size, arm and seed: train on so many unique problems, then solve held-out ones greedily. SFT starts from
-the base model that all share; the other arms start from the SFT model of their size and seed, and share its samples,
-negatives and step values (collect.py). SFT also runs at sizes beyond the arms', so that a multiplier above 1 can be
-read off at all. The trainers are those of this package. Each run leaves one file in --out: what is there is not done
+For every data size, arm and seed: train on so many unique problems, then solve held-out ones greedily. SFT and RFT
+start from the base model that all share; the other arms start from the SFT model of their size and seed. All share its
+samples, negatives and step values (collect.py). SFT also runs at sizes beyond the arms', so that a multiplier above 1
+can be read off at all; `sft_longer` is SFT with about as many updates as RFT, for the difference that is training
+alone. The trainers are those of this package. Each run leaves one file in --out: what is there is not done
 again, and processes with different --seeds may work side by side once the base model is made. `--report` reads the
 files and writes a JSON and a plot: errors, power laws, efficiency multipliers with intervals (analysis.py), tokens and
 FLOPs.
@@ -29,7 +30,7 @@ from stepforge.train.studies.lab import Lab, Row, Training, command_line, finish
 from stepforge.train.studies.sampling import Policy
 from stepforge.train.studies.world import TASKS
 
-ARMS = ("sft", "rft", "dpo_random", "dpo_max_edit", "step_dpo_truncated", "step_dpo_prefix", "awr")
+ARMS = ("sft", "sft_longer", "rft", "dpo_random", "dpo_max_edit", "step_dpo_truncated", "step_dpo_prefix", "awr")
 
 
 @dataclass(frozen=True)
@@ -38,10 +39,10 @@ class Settings(Training):
 
     sizes: tuple[int, ...] = (64, 128, 256, 512, 1024)
     sft_sizes: tuple[int, ...] = (64, 128, 256, 512, 1024, 2048, 4096)
-    samples: int = 8             # a problem, from the SFT model, for RFT's positives and for negatives
+    samples: int = 16            # a problem, from the SFT model, for RFT's positives and for negatives
     temperature: float = 0.7
     own_positives: int = 4       # RFT's, a problem
-    negatives: int = 2           # annotated and paired, a problem
+    negatives: int = 4           # annotated and paired, a problem
     rollouts: int = 8            # a step
     margin: float = 0.25         # q_chosen - q_rejected of a shared_prefix pair
     awr_beta: float = 0.5
@@ -79,7 +80,7 @@ class Study(Lab):
         rows, accuracy = self.rows(policy, size, seed)
         for arm in todo:
             made, tokens = rows[arm]
-            begin = self.base() if arm == "rft" else start
+            begin = self.base() if arm in ("rft", "sft_longer") else start
             self.measure(arm, size, seed, partial(self.fit, arm, begin, made, size, seed),
                          rows=len(made), generated_tokens=tokens, train_accuracy=accuracy)
 
@@ -92,6 +93,7 @@ class Study(Lab):
         valued = policy.generated_tokens
         near = collect.prefix_pairs(policy, self.task, found, s.rollouts, s.margin, *draws)
         return {
+            "sft_longer": (3 * teacher(found.problems), 0),
             "rft": (collect.own_positives(found, s.own_positives), sampled),
             "dpo_random": (collect.response_pairs(found, s.negatives, "random", seed), sampled),
             "dpo_max_edit": (collect.response_pairs(found, s.negatives, "max_edit_distance", seed), sampled),
