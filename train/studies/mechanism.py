@@ -27,7 +27,7 @@ from stepforge.builders.tables import derive_seed
 from stepforge.train.studies import collect, scaling
 from stepforge.train.studies.lab import Row, command_line, finished, load, quietly, say, settings
 from stepforge.train.studies.sampling import Policy
-from stepforge.train.studies.world import TASKS
+from stepforge.train.studies.world import TASKS, make_base
 
 PARTS = ("steps", "spurious", "starts")
 SPURIOUS = "Note that "
@@ -66,7 +66,17 @@ def gain(differences: np.ndarray) -> list[float]:
 
 
 class Spurious(scaling.Study):
-    """A scaling study whose teacher writes a useless line into half of its solutions."""
+    """A scaling study whose teacher writes a useless line into half of its solutions.
+
+    Its base model has a token for how such a line begins: what a model cannot spell it does not copy.
+    """
+
+    def base(self, name: str = "base", width: int = 64, layers: int = 2) -> Path:
+        folder = self.out / "models" / name
+        if not finished(folder):
+            make_base(folder, self.task, self.settings.base_updates, 0, self.device, width, layers,
+                      phrases=[SPURIOUS + "3"])
+        return folder
 
     def problems(self, size: int, seed: int) -> list[Row]:
         return [row | {"solution": injected(row)} for row in super().problems(size, seed)]
@@ -121,10 +131,9 @@ def run_steps(out: Path, models: Path, size: int, seeds: list[int], problems: in
             say(f"steps, seed {seed}: " + ", ".join(f"{arm} {np.mean(one['q']):.3f}" for arm, one in told.items()))
 
 
-def run_spurious(out: Path, chosen: scaling.Settings, size: int, seeds: list[int], device: str, base: Path) -> None:
+def run_spurious(out: Path, chosen: scaling.Settings, size: int, seeds: list[int], device: str) -> None:
     """One file a seed in out/spurious."""
     study = Spurious(replace(chosen, sizes=(size,), sft_sizes=(size,)), out / "spurious", device)
-    share(base, study)
     arms = [arm for arm in scaling.ARMS if arm != "dpo_max_edit"]
     for seed in seeds:
         file = out / "spurious" / f"{seed}.json"
@@ -199,7 +208,7 @@ def main(argv: list[str] | None = None) -> None:
         if "steps" in parts:
             run_steps(args.out, args.models, args.size, args.seeds, args.problems, args.device)
         if "spurious" in parts:
-            run_spurious(args.out, chosen, args.size, args.seeds, args.device, args.models / "models" / "base")
+            run_spurious(args.out, chosen, args.size, args.seeds, args.device)
         if "starts" in parts:
             run_starts(args.out, chosen, args.size, args.seeds, args.device)
         sys.stdout.write(json.dumps(report(args.out, args.to or args.out), indent=1) + "\n")

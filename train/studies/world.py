@@ -84,14 +84,17 @@ TASKS = {
 
 
 def make_base(
-    folder: Path, task: Task, updates: int, seed: int, device: str, width: int, layers: int, batch: int = 64
+    folder: Path, task: Task, updates: int, seed: int, device: str, width: int, layers: int, batch: int = 64,
+    phrases: Sequence[str] = ()
 ) -> None:
     """A model that has seen `updates` batches of easier problems; width 64 and 2 layers are 0.14 million parameters.
 
-    It stands for the pretrained model of the papers: it knows the language and single steps, and fails the task.
+    It stands for the pretrained model of the papers: it knows the language and single steps, and fails the task. Its
+    tokenizer has tokens of their own for `phrases`, which the easier problems do not hold.
     """
     drawn = prompted(task.easier(updates * batch, derive_seed(seed, "easier")))
-    tokenizer = make_tokenizer([row["prompt"] + row["solution"] for row in drawn[:3000]], VOCABULARY, WORDS)
+    texts = [row["prompt"] + row["solution"] for row in drawn[:3000]]
+    tokenizer = make_tokenizer([*texts, *len(texts) * list(phrases)], VOCABULARY, WORDS)
     torch.manual_seed(derive_seed(seed, "base", task.name))
     model = LlamaForCausalLM(LlamaConfig(
         vocab_size=len(tokenizer), hidden_size=width, intermediate_size=width * 11 // 4, num_hidden_layers=layers,
