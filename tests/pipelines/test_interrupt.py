@@ -23,7 +23,8 @@ def start(folder, recipe_of_run=SMALL):
     recipe = folder / "recipe.yaml"
     recipe.write_text(yaml.safe_dump(recipe_of_run | {"executor": {"tasks": 2, "workers": 2}}))
     return subprocess.Popen([*COMMAND, str(recipe), "--out", str(folder)], cwd=folder, start_new_session=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))  # a shell's & ignores it
 
 
 def lines(folder, kind):
