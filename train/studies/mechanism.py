@@ -27,7 +27,7 @@ from stepforge.builders.tables import derive_seed
 from stepforge.train.studies import collect, scaling
 from stepforge.train.studies.lab import Row, command_line, finished, load, quietly, say, settings
 from stepforge.train.studies.sampling import Policy
-from stepforge.train.studies.world import TASKS, make_base
+from stepforge.train.studies.world import TASKS
 
 PARTS = ("steps", "spurious", "starts")
 SPURIOUS = "Note that "
@@ -71,12 +71,7 @@ class Spurious(scaling.Study):
     Its base model has a token for how such a line begins: what a model cannot spell it does not copy.
     """
 
-    def base(self, name: str = "base", width: int = 64, layers: int = 2) -> Path:
-        folder = self.out / "models" / name
-        if not finished(folder):
-            make_base(folder, self.task, self.settings.base_updates, 0, self.device, width, layers,
-                      phrases=[SPURIOUS + "3"])
-        return folder
+    phrases = (SPURIOUS + "3",)
 
     def problems(self, size: int, seed: int) -> list[Row]:
         return [row | {"solution": injected(row)} for row in super().problems(size, seed)]

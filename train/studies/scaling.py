@@ -93,7 +93,7 @@ class Study(Lab):
         valued = policy.generated_tokens
         near = collect.prefix_pairs(policy, self.task, found, s.rollouts, s.margin, *draws)
         return {
-            "sft_longer": (3 * teacher(found.problems), 0),
+            "sft_longer": (3 * teacher(found.problems), 0),  # as many rows, so updates, as RFT
             "rft": (collect.own_positives(found, s.own_positives), sampled),
             "dpo_random": (collect.response_pairs(found, s.negatives, "random", seed), sampled),
             "dpo_max_edit": (collect.response_pairs(found, s.negatives, "max_edit_distance", seed), sampled),
