@@ -5,6 +5,7 @@ reasons are escaped there all the same.
 """
 
 from collections import Counter
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from stepforge.builders.errors import UserError
@@ -54,9 +55,9 @@ def outcomes(run: Run) -> list[dict[str, Any]]:
 def funnel(run: Run, rows: list[dict[str, Any]]) -> list[Level]:
     """From problems over the samples that were asked for to unique correct solutions; every loss has its name.
 
-    Problems are measured against the problems that were read, all else against the samples.
+    Problems are measured against the problems that were read or asked for, all else against the samples.
     """
-    problems, made = run.accounts.get("problems", {}), run.accounts.get("generate", {})
+    made = run.accounts.get("generate", {})
     solutions = sum(row["n"] for row in rows)
     correct = [row for row in rows if row["verdict"] == "correct"]
     judged = [row for row in rows if row["verdict"] != "undecided"]
@@ -68,11 +69,19 @@ def funnel(run: Run, rows: list[dict[str, Any]]) -> list[Level]:
         ("unique and correct", sum(row["n"] for row in correct if not row["duplicate"]), _duplicates(correct)),
     ]
     widest = max(1, counts[0][1])
-    found = [Level(name, count, count / widest, lost) for name, count, lost in counts]
-    if not problems:
-        return found
-    share = problems["rows_out"] / max(1, problems["rows_in"])
-    return [Level("problems", problems["rows_out"], share, problems["dropped"]), *found]
+    return [*_problems(run), *(Level(name, count, count / widest, lost) for name, count, lost in counts)]
+
+
+def _problems(run: Run) -> list[Level]:
+    """What is left of the problems that were read and the drafts that were asked for; none where no stage tells."""
+    kinds = {"problems": "", "synthesize": "draft: ", "decontaminate": "contaminated: "}
+    stages = [(kind, run.accounts[stage]) for stage, kind in kinds.items() if stage in run.accounts]
+    if not stages:
+        return []
+    drafts = sum(after["rows_in"] - before["rows_out"] for (_, before), (_, after) in pairwise(stages))
+    left, total = stages[-1][1]["rows_out"], stages[0][1]["rows_in"] + drafts
+    lost = {f"{kind}{reason}": count for kind, account in stages for reason, count in account["dropped"].items()}
+    return [Level("problems", left, left / max(1, total), lost)]
 
 
 def _by(rows: list[dict[str, Any]], verdict: str) -> dict[str, int]:

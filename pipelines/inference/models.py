@@ -24,8 +24,8 @@ def model_path(model: str) -> str:
 
 
 @lru_cache(maxsize=8)
-def load_tokenizer(model: str) -> Any:
-    """The tokenizer of a model.
+def load_tokenizer(model: str, revision: str | None = None) -> Any:
+    """The tokenizer of a model, on the Hub of a branch, tag or commit.
 
     Raises:
         ImportError: transformers is not installed.
@@ -34,7 +34,7 @@ def load_tokenizer(model: str) -> Any:
     with LOADING:
         from transformers import AutoTokenizer  # slow to import, and not needed by every run
 
-        return AutoTokenizer.from_pretrained(model_path(model))
+        return AutoTokenizer.from_pretrained(model_path(model), revision=revision or "main")
 
 
 def model_revision(model: str, revision: str | None = None) -> str:

@@ -117,6 +117,21 @@ def test_the_funnel_adds_up_and_names_every_loss(run):
         assert above.left - sum(level.lost.values()) == level.left
 
 
+def test_the_funnel_names_problems_that_could_not_be_read_or_stand_in_an_evaluation_set(tmp_path):
+    lines = [{"problem": f"What is {i} + {i} and then some more of the same?", "answer": str(2 * i), "one": [f"{2 * i}"]}
+             for i in range(4)]
+    for name, held in (("p", [*lines, {"problem": "No answer to this one?"}]), ("e", lines[:1])):
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(map(json.dumps, held)))
+    source = {"source": "files", "paths": [str(tmp_path / "p.jsonl")]}
+    execute({"name": "funnel", "problems": [source],
+             "decontaminate": {"against": [source | {"paths": [str(tmp_path / "e.jsonl")]}]},
+             "generators": [{"name": "one", "engine": "recorded", "paths": source["paths"], "solution": "one"}],
+             "executor": {"tasks": 1, "workers": 1}}, tmp_path / "run")
+    problems = funnel(read_run(tmp_path / "run"), outcomes(read_run(tmp_path / "run")))[0]
+    assert (problems.left, problems.share) == (3, 0.6)
+    assert problems.lost == {"no_answer": 1, "contaminated: exact": 1}
+
+
 def test_what_does_not_fit_is_left_out_and_said_so(run, tmp_path):
     written = write_report(run, tmp_path / "r.html", most=5)
     page = written.path.read_text(encoding="utf-8")

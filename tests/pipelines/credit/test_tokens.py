@@ -5,7 +5,7 @@ import pytest
 from stepforge.pipelines.credit.tokens import prefix_ids
 from stepforge.pipelines.inference.embedded import shared_sampler
 from stepforge.pipelines.inference.models import load_tokenizer
-from stepforge.pipelines.options.generators import EmbeddedGenerator, EndpointGenerator
+from stepforge.pipelines.options.generators import EmbeddedGenerator, EndpointGenerator, VllmGenerator
 
 TINY = EmbeddedGenerator(name="tiny", engine="embedded")
 PROMPT = "Ada has 3 apples. She buys 4 more. How many apples does she have?\n"
@@ -42,5 +42,15 @@ def test_other_texts_and_other_engines_are_left_to_the_tokenizer(written: dict) 
     text, ids = written["text"], written["token_ids"]
     assert prefix_ids(TINY, PROMPT, "Something else.\nYes.", ids, [16]) == {}
     assert prefix_ids(TINY, PROMPT, text, None, [1]) == {}
-    server = EndpointGenerator(name="e", engine="endpoint", url="http://localhost:1/v1", model="m")
-    assert prefix_ids(server, PROMPT, text, ids, [len(text)]) == {}
+    endpoint = EndpointGenerator(name="e", engine="endpoint", url="http://localhost:1/v1", model="m")
+    told = VllmGenerator(name="v", engine="vllm", model="tiny", arguments=("--tokenizer", "other"))
+    missing = VllmGenerator(name="v", engine="vllm", model="/no/such/folder")
+    for generator in (endpoint, told, missing):
+        assert prefix_ids(generator, PROMPT, text, ids, [len(text)]) == {}
+
+
+def test_vllm_reads_what_the_embedded_engine_would_read(written: dict) -> None:
+    text, ids = written["text"], written["token_ids"]
+    served = VllmGenerator(name="v", engine="vllm", model="tiny")
+    ends = [i + 1 for i, c in enumerate(text) if c == "\n"]
+    assert prefix_ids(served, PROMPT, text, ids, ends) == prefix_ids(TINY, PROMPT, text, ids, ends) != {}

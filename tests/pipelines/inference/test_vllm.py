@@ -161,6 +161,7 @@ def test_demo_runs_on_vllm(run):
     assert 0.2 < verdicts.count("correct") / 128 < 0.8  # half of them, give or take six deviations
     assert rollouts and all(row["finish_reason"] in ("stop", "length") for row in rollouts)
     assert len({row["rollout_id"] for row in rollouts}) == len(rollouts)
+    assert all(row["token_exact"] for row in rollouts if row["origin"] == "prefix")
     manifest = orjson.loads((run / "release/stepforge.json").read_bytes())
     assert manifest["generators"][0]["revision"] == model_revision("tiny")
 
