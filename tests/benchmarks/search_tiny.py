@@ -58,7 +58,7 @@ class Policy:
 
 def record(row: dict[str, Any], policy: Policy) -> dict[str, Any]:
     """One problem: its negatives in steps, and outcomes and tokens of the rollouts from each of their prefixes."""
-    prompt, gold = render("plain", row["problem"]), row["answer"]
+    prompt, gold = render("plain", row["problem"], "tiny"), row["answer"]
     answer = policy.start(prompt, BASE)
     texts, right, _ = policy.outcomes(answer, "", gold)
     ended = [choice["finish_reason"] == "stop" for choice in answer.result()["choices"]]

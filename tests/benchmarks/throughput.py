@@ -6,13 +6,14 @@
 - overhead_share: what of the demo recipe's wall time is not inference: 1 - the time that the embedded engine takes for
   the same requests handed to it at once / the time of all stages, after a warm-up.
 
-The first two are medians of some rounds. Needs vLLM (`make bench NAME=throughput` installs it). Writes
+Each is the median of some rounds. Needs vLLM (`make bench NAME=throughput` installs it). Writes
 build/bench/throughput.json. Arguments: number of problems (240), rounds (3).
 """
 
 import asyncio
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -80,7 +81,8 @@ def generate(asked: Recipe, folder: Path, address: Address) -> tuple[int, float]
 def offline(work: Path):
     """A process with vLLM's `LLM`; gives a function that measures one run."""
     process = subprocess.Popen([os.environ[PYTHON], str(Path(__file__).parent / "_offline.py"), str(work)],
-                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+                               start_new_session=True)
     assert process.stdin and process.stdout
 
     def answer() -> str:
@@ -99,7 +101,7 @@ def offline(work: Path):
         answer()
         yield measure
     finally:
-        process.kill()
+        os.killpg(process.pid, signal.SIGKILL)  # its engine and worker too, which would outlive it
         process.wait()
 
 
@@ -165,7 +167,7 @@ def overhead_share(scratch: Path, problems: int, rounds: int) -> float:
         return sum(entry["seconds"] for entry in plan.read_state(folder).values())
 
     run(scratch / "demo-warm", 4)
-    wall = inference = 0.0
+    shares = []
     for turn in range(rounds):
         payloads.clear()
         embedded.Sampler.submit = noting  # type: ignore[method-assign, assignment]
@@ -177,12 +179,12 @@ def overhead_share(scratch: Path, problems: int, rounds: int) -> float:
         for answer in [sampler.submit(payload) for payload in payloads]:
             answer.result()
         theirs = time.perf_counter() - start
-        say(f"demo, round {turn}", f"all stages {ours:.1f} s", f"inference {theirs:.1f} s", 1 - theirs / ours)
-        wall, inference = wall + ours, inference + theirs
+        shares.append(1 - theirs / ours)
+        say(f"demo, round {turn}", f"all stages {ours:.1f} s", f"inference {theirs:.1f} s", shares[-1])
     stages = plan.read_state(scratch / "demo0")
     asking = sum(entry["seconds"] for name, entry in stages.items() if name in ("generate", "annotate"))
     say("", "stages that ask no model", f"{1 - asking / sum(entry['seconds'] for entry in stages.values()):.3f}")
-    return 1 - inference / wall
+    return median(shares)
 
 
 def say(*cells: object) -> None:
