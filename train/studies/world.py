@@ -22,20 +22,22 @@ from stepforge.train.studies.tiny_model import Muon, make_tokenizer
 from stepforge.train.tokens import encode, labelled
 
 Row = dict[str, Any]
-WORDS = r"\n|\d|[^\d\n]+"  # a phrase may be one token, a digit always is: sequences of about 55 tokens, not 80
+PHRASES = r"\n|\d|[^\d\n]+"  # a phrase may be one token, a digit always is: sequences of about 55 tokens, not 80
+NUMBERS = r"\d+|[^\d]"  # a node of a graph is one token
 VOCABULARY = 768
 
 
 @dataclass(frozen=True)
 class Task:
-    """Problems by (count, seed, split), easier ones to make a base model from, the cut into steps, and the judge.
+    """Problems by (count, seed, split), those that a base model has seen, the cut into steps, and the judge.
 
-    `judge` takes (gold answer, solution) pairs and gives one bool each.
+    `words` says what may be one token. `judge` takes (gold answer, solution) pairs and gives one bool each.
     """
 
     name: str
     problems: Callable[[int, int, str], Iterable[Row]]
-    easier: Callable[[int, int], Iterable[Row]]
+    before: Callable[[int, int], Iterable[Row]]
+    words: str
     steps: Callable[[str], list[str]]
     judge: Callable[[Sequence[tuple[str, str]]], list[bool]]
     max_tokens: int
@@ -50,8 +52,16 @@ class Task:
         return [good and text.complete for good, text in zip(judged, texts, strict=True)]
 
 
-def stars(count: int, seed: int, split: str, degree: int, path_length: int) -> Iterable[Row]:
-    return star_graph.generate(count, seed, split, degree, path_length, 30)
+def stars(count: int, seed: int, split: str) -> Iterable[Row]:
+    return star_graph.generate(count, seed, split, degree=2, path_length=3, nodes=20)
+
+
+def walks(count: int, seed: int) -> Iterable[Row]:
+    """Star graphs with a path along any arm: whoever learns from them follows edges and knows no goal."""
+    follower = star_graph.Follower(fidelity=1.0)
+    for index, row in enumerate(stars(count, seed, "train")):
+        path = follower.complete(row["problem"], "", derive_seed(seed, "walk", index))
+        yield row | {"answer": path, "reference_solution": path}
 
 
 def prompted(rows: Iterable[Row]) -> list[Row]:
@@ -73,13 +83,10 @@ TASKS = {
     "arithmetic": Task(
         "arithmetic",
         problems=lambda count, seed, split: arithmetic.generate(count, seed, split, steps=(2, 3), max_operand=12),
-        easier=lambda count, seed: arithmetic.generate(count, seed, "validation", steps=(1, 2), max_operand=12),
-        steps=newline, judge=verified, max_tokens=56),
+        before=lambda count, seed: arithmetic.generate(count, seed, "validation", steps=(1, 2), max_operand=12),
+        words=PHRASES, steps=newline, judge=verified, max_tokens=56),
     "star_graph": Task(
-        "star_graph",
-        problems=lambda count, seed, split: stars(count, seed, split, 3, 4),
-        easier=lambda count, seed: stars(count, seed, "train", 2, 3),
-        steps=path_elements, judge=exact, max_tokens=16),
+        "star_graph", problems=stars, before=walks, words=NUMBERS, steps=path_elements, judge=exact, max_tokens=16),
 }
 
 
@@ -87,14 +94,14 @@ def make_base(
     folder: Path, task: Task, updates: int, seed: int, device: str, width: int, layers: int, batch: int = 64,
     phrases: Sequence[str] = ()
 ) -> None:
-    """A model that has seen `updates` batches of easier problems; width 64 and 2 layers are 0.14 million parameters.
+    """A model that has seen `updates` batches of `task.before`; width 64 and 2 layers are 0.14 million parameters.
 
     It stands for the pretrained model of the papers: it knows the language and single steps, and fails the task. Its
-    tokenizer has tokens of their own for `phrases`, which the easier problems do not hold.
+    tokenizer has tokens of their own for `phrases`, which those problems do not hold.
     """
-    drawn = prompted(task.easier(updates * batch, derive_seed(seed, "easier")))
+    drawn = prompted(task.before(updates * batch, derive_seed(seed, "easier")))
     texts = [row["prompt"] + row["solution"] for row in drawn[:3000]]
-    tokenizer = make_tokenizer([*texts, *len(texts) * list(phrases)], VOCABULARY, WORDS)
+    tokenizer = make_tokenizer([*texts, *len(texts) * list(phrases)], VOCABULARY, task.words)
     torch.manual_seed(derive_seed(seed, "base", task.name))
     model = LlamaForCausalLM(LlamaConfig(
         vocab_size=len(tokenizer), hidden_size=width, intermediate_size=width * 11 // 4, num_hidden_layers=layers,
