@@ -27,6 +27,7 @@ from stepforge.pipelines.inference.servers import Servers
 from stepforge.pipelines.options.generators import Writer
 from stepforge.pipelines.recipe import Recipe
 
+SHARE_SQL = "('0x' || substr(problem_id, 1, 8))::BIGINT % $ranks = $rank"  # the rows of a rank: whole problems
 Tell = Callable[[Path, str, int], AbstractContextManager[None]]
 
 
@@ -161,8 +162,7 @@ class QueryReader(PipelineStep):
         self.scratch = scratch
 
     def run(self, data: Any = None, rank: int = 0, world_size: int = 1) -> Iterator[Document]:
-        sql = (f"SELECT * FROM ({self.sql}) "
-               "WHERE ('0x' || substr(problem_id, 1, 8))::BIGINT % $ranks = $rank ORDER BY position")
+        sql = f"SELECT * FROM ({self.sql}) WHERE {SHARE_SQL} ORDER BY position"
         parameters = {**self.parameters, "rank": rank, "ranks": world_size}
         with open_duckdb(self.memory, self.scratch / f"{rank:05d}", self.tables, threads=1) as connection:
             for row in query_rows(connection, sql, parameters):

@@ -2,21 +2,27 @@
 
 In: `solutions` and `verdicts`. Out: `duplicates`, every solution that is set aside with its reason and its survivor;
 the solutions themselves stay as they are, since measures count samples before deduplication. The rules are
-deduplicate.sql and, where the recipe asks for `near` duplicates, near.sql over what the first has left.
+deduplicate.sql and, where the recipe asks for `near` duplicates, near.sql over what the first has left. Near-duplicates
+take their time, and only solutions of one problem are compared: then every rank does all of it for its problems, so
+that data beyond one machine need no approximation such as MinHash.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pyarrow as pa
+from datatrove.data import Document
+from datatrove.pipeline.base import PipelineStep
 
 from stepforge.builders.parquet import count_rows, write_rows
-from stepforge.builders.sql import load_sql, query_rows, query_to_parquet
+from stepforge.builders.sql import load_sql, open_duckdb, query_rows, query_to_parquet
 from stepforge.builders.tables import DROPS, DUPLICATES, TEXT
+from stepforge.pipelines.inference.output import TableOutput
+from stepforge.pipelines.options.stages import Deduplicate
 from stepforge.pipelines.recipe import Recipe
-from stepforge.pipelines.stages.base import Account, Context, Stage
+from stepforge.pipelines.stages.base import SHARE_SQL, Account, Context, Stage
 
 BATCH = 100_000  # rows of three short columns
 BOTH_SQL = """
@@ -27,6 +33,7 @@ SELECT duplicate.* FROM (
     SELECT solution_id, survivor_id, 'near' FROM near
 ) AS duplicate JOIN sample USING (solution_id) ORDER BY position
 """
+SHARED_SQL = "SELECT found.*, position FROM found JOIN sample USING (solution_id) ORDER BY position"
 
 
 def settings(recipe: Recipe) -> Any:
@@ -54,14 +61,47 @@ def add_near(connection: duckdb.DuckDBPyConnection, rule: Mapping[str, object], 
     return query_to_parquet(connection, BOTH_SQL, {}, path, DUPLICATES.schema, BATCH)
 
 
+class NearStep(PipelineStep):
+    """Writes rows of `duplicates` for the problems of its rank, exact and near ones."""
+
+    name = "stepforge near-duplicates"
+    type = "dedup"
+
+    def __init__(self, tables: Mapping[str, Path], options: Deduplicate, memory: str, output: TableOutput) -> None:
+        super().__init__()
+        self.tables = dict(tables)
+        self.options = options
+        self.memory = memory
+        self.output = output
+
+    def run(self, data: Any = None, rank: int = 0, world_size: int = 1) -> Iterator[Document]:
+        scratch = self.output.folder / "spill" / f"{rank:05d}"
+        exact, found = scratch / "exact.parquet", scratch / "found.parquet"
+        with self.output as output, open_duckdb(self.memory, scratch, self.tables, threads=1) as connection:
+            output.open(rank)
+            connection.execute(f"{load_sql(__package__, 'samples')} WHERE {SHARE_SQL}",
+                               {"rank": rank, "ranks": world_size})
+            find_duplicates(connection, self.options.model_dump(include={"by", "keep"}), exact)
+            add_near(connection, self.options.model_dump(include={"keep", "near", "ngram"}), exact, found)
+            connection.from_parquet(str(found)).create_view("found")
+            for row in query_rows(connection, SHARED_SQL):
+                output.write_tables({"duplicates": [row]}, rank, row.pop("position"))
+        yield from ()
+
+
 def run(context: Context) -> Account:
-    with context.tell(context.work, "deduplicate", 0), context.duckdb("solutions", "verdicts") as connection:
-        connection.execute(load_sql(__package__, "samples"))
-        options, path, exact = context.recipe.deduplicate, context.table("duplicates"), context.work / "exact.parquet"
-        rule = options.model_dump(include={"by", "keep"})
-        removed = find_duplicates(connection, rule, path if options.near is None else exact)
-        if options.near is not None:
-            removed = add_near(connection, options.model_dump(include={"keep", "near", "ngram"}), exact, path)
+    options, path, tables = context.recipe.deduplicate, context.table("duplicates"), ("solutions", "verdicts")
+    if options.near is None:
+        with context.tell(context.work, "deduplicate", 0), context.duckdb(*tables) as connection:
+            connection.execute(load_sql(__package__, "samples"))
+            removed = find_duplicates(connection, options.model_dump(include={"by", "keep"}), path)
+    else:
+        work = context.work / "deduplicate"
+        step = NearStep({name: context.table(name) for name in tables}, options,
+                        context.recipe.executor.duckdb_memory, TableOutput(work, ("duplicates",)))
+        context.pipeline([step], "deduplicate", 0, work)
+        removed = context.collect("duplicates", [work], "solution_id")
+        context.finish([work], "deduplicate")
     write_rows(context.drops("deduplicate"), [], DROPS.schema)
     rows_in = count_rows(context.table("solutions"))
     return Account(rows_in, rows_in - removed, {"duplicate": removed})

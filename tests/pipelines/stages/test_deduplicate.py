@@ -1,13 +1,17 @@
 """Which solutions are duplicates, which one stays, and that every removal names a survivor that is left."""
 
+import json
 import random
 from itertools import combinations
 
 import duckdb
 import pyarrow.parquet as pq
 import pytest
+from helpers.runs import execute, rows
 
+from stepforge.builders.sql import load_sql, open_duckdb
 from stepforge.builders.tables import content_id
+from stepforge.pipelines import stages
 from stepforge.pipelines.stages.deduplicate import add_near, find_duplicates
 
 WORDS = "first he takes two of the pears and then adds three more so that five are left in all".split()
@@ -102,3 +106,24 @@ def test_survivor_of_an_exact_duplicate_is_one_that_is_left(removed):
 def test_text_shorter_than_a_run_is_near_to_its_like_alone(removed):
     samples = [sample(0, "five"), sample(1, "Five"), sample(2, "six")]
     assert removed(samples, near=0.5) == [("s1", "s0", "near")]
+
+
+@pytest.mark.parametrize("tasks", [1, 3])
+def test_ranks_find_together_what_one_process_finds(tasks, tmp_path):
+    draw = random.Random(0)
+    made = [{"problem": f"What is {i} + 1?", "answer": str(i + 1), "made": [
+        " ".join(draw.choice(WORDS) if draw.random() < 0.04 else word for word in WORDS) + f"\nThe answer is {i + 1}"
+        for _ in range(8)]} for i in range(12)]
+    (tmp_path / "p.jsonl").write_text("\n".join(map(json.dumps, made)))
+    paths, near = [str(tmp_path / "p.jsonl")], {"near": 0.6, "ngram": 3}
+    execute({"name": "near", "problems": [{"source": "files", "paths": paths}], "deduplicate": near,
+             "generators": [{"name": "m", "engine": "recorded", "paths": paths, "solution": "made"}],
+             "executor": {"tasks": tasks, "workers": 1}}, tmp_path / "run")
+    tables = {name: tmp_path / f"run/tables/{name}.parquet" for name in ("solutions", "verdicts")}
+    with open_duckdb("1GiB", tmp_path / "spill", tables) as connection:
+        connection.execute(load_sql(stages.__name__, "samples"))
+        find_duplicates(connection, {"by": "text", "keep": "first"}, tmp_path / "exact.parquet")
+        add_near(connection, near | {"keep": "first"}, tmp_path / "exact.parquet", tmp_path / "both.parquet")
+    found = rows(tmp_path / "run", "duplicates")
+    assert found == pq.read_table(tmp_path / "both.parquet").to_pylist()
+    assert {row["reason"] for row in found} == {"near", "text"} and 12 < len(found) < 84
