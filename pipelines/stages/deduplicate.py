@@ -2,9 +2,9 @@
 
 In: `solutions` and `verdicts`. Out: `duplicates`, every solution that is set aside with its reason and its survivor;
 the solutions themselves stay as they are, since measures count samples before deduplication. The rules are
-deduplicate.sql and, where the recipe asks for `near` duplicates, near.sql over what the first has left. Near-duplicates
-take their time, and only solutions of one problem are compared: then every rank does all of it for its problems, so
-that data beyond one machine need no approximation such as MinHash.
+deduplicate.sql and, where the recipe asks for `near` duplicates, near.sql over what the first has left. That takes its
+time, and only solutions of one problem are compared: so every rank then does all of it for its problems, and data
+beyond one machine need no approximation such as MinHash.
 """
 
 from collections.abc import Iterator, Mapping

@@ -118,8 +118,8 @@ def test_the_funnel_adds_up_and_names_every_loss(run):
 
 
 def test_the_funnel_names_problems_that_could_not_be_read_or_stand_in_an_evaluation_set(tmp_path):
-    lines = [{"problem": f"What is {i} + {i} and then some more of the same?", "answer": str(2 * i), "one": [f"{2 * i}"]}
-             for i in range(4)]
+    lines = [{"problem": f"What is {i} + {i} and then some more of the same?", "answer": str(2 * i),
+              "one": [f"{2 * i}"]} for i in range(4)]
     for name, held in (("p", [*lines, {"problem": "No answer to this one?"}]), ("e", lines[:1])):
         (tmp_path / f"{name}.jsonl").write_text("\n".join(map(json.dumps, held)))
     source = {"source": "files", "paths": [str(tmp_path / "p.jsonl")]}
