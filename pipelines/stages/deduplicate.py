@@ -33,7 +33,7 @@ SELECT duplicate.* FROM (
     SELECT solution_id, survivor_id, 'near' FROM near
 ) AS duplicate JOIN sample USING (solution_id) ORDER BY position
 """
-SHARED_SQL = "SELECT found.*, position FROM found JOIN sample USING (solution_id) ORDER BY position"
+PLACED_SQL = "SELECT found.*, position FROM found JOIN sample USING (solution_id) ORDER BY position"
 
 
 def settings(recipe: Recipe) -> Any:
@@ -84,7 +84,7 @@ class NearStep(PipelineStep):
             find_duplicates(connection, self.options.model_dump(include={"by", "keep"}), exact)
             add_near(connection, self.options.model_dump(include={"keep", "near", "ngram"}), exact, found)
             connection.from_parquet(str(found)).create_view("found")
-            for row in query_rows(connection, SHARED_SQL):
+            for row in query_rows(connection, PLACED_SQL):
                 output.write_tables({"duplicates": [row]}, rank, row.pop("position"))
         yield from ()
 
