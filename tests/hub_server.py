@@ -1,9 +1,8 @@
 """A small server that speaks the Hub's HTTP protocol for datasets, for tests with the real clients.
 
-It keeps repositories in memory: commits with their parents, branches, tags, files in LFS or not, pull requests. A test
-starts it in its own process, hands its address to clients as HF_ENDPOINT, and gives it faults: what to do instead of
-answering, for which requests, how often. It is written from the protocol as the clients use it, and knows nothing of
-what is published.
+It keeps repositories in memory (hub_store.py). A test starts it in its own process, hands its address to clients as
+HF_ENDPOINT, and gives it faults: what to do instead of answering, for which requests, how often. It is written from
+the protocol as the clients use it, and knows nothing of what is published.
 """
 
 import base64
@@ -17,6 +16,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote, urlsplit
+
+from hub_store import Commit, File, Refused, Repo
 
 TOKEN = "hf_token_of_the_tests"
 REPO = r"(?P<repo>[\w.-]+/[\w.-]+)"
@@ -37,64 +38,6 @@ class Fault:
     times: int = 1
     hook: Callable[[], None] | None = None
     seen: int = 0
-
-
-@dataclass
-class File:
-    content: bytes
-    lfs: bool
-
-    @property
-    def sha256(self) -> str:
-        return hashlib.sha256(self.content).hexdigest()
-
-    @property
-    def git_id(self) -> str:
-        stored = self.content
-        if self.lfs:
-            stored = f"version https://git-lfs\noid sha256:{self.sha256}\nsize {len(self.content)}\n".encode()
-        return hashlib.sha1(b"blob %d\0" % len(stored) + stored).hexdigest()
-
-    def entry(self, path: str) -> dict:
-        entry = {"type": "file", "path": path, "size": len(self.content), "oid": self.git_id}
-        lfs = {"oid": self.sha256, "size": len(self.content), "pointerSize": 130}
-        return entry | ({"lfs": lfs} if self.lfs else {})
-
-
-@dataclass
-class Commit:
-    id: str
-    parent: str | None
-    title: str
-    files: dict[str, File]
-
-
-@dataclass
-class Repo:
-    private: bool
-    commits: dict[str, Commit] = field(default_factory=dict)
-    refs: dict[str, str] = field(default_factory=dict)  # main, tags and refs/pr/N to commit ids
-    tags: set[str] = field(default_factory=set)
-
-    def add(self, ref: str, parent: str | None, title: str, files: dict[str, File]) -> Commit:
-        listing = json.dumps({path: file.git_id for path, file in sorted(files.items())})
-        seed = f"{parent} {title} {listing} {len(self.commits)}"
-        commit = Commit(hashlib.sha1(seed.encode()).hexdigest(), parent, title, files)
-        self.commits[commit.id] = commit
-        self.refs[ref] = commit.id
-        return commit
-
-    def at(self, revision: str) -> Commit:
-        found = self.commits.get(self.refs.get(revision, revision))
-        if found is None:
-            raise Refused(404, "RevisionNotFound", f"no revision {revision}")
-        return found
-
-
-class Refused(Exception):
-    def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(message)
-        self.status, self.code = status, code
 
 
 class Lost(Exception):

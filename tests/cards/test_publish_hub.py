@@ -14,7 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hub_server import Fault, File, Hub
+from hub_server import Fault, Hub
+from hub_store import File
 
 from stepforge.builders.release import read_manifest
 from stepforge.cards.dataset_card import OWN_BEGIN

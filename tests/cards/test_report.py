@@ -132,6 +132,16 @@ def test_the_funnel_names_problems_that_could_not_be_read_or_stand_in_an_evaluat
     assert problems.lost == {"no_answer": 1, "contaminated: exact": 1}
 
 
+def test_the_funnel_counts_drafts_among_the_problems(run):
+    accounts = {"problems": {"rows_in": 10, "rows_out": 8, "dropped": {"no_answer": 2}},
+                "synthesize": {"rows_in": 24, "rows_out": 12, "dropped": {"unsolved": 12}},
+                "decontaminate": {"rows_in": 12, "rows_out": 11, "dropped": {"exact": 1}}}
+    problems = funnel(read_run(run)._replace(accounts=accounts), [])[0]
+    assert problems.lost == {"no_answer": 2, "draft: unsolved": 12, "contaminated: exact": 1}
+    assert (problems.left, problems.share) == (11, 11 / 26)
+    assert problems.left + sum(problems.lost.values()) == 26
+
+
 def test_what_does_not_fit_is_left_out_and_said_so(run, tmp_path):
     written = write_report(run, tmp_path / "r.html", most=5)
     page = written.path.read_text(encoding="utf-8")

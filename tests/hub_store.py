@@ -1,0 +1,63 @@
+"""What the tests' Hub keeps: repositories with commits and their parents, branches, tags, files in LFS or not."""
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+
+
+@dataclass
+class File:
+    content: bytes
+    lfs: bool
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.content).hexdigest()
+
+    @property
+    def git_id(self) -> str:
+        stored = self.content
+        if self.lfs:
+            stored = f"version https://git-lfs\noid sha256:{self.sha256}\nsize {len(self.content)}\n".encode()
+        return hashlib.sha1(b"blob %d\0" % len(stored) + stored).hexdigest()
+
+    def entry(self, path: str) -> dict:
+        entry = {"type": "file", "path": path, "size": len(self.content), "oid": self.git_id}
+        lfs = {"oid": self.sha256, "size": len(self.content), "pointerSize": 130}
+        return entry | ({"lfs": lfs} if self.lfs else {})
+
+
+@dataclass
+class Commit:
+    id: str
+    parent: str | None
+    title: str
+    files: dict[str, File]
+
+
+@dataclass
+class Repo:
+    private: bool
+    commits: dict[str, Commit] = field(default_factory=dict)
+    refs: dict[str, str] = field(default_factory=dict)  # main, tags and refs/pr/N to commit ids
+    tags: set[str] = field(default_factory=set)
+
+    def add(self, ref: str, parent: str | None, title: str, files: dict[str, File]) -> Commit:
+        listing = json.dumps({path: file.git_id for path, file in sorted(files.items())})
+        seed = f"{parent} {title} {listing} {len(self.commits)}"
+        commit = Commit(hashlib.sha1(seed.encode()).hexdigest(), parent, title, files)
+        self.commits[commit.id] = commit
+        self.refs[ref] = commit.id
+        return commit
+
+    def at(self, revision: str) -> Commit:
+        found = self.commits.get(self.refs.get(revision, revision))
+        if found is None:
+            raise Refused(404, "RevisionNotFound", f"no revision {revision}")
+        return found
+
+
+class Refused(Exception):
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status, self.code = status, code
