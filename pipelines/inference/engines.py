@@ -12,6 +12,7 @@ from datatrove.pipeline.inference.run_inference import InferenceConfig
 from datatrove.pipeline.inference.servers import InferenceServer
 
 from stepforge.builders.tables import content_id, derive_seed
+from stepforge.pipelines.inference.embedded import EmbeddedServer
 from stepforge.pipelines.inference.endpoint import EndpointServer, read_key
 from stepforge.pipelines.inference.models import folder_revision, model_revision
 from stepforge.pipelines.inference.prompts import stop_strings, template_text
@@ -38,8 +39,6 @@ def make_server(generator: Writer, config: InferenceConfig, rank: int, addresses
         logs: folder for the log of such a server.
     """
     if isinstance(generator, EmbeddedGenerator):
-        from stepforge.pipelines.inference.embedded import EmbeddedServer  # imports torch
-
         return EmbeddedServer(config, rank)
     if isinstance(generator, VllmGenerator):
         return VllmServer(generator, config, rank, addresses, logs)

@@ -41,7 +41,7 @@ class Policy:
     """The tiny model, whose completions are judged at once."""
 
     def __init__(self, verifier: Verifier) -> None:
-        self.sampler, self.verifier = shared_sampler("tiny"), verifier
+        self.sampler, self.verifier = shared_sampler(model="tiny"), verifier
 
     def start(self, prompt: str, n: int) -> "Future[dict[str, Any]]":
         return self.sampler.submit({"prompt": prompt, "n": n, "seed": derive_seed("search_tiny", prompt), **SAMPLING})

@@ -24,8 +24,8 @@ from statistics import median
 
 from stepforge.builders.parquet import read_rows
 from stepforge.pipelines import plan
-from stepforge.pipelines.inference import embedded
 from stepforge.pipelines.inference.client import Client
+from stepforge.pipelines.inference.embedded import SamplerProcess
 from stepforge.pipelines.inference.engines import generator_id, sampling_of, seed_of
 from stepforge.pipelines.inference.models import SHIPPED
 from stepforge.pipelines.inference.prompts import render
@@ -155,9 +155,9 @@ def overhead_share(scratch: Path, problems: int, rounds: int) -> float:
     found, payloads = load_recipe(Path("demo")), []
     small = found.model_copy(update={"executor": found.executor.model_copy(update={"tasks": 1, "workers": 1}),
                                      "release": found.release.model_copy(update={"to": None})})
-    kept = embedded.Sampler.submit
+    kept = SamplerProcess.submit
 
-    def noting(self: embedded.Sampler, payload: dict) -> object:
+    def noting(self: SamplerProcess, payload: dict) -> object:
         payloads.append(payload)
         return kept(self, payload)
 
@@ -170,15 +170,15 @@ def overhead_share(scratch: Path, problems: int, rounds: int) -> float:
     shares = []
     for turn in range(rounds):
         payloads.clear()
-        embedded.Sampler.submit = noting  # type: ignore[method-assign, assignment]
+        SamplerProcess.submit = noting  # type: ignore[method-assign, assignment]
         ours = run(scratch / f"demo{turn}", problems)
-        embedded.Sampler.submit = kept  # type: ignore[method-assign]
-        sampler = embedded.shared_sampler("tiny")
-        sampler._prompts.clear()
+        SamplerProcess.submit = kept  # type: ignore[method-assign]
+        sampler = SamplerProcess(model="tiny")
         start = time.perf_counter()
         for answer in [sampler.submit(payload) for payload in payloads]:
             answer.result()
         theirs = time.perf_counter() - start
+        sampler.close()
         shares.append(1 - theirs / ours)
         say(f"demo, round {turn}", f"all stages {ours:.1f} s", f"inference {theirs:.1f} s", shares[-1])
     stages = plan.read_state(scratch / "demo0")

@@ -127,7 +127,7 @@ class Handler(BaseHTTPRequestHandler):
         if chat:
             payload["prompt"] = body["messages"][-1]["content"]
         try:
-            found = shared_sampler("tiny").submit(payload).result()
+            found = shared_sampler(model="tiny").submit(payload).result()
         except PromptTooLong as error:
             self.error(400, f"This model's maximum context length is 256 tokens: {error}")
             return

@@ -29,8 +29,8 @@ from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from stepforge.builders.sources.arithmetic import generate
-from stepforge.pipelines.inference.embedded import Sampler
 from stepforge.pipelines.inference.llama import TINY
+from stepforge.pipelines.inference.sampler import Sampler
 
 STEPS_OF_PROBLEMS = (2, 6)
 BATCH, CHUNK = 64, 16  # problems a batch; batches sorted by length together, so that little is padding

@@ -12,7 +12,7 @@ PROMPT = "Ada has 3 apples. She buys 4 more. How many apples does she have?\n"
 
 
 def complete(prompt: str | list[int]) -> dict:
-    answer = shared_sampler("tiny").submit({"prompt": prompt, "temperature": 0.0, "max_tokens": 96}).result()
+    answer = shared_sampler(model="tiny").submit({"prompt": prompt, "temperature": 0.0, "max_tokens": 96}).result()
     return answer["choices"][0]
 
 

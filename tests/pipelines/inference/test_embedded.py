@@ -2,27 +2,33 @@
 
 import asyncio
 import random
+import signal
 import subprocess
 import sys
 from collections import Counter
+from contextlib import suppress
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from datatrove.pipeline.inference.run_inference import InferenceConfig
+from datatrove.pipeline.inference.types import ServerError
 from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config, GPT2LMHeadModel
 
 from stepforge.builders.errors import UserError
 from stepforge.builders.sources.arithmetic import generate
-from stepforge.pipelines.inference.embedded import EmbeddedServer, PromptTooLong, Sampler, _filtered, shared_sampler
+from stepforge.pipelines.inference.embedded import EmbeddedServer, SamplerProcess, shared_sampler
+from stepforge.pipelines.inference.errors import PromptTooLong
 from stepforge.pipelines.inference.llama import TINY, Llama
+from stepforge.pipelines.inference.sampler import Sampler, _filtered
 
 PROMPTS = [f"{row['problem']}\n" for row in generate(16, 0, "test")]
 
 
 @pytest.fixture(scope="module")
 def sampler() -> Sampler:
-    return shared_sampler("tiny")
+    return Sampler("tiny")
 
 
 @pytest.fixture(scope="module")
@@ -241,26 +247,46 @@ def test_model_that_is_not_there_is_named(tmp_path):
         Llama(str(tmp_path / "nowhere"))
 
 
-def test_server_answers_through_the_interface_of_datatrove():
+def test_server_answers_through_the_interface_of_datatrove(sampler):
     config = InferenceConfig(server_type="custom", model_name_or_path="tiny", server_ready_delay_sec=0.01)
 
     async def answers() -> list[dict]:
         async with EmbeddedServer(config, rank=0) as server:
             return await asyncio.gather(*(server.make_request(payload) for payload in crowd(20)))
 
-    direct = [ask(shared_sampler("tiny"), **payload)["choices"] for payload in crowd(20)]
+    direct = [ask(sampler, **payload)["choices"] for payload in crowd(20)]
     assert [answer["choices"] for answer in asyncio.run(answers())] == direct
 
 
-def test_a_model_and_its_tokenizer_load_in_two_threads_at_once() -> None:
-    """As in annotate, whose engine loads its model while prefixes are looked up; in a process that knows neither."""
-    program = ("import threading\n"
+def test_errors_of_the_process_keep_their_type(tmp_path):
+    process = shared_sampler(model="tiny")
+    with pytest.raises(ValueError, match="temperature is -1"):
+        ask(process, prompt=PROMPTS[0], temperature=-1)
+    with pytest.raises(PromptTooLong, match="leaves no room"):
+        ask(process, prompt=PROMPTS[0] * 200)
+    with pytest.raises(UserError, match="nowhere' cannot be loaded"):
+        SamplerProcess(model=str(tmp_path / "nowhere"))
+    assert ask(process, prompt=PROMPTS[0])["choices"][0]["text"]
+
+
+def test_whoever_waits_for_a_process_that_is_killed_is_told_and_the_next_gets_another():
+    process = shared_sampler(model="tiny", slots=2)
+    waiting = [process.submit({"prompt": PROMPTS[0], "n": 40, "max_tokens": 200, "seed": seed}) for seed in range(9)]
+    process.close()
+    for answer in [*waiting, process.submit({"prompt": PROMPTS[0]})]:
+        with pytest.raises(ServerError, match="ended with code -9"):
+            answer.result(timeout=60)
+    assert shared_sampler(model="tiny", slots=2) is not process
+
+
+def test_process_ends_with_its_parent_however_that_ends():
+    program = ("import os, signal\n"
                "from stepforge.pipelines.inference.embedded import shared_sampler\n"
-               "from stepforge.pipelines.inference.models import load_tokenizer\n"
-               "engine = threading.Thread(target=shared_sampler)\n"
-               "engine.start()\n"
-               "load_tokenizer('tiny')\n"
-               "engine.join()\n"
-               "shared_sampler()\n")
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=280, check=False)
-    assert done.returncode == 0 and "Error" not in done.stderr, done.stderr
+               "process = shared_sampler(model='tiny')\n"
+               "process.submit({'prompt': 'Ada', 'n': 500, 'max_tokens': 200})\n"
+               "print(process._process.pid, flush=True)\n"
+               "os.kill(os.getpid(), signal.SIGKILL)\n")
+    done = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, timeout=280, check=False)
+    assert done.returncode == -signal.SIGKILL
+    with suppress(psutil.NoSuchProcess):
+        psutil.Process(int(done.stdout)).wait(timeout=60)

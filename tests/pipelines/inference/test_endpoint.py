@@ -49,7 +49,7 @@ def texts(answers):
 @pytest.fixture(scope="module")
 def expected():
     """What the same payloads give without a server between."""
-    futures = [shared_sampler("tiny").submit(payload(seed)) for seed in range(16)]
+    futures = [shared_sampler(model="tiny").submit(payload(seed)) for seed in range(16)]
     return texts([future.result() for future in futures])
 
 
