@@ -13,6 +13,7 @@ import asyncio
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 from concurrent.futures import Future
 from itertools import count
@@ -37,8 +38,9 @@ class SamplerProcess:
 
     def __init__(self, **settings: Any) -> None:
         program = [sys.executable, "-P", "-m", "stepforge.pipelines.inference.sampler"]
+        self._errors = tempfile.TemporaryFile()
         self._process = subprocess.Popen([*program, orjson.dumps(settings).decode()], stdin=subprocess.PIPE,
-                                         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+                                         stdout=subprocess.PIPE, stderr=self._errors)
         assert self._process.stdin and self._process.stdout
         self._lines, self._answers = self._process.stdin, self._process.stdout
         self._lock, self._numbers = threading.Lock(), count()
@@ -84,7 +86,10 @@ class SamplerProcess:
                 self._waiting.popitem()[1].set_exception(self._ended())
 
     def _ended(self) -> ServerError:
-        return ServerError(f"the process of the embedded engine ended with code {self._process.wait()}")
+        code = self._process.wait()
+        self._errors.seek(0)
+        last = self._errors.read().decode(errors="replace").strip().rpartition("\n")[2]
+        return ServerError(f"the process of the embedded engine ended with code {code}. {last}".strip())
 
 
 def _error(told: dict[str, Any]) -> Exception:

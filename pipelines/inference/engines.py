@@ -5,12 +5,14 @@ payload of one completion. `recorded` generators have solutions already and need
 """
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from datatrove.pipeline.inference.run_inference import InferenceConfig
 from datatrove.pipeline.inference.servers import InferenceServer
 
+from stepforge.builders.errors import UserError
 from stepforge.builders.tables import content_id, derive_seed
 from stepforge.pipelines.inference.embedded import EmbeddedServer
 from stepforge.pipelines.inference.endpoint import EndpointServer, read_key
@@ -47,6 +49,8 @@ def make_server(generator: Writer, config: InferenceConfig, rank: int, addresses
 
 def check_ready(generator: Writer) -> None:
     """Raises UserError for what would stop every rank: a key or a program that is not there."""
+    if isinstance(generator, EmbeddedGenerator) and not find_spec("torch"):
+        raise UserError("the embedded engine needs torch and transformers: pip install 'stepforge[embedded]'")
     if isinstance(generator, EndpointGenerator):
         read_key(generator)
     if isinstance(generator, VllmGenerator):

@@ -1,11 +1,10 @@
 """The sampler of the embedded engine: a small Llama-type model on the CPU, in batches.
 
 In: payloads in the shape of OpenAI's `/v1/completions`. Out: answers in that shape, with the token ids. It is
-*batch-invariant*: the text of a request depends only on the
-model and the payload, bit for bit, whatever else runs beside it, in whatever order, so that a run which was
-interrupted and resumed gives the texts of one that was not. Three things make it so: the arithmetic of `llama.py` has
-fixed shapes, every token's draw comes from a counter-based generator keyed by the request's own seed, and a prompt is
-computed by itself (once for all requests that share it).
+*batch-invariant*: the text of a request depends only on the model and the payload, bit for bit, whatever else runs
+beside it, in whatever order, so that a run which was interrupted and resumed gives the texts of one that was not.
+Three things make it so: the arithmetic of `llama.py` has fixed shapes, every token's draw comes from a counter-based
+generator keyed by the request's own seed, and a prompt is computed by itself (once for all requests that share it).
 
     Sampler("tiny").submit({"prompt": "Ada has 3 ...\\n", "seed": 7, "max_tokens": 120}).result()
     {"choices": [{"index": 0, "text": "That makes 3 + 4 = 7.\\n...", "finish_reason": "stop", "stop_reason": None,

@@ -125,4 +125,4 @@ def _done(context: Context) -> tuple[int, dict[str, int]]:
     return solutions, ledger
 
 
-STAGE = Stage("annotate", 5, ("decontaminate", "generate", "verify", "deduplicate"), settings, run, TABLES, asks=True)
+STAGE = Stage("annotate", 6, ("decontaminate", "generate", "verify", "deduplicate"), settings, run, TABLES, asks=True)

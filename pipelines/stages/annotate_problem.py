@@ -4,12 +4,13 @@ In: a problem with its solutions, the policy, and the engine as a function. Out:
 `alternatives`. The search says which rollouts to make; what was made before a search ended stays in the tables.
 """
 
+from collections.abc import Iterable, Sequence
 from functools import partial
 from itertools import accumulate
 from typing import Any
 
 from stepforge.builders.tables import content_id
-from stepforge.pipelines.answers import first_false_step
+from stepforge.pipelines.answers import equation_key, first_false_step
 from stepforge.pipelines.credit import split as splitting
 from stepforge.pipelines.credit.adaptive import Adaptive
 from stepforge.pipelines.credit.advantages import q_fixed, q_interval
@@ -118,17 +119,30 @@ class Problem:
                          and row["origin"] == "prefix" and row["verdict"] == "correct"]
         if index == 0:
             continuations += [(s["solution_id"], s["solution"]) for s in self.row["solutions"] if s["correct"]]
-        found: dict[str, dict[str, Any]] = {}
-        for source, text in continuations:
-            pieces = splitting.split(self.settings.splitter, text)
-            if pieces and pieces[0] != pit["step"] and len(found) < self.settings.alternatives_per_pit:
-                found.setdefault(pieces[0], {
-                    "alternative_id": content_id("alternative", solution_id, index, pieces[0]),
-                    "problem_id": self.row["problem_id"], "solution_id": solution_id, "step_index": index,
-                    "step": pieces[0], "complete": len(pieces) == 1, "taken_from": source,
-                    "sound": first_false_step(pieces[:1]) is None,
-                })
-        return list(found.values())
+        opened = [(source, splitting.split(self.settings.splitter, text)) for source, text in continuations]
+        found = other_steps(self.texts[solution_id][index:], opened)[: self.settings.alternatives_per_pit]
+        return [{"alternative_id": content_id("alternative", solution_id, index, step),
+                 "problem_id": self.row["problem_id"], "solution_id": solution_id, "step_index": index, "step": step,
+                 "complete": not rest, "taken_from": source, "sound": first_false_step([step]) is None}
+                for source, (step, *rest) in found]
+
+
+def other_steps(lost: Sequence[str], opened: Iterable[tuple[str, Sequence[str]]]) -> list[tuple[str, Sequence[str]]]:
+    """Of continuations of one prefix, as (id, steps), the first of each kind that does not begin as `lost` does.
+
+    Steps are of one kind where they do the same computations, or without any say the same, and both or neither end
+    the solution: of two wordings of one thought, rollouts tell by chance alone which is the better one.
+    """
+    kinds, found = {_kind(lost)}, []
+    for source, steps in opened:
+        if steps and _kind(steps) not in kinds:
+            kinds.add(_kind(steps))
+            found.append((source, steps))
+    return found
+
+
+def _kind(steps: Sequence[str]) -> tuple[str, bool]:
+    return equation_key(steps[0]), len(steps) == 1
 
 
 def _value(complete: bool, outcomes: list[bool]) -> dict[str, float | None]:

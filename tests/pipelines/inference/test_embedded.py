@@ -19,9 +19,11 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config, GPT2LM
 from stepforge.builders.errors import UserError
 from stepforge.builders.sources.arithmetic import generate
 from stepforge.pipelines.inference.embedded import EmbeddedServer, SamplerProcess, shared_sampler
+from stepforge.pipelines.inference.engines import check_ready
 from stepforge.pipelines.inference.errors import PromptTooLong
 from stepforge.pipelines.inference.llama import TINY, Llama
 from stepforge.pipelines.inference.sampler import Sampler, _filtered
+from stepforge.pipelines.options.generators import EmbeddedGenerator
 
 PROMPTS = [f"{row['problem']}\n" for row in generate(16, 0, "test")]
 
@@ -290,3 +292,16 @@ def test_process_ends_with_its_parent_however_that_ends():
     assert done.returncode == -signal.SIGKILL
     with suppress(psutil.NoSuchProcess):
         psutil.Process(int(done.stdout)).wait(timeout=60)
+
+
+def test_a_machine_without_torch_is_told_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(UserError, match=r"pip install 'stepforge\[embedded\]'"):
+        check_ready(EmbeddedGenerator(engine="embedded", name="tiny", model="tiny"))
+
+
+def test_a_process_that_cannot_start_tells_its_last_words(monkeypatch, tmp_path):
+    (tmp_path / "torch.py").write_text("raise OSError('a library is broken')\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with pytest.raises(ServerError, match="ended with code 1. OSError: a library is broken"):
+        SamplerProcess(model="tiny")

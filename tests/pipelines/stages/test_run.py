@@ -8,7 +8,9 @@ import pytest
 from helpers.runs import SMALL, execute, rows
 
 from stepforge.builders.tables import TABLES
+from stepforge.pipelines.answers import equation_key
 from stepforge.pipelines.plan import read_state
+from stepforge.pipelines.stages.annotate_problem import other_steps
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +84,25 @@ def test_a_pit_loses_what_was_there_and_alternatives_win_it_back(tables):
     pit = {row["solution_id"]: row for row in tables["steps"] if row["is_pit"]}
     gains = [row["q"] - pit[row["solution_id"]]["q"] for row in tables["alternatives"] if row["q"] is not None]
     assert gains and sum(gain > 0 for gain in gains) > 0.6 * len(gains)
+
+
+def test_an_alternative_computes_something_else_than_the_pit(tables):
+    pit = {row["solution_id"]: row for row in tables["steps"] if row["is_pit"]}
+    kinds = Counter((row["solution_id"], equation_key(row["step"]), row["complete"]) for row in tables["alternatives"])
+    last = Counter(row["solution_id"] for row in tables["steps"])
+    lost = {(name, equation_key(row["step"]), row["step_index"] == last[name] - 1) for name, row in pit.items()}
+    assert max(kinds.values()) == 1 and not lost & kinds.keys()
+
+
+@pytest.mark.parametrize(("opened", "kept"), [
+    ([("a", ["3 + 4 = 7 eggs.\n", "So 7."])], []),                                  # the pit in other words
+    ([("a", ["3 + 4 = 7, so 7."])], ["a"]),                                       # ends what the pit goes on with
+    ([("a", ["3 + 5 = 8.\n", "8"]), ("b", ["It is 3+5=8 then.\n", "8"])], ["a"]),  # one computation in two wordings
+    ([("a", ["Count them.\n", "8"]), ("b", ["count  them.\n", "9"])], ["a"]),
+    ([("a", [])], []),
+])
+def test_wordings_of_one_step_are_no_alternatives(opened, kept):
+    assert [source for source, _ in other_steps(["That makes 3 + 4 = 7.\n", "So 7."], opened)] == kept
 
 
 def brute_force_coverage(counts, k):
