@@ -20,9 +20,8 @@ from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import torch
-from datasets import Dataset, disable_progress_bars
+from datasets import Dataset
 from transformers import PreTrainedTokenizerBase, PrinterCallback
-from transformers.utils.logging import disable_progress_bar
 from trl import DPOConfig, SFTConfig, SFTTrainer
 
 from stepforge.builders.errors import UserError
@@ -193,10 +192,8 @@ def command_line(about: str | None, seeds: Sequence[int] = (0, 1, 2)) -> argpars
 
 
 def quietly(name: str, work: Callable[[], None]) -> None:
-    """Run a study without the libraries' progress bars; exit code 2 and one message for a user's mistake."""
+    """Run a study without the libraries' warnings; exit code 2 and one message for a user's mistake."""
     logging.getLogger("transformers").setLevel(logging.ERROR)
-    disable_progress_bar()
-    disable_progress_bars()
     try:
         work()
     except UserError as error:
