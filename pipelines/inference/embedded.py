@@ -77,6 +77,8 @@ class SamplerProcess:
 
     def _read(self) -> None:
         for line in self._answers:
+            if not line.endswith(b"\n"):
+                break  # the process was killed while it wrote
             told = orjson.loads(line)
             answer = self._waiting.pop(told["number"])
             answer.set_exception(_error(told)) if "error" in told else answer.set_result(told["answer"])

@@ -305,3 +305,18 @@ def test_a_process_that_cannot_start_tells_its_last_words(monkeypatch, tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     with pytest.raises(ServerError, match="ended with code 1. OSError: a library is broken"):
         SamplerProcess(model="tiny")
+
+
+def test_half_an_answer_is_none(monkeypatch, tmp_path):
+    """As a process leaves it that is killed while it writes."""
+    program = tmp_path / "python"
+    program.write_text("""#!/bin/sh
+echo '{"ready": true}'
+read asked
+printf '{"number": 0, "ans'
+kill -9 $$
+""")
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
+    with pytest.raises(ServerError, match="ended with code -9"):
+        ask(SamplerProcess(model="tiny"), prompt=PROMPTS[0])
