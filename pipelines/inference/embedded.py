@@ -40,7 +40,8 @@ class SamplerProcess:
         program = [sys.executable, "-P", "-m", "stepforge.pipelines.inference.sampler"]
         self._errors = tempfile.TemporaryFile()
         self._process = subprocess.Popen([*program, orjson.dumps(settings).decode()], stdin=subprocess.PIPE,
-                                         stdout=subprocess.PIPE, stderr=self._errors)
+                                         stdout=subprocess.PIPE, stderr=self._errors,
+                                         env={**os.environ, "TQDM_DISABLE": "1"})
         assert self._process.stdin and self._process.stdout
         self._lines, self._answers = self._process.stdin, self._process.stdout
         self._lock, self._numbers = threading.Lock(), count()

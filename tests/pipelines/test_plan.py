@@ -11,6 +11,7 @@ from stepforge.builders.errors import UserError
 from stepforge.pipelines import plan
 from stepforge.pipelines.executors import StageFailed
 from stepforge.pipelines.inference import client
+from stepforge.pipelines.inference.embedded import SamplerProcess
 from stepforge.pipelines.recipe import Recipe
 from stepforge.pipelines.stages.base import Account
 
@@ -131,6 +132,24 @@ def test_failed_requests_are_asked_again_until_they_are_answered(tmp_path, monke
         assert len(asked(server)) == 2
         assert len(rows(tmp_path / "run", "verdicts")) == 8
         assert execute(recipe | {"generators": generators(server.url)}, tmp_path / "run") == []
+
+
+def test_a_killed_sampler_stops_the_run_and_the_next_one_finishes_it(run_folder, tmp_path, monkeypatch):
+    """As the kernel kills it when memory runs out."""
+    sent, submit = [], SamplerProcess.submit
+
+    def deadly(self, payload):
+        sent.append(payload)
+        if len(sent) == 40:
+            self.close()
+        return submit(self, payload)
+
+    monkeypatch.setattr(SamplerProcess, "submit", deadly)
+    with pytest.raises(StageFailed, match="generate"):
+        execute(SMALL, tmp_path / "other")
+    execute(SMALL, tmp_path / "other")
+    for table in ("solutions", "verdicts", "steps", "rollouts", "alternatives"):
+        assert texts(run_folder, table) == texts(tmp_path / "other", table), table
 
 
 def test_plan_tells_why_a_stage_would_run(run_folder):
