@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-import threading
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,6 @@ from stepforge.builders.errors import UserError
 
 SHIPPED = Path(__file__).parent / "tiny"
 COMMIT = re.compile(r"[0-9a-f]{40}")
-LOADING = threading.RLock()  # transformers imports its parts when first asked for them, and fails two threads at once
 
 
 def model_path(model: str) -> str:
@@ -31,10 +29,9 @@ def load_tokenizer(model: str, revision: str | None = None) -> Any:
         ImportError: transformers is not installed.
         OSError, ValueError: it cannot be loaded.
     """
-    with LOADING:
-        from transformers import AutoTokenizer  # slow to import, and not needed by every run
+    from transformers import AutoTokenizer  # slow to import, and not needed by every run
 
-        return AutoTokenizer.from_pretrained(model_path(model), revision=revision or "main")
+    return AutoTokenizer.from_pretrained(model_path(model), revision=revision or "main")
 
 
 def model_revision(model: str, revision: str | None = None) -> str:
