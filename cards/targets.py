@@ -30,6 +30,7 @@ from huggingface_hub.hf_api import RepoFile
 
 from stepforge.builders.errors import UserError
 from stepforge.builders.release import MANIFEST, sha256_file
+from stepforge.builders.retry import retry_after
 from stepforge.cards.bundle import Blob
 from stepforge.cards.semver import Version, parse_tag
 
@@ -203,16 +204,11 @@ def _answered(name: str, error: HfHubHTTPError) -> Exception:
     if status == 412 or (status == 409 and "/tag/" in address):
         return Moved(f"{name} answered {status}")
     if status in (408, 409, 429) or status >= 500:
-        return Busy(f"{name} answered {status}", _retry_after(error))
+        return Busy(f"{name} answered {status}", retry_after(error.response.headers))
     if status in (401, 403):
         return PublishError(f"{name} does not let the token in use do this (HTTP {status}); log in with "
                             "`hf auth login` as a user who may")
     return PublishError(f"{name} refused the request (HTTP {status}): {error.server_message or error}")
-
-
-def _retry_after(error: HfHubHTTPError) -> float | None:
-    value = error.response.headers.get("retry-after", "")
-    return float(value) if value.isdecimal() else None
 
 
 class LocalTarget:

@@ -9,10 +9,10 @@ buys 30 samples never buys 29 because of a rounded length.
 
 from collections.abc import Mapping
 from fractions import Fraction
-from functools import lru_cache
 from typing import NamedTuple
 
 from stepforge.builders.errors import UserError
+from stepforge.pipelines.inference.models import model_parameters
 from stepforge.pipelines.options.budget import Budget
 from stepforge.pipelines.options.generators import Sampler
 
@@ -20,13 +20,6 @@ PER_PRICE = 1_000_000  # tokens that a price is for
 TOO_DEAR = ("budget: one sample of {name!r} costs {cost:.4g} {unit} on average, and a problem may cost {limit:.4g}; "
             "give at least that much, or leave the generator out")
 UNITS = {"flops": "FLOPs", "price": "units of money", "samples": "samples"}
-
-
-class Parameters(NamedTuple):
-    """Parameters of a model, and how many of them compute one token (fewer in a mixture of experts)."""
-
-    total: int
-    active: int
 
 
 class Length(NamedTuple):
@@ -46,35 +39,6 @@ class Allotment(NamedTuple):
     @property
     def left(self) -> Fraction:
         return self.limit - self.samples * self.cost
-
-
-@lru_cache(maxsize=32)
-def model_parameters(model: str, revision: str | None = None) -> Parameters:
-    """Parameters of a model, from its config alone: its layers are laid out, but no weight is loaded.
-
-    Raises:
-        UserError: the config cannot be read, or transformers is not installed.
-    """
-    try:
-        import torch
-        from transformers import AutoConfig, AutoModelForCausalLM
-    except ImportError as error:
-        raise UserError(f"the parameters of {model!r} are counted with transformers: pip install "
-                        "'stepforge[embedded]', or give `parameters` in the recipe") from error
-    try:
-        config = AutoConfig.from_pretrained(model, revision=revision)
-        with torch.device("meta"):
-            laid_out = AutoModelForCausalLM.from_config(config)
-    except (OSError, ValueError, KeyError) as error:
-        raise UserError(f"the parameters of {model!r} cannot be counted: {str(error)[:300]}; "
-                        "give `parameters` in the recipe") from error
-    used = getattr(config, "num_experts_per_tok", None)
-    total = active = 0
-    for name, weight in laid_out.named_parameters():
-        total += weight.numel()
-        mixed = ".experts." in name and used is not None  # all experts of a layer lie in one tensor, the first axis
-        active += weight.numel() * used // weight.shape[0] if mixed else weight.numel()
-    return Parameters(total, active)
 
 
 def token_cost(match: str, generator: Sampler, model: str) -> Fraction | None:

@@ -16,14 +16,14 @@ from rich.text import Text
 from stepforge.builders.errors import UserError
 from stepforge.cards import versions as versioning
 from stepforge.cards.check import check, problems_table
-from stepforge.cards.comparison import compare
-from stepforge.cards.comparison_tables import comparison_tables
 from stepforge.cards.publish import publish
-from stepforge.cards.report import MOST_SOLUTIONS, write_report
-from stepforge.pipelines import audit, console, inspecting, measuring, plan, status
-from stepforge.pipelines import probe as probing
+from stepforge.pipelines import plan
 from stepforge.pipelines.executors import StageFailed
 from stepforge.pipelines.recipe import find_recipe, load_recipe
+from stepforge.pipelines.views import audit, console, estimate, measures, show, status
+from stepforge.pipelines.views.comparison import compare
+from stepforge.pipelines.views.comparison_tables import comparison_tables
+from stepforge.pipelines.views.report import MOST_SOLUTIONS, write_report
 
 METHODS = ("sft", "rft", "dpo", "step_dpo", "kto", "awr", "prm", "grpo")
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich",
@@ -67,13 +67,13 @@ def show_plan(
     loaded = load_recipe(recipe)
     folder = out / loaded.name
     if probe:
-        probed = probing.probe(loaded, folder, problems, console.progress_bar,
+        probed = estimate.probe(loaded, folder, problems, console.progress_bar,
                                lambda planned, account: console.out.print(console.account_line(planned, account)))
-        console.out.print(probing.table(probed))
-        console.out.print(Text(probing.caveats(probed)), soft_wrap=True)
+        console.out.print(estimate.table(probed))
+        console.out.print(Text(estimate.caveats(probed)), soft_wrap=True)
         return
     planned = plan.plan(loaded, folder)
-    expected = inspecting.expectations(loaded, folder)
+    expected = show.expectations(loaded, folder)
     console.out.print(console.plan_table(planned, expected, plan.read_state(folder)))
 
 
@@ -96,9 +96,9 @@ def show_solution(
 ) -> None:
     """Show a solution step by step with its values; without an id, list annotated solutions to choose from."""
     if solution_id is None:
-        console.out.print(inspecting.annotated_table(run))
+        console.out.print(show.annotated_table(run))
         return
-    problem, solution, steps = inspecting.solution(run, solution_id)
+    problem, solution, steps = show.solution(run, solution_id)
     console.out.print(Text(console.printable(problem["problem"]), style="bold"))
     gold, answer = console.printable(problem["answer"]), console.printable(str(solution["answer"]))
     console.out.print(Text(f"gold {gold}; the solution says {answer}: {solution['verdict']} ({solution['method']})"))
@@ -136,7 +136,7 @@ def show_measures(
     by: Annotated[str, typer.Option(help="all, level, subject or source: how problems are grouped.")] = "all",
 ) -> None:
     """Show coverage, diversity, majorities, false positives, lengths, pits, advantages and costs of a run."""
-    for table in measuring.measure_tables(run, by):
+    for table in measures.measure_tables(run, by):
         console.out.print(table)
 
 
@@ -149,7 +149,7 @@ def verify_file(
     workers: Annotated[int, typer.Option(min=1, help="Processes for symbolic comparisons.")] = 2,
 ) -> None:
     """Judge solutions against gold answers, without a recipe: correct, incorrect or undecided with a reason."""
-    console.out.print(inspecting.verify_file(file, gold, solution, out, workers))
+    console.out.print(show.verify_file(file, gold, solution, out, workers))
 
 
 @app.command("publish")

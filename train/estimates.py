@@ -7,15 +7,15 @@ two models. Only the bootstrap draws, from a seed.
 
 from collections import Counter
 from collections.abc import Sequence
-from math import comb, sqrt
+from math import comb
 from typing import NamedTuple
 
 import numpy as np
 
-from stepforge.pipelines.subsets import Vote, hit, majority
+from stepforge.pipelines.statistics.intervals import wilson
+from stepforge.pipelines.statistics.subsets import Vote, hit, majority
 
 RESAMPLES = 10_000
-Z95 = 1.959963984540054
 
 
 class Estimate(NamedTuple):
@@ -61,21 +61,12 @@ def best_of_n(scores: Sequence[float], correct: Sequence[bool], n: int) -> float
     return total
 
 
-def wilson(successes: int, n: int) -> tuple[float, float]:
-    """95% interval for a proportion (Wilson 1927); (0, 1) where there is nothing to count."""
-    if n == 0:
-        return 0.0, 1.0
-    share, square = successes / n, Z95 * Z95
-    middle = (share + square / (2 * n)) / (1 + square / n)
-    half = Z95 / (1 + square / n) * sqrt(share * (1 - share) / n + square / (4 * n * n))
-    return max(0.0, middle - half), min(1.0, middle + half)
-
-
 def proportion(outcomes: Sequence[bool | None]) -> Estimate:
     """Share of the true among what is not None, with Wilson's interval."""
     known = [outcome for outcome in outcomes if outcome is not None]
-    low, high = wilson(sum(known), len(known))
-    return Estimate(sum(known) / max(1, len(known)), low, high, len(known), len(outcomes) - len(known))
+    share = sum(known) / max(1, len(known))
+    low, high = wilson(share, len(known)) if known else (0.0, 1.0)
+    return Estimate(share, low, high, len(known), len(outcomes) - len(known))
 
 
 def mean_over_problems(values: Sequence[float], seed: int, excluded: int = 0) -> Estimate:

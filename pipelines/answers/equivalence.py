@@ -12,10 +12,10 @@ from typing import NamedTuple
 
 from stepforge.pipelines.answers import outcome
 from stepforge.pipelines.answers.algebra import algebraically_equal
+from stepforge.pipelines.answers.differ import apart, constant
 from stepforge.pipelines.answers.exact import TooLarge, Undefined, evaluate
 from stepforge.pipelines.answers.normalize import canonical
 from stepforge.pipelines.answers.outcome import Method
-from stepforge.pipelines.answers.probe import apart, constant
 from stepforge.pipelines.answers.quantity import Quantity, is_rounded, quantity, same
 from stepforge.pipelines.answers.structure import Structure, structure
 

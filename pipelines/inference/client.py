@@ -10,13 +10,12 @@ again later. The API key is in the header of requests and nowhere else.
 import asyncio
 import random
 import re
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
 from datatrove.pipeline.inference.types import ServerError
 
+from stepforge.builders.retry import retry_after
 from stepforge.pipelines.inference.errors import PromptTooLong, Refused, RequestFailed
 from stepforge.pipelines.inference.limit import Limit
 
@@ -115,7 +114,7 @@ class Client:
             said = said.replace(self._key, "(key)")
         told = f"answers {status}: {said}"
         if status in (429, 503):
-            raise Busy(told, _retry_after(response.headers))
+            raise Busy(told, retry_after(response.headers))
         if status in (400, 413, 422):
             raise PromptTooLong(told) if TOO_LONG.search(said) else Refused(told)
         if status in (401, 403):
@@ -159,20 +158,6 @@ def _text(choice: dict[str, Any]) -> str:
     if not isinstance(text, str):
         raise ValueError(f"an answer whose text is {type(text).__name__}")
     return text
-
-
-def _retry_after(headers: httpx.Headers) -> float | None:
-    """Seconds to wait: the header holds them, or a date, which is read by the server's own clock where it tells it."""
-    told = headers.get("retry-after", "")
-    try:
-        return max(0.0, float(told))
-    except ValueError:
-        pass
-    try:
-        now = parsedate_to_datetime(headers["date"]) if "date" in headers else datetime.now(UTC)
-        return max(0.0, (parsedate_to_datetime(told) - now).total_seconds())
-    except (ValueError, TypeError):
-        return None
 
 
 def _pause(attempt: int) -> float:

@@ -1,10 +1,10 @@
-"""Models by name: where their files lie, and what identifies their weights."""
+"""Models by name: where their files lie, what identifies their weights, and how many parameters they have."""
 
 import hashlib
 import re
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from huggingface_hub import HfApi
 from huggingface_hub.constants import HF_HUB_CACHE
@@ -14,6 +14,13 @@ from stepforge.builders.errors import UserError
 
 SHIPPED = Path(__file__).parent / "tiny"
 COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+class Parameters(NamedTuple):
+    """Parameters of a model, and how many of them compute one token (fewer in a mixture of experts)."""
+
+    total: int
+    active: int
 
 
 def model_path(model: str) -> str:
@@ -78,3 +85,32 @@ def _commit(model: str, revision: str) -> str:
         raise UserError(f"model {model!r}, revision {revision!r}: neither a folder nor found on the Hub nor in its "
                         f"cache ({type(error).__name__}); give a folder, another id, or a commit as `revision`"
                         ) from error
+
+
+@lru_cache(maxsize=32)
+def model_parameters(model: str, revision: str | None = None) -> Parameters:
+    """Parameters of a model, from its config alone: its layers are laid out, but no weight is loaded.
+
+    Raises:
+        UserError: the config cannot be read, or transformers is not installed.
+    """
+    try:
+        import torch
+        from transformers import AutoConfig, AutoModelForCausalLM
+    except ImportError as error:
+        raise UserError(f"the parameters of {model!r} are counted with transformers: pip install "
+                        "'stepforge[embedded]', or give `parameters` in the recipe") from error
+    try:
+        config = AutoConfig.from_pretrained(model, revision=revision)
+        with torch.device("meta"):
+            laid_out = AutoModelForCausalLM.from_config(config)
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(f"the parameters of {model!r} cannot be counted: {str(error)[:300]}; "
+                        "give `parameters` in the recipe") from error
+    used = getattr(config, "num_experts_per_tok", None)
+    total = active = 0
+    for name, weight in laid_out.named_parameters():
+        total += weight.numel()
+        mixed = ".experts." in name and used is not None  # all experts of a layer lie in one tensor, the first axis
+        active += weight.numel() * used // weight.shape[0] if mixed else weight.numel()
+    return Parameters(total, active)

@@ -28,10 +28,10 @@ from _repetition import SAMPLES, write_samples
 
 from stepforge.builders.sql import open_duckdb
 from stepforge.builders.tables import DUPLICATES
-from stepforge.pipelines.stages.curves import curve_rows
 from stepforge.pipelines.stages.deduplicate import add_near, find_duplicates
 from stepforge.pipelines.stages.measure import ladder
-from stepforge.pipelines.subsets import hit
+from stepforge.pipelines.stages.measure.curves import curve_rows
+from stepforge.pipelines.statistics.subsets import hit
 
 PROBLEMS = 10_000
 KS = tuple(ladder(SAMPLES))

@@ -10,9 +10,9 @@ import pytest
 from helpers.runs import execute, rows
 
 from stepforge.builders.errors import UserError
-from stepforge.pipelines.budget import Allotment, Length, allot, model_parameters, token_cost
+from stepforge.pipelines.budget import Allotment, Length, allot, token_cost
 from stepforge.pipelines.inference.engines import generator_id
-from stepforge.pipelines.inference.models import model_path
+from stepforge.pipelines.inference.models import model_parameters, model_path
 from stepforge.pipelines.options.budget import Budget
 from stepforge.pipelines.options.generators import EmbeddedGenerator
 from stepforge.pipelines.recipe import Recipe, RecipeError, load_recipe

@@ -14,7 +14,6 @@ from stepforge.train.estimates import (
     mean_over_problems,
     pass_at_k,
     proportion,
-    wilson,
 )
 
 
@@ -66,15 +65,11 @@ def test_k_beyond_the_samples_is_refused(k: int) -> None:
             estimate()
 
 
-def test_wilson_is_the_published_interval() -> None:
-    """Newcombe 1998, table I: 81 of 263 gives 0.2553 to 0.3662, 0 of 20 gives 0 to 0.1611."""
-    assert wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
-    assert wilson(0, 20) == pytest.approx((0.0, 0.1611), abs=5e-5)
-
-
 def test_unknown_outcomes_are_excluded_and_counted() -> None:
     found = proportion([True, False, None, True])
     assert (found.value, found.n, found.excluded) == (pytest.approx(2 / 3), 3, 1)
+    nothing = proportion([None])
+    assert (nothing.low, nothing.high, nothing.n, nothing.excluded) == (0.0, 1.0, 0, 1)
 
 
 def test_mcnemar_is_the_exact_binomial_test() -> None:

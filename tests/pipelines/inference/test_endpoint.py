@@ -9,9 +9,10 @@ from helpers.openai_server import FAULTS, Behaviour, serving
 from helpers.runs import SMALL, execute, rows
 
 from stepforge.builders.errors import UserError
+from stepforge.builders.retry import retry_after
 from stepforge.pipelines.executors import StageFailed
 from stepforge.pipelines.inference import client as client_module
-from stepforge.pipelines.inference.client import Client, _retry_after
+from stepforge.pipelines.inference.client import Client
 from stepforge.pipelines.inference.embedded import shared_sampler
 from stepforge.pipelines.inference.endpoint import body_of
 from stepforge.pipelines.inference.errors import PromptTooLong, Refused, RequestFailed
@@ -96,7 +97,7 @@ def test_retry_after_is_honoured(expected):
     ({"retry-after": "Wed, 21 Oct 2020 07:28:10 GMT"}, 0),
 ])
 def test_retry_after_is_seconds_or_a_date_by_the_servers_clock(headers, seconds):
-    assert _retry_after(httpx.Headers(headers)) == seconds
+    assert retry_after(httpx.Headers(headers)) == seconds
 
 
 def test_concurrency_falls_to_what_the_server_takes(expected):

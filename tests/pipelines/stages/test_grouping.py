@@ -11,7 +11,7 @@ from helpers.runs import rows
 from stepforge.pipelines import plan
 from stepforge.pipelines.recipe import Recipe
 from stepforge.pipelines.stages import problems
-from stepforge.pipelines.stages.grouping import linked
+from stepforge.pipelines.stages.problems.grouping import linked
 
 DATA = os.environ.get("STEPFORGE_TEST_DATA")
 

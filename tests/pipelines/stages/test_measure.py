@@ -12,9 +12,9 @@ import pytest
 from helpers.runs import rows
 
 from stepforge.builders.errors import UserError
-from stepforge.pipelines import measuring
-from stepforge.pipelines.stages.curves import curve_rows, majority_rows
 from stepforge.pipelines.stages.measure import ladder
+from stepforge.pipelines.stages.measure.curves import curve_rows, majority_rows
+from stepforge.pipelines.views import measures
 
 DATA = os.environ.get("STEPFORGE_TEST_DATA")
 COLUMNS = "generator VARCHAR, problem_id VARCHAR, correct BOOLEAN, counts BOOLEAN, text_key UBIGINT, " \
@@ -118,12 +118,12 @@ def test_groups_means_histograms_and_costs_of_a_run(small_run):
 
 
 def test_terminal_shows_what_was_measured(small_run):
-    titles = [table.title for table in measuring.measure_tables(small_run, "all")]
+    titles = [table.title for table in measures.measure_tables(small_run, "all")]
     assert titles == ["Measures of k samples, 95%", "Rates and means", "Histograms", "Tokens and FLOPs"]
-    levels = {str(cell) for cell in measuring.measure_tables(small_run, "level")[0].columns[1].cells}
+    levels = {str(cell) for cell in measures.measure_tables(small_run, "level")[0].columns[1].cells}
     assert levels == {row["level"] for row in rows(small_run, "problems")}
     with pytest.raises(UserError, match="not measured by 'colour', but by all, level"):
-        measuring.measure_tables(small_run, "colour")
+        measures.measure_tables(small_run, "colour")
 
 
 @pytest.mark.skipif(not DATA, reason="STEPFORGE_TEST_DATA names no folder with real samples")

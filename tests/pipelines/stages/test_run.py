@@ -10,7 +10,7 @@ from helpers.runs import SMALL, execute, rows
 from stepforge.builders.tables import TABLES
 from stepforge.pipelines.answers import equation_key
 from stepforge.pipelines.plan import read_state
-from stepforge.pipelines.stages.annotate_problem import other_steps
+from stepforge.pipelines.stages.annotate.problem import other_steps
 
 
 @pytest.fixture(scope="module")

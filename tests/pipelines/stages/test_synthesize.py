@@ -11,11 +11,12 @@ from stepforge.builders.errors import UserError
 from stepforge.builders.parquet import read_rows
 from stepforge.builders.release import read_manifest
 from stepforge.cards.check import check
-from stepforge.pipelines import inspecting, plan
+from stepforge.pipelines import plan
 from stepforge.pipelines.inference.runner import Completion
 from stepforge.pipelines.recipe import Recipe
-from stepforge.pipelines.stages.synthesize_prompt import MAX_CHARS, SIMILAR, read_draft, writer_prompt, writer_template
-from stepforge.pipelines.stages.synthesize_vote import election
+from stepforge.pipelines.stages.synthesize.prompt import MAX_CHARS, SIMILAR, read_draft, writer_prompt, writer_template
+from stepforge.pipelines.stages.synthesize.vote import election
+from stepforge.pipelines.views import show
 
 GOOD = "Ada has 3 boxes of 4 pens. How many pens has she?"
 
@@ -202,7 +203,7 @@ def test_draft_whose_request_failed_is_asked_for_again(seeds, scripted, monkeypa
 
 
 def test_plan_tells_how_much_would_be_written(seeds):
-    expected = inspecting.expectations(Recipe.model_validate(recipe() | {"subset": 4}), seeds)
+    expected = show.expectations(Recipe.model_validate(recipe() | {"subset": 4}), seeds)
     assert expected["synthesize"] == "at most 12 drafts, 4 solutions of each"
     assert expected["generate"].startswith("tiny: 16 solutions")
 

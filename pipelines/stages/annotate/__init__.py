@@ -1,0 +1,128 @@
+"""Annotate: how much did each step of a solution help or hurt?
+
+In: problems with the solutions that are to be valued (annotate.sql). Out: `steps` with values and pits, `rollouts`,
+and `alternatives`, candidates for the step that should have stood where the pit is. One datatrove document is one
+problem, so that its solutions share what a search learns. The search (pipelines/credit) decides which rollouts are
+made, the runner makes them, the verifier judges them. The adaptive search learns from a pilot first (pilot.py).
+"""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from datatrove.data import Document
+
+from stepforge.builders.parquet import write_rows
+from stepforge.builders.sql import load_sql, query_rows
+from stepforge.builders.tables import ALTERNATIVES, DROPS, ROLLOUTS, STEPS
+from stepforge.pipelines.answers import Verifier
+from stepforge.pipelines.answers import fingerprint as verifier_fingerprint
+from stepforge.pipelines.credit import search as searching
+from stepforge.pipelines.credit import split as splitting
+from stepforge.pipelines.credit.chain import Chain
+from stepforge.pipelines.credit.rollouts import Policy
+from stepforge.pipelines.inference.engines import generator_id
+from stepforge.pipelines.inference.output import TableOutput
+from stepforge.pipelines.inference.runner import Generate, Rollout
+from stepforge.pipelines.options.generators import RecordedGenerator, Writer
+from stepforge.pipelines.options.stages import Annotate, Verify
+from stepforge.pipelines.recipe import Recipe
+from stepforge.pipelines.stages.annotate import pilot
+from stepforge.pipelines.stages.annotate.problem import Problem
+from stepforge.pipelines.stages.base import Account, Context, QueryReader, Stage
+
+TOTAL_SQL = """
+SELECT count(*)::BIGINT AS problems, coalesce(sum(len(solutions)), 0)::BIGINT AS solutions,
+       count(*) FILTER (pilot)::BIGINT AS pilot
+FROM ({})
+"""
+PILOT_SQL = "SELECT * FROM ({}) WHERE pilot"
+TABLES = ("steps", "rollouts", "alternatives")
+
+
+@contextmanager
+def make_policy(generator: Writer, seed: int, settings: Verify) -> Iterator[dict[str, Policy]]:
+    """The policy with a verifier of its own, for as long as a rank runs."""
+    with Verifier(timeout_s=settings.timeout_s, memory_mb=settings.memory_mb) as verifier:
+        yield {"policy": Policy(generator, generator_id(generator), seed, verifier, asyncio.Lock())}
+
+
+async def annotate_problem(document: Document, generate: Generate, *, policy: Policy, settings: Annotate,
+                           chain: Chain | None) -> dict[str, list[dict[str, Any]]]:
+    """Rows of `steps`, `rollouts` and `alternatives` for one problem."""
+    problem = Problem(document.metadata, policy, settings, generate)
+    search = await problem.search(chain)
+    steps = problem.step_rows(search)
+    alternatives = await problem.alternatives(search, steps)
+    return {"steps": steps, "rollouts": problem.rollouts, "alternatives": alternatives}
+
+
+def settings(recipe: Recipe) -> Any:
+    annotate = recipe.annotate
+    if annotate is None:
+        return None
+    policy = generator_id(recipe.generator(annotate.policy))
+    versions = [searching.VERSION, splitting.VERSION, verifier_fingerprint()]
+    return [annotate.model_dump(mode="json"), policy, recipe.seed, versions]
+
+
+def run(context: Context) -> Account:
+    annotate = context.recipe.annotate
+    if annotate is None:
+        for table in (STEPS, ROLLOUTS, ALTERNATIVES):
+            write_rows(context.table(table.name), [], table.schema)
+        write_rows(context.drops("annotate"), [], DROPS.schema)
+        return Account(0, 0)
+    generator = context.recipe.generator(annotate.policy)
+    assert not isinstance(generator, RecordedGenerator)  # the recipe refuses it
+    inputs = {name: context.table(name) for name in ("problems", "solutions", "verdicts", "duplicates")}
+    parameters = {"seed": str(context.recipe.seed), "policy": generator_id(generator),
+                  "positives": annotate.positives_per_problem, "negatives": annotate.negatives_per_problem,
+                  "pilot": annotate.pilot if annotate.search == "adaptive" else 0}
+    sql, work, pilot_work = load_sql(__package__, "annotate"), context.work / "annotate", context.work / "pilot"
+    with context.duckdb(*inputs) as connection:
+        total = next(query_rows(connection, TOTAL_SQL.format(sql), parameters))
+
+    def roll_out(sql: str, rollout: Rollout, folder: Path, tables: tuple[str, ...], label: str, problems: int) -> None:
+        reader = QueryReader(sql, inputs, parameters, context.recipe.executor.duckdb_memory, folder / "spill")
+        runner = context.runner(rollout, generator, context.folder / "rollouts" / generator_id(generator),
+                                TableOutput(folder, tables),
+                                partial(make_policy, generator, context.recipe.seed, context.recipe.verify))
+        context.pipeline([reader, runner], label, problems, folder)
+
+    chain: Chain | None = None
+    taught: dict[str, Any] = {}
+    if total["pilot"]:
+        roll_out(PILOT_SQL.format(sql), partial(pilot.pilot_problem, settings=annotate), pilot_work, (pilot.TABLE,),
+                 "annotate: pilot", total["pilot"])
+        chain, taught = pilot.teach(pilot_work, context.recipe.executor.tasks)
+    roll_out(sql, partial(annotate_problem, settings=annotate, chain=chain), work, TABLES, "annotate",
+             total["problems"])
+    context.collect("steps", [work], "solution_id, step_index")
+    context.collect("rollouts", [work], "solution_id, step_index, origin, index, rollout_id")
+    context.collect("alternatives", [work], "solution_id, step_index, alternative_id")
+    write_rows(context.drops("annotate"), [], DROPS.schema)
+    context.finish([work, pilot_work], "annotate")
+    facts = {"splitter": {"name": annotate.splitter, "version": splitting.VERSION},
+             "search": {"name": annotate.search, "version": searching.VERSION, "chain": taught}}
+    solutions, ledger = _done(context)
+    return Account(total["solutions"], solutions, ledger=ledger, facts=facts, failed=ledger["failed"])
+
+
+def _done(context: Context) -> tuple[int, dict[str, int]]:
+    """Solutions that were annotated, and what their rollouts cost."""
+    with context.duckdb("steps", "rollouts") as connection:
+        solutions = next(query_rows(connection, "SELECT count(DISTINCT solution_id)::BIGINT AS n FROM steps"))["n"]
+        ledger = next(query_rows(connection, """
+            SELECT coalesce(sum(prompt_tokens), 0)::BIGINT AS prompt_tokens,
+                   coalesce(sum(cached_prompt_tokens), 0)::BIGINT AS cached_prompt_tokens,
+                   coalesce(sum(completion_tokens), 0)::BIGINT AS completion_tokens,
+                   count(*)::BIGINT AS rollouts, count(*) FILTER (finish_reason = 'error')::BIGINT AS failed
+            FROM rollouts"""))
+    return solutions, ledger
+
+
+STAGE = Stage("annotate", 6, ("decontaminate", "generate", "verify", "deduplicate"), settings, run, TABLES, asks=True)

@@ -1,0 +1,162 @@
+"""Generate: solutions of every problem by every generator.
+
+In: `problems`. Out: `solutions`, ordered by generator, problem and sample index. Engines run inside datatrove's runner
+(pipelines/inference/runner.py) on the samples that the generator's journal does not hold yet, so a larger `samples` or
+`limit` adds what is missing and nothing else. Recorded solutions are matched to their problems (recorded.py).
+Where the recipe has a budget, the first samples of every problem are made as a pilot, their mean length decides how
+many samples each generator may make (pipelines/budget.py), and `budgets` tells what was decided. The samples of the
+pilot are the first ones of the run, so none is paid for twice; where a budget buys fewer than the pilot made, the rest
+stays in the journal and out of the tables.
+Dropped with a reason: requests that failed for good (`error`), prompts that fill the context (`prompt_too_long`),
+recorded rows that fit no problem or have no text.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from datatrove.data import Document
+
+from stepforge.builders.parquet import count_rows, write_rows
+from stepforge.builders.sql import open_duckdb, query_rows
+from stepforge.builders.tables import BUDGETS, content_id
+from stepforge.pipelines.budget import Length, allot, token_cost
+from stepforge.pipelines.executors import StageFailed
+from stepforge.pipelines.inference.engines import generator_id, payload_of, seed_of
+from stepforge.pipelines.inference.models import model_path
+from stepforge.pipelines.inference.output import TableOutput
+from stepforge.pipelines.inference.prompts import check_prompt, render
+from stepforge.pipelines.inference.runner import Generate, Request
+from stepforge.pipelines.options.budget import Budget
+from stepforge.pipelines.options.generators import Generator, RecordedGenerator, Writer
+from stepforge.pipelines.recipe import Recipe
+from stepforge.pipelines.stages.base import Account, Context, QueryReader, Stage, drop_row
+from stepforge.pipelines.stages.generate.recorded import read_recorded, recorded_files
+
+PROBLEMS_SQL = "SELECT problem_id, problem, file_row_number AS position FROM problems"
+LENGTHS_SQL = """
+SELECT generator, coalesce(sum(completion_tokens), 0)::BIGINT AS tokens, count(*)::BIGINT AS samples
+FROM solutions GROUP BY generator
+"""
+
+
+def settings(recipe: Recipe) -> Any:
+    """Generators by id, how many samples of each, and the hashes of recorded files.
+
+    Raises:
+        UserError: a prompt cannot be rendered, or a model cannot be found.
+    """
+    told = []
+    for generator in recipe.generators:
+        check_prompt(generator.prompt, generator.model)
+        files = recorded_files(generator) if isinstance(generator, RecordedGenerator) else []
+        matching = generator.model_dump(mode="json") if isinstance(generator, RecordedGenerator) else None
+        told.append([generator.name, generator_id(generator), generator.samples, files, matching])
+    if recipe.budget is None:
+        return [told, recipe.seed]
+    spending = [[g.name, g.parameters, g.price] for g in recipe.generators if not isinstance(g, RecordedGenerator)]
+    return [told, recipe.seed, recipe.budget.model_dump(mode="json"), spending]
+
+
+def run(context: Context) -> Account:
+    works = []
+    expected = 0
+    problems = count_rows(context.table("problems"))
+    for number, generator in enumerate(within_budget(context, problems)):
+        work = context.work / f"{number:03d}-{generator.name}"
+        if isinstance(generator, RecordedGenerator):
+            expected += read_recorded(generator, number, context, work)
+        elif generator.samples:
+            _generate(generator, number, context, work, problems)
+            expected += problems * generator.samples
+        else:
+            continue  # it only judges, or no budget is left for it: its engine need not start
+        works.append(work)
+    written = context.collect("solutions", works, "sample_index")
+    context.collect("drops", works, "row_id", context.drops("generate"))
+    context.finish(works, "generate")
+    dropped = context.drop_counts("generate")
+    return Account(expected, written, dropped, _ledger(context), failed=dropped.get("error", 0))
+
+
+def within_budget(context: Context, problems: int) -> Sequence[Generator]:
+    """The generators with the numbers of samples that they may make; writes `budgets`, empty without a budget."""
+    budget, rows = context.recipe.budget, []
+    generators: Sequence[Generator] = context.recipe.generators
+    if budget is not None:
+        able = [g for g in generators if not isinstance(g, RecordedGenerator) and g.samples]
+        costs = {g.name: token_cost(budget.match, g, model_path(g.model)) for g in able}
+        lengths = _pilot(context, able, budget, problems)
+        found = allot(budget, costs, lengths, {g.name: g.samples for g in able})
+        rows = [{"generator": name, "match": budget.match, "budget": float(given.limit),
+                 "token_cost": None if (cost := costs[name]) is None else float(cost),
+                 "pilot_samples": lengths[name].samples, "pilot_tokens": lengths[name].tokens,
+                 "sample_cost": float(given.cost), "samples": given.samples, "remainder": float(given.left)}
+                for name, given in found.items()]
+        generators = [g.model_copy(update={"samples": found[g.name].samples}) if g.name in found else g
+                      for g in generators]
+    write_rows(context.table("budgets"), rows, BUDGETS.schema)
+    return generators
+
+
+def _pilot(context: Context, generators: Sequence[Writer], budget: Budget, problems: int
+           ) -> dict[str, Length]:
+    """Generated tokens of the first samples of every problem, by generator."""
+    works = []
+    for number, generator in enumerate(generators):
+        works.append(context.work / f"pilot-{number:03d}-{generator.name}")
+        _generate(generator.model_copy(update={"samples": budget.pilot}), number, context, works[-1], problems)
+    pilot = context.work / "pilot.parquet"
+    context.collect("solutions", works, "sample_index", pilot)
+    with open_duckdb(context.recipe.executor.duckdb_memory, context.work / "spill", {"solutions": pilot}) as database:
+        found = {row["generator"]: Length(row["tokens"], row["samples"]) for row in query_rows(database, LENGTHS_SQL)}
+    if silent := [generator.name for generator in generators if generator.name not in found]:
+        raise StageFailed(f"generate: every request of the pilot failed for {silent}; see {context.folder / 'logs'}")
+    return found
+
+
+def _generate(generator: Writer, number: int, context: Context, work: Path, problems: int) -> None:
+    reader = QueryReader(PROBLEMS_SQL, {"problems": context.table("problems")}, {},
+                         context.recipe.executor.duckdb_memory, work / "spill")
+    rollout = partial(sample_problem, generator=generator, seed=context.recipe.seed, first=number * problems)
+    runner = context.runner(rollout, generator, context.folder / "generated" / generator_id(generator),
+                            TableOutput(work, ("solutions", "drops")))
+    context.pipeline([reader, runner], f"generate {generator.name}", problems, work)
+
+
+async def sample_problem(document: Document, generate: Generate, *, generator: Writer, seed: int,
+                         first: int) -> dict[str, list[dict]]:
+    """All samples of one problem: rows of `solutions`, and a drop for every request that failed."""
+    problem_id, source = document.id, generator_id(generator)
+    prompt = render(generator.prompt, document.metadata["problem"], generator.model)
+    seeds = [seed_of(generator, index, seed, "sample", source, problem_id) for index in range(generator.samples)]
+    requests = [Request(content_id("sample", source, problem_id, index, sample_seed),
+                        payload_of(generator, prompt, sample_seed)) for index, sample_seed in enumerate(seeds)]
+    answers = await asyncio.gather(*map(generate, requests))
+    document.metadata["position"] += first
+    solutions, drops = [], []
+    for index, (sample_seed, (completion, *_)) in enumerate(zip(seeds, answers, strict=True)):
+        if completion.finish_reason == "error":
+            where = f"{generator.name}:{problem_id}:{index}"
+            drops.append(drop_row("generate", where, completion.failure, completion.error or ""))
+            continue
+        solutions.append({
+            "solution_id": content_id("solution", problem_id, source, index, completion.text),
+            "problem_id": problem_id, "generator": generator.name, "generator_id": source, "sample_index": index,
+            "seed": sample_seed, "solution": completion.text, "completion_ids": completion.token_ids,
+            "finish_reason": completion.finish_reason, "complete": completion.finish_reason == "stop",
+            "prompt_tokens": completion.prompt_tokens, "completion_tokens": completion.completion_tokens,
+        })
+    return {"solutions": solutions, "drops": drops}
+
+
+def _ledger(context: Context) -> dict[str, int]:
+    with context.duckdb("solutions") as connection:
+        sql = ("SELECT coalesce(sum(prompt_tokens), 0)::BIGINT AS prompt_tokens, "
+               "coalesce(sum(completion_tokens), 0)::BIGINT AS completion_tokens FROM solutions")
+        return next(query_rows(connection, sql))
+
+
+STAGE = Stage("generate", 3, ("decontaminate",), settings, run, ("solutions", "budgets"), asks=True)

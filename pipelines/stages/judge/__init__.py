@@ -1,0 +1,147 @@
+"""Judge: a language model reads solutions and says where their first error is.
+
+In: a sample of `solutions` with their problems (judge.sql). Out: `judgements`: for each solution the votes by outcome
+and what more than half of them say. It stands beside what the equations found (`verdicts.soundness`) and replaces
+none of it. The judge is a generator of the recipe under another prompt (judge_prompt.py). The account counts
+votes: a request that failed for good is a vote dropped with the reason `error`, and the others decide. Without a judge
+in the recipe the table is empty and nothing is asked.
+"""
+
+import asyncio
+from collections import Counter
+from functools import partial
+from typing import Any
+
+from datatrove.data import Document
+
+from stepforge.builders.errors import UserError
+from stepforge.builders.parquet import write_rows
+from stepforge.builders.sql import load_sql, query_rows
+from stepforge.builders.tables import DROPS, JUDGEMENTS, content_id
+from stepforge.pipelines.credit import split as splitting
+from stepforge.pipelines.inference.engines import generator_id, payload_of, sampling_of, seed_of
+from stepforge.pipelines.inference.output import TableOutput
+from stepforge.pipelines.inference.runner import Completion, Generate, Request
+from stepforge.pipelines.options.generators import RecordedGenerator, Writer
+from stepforge.pipelines.options.stages import Judge
+from stepforge.pipelines.recipe import Recipe
+from stepforge.pipelines.stages.base import Account, Context, QueryReader, Stage, drop_row
+from stepforge.pipelines.stages.judge.prompt import VERSION, Vote, judge_prompt, judge_template, read_vote
+
+TOTAL_SQL = """
+SELECT count(*)::BIGINT AS problems, coalesce(sum(len(solutions)), 0)::BIGINT AS solutions FROM ({})
+"""
+LEDGER_SQL = """
+SELECT count(*)::BIGINT AS solutions, coalesce(sum(votes_sound), 0)::BIGINT AS votes_sound,
+       coalesce(sum(votes_unsound), 0)::BIGINT AS votes_unsound,
+       coalesce(sum(votes_undecided), 0)::BIGINT AS votes_undecided,
+       coalesce(sum(prompt_tokens), 0)::BIGINT AS prompt_tokens,
+       coalesce(sum(completion_tokens), 0)::BIGINT AS completion_tokens
+FROM judgements
+"""
+
+
+def judging(recipe: Recipe, judge: Judge) -> Writer:
+    """The generator that judges, under the judge's prompt and length and without the stops of its solutions."""
+    generator = recipe.generator(judge.generator)
+    assert not isinstance(generator, RecordedGenerator)  # the recipe refuses it
+    prompt = judge_template(judge.prompt)
+    return generator.model_copy(update={"prompt": prompt, "max_tokens": judge.max_tokens, "stop": ()})
+
+
+async def judge_problem(document: Document, generate: Generate, *, judge: Judge, generator: Writer,
+                        seed: int) -> dict[str, list[dict]]:
+    """Rows of `judgements` for the solutions of one problem, and a drop for every vote that failed."""
+    row, judge_id = document.metadata, generator_id(generator)
+
+    async def votes_on(solution: dict[str, str], steps: list[str]) -> list[Completion]:
+        prompt = judge_prompt(generator.prompt, row["problem"], row["answer"], row["reference_solution"], steps)
+        requests = []
+        for vote in range(judge.votes):
+            vote_seed = seed_of(generator, vote, seed, "judge", judge_id, solution["solution_id"])
+            key = content_id("judge", judge_id, prompt, vote, vote_seed)
+            requests.append(Request(key, payload_of(generator, prompt, vote_seed)))
+        return [completion for completion, *_ in await asyncio.gather(*map(generate, requests))]
+
+    texts = [splitting.split(judge.splitter, solution["solution"]) for solution in row["solutions"]]
+    answers = await asyncio.gather(*map(votes_on, row["solutions"], texts))
+    judgements, drops = [], []
+    for solution, steps, completions in zip(row["solutions"], texts, answers, strict=True):
+        solution_id = solution["solution_id"]
+        drops += [drop_row("judge", f"{solution_id}:{vote}", "error", completion.error or "")
+                  for vote, completion in enumerate(completions) if completion.finish_reason == "error"]
+        came = [completion for completion in completions if completion.finish_reason != "error"]
+        if came:
+            votes = [read_vote(c.text, len(steps), c.finish_reason == "stop") for c in came]
+            judgements.append({
+                "solution_id": solution_id, **majority(votes), "steps": len(steps), "judge": judge.generator,
+                "judge_id": judge_id, "prompt_tokens": sum(c.prompt_tokens for c in came),
+                "completion_tokens": sum(c.completion_tokens for c in came),
+            })
+    return {"judgements": judgements, "drops": drops}
+
+
+def majority(votes: list[Vote]) -> dict[str, Any]:
+    """What more than half of the votes say; undecided where there is no such outcome.
+
+    The first error is the step that most votes for unsound name, the earliest among equals.
+    """
+    counts = Counter(vote.soundness for vote in votes)
+    soundness = next((outcome for outcome, count in counts.items() if 2 * count > len(votes)), "undecided")
+    named = Counter(vote.first_error for vote in votes if vote.first_error is not None)
+    first = min(named, key=lambda step: (-named[step], step)) if soundness == "unsound" else None
+    return {"soundness": soundness, "first_error": first,
+            **{f"votes_{outcome}": counts[outcome] for outcome in ("sound", "unsound", "undecided")}}
+
+
+def described(recipe: Recipe) -> dict[str, Any] | None:
+    """The judge as the manifest tells it: model, prompt and its version, sampling, sample sizes."""
+    if recipe.judge is None:
+        return None
+    generator = judging(recipe, recipe.judge)
+    return {**recipe.judge.model_dump(mode="json"), "judge_id": generator_id(generator), "model": generator.model,
+            "prompt_version": VERSION, "prompt_template": generator.prompt, "sampling": sampling_of(generator)}
+
+
+def settings(recipe: Recipe) -> Any:
+    """What decides the judgements.
+
+    Raises:
+        UserError: the recipe names a splitter or a prompt that does not exist.
+    """
+    if recipe.judge is None:
+        return None
+    if recipe.judge.splitter not in splitting.SPLITTERS:
+        raise UserError(f"judge.splitter: {recipe.judge.splitter!r} is not among {', '.join(splitting.SPLITTERS)}")
+    return [described(recipe), recipe.seed, splitting.VERSION]
+
+
+def run(context: Context) -> Account:
+    judge = context.recipe.judge
+    if judge is None:
+        write_rows(context.table("judgements"), [], JUDGEMENTS.schema)
+        write_rows(context.drops("judge"), [], DROPS.schema)
+        return Account(0, 0)
+    generator = judging(context.recipe, judge)
+    inputs = {name: context.table(name) for name in ("problems", "solutions", "verdicts")}
+    parameters = {"seed": str(context.recipe.seed), "correct": judge.correct_per_generator,
+                  "incorrect": judge.incorrect_per_generator}
+    work, sql = context.work / "judge", load_sql(__package__, "judge")
+    with context.duckdb(*inputs) as connection:
+        total = next(query_rows(connection, TOTAL_SQL.format(sql), parameters))
+    reader = QueryReader(sql, inputs, parameters, context.recipe.executor.duckdb_memory, work / "spill")
+    rollout = partial(judge_problem, judge=judge, generator=generator, seed=context.recipe.seed)
+    runner = context.runner(rollout, generator, context.folder / "judged" / generator_id(generator),
+                            TableOutput(work, ("judgements", "drops")))
+    context.pipeline([reader, runner], "judge", total["problems"], work)
+    context.collect("judgements", [work], "solution_id")
+    context.collect("drops", [work], "row_id", context.drops("judge"))
+    context.finish([work], "judge")
+    with context.duckdb("judgements") as connection:
+        ledger = next(query_rows(connection, LEDGER_SQL))
+    counted = sum(ledger[f"votes_{outcome}"] for outcome in ("sound", "unsound", "undecided"))
+    dropped = context.drop_counts("judge")
+    return Account(total["solutions"] * judge.votes, counted, dropped, ledger, failed=dropped.get("error", 0))
+
+
+STAGE = Stage("judge", 1, ("decontaminate", "generate", "verify"), settings, run, ("judgements",), asks=True)

@@ -1,0 +1,115 @@
+"""Problems: from the recipe's sources into one table.
+
+In: the sources of the recipe. Out: `seeds`, in the order of the recipe, each problem once. Dropped with a reason:
+rows that cannot be read, rows without a problem or an answer, and a problem that came before (`duplicate`). Where the
+recipe asks for a subset, the others are counted as `not_drawn`; they are no table of drops.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from stepforge.builders.parquet import count_rows, write_rows
+from stepforge.builders.sources import arithmetic, files, public, star_graph
+from stepforge.builders.sources.records import Drop, expand
+from stepforge.builders.sql import open_duckdb, query_to_parquet
+from stepforge.builders.tables import DROPS, PROBLEMS, content_id
+from stepforge.pipelines.options.sources import ArithmeticSource, FilesSource, PublicSource, Source, StarGraphSource
+from stepforge.pipelines.recipe import Recipe
+from stepforge.pipelines.stages.base import Account, Context, Stage, drop_row
+from stepforge.pipelines.stages.problems.grouping import merge_groups
+
+NOT_DRAWN = "not_drawn"
+# The problems with the smallest hashes, so that a larger subset holds the smaller one.
+DRAWN_SQL = """
+SELECT * EXCLUDE (file_row_number) FROM (
+    SELECT *, file_row_number AS position FROM found ORDER BY md5($seed || problem_id), problem_id LIMIT $subset
+) ORDER BY position
+"""
+
+
+def rows_of(source: Source) -> Iterator[dict | Drop]:
+    """Rows of a source, cut at its limit; rows that are dropped do not count against it."""
+    limit = source.limit
+    found: Iterator[dict | Drop]
+    match source:
+        case ArithmeticSource():
+            found = arithmetic.generate(source.limit, source.seed, source.split, source.steps, source.max_operand)
+        case StarGraphSource():
+            found = star_graph.generate(source.limit, source.seed, source.split, source.degree, source.path_length,
+                                        source.nodes)
+        case FilesSource():
+            found = files.load(source.paths, source.columns, source.split, source.license)
+        case PublicSource():
+            found = public.load(source.source, source.path, source.hub, source.revision, source.split)
+    kept = 0
+    for row in found:
+        kept += not isinstance(row, Drop)
+        yield row
+        if limit is not None and kept >= limit:
+            return
+
+
+def settings(recipe: Recipe) -> Any:
+    """The sources as the recipe states them, and the hash of every local file that they read."""
+    drawn = [] if recipe.subset is None else [recipe.subset, recipe.seed]
+    return [told(recipe.problems), arithmetic.VERSION, recipe.deduplicate.near_problems, *drawn]
+
+
+def told(sources: Iterable[Source]) -> list[Any]:
+    """Sources as they are stated, each with the hashes of the local files that it reads."""
+    found = []
+    for source in sources:
+        paths: list[str] = []
+        if isinstance(source, FilesSource):
+            paths = source.paths
+        elif isinstance(source, PublicSource) and source.path:
+            paths = [source.path]
+        found.append([source.model_dump(mode="json"), [file_hash(str(path)) for path in expand(paths)]])
+    return found
+
+
+def file_hash(path: str) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def run(context: Context) -> Account:
+    seen: set[str] = set()
+    drops: list[dict] = []
+
+    def rows() -> Iterator[dict]:
+        for source in context.recipe.problems:
+            for row in rows_of(source):
+                if isinstance(row, Drop):
+                    drops.append(drop_row("problems", row.where, row.reason, row.detail))
+                    continue
+                problem_id = content_id("problem", row["problem"], row["answer"])
+                if problem_id in seen:
+                    where = f"{row['source']}:{row['source_id']}"
+                    drops.append(drop_row("problems", where, "duplicate", f"the same problem as {problem_id}"))
+                    continue
+                seen.add(problem_id)
+                yield {"problem_id": problem_id} | row
+
+    with context.tell(context.work, "problems", sum(s.limit or 0 for s in context.recipe.problems)):
+        written = write_rows(context.table("seeds"), rows(), PROBLEMS.schema)
+    if context.recipe.subset is not None:
+        _draw(context, context.recipe.subset)
+    if (near := context.recipe.deduplicate.near_problems) is not None:
+        merge_groups(context, near)
+    write_rows(context.drops("problems"), drops, DROPS.schema)
+    kept = count_rows(context.table("seeds"))
+    not_drawn = {NOT_DRAWN: written - kept} if kept < written else {}
+    return Account(written + len(drops), kept, context.drop_counts("problems") | not_drawn)
+
+
+def _draw(context: Context, subset: int) -> None:
+    """Leave a random subset in `seeds`, in the old order."""
+    parameters = {"seed": str(context.recipe.seed), "subset": subset}
+    with open_duckdb(context.recipe.executor.duckdb_memory, context.work / "spill",
+                     {"found": context.table("seeds")}) as connection:
+        query_to_parquet(connection, DRAWN_SQL, parameters, context.table("seeds"), PROBLEMS.schema)
+
+
+STAGE = Stage("problems", 3, (), settings, run, ("seeds",))

@@ -1,0 +1,204 @@
+"""Synthesize: a language model writes new problems after those of the sources, and solutions vote on their answers.
+
+In: `seeds`. Out: `candidates`, the seeds and behind them the new ones, and `drafts`, everything that the writer wrote
+with what became of it. As in arXiv 2406.14532, a new problem is written after a seed problem, solved several times,
+and kept where a stated majority of the solutions gives one answer, which becomes its gold answer. It shares the group
+of its seed problem, so that no split tells them apart. Seeds of a test split are never written after.
+
+Writer and solver are generators of the recipe; what they wrote lies in journals. Dropped with a reason: drafts that
+are no problem (synthesize_prompt.py), `duplicate`s of a seed or of an earlier draft, drafts without a stated answer
+(`unsolved`) or without a majority (`disagreement`), requests that failed (`error`). Without `synthesize` in the recipe
+the candidates are the seeds.
+"""
+
+import asyncio
+import shutil
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from datatrove.data import Document
+
+from stepforge.builders.parquet import count_rows, replacing, write_rows
+from stepforge.builders.sql import open_duckdb, query_rows, query_to_parquet
+from stepforge.builders.tables import DRAFTS, DROPS, PROBLEMS, content_id
+from stepforge.pipelines.inference.engines import generator_id, payload_of, sampling_of, seed_of
+from stepforge.pipelines.inference.output import TableOutput
+from stepforge.pipelines.inference.prompts import render
+from stepforge.pipelines.inference.runner import Completion, Generate, Request, Rollout
+from stepforge.pipelines.options.generators import RecordedGenerator, Writer
+from stepforge.pipelines.options.stages import Synthesize
+from stepforge.pipelines.recipe import Recipe
+from stepforge.pipelines.stages.base import Account, Context, QueryReader, Stage
+from stepforge.pipelines.stages.synthesize.prompt import VERSION, read_draft, writer_prompt, writer_template
+from stepforge.pipelines.stages.synthesize.vote import election
+
+SEEDS_SQL = "SELECT *, file_row_number AS position FROM seeds WHERE split = 'train'"
+FRESH_SQL = """
+WITH known AS (
+    SELECT lower(trim(regexp_replace(problem, '\\s+', ' ', 'g'))) AS wording FROM seeds
+), drafted AS (
+    SELECT *, lower(trim(regexp_replace(problem, '\\s+', ' ', 'g'))) AS wording FROM written WHERE outcome = 'written'
+)
+SELECT * FROM drafted ANTI JOIN known USING (wording)
+QUALIFY row_number() OVER (PARTITION BY wording ORDER BY file_row_number) = 1
+ORDER BY file_row_number
+"""
+UNSOLVED_SQL = "SELECT draft_id AS problem_id, * EXCLUDE (problem_id), file_row_number AS position FROM fresh"
+DRAFTS_SQL = """
+SELECT drafts.* FROM (
+    SELECT * EXCLUDE (file_row_number) FROM solved
+    UNION ALL BY NAME
+    SELECT * EXCLUDE (file_row_number)
+           REPLACE (CASE outcome WHEN 'written' THEN 'duplicate' ELSE outcome END AS outcome,
+                    CASE outcome WHEN 'written' THEN 'words that came before' ELSE detail END AS detail)
+    FROM written ANTI JOIN solved USING (draft_id)
+) AS drafts JOIN seeds ON seeds.problem_id = drafts.parent_id
+ORDER BY seeds.file_row_number, drafts.index
+"""
+PROBLEMS_SQL = """
+SELECT * FROM (
+    SELECT 0 AS part, * FROM seeds
+    UNION ALL BY NAME
+    SELECT 1 AS part, drafts.problem_id, drafts.problem, drafts.answer, seeds.source, draft_id AS source_id,
+           seeds.subject, seeds.split, seeds.group_id, seeds.license, $model AS generator, drafts.parent_id,
+           drafts.agreement, drafts.file_row_number
+    FROM drafts JOIN seeds ON seeds.problem_id = drafts.parent_id WHERE drafts.outcome = 'kept'
+)
+ORDER BY part, file_row_number
+"""
+DROPS_SQL = """
+SELECT 'synthesize' AS stage, draft_id AS row_id, outcome AS reason, detail FROM drafts WHERE outcome <> 'kept'
+ORDER BY file_row_number
+"""
+LEDGER_SQL = """
+SELECT count(*)::BIGINT AS drafts, coalesce(sum(solutions), 0)::BIGINT AS solutions,
+       coalesce(sum(prompt_tokens + solver_prompt_tokens), 0)::BIGINT AS prompt_tokens,
+       coalesce(sum(completion_tokens + solver_completion_tokens), 0)::BIGINT AS completion_tokens
+FROM drafts
+"""
+
+
+def writing(recipe: Recipe, options: Synthesize) -> tuple[Writer, Writer]:
+    """The generator that writes, under the writer's prompt and length, and the one that solves, as it is."""
+    writer, solver = recipe.generator(options.writer), recipe.generator(options.solver)
+    assert not isinstance(writer, RecordedGenerator) and not isinstance(solver, RecordedGenerator)
+    update = {"prompt": writer_template(options.prompt), "max_tokens": options.max_tokens, "stop": ()}
+    return writer.model_copy(update=update), solver
+
+
+async def write_drafts(document: Document, generate: Generate, *, options: Synthesize, writer: Writer,
+                       seed: int) -> dict[str, list[dict]]:
+    """Rows of `drafts` after one seed problem, not solved yet; the outcome of those that can be is `written`."""
+    row, writer_id = document.metadata, generator_id(writer)
+    prompt = writer_prompt(writer.prompt, row["problem"], row["answer"], row["reference_solution"])
+    requests = []
+    for index in range(options.per_seed):
+        draft_seed = seed_of(writer, index, seed, "write", writer_id, row["problem_id"])
+        key = content_id("write", writer_id, prompt, index, draft_seed)
+        requests.append(Request(key, payload_of(writer, prompt, draft_seed)))
+    drafts = []
+    for index, (completion, *_) in enumerate(await asyncio.gather(*map(generate, requests))):
+        problem, outcome, detail = read_draft(completion.text, completion.finish_reason == "stop")
+        if completion.finish_reason == "error":
+            problem, outcome, detail = "", "error", completion.error or ""
+        drafts.append({
+            "draft_id": content_id("draft", row["problem_id"], writer_id, index, problem),
+            "parent_id": row["problem_id"], "writer_id": writer_id, "index": index, "problem": problem,
+            "outcome": outcome or "written", "detail": detail, "problem_id": None, "answer": None, "agreement": None,
+            "solutions": 0, "solver_prompt_tokens": 0, "solver_completion_tokens": 0,
+            "prompt_tokens": completion.prompt_tokens, "completion_tokens": completion.completion_tokens,
+        })
+    return {"drafts": drafts}
+
+
+async def solve_draft(document: Document, generate: Generate, *, options: Synthesize, solver: Writer,
+                      seed: int) -> dict[str, list[dict]]:
+    """The row of `drafts` of one draft, with the answer of the majority or why there is none."""
+    row, solver_id = document.metadata, generator_id(solver)
+    prompt = render(solver.prompt, row["problem"], solver.model)
+    requests = []
+    for index in range(options.solutions):
+        solution_seed = seed_of(solver, index, seed, "solve", solver_id, row["problem"])
+        key = content_id("solve", solver_id, prompt, index, solution_seed)
+        requests.append(Request(key, payload_of(solver, prompt, solution_seed)))
+    solutions: list[Completion] = [completion for completion, *_ in await asyncio.gather(*map(generate, requests))]
+    result = election(solutions, options.agreement)
+    return {"drafts": [row | result._asdict() | {
+        "draft_id": document.id, "solutions": sum(s.finish_reason != "error" for s in solutions),
+        "problem_id": content_id("problem", row["problem"], result.answer) if result.outcome == "kept" else None,
+        "solver_prompt_tokens": sum(s.prompt_tokens for s in solutions),
+        "solver_completion_tokens": sum(s.completion_tokens for s in solutions),
+    }]}
+
+
+def described(recipe: Recipe) -> dict[str, Any] | None:
+    """Writer and solver as the manifest tells them: models, prompt and its version, sampling, the majority asked."""
+    if recipe.synthesize is None:
+        return None
+    writer, solver = writing(recipe, recipe.synthesize)
+    return {**recipe.synthesize.model_dump(mode="json"), "writer_id": generator_id(writer),
+            "solver_id": generator_id(solver), "writer_model": writer.model, "solver_model": solver.model,
+            "prompt_version": VERSION, "prompt_template": writer.prompt, "sampling": sampling_of(writer)}
+
+
+def settings(recipe: Recipe) -> Any:
+    """What decides the new problems.
+
+    Raises:
+        UserError: the recipe names a prompt that does not exist.
+    """
+    return recipe.synthesize and [described(recipe), recipe.seed]
+
+
+def run(context: Context) -> Account:
+    options = context.recipe.synthesize
+    seeds = count_rows(context.table("seeds"))
+    if options is None:
+        with replacing(context.table("candidates")) as temporary:
+            shutil.copyfile(context.table("seeds"), temporary)
+        write_rows(context.table("drafts"), [], DRAFTS.schema)
+        write_rows(context.drops("synthesize"), [], DROPS.schema)
+        return Account(seeds, seeds)
+    writer, solver = writing(context.recipe, options)
+    with context.duckdb("seeds") as connection:
+        parents = next(query_rows(connection, f"SELECT count(*)::BIGINT AS n FROM ({SEEDS_SQL})"))["n"]
+    rollout = partial(write_drafts, options=options, writer=writer, seed=context.recipe.seed)
+    written = _ask(context, "write", rollout, writer, (SEEDS_SQL, {"seeds": context.table("seeds")}), parents)
+    tables = {"seeds": context.table("seeds"), "written": written}
+    fresh = context.work / "fresh.parquet"
+    new = _query(context, FRESH_SQL, tables, fresh, DRAFTS.schema)
+    solve = partial(solve_draft, options=options, solver=solver, seed=context.recipe.seed)
+    tables["solved"] = _ask(context, "solve", solve, solver, (UNSOLVED_SQL, {"fresh": fresh}), new)
+    _query(context, DRAFTS_SQL, tables, context.table("drafts"), DRAFTS.schema)
+    tables = {name: context.table(name) for name in ("seeds", "drafts")}
+    written_rows = _query(context, PROBLEMS_SQL, tables, context.table("candidates"), PROBLEMS.schema,
+                          {"model": writer.model})
+    _query(context, DROPS_SQL, tables, context.drops("synthesize"), DROPS.schema)
+    context.finish([context.work / "write", context.work / "solve"], "synthesize")
+    with context.duckdb("drafts") as connection:
+        ledger = next(query_rows(connection, LEDGER_SQL))
+    dropped = context.drop_counts("synthesize")
+    return Account(seeds + parents * options.per_seed, written_rows, dropped, ledger, failed=dropped.get("error", 0))
+
+
+def _ask(context: Context, label: str, rollout: Rollout, generator: Writer,
+         source: tuple[str, dict[str, Path]], documents: int) -> Path:
+    """Run `rollout` for every row of a query and collect the drafts that it gives."""
+    sql, tables = source
+    work, collected = context.work / label, context.work / f"{label}.parquet"
+    reader = QueryReader(sql, tables, {}, context.recipe.executor.duckdb_memory, work / "spill")
+    runner = context.runner(rollout, generator, context.folder / "synthesized" / label / generator_id(generator),
+                            TableOutput(work, ("drafts",)))
+    context.pipeline([reader, runner], f"{label} problems", documents, work)
+    context.collect("drafts", [work], '"index"', collected)
+    return collected
+
+
+def _query(context: Context, sql: str, tables: dict[str, Path], path: Path, schema: Any,
+           parameters: dict[str, object] | None = None) -> int:
+    with open_duckdb(context.recipe.executor.duckdb_memory, context.work / "spill", tables) as connection:
+        return query_to_parquet(connection, sql, parameters or {}, path, schema)
+
+
+STAGE = Stage("synthesize", 2, ("problems",), settings, run, ("candidates", "drafts"), asks=True)

@@ -1,0 +1,118 @@
+"""Generators at equal cost: the numbers against brute force over every subset, and who solves what alone."""
+
+import json
+from fractions import Fraction
+from itertools import combinations
+from math import isclose
+
+import pytest
+from helpers.runs import execute, rows
+
+from stepforge.builders.errors import UserError
+from stepforge.pipelines.views.comparison import Side, compare, spending, unique_for_cost
+from stepforge.pipelines.views.comparison_tables import comparison_tables
+
+PROBLEMS, WEAK, STRONG = 5, 6, 3
+
+
+def solutions(problem: int, count: int, right: int) -> list[str]:
+    """`right` correct ones in two wordings, of which every second is the same; the rest is wrong."""
+    gold = 3 * problem
+    good = [f"{problem} + {2 * problem} = {gold}\nThe answer is {gold}" if i % 2 else f"The answer is {gold}"
+            for i in range(right)]
+    return good + [f"The answer is {gold + 1 + i}" for i in range(count - right)]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """Weak: 6 samples, right in 0, 1, 2, 3 and 4 of them; strong: 3, right in 2, 2, 2, 0 and 3."""
+    folder = tmp_path_factory.mktemp("comparison")
+    lines = [{"problem": f"What is {p} + {2 * p}?", "answer": str(3 * p), "level": str(p % 2),
+              "weak": solutions(p, WEAK, p - 1), "strong": solutions(p, STRONG, (2, 2, 2, 0, 3)[p - 1])}
+             for p in range(1, PROBLEMS + 1)]
+    (folder / "p.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    paths = [str(folder / "p.jsonl")]
+    columns = {"problem": "problem", "answer": "answer", "level": "level"}
+    execute({"name": "two", "problems": [{"source": "files", "paths": paths, "columns": columns}],
+             "generators": [{"name": name, "engine": "recorded", "paths": paths, "solution": name}
+                            for name in ("weak", "strong")],
+             "executor": {"tasks": 1, "workers": 1}}, folder / "run")
+    return folder / "run"
+
+
+def brute_force(run, generator: str, k: int, measure: str) -> float:
+    """The mean over problems of the mean over all k-subsets of its samples."""
+    verdicts = {row["solution_id"]: row for row in rows(run, "verdicts")}
+    values = []
+    for problem in rows(run, "problems"):
+        found = [None if (v := verdicts[s["solution_id"]])["verdict"] != "correct" else
+                 s["solution"] if measure == "diversity_text" else v["equation_key"]
+                 for s in rows(run, "solutions")
+                 if s["generator"] == generator and s["problem_id"] == problem["problem_id"]]
+        counts = [len(set(subset) - {None}) for subset in combinations(found, k)]
+        values.append(sum(min(1, n) if measure == "coverage" else n for n in counts) / len(counts))
+    return sum(values) / len(values)
+
+
+def test_levels_are_what_every_subset_of_the_samples_gives(run):
+    found = compare(run, match="samples")
+    assert {row["level"] for row in found.rows} == {1, 2, 3} and len(found.rows) == 3 * 2 * 3
+    for row in found.rows:
+        assert isclose(row["value"], brute_force(run, row["generator"], row["k"], row["measure"]), abs_tol=1e-12)
+        assert row["low"] <= row["value"] <= row["high"] and row["n"] == PROBLEMS
+
+
+def test_differences_are_taken_problem_by_problem(run):
+    found = compare(run, match="samples")
+    value = {(row["level"], row["generator"], row["measure"]): row["value"] for row in found.rows}
+    for row in found.rows:
+        if row["generator"] == found.reference:
+            assert row["difference"] is None
+        else:
+            level, measure = row["level"], row["measure"]
+            assert isclose(row["difference"], row["value"] - value[level, found.reference, measure], abs_tol=1e-12)
+            assert row["difference_low"] < row["difference"] < row["difference_high"]
+
+
+def test_within_a_level_only_its_problems_count(run):
+    found = compare(run, by="level", match="samples")
+    assert {(row["group"], row["n"]) for row in found.rows} == {("0", 2), ("1", 3)}
+
+
+def test_what_one_alone_solves_is_counted_on_the_first_samples(run):
+    """With three samples each, right ones first: the weak one fails problem 1 alone, the strong one problem 4."""
+    found = {row.generator: row for row in compare(run, match="samples").solved}
+    gold = {row["problem_id"]: row["answer"] for row in rows(run, "problems")}
+    assert [gold[problem] for problem in found["weak"].alone] == ["12"] and found["weak"].solved == 4
+    assert [gold[problem] for problem in found["strong"].alone] == ["3"] and found["strong"].n == PROBLEMS
+    assert found["weak"].low < found["weak"].share == 0.2 < found["weak"].high
+
+
+def test_a_cheap_generator_gets_more_samples_for_the_same_cost():
+    weak, strong = Side("weak", 30, 60, 2, Fraction(2)), Side("strong", 12, 60, 6, Fraction(61, 10))
+    levels = spending([weak, strong], strong)
+    assert list(levels) == [1, 2, 4, 8, 10]  # 10 buy 30.5 samples of the weak one, 11 would buy 33
+    assert levels[10] == {"weak": 30, "strong": 10} and levels[1] == {"weak": 3, "strong": 1}
+    with pytest.raises(UserError, match="do not add up"):
+        spending([weak._replace(most=3), strong._replace(cost=Fraction(8))], strong._replace(cost=Fraction(8)))
+
+
+def test_unique_solutions_for_a_unit_of_cost(run):
+    found = compare(run, match="samples")
+    diversity = {row["generator"]: row for row in found.rows
+                 if row["level"] == 3 and row["measure"] == "diversity_equations"}
+    for row in unique_for_cost(found, "diversity_equations"):
+        assert isclose(row["value"] * 3, diversity[row["generator"]]["value"])
+
+
+def test_unknown_costs_and_words_are_the_users_mistakes(run):
+    with pytest.raises(UserError, match="compare with --match samples"):
+        compare(run)
+    with pytest.raises(UserError, match="--by: 'colour' is not among generator, level, subject, source"):
+        compare(run, by="colour")
+
+
+def test_tables_name_both_sides(run):
+    titles = [table.title for table in comparison_tables(compare(run, match="samples"))]
+    assert titles[0] == "Cost of sampling, by samples" and titles[1].startswith("Coverage and diversity at equal cost")
+    assert len(titles) == 5
