@@ -47,6 +47,10 @@ def _table(name: str, key: tuple[str, ...], *fields: pa.Field) -> Table:
 
 
 TEXT, INT, REAL, BOOL = pa.string(), pa.int64(), pa.float64(), pa.bool_()
+_LOGPROBS = (
+    _optional("logprob_sum", REAL, "Sum of the log-probabilities of its tokens, where the recipe asks for them."),
+    _optional("logprob_mean", REAL, "Their mean."),
+)
 
 PROBLEMS = _table(
     "problems", ("problem_id",),
@@ -112,10 +116,12 @@ SOLUTIONS = _table(
     _optional("seed", INT, "Seed of the sample; null for recorded samples."),
     column("solution", TEXT, "The text that the model wrote."),
     _optional("completion_ids", pa.list_(pa.int32()), "Its tokens, where the engine tells them."),
+    _optional("thought", TEXT, "What the model thought before it, where the recipe keeps that apart."),
     column("finish_reason", TEXT, "stop, length, or unknown for recorded samples."),
     column("complete", BOOL, "The model ended the solution itself."),
     _optional("prompt_tokens", INT, "Tokens of the prompt."),
     _optional("completion_tokens", INT, "Tokens that the model wrote."),
+    *_LOGPROBS,
 )
 
 BUDGETS = _table(
@@ -208,6 +214,7 @@ ROLLOUTS = _table(
     _optional("completion_tokens", INT, "Tokens that the policy wrote."),
     _optional("prompt_tokens", INT, "Tokens of prompt and prefix."),
     _optional("cached_prompt_tokens", INT, "Prompt tokens that the engine had in its cache."),
+    *_LOGPROBS,
 )
 
 ALTERNATIVES = _table(
