@@ -60,7 +60,7 @@ class WeightedCollator:
 
 def encode_row(tokenizer: PreTrainedTokenizerBase, row: dict[str, Any]) -> dict[str, Any]:
     """Token columns of a row: the weight of each step spread over its tokens, 0 over the prompt's."""
-    tokens = encode(tokenizer, row["prompt"], row["completion"], row.get("complete", True))
+    tokens = encode(tokenizer, row["prompt"], row["completion"], row.get("complete") is not False)
     if len(row["weights"]) != len(row["ends"]):
         raise ReleaseError(f"a row has {len(row['weights'])} weights and {len(row['ends'])} ends of steps; there must "
                            "be one weight for each step: the release is not as it was built")

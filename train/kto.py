@@ -34,7 +34,7 @@ def main(argv: list[str] | None = None) -> None:
         run = start("kto", argv, ReleaseArguments, KTOConfig, config="unpaired")
 
         def encode_row(row: dict[str, Any]) -> dict[str, Any]:
-            tokens = encode(run.tokenizer, row["prompt"], row["completion"], row.get("complete", True))
+            tokens = encode(run.tokenizer, row["prompt"], row["completion"], row.get("complete") is not False)
             return {"prompt_ids": tokens.prompt, "completion_ids": tokens.completion, "label": row["label"],
                     "length": len(tokens.prompt) + len(tokens.completion)}
 

@@ -21,7 +21,7 @@ def main(argv: list[str] | None = None) -> None:
         run = start("sft", argv, ReleaseArguments, SFTConfig, config="positives")
 
         def encode_row(row: dict[str, Any]) -> dict[str, Any]:
-            return labelled(encode(run.tokenizer, row["prompt"], row["completion"], row["complete"]))
+            return labelled(encode(run.tokenizer, row["prompt"], row["completion"], row["complete"] is not False))
 
         run.fit(run.trainer(SFTTrainer, *run.rows(COLUMNS, encode_row)))
 

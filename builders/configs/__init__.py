@@ -20,8 +20,7 @@ _PROMPT = column("prompt", TEXT, "What the model read.")
 _COMPLETION = column("completion", TEXT, "What it wrote; prompt and completion joined are the text it saw and made.")
 _MESSAGES = pa.list_(pa.struct([("role", TEXT), ("content", TEXT)]))
 _ASKED = column("prompt", _MESSAGES, "The user's message: the rendered prompt.")
-_TOLD = "The assistant's message; a finished turn, so only solutions that ended by themselves are here."
-_COMPLETE = column("complete", BOOL, "The model ended the solution itself: an end-of-text token is due.")
+_TOLD = "The assistant's message; a finished turn, so solutions that were cut off are not here."
 _SPLIT = column("split", TEXT, "Split of the release.")
 
 
@@ -33,6 +32,8 @@ def _optional(name: str, kind: pa.DataType, doc: str) -> pa.Field:
     return column(name, kind, doc, nullable=True)
 
 
+_COMPLETE = _optional("complete", BOOL, "The model ended the solution itself, so an end-of-text token is due; null "
+                                        "where nothing is known and the solution states an answer.")
 _RESPONSE = (_PROBLEM, _SOLUTION, column("generator", TEXT, "Who wrote it."), _PROMPT, _COMPLETION, _COMPLETE)
 _RATE = pa.struct([("generator", TEXT), ("n_samples", INT), ("n_correct", INT), ("pass_rate", REAL)])
 

@@ -1,5 +1,10 @@
 -- Which solutions a release may use, and under which prompt. Sound ones come first; else ranks are by hash, so that a
 -- cap takes the same solutions whatever order the samples came in, and more samples change little of what was taken.
+
+-- A solution with a verdict ended unless it is known to be cut: one of which nothing is known states its answer, or it
+-- would be undecided.
+CREATE TEMP MACRO ended(complete) AS coalesce(complete, true);
+
 CREATE TEMP VIEW place AS SELECT problem_id, file_row_number AS position FROM problems;
 
 -- Steps of correct solutions after which a correct answer is less likely than before are spurious: no progress.
@@ -30,7 +35,7 @@ JOIN prompts USING (generator, problem_id)
 ANTI JOIN duplicates USING (solution_id)
 WHERE (verdict = 'correct' AND NOT (getvariable('drop_unsound') AND unsound)
        AND NOT (getvariable('drop_spurious') AND coalesce(spurious_share, 0) > 0))
-   OR (verdict = 'incorrect' AND (complete OR getvariable('keep_truncated')));
+   OR (verdict = 'incorrect' AND (ended(complete) OR getvariable('keep_truncated')));
 
 -- Verified rollouts as further solutions: prefix and completion joined, where no solution of the problem says the same.
 -- They share their prefix with a solution, so they are no independent samples and stand in no table that is counted.
@@ -100,7 +105,8 @@ CREATE TEMP MACRO alike(one, other) AS coalesce(
 CREATE TEMP VIEW match AS
 SELECT positive.problem_id, positive.position, positive.split, positive.solution_id AS chosen_id,
        loser.solution_id AS rejected_id, loser.prompt, positive.solution AS chosen, positive.number,
-       positive.sound AS chosen_sound, positive.complete AS chosen_complete, loser.solution AS rejected, loser.complete AS rejected_complete,
+       positive.sound AS chosen_sound, ended(positive.complete) AS chosen_complete,
+       loser.solution AS rejected, ended(loser.complete) AS rejected_complete,
        loser.pit_index, turn, has_pit, md5(getvariable('seed') || positive.solution_id || loser.solution_id) AS draw
 FROM positive JOIN loser USING (problem_id)
 WHERE alike(positive.solution, loser.solution);

@@ -9,7 +9,7 @@ WITH pit AS (
 ), truncated AS (
     SELECT pit.problem_id, chosen_id, rejected_id, pit.prompt, chosen,
            substr(pit.solution, 1, pit."end") AS rejected, chosen_sound, chosen_complete,
-           pit."end" = length(pit.solution) AND pit.complete AS rejected_complete, 'full_vs_truncated' AS mode,
+           pit."end" = length(pit.solution) AND ended(pit.complete) AS rejected_complete, 'full_vs_truncated' AS mode,
            pit.step_index AS pit_index, 1.0 AS q_chosen, q AS q_rejected, pit.split, pit.position
     FROM pit JOIN (
         SELECT chosen_id, rejected_id, chosen, chosen_sound, chosen_complete,
@@ -22,7 +22,7 @@ WITH pit AS (
            pit.prompt || substr(pit.solution, 1, pit.start) AS prompt, alternatives.step AS chosen,
            pit.step AS rejected, CASE WHEN getvariable('flag_unsound') THEN alternatives.sound END AS chosen_sound,
            alternatives.complete AS chosen_complete,
-           pit."end" = length(pit.solution) AND pit.complete AS rejected_complete, 'shared_prefix' AS mode,
+           pit."end" = length(pit.solution) AND ended(pit.complete) AS rejected_complete, 'shared_prefix' AS mode,
            pit.step_index AS pit_index, alternatives.q AS q_chosen, pit.q AS q_rejected, pit.split, pit.position
     FROM pit JOIN alternatives USING (solution_id, step_index)
     WHERE alternatives.q - pit.q >= getvariable('pair_margin') AND alike(alternatives.step, pit.step)

@@ -12,7 +12,7 @@ VERSION = 2
 Outcome = Literal["correct", "incorrect", "undecided"]
 Method = Literal["literal", "numeric", "symbolic", "none"]
 
-NO_ANSWER = "no_answer"                # the solution states nothing that could be an answer
+NO_ANSWER = "no_answer"                # the solution states no answer
 TRUNCATED = "truncated"                # generation stopped at the length limit before an answer was stated
 GOLD_UNPARSEABLE = "gold_unparseable"  # the reference answer is empty, undefined, or outside what can be read
 TIMEOUT = "timeout"                    # the symbolic check ran past its deadline and was killed
@@ -29,12 +29,13 @@ class Claim(NamedTuple):
 
     gold: the reference answer, bare (`18`, `\\frac{1}{2}`), boxed, between dollars, or after `####` as in GSM8K.
     solution: the model's text.
-    complete: whether the model ended the text itself; False when it was cut off at the length limit.
+    complete: whether the model ended the text itself; False when it was cut off at the length limit, None where
+        nothing is known: then only a stated answer can be incorrect, never the last number of the text.
     """
 
     gold: str
     solution: str
-    complete: bool = True
+    complete: bool | None = True
 
 
 class Verdict(NamedTuple):

@@ -100,7 +100,7 @@ class Verifier:
         gold, choices = _reference(claim.gold)
         found = extract_answer(claim.solution, choices)
         answer = found.answer
-        if answer is None or (not claim.complete and found.how not in EXPLICIT) or found.stated > MAX_STATED:
+        if answer is None or (claim.complete is False and found.how not in EXPLICIT) or found.stated > MAX_STATED:
             return claim, found, _NO_MATCH
         match = _quick_match(gold, answer) if len(gold) + len(answer) <= MAX_CHARS else compare(gold, answer)
         return claim, found, self._submit(gold, answer) if match.reason == NEEDS_SYMBOLIC else match
@@ -125,10 +125,12 @@ class Verifier:
             match = match.result()
         answer = found.answer
         if answer is None:
-            cut = not claim.complete or found.how == "unclosed_thought"
+            cut = claim.complete is False or found.how == "unclosed_thought"
             return Verdict(None, None, "undecided", outcome.TRUNCATED if cut else outcome.NO_ANSWER, "none")
-        if not claim.complete and found.how not in EXPLICIT:
+        if claim.complete is False and found.how not in EXPLICIT:
             match = Match(None, "none", outcome.TRUNCATED)
+        elif claim.complete is None and found.how not in EXPLICIT and match.equal is False:
+            match = Match(None, "none", outcome.NO_ANSWER)
         elif found.stated > MAX_STATED:
             match = Match(False, "none", outcome.MANY_ANSWERS)
         elif not (claim.complete or match.equal) and found.at_end and claim.gold.strip().startswith(answer.strip()):

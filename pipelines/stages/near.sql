@@ -3,9 +3,9 @@
 WITH kept AS (
     SELECT problem_id, correct, solution_id,
            regexp_extract_all(lower(nfc_normalize(solution)), '[\p{L}\p{N}.]+') AS words,
-           row_number() OVER (ORDER BY NOT complete, CASE $keep WHEN 'shortest' THEN characters
+           row_number() OVER (ORDER BY NOT sample.complete, CASE $keep WHEN 'shortest' THEN characters
                               WHEN 'longest' THEN -characters ELSE 0 END, position) AS rank
-    FROM sample JOIN solutions USING (solution_id, problem_id, complete) ANTI JOIN exact USING (solution_id)
+    FROM sample JOIN solutions USING (solution_id, problem_id) ANTI JOIN exact USING (solution_id)
 ), text AS (
     SELECT *, list_distinct([hash(words[i:i + $ngram - 1]) FOR i IN range(1, greatest(1, len(words) - $ngram + 1) + 1)])
                   AS grams

@@ -81,4 +81,4 @@ def run(context: Context) -> Account:
     return Account(rows_in, written)
 
 
-STAGE = Stage("verify", 1, ("decontaminate", "generate"), settings, run, ("verdicts",))
+STAGE = Stage("verify", 2, ("decontaminate", "generate"), settings, run, ("verdicts",))

@@ -6,7 +6,7 @@ WITH kept AS (
         PARTITION BY problem_id, verdict ORDER BY md5($seed || solution_id)
     ) AS number
     FROM solutions JOIN verdicts USING (solution_id) ANTI JOIN duplicates USING (solution_id)
-    WHERE complete AND verdict IN ('correct', 'incorrect')
+    WHERE complete IS NOT FALSE AND verdict IN ('correct', 'incorrect')
 ), chosen AS (
     SELECT problem_id, list({solution_id: solution_id, solution: solution, correct: verdict = 'correct',
                              completion_ids: CASE WHEN generator_id = $policy THEN completion_ids END}

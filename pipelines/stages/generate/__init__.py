@@ -159,4 +159,4 @@ def _ledger(context: Context) -> dict[str, int]:
         return next(query_rows(connection, sql))
 
 
-STAGE = Stage("generate", 3, ("decontaminate",), settings, run, ("solutions", "budgets"), asks=True)
+STAGE = Stage("generate", 4, ("decontaminate",), settings, run, ("solutions", "budgets"), asks=True)

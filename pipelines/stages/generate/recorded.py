@@ -103,7 +103,7 @@ def _solution(problem_id: str, name: str, source: str, index: int, text: str) ->
     return {
         "solution_id": content_id("solution", problem_id, source, index, text), "problem_id": problem_id,
         "generator": name, "generator_id": source, "sample_index": index, "seed": None, "solution": text,
-        "completion_ids": None, "finish_reason": "unknown", "complete": True, "prompt_tokens": None,
+        "completion_ids": None, "finish_reason": "unknown", "complete": None, "prompt_tokens": None,
         "completion_tokens": None,
     }
 

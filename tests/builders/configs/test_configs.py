@@ -98,6 +98,18 @@ def test_positives_leave_out_duplicates_and_negatives_leave_out_truncated_and_un
     assert [row["solution_id"] for row in build("negatives", keep_truncated=True)] == ["cut", "w"]
 
 
+def test_solution_of_unknown_end_that_states_an_answer_stays_and_says_so(build):
+    def unknown():
+        return {name: [row | {"complete": None} if name == "solutions" and row["complete"] else row for row in found]
+                for name, found in tables().items()}
+
+    for config, solution in (("positives", "c"), ("negatives", "w")):
+        assert [(row["solution_id"], row["complete"]) for row in build(config, unknown)] == [(solution, None)]
+        assert len(build(f"{config}_chat", unknown)) == 1
+    assert build("step_pairs", unknown) == build("step_pairs")
+    assert build("pairs_chat", unknown) == build("pairs_chat") != []
+
+
 @pytest.mark.parametrize(("equations", "judge"), [("unsound", None), ("undecided", "unsound"), ("unsound", "sound")])
 def test_positive_that_equations_or_a_judge_found_wrong_is_flagged_or_dropped(build, equations, judge):
     def judged():

@@ -45,6 +45,14 @@ def test_answer_stated_before_the_cut_counts() -> None:
         assert verifier.verify(Claim("5", "The answer is 6", complete=False)).verdict == "incorrect"
 
 
+def test_text_of_unknown_end_is_incorrect_only_where_it_states_an_answer() -> None:
+    with Verifier() as verifier:
+        verdicts = {text: verifier.verify(Claim("47", text, complete=None))[2:4] for text in (
+            "7 * 8 = 56\nThen 56", "56 - 9 = 47", "The answer is 45.", "so we add", "The answer is 4")}
+    assert list(verdicts.values()) == [("undecided", "no_answer"), ("correct", None), ("incorrect", None),
+                                       ("undecided", "no_answer"), ("undecided", "truncated")]
+
+
 def test_verdict_reads_what_follows_the_thought() -> None:
     assert verify("5", "<think>The answer is 4</think>The answer is 5").verdict == "correct"
 

@@ -49,6 +49,14 @@ def test_equal_computations_are_duplicates_when_the_recipe_says_so(tmp_path):
         (1, 0, "equations"), (3, 0, "text")]
 
 
+def test_text_that_may_be_cut_is_no_negative(tmp_path):
+    samples = [{"problem": "2+3?", "solution": ["We add 2 and 3", "The answer is 6"]}]
+    execute(recipe(tmp_path, samples), tmp_path / "run")
+    assert [row["complete"] for row in rows(tmp_path / "run", "solutions")] == [None, None]
+    assert [row["completion"] for row in rows(tmp_path / "run", "../release/negatives/train-00000-of-00001")] == [
+        "The answer is 6"]
+
+
 @needs_data
 def test_two_thousand_real_solutions_agree_with_their_labels(tmp_path):
     """Llama-2-7B and Mistral-7B on ten GSM8K problems."""
