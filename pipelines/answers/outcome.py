@@ -7,7 +7,7 @@ becomes a negative. `VERSION` is raised whenever a verdict could change for the 
 from importlib.metadata import version
 from typing import Literal, NamedTuple
 
-VERSION = 2
+VERSION = 3
 
 Outcome = Literal["correct", "incorrect", "undecided"]
 Method = Literal["literal", "numeric", "symbolic", "none"]
@@ -15,9 +15,9 @@ Method = Literal["literal", "numeric", "symbolic", "none"]
 NO_ANSWER = "no_answer"                # the solution states no answer
 TRUNCATED = "truncated"                # generation stopped at the length limit before an answer was stated
 GOLD_UNPARSEABLE = "gold_unparseable"  # the reference answer is empty, undefined, or outside what can be read
-TIMEOUT = "timeout"                    # the symbolic check ran past its deadline and was killed
+TIMEOUT = "timeout"                    # the check ran past its deadline and was killed
 OUT_OF_BOUNDS = "out_of_bounds"        # too long, too nested or too large to be evaluated safely
-WORKER_DIED = "worker_died"            # the symbolic worker crashed or ran out of memory
+WORKER_DIED = "worker_died"            # the worker crashed or ran out of memory
 AMBIGUOUS = "ambiguous"                # equal under one reading only: 5 and 5%, 52 and 52 in base 8, ab and ba
 MANY_ANSWERS = "many_answers"          # with `incorrect`: several answers offered where one was asked for
 

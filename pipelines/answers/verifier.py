@@ -10,7 +10,7 @@ import threading
 import weakref
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from functools import lru_cache
 from types import TracebackType
 
@@ -20,7 +20,7 @@ from stepforge.pipelines.answers.extract import EXPLICIT, MAX_STATED, Extraction
 from stepforge.pipelines.answers.keys import answer_key, is_choice
 from stepforge.pipelines.answers.normalize import canonical
 from stepforge.pipelines.answers.outcome import Claim, Verdict
-from stepforge.pipelines.answers.pool import Pool
+from stepforge.pipelines.answers.pool import CheckFailed, Pool
 
 CACHED_PAIRS = 32768       # distinct (gold, answer) pairs whose match is remembered, in either tier
 CACHED_CLAIMS = 8192       # whole claims whose verdict is remembered: small models repeat themselves ...
@@ -32,26 +32,19 @@ class Verifier:
     """Verifies solutions against reference answers. Use it as a context manager, from any thread or process.
 
     workers: symbolic worker processes, started only when a pair first needs them.
-    timeout_s: wall seconds for one symbolic check before its worker is killed and the verdict is undecided.
+    timeout_s: CPU seconds for one symbolic check before its worker is killed and the verdict is undecided.
     memory_mb: address space of one worker in MiB; SymPy itself takes about 300.
     """
 
     def __init__(self, workers: int = 1, timeout_s: float = 5.0, memory_mb: int = 1024) -> None:
-        for name, value, least in (("workers", workers, 1), ("timeout_s", timeout_s, 0.01),
-                                   ("memory_mb", memory_mb, 512)):
-            if not value >= least:
-                raise ValueError(f"{name} is {value}; it must be at least {least}")
-        self._settings = (workers, timeout_s, memory_mb)
-        self._start_afresh()
+        self._pool = Pool("math", workers, timeout_s, memory_mb)
+        self._forget_verdicts()
         _verifiers.add(self)
 
-    def _start_afresh(self) -> None:
-        self._pool = Pool(*self._settings)
-        self._threads: ThreadPoolExecutor | None = None
+    def _forget_verdicts(self) -> None:
         self._checked: OrderedDict[tuple[str, str], Future[Match]] = OrderedDict()
         self._known: dict[Claim, Verdict] = {}
         self._lock = threading.Lock()
-        self._closed = False
 
     def __enter__(self) -> "Verifier":
         return self
@@ -62,12 +55,6 @@ class Verifier:
 
     def close(self) -> None:
         """End the workers; a second call does nothing."""
-        with self._lock:
-            threads, already, self._closed = self._threads, self._closed, True
-        if already:
-            return
-        if threads is not None:
-            threads.shutdown(wait=True, cancel_futures=True)
         self._pool.close()
 
     def verify(self, claim: Claim) -> Verdict:
@@ -108,17 +95,19 @@ class Verifier:
     def _submit(self, gold: str, answer: str) -> Future[Match]:
         pair = canonical(gold), canonical(answer)
         with self._lock:
-            if self._closed:
-                raise ValueError("this Verifier is closed; make a new one, or verify inside its `with` block")
             if pair in self._checked:
                 self._checked.move_to_end(pair)
                 return self._checked[pair]
-            if self._threads is None:
-                self._threads = ThreadPoolExecutor(self._settings[0], thread_name_prefix="verify")
-            future = self._checked[pair] = self._threads.submit(self._pool.check, *pair)
+            future = self._checked[pair] = self._pool.submit(self._check, *pair)
             if len(self._checked) > CACHED_PAIRS:
                 self._checked.popitem(last=False)
         return future
+
+    def _check(self, gold: str, answer: str) -> Match:
+        try:
+            return Match(*self._pool.ask(gold, answer))
+        except CheckFailed as failure:
+            return Match(None, "symbolic", failure.reason)
 
     def _finish(self, claim: Claim, found: Extraction, match: Match | Future[Match]) -> Verdict:
         if isinstance(match, Future):
@@ -192,12 +181,11 @@ def verify(gold: str, solution: str) -> Verdict:
 
 
 def _after_fork() -> None:
-    """A forked child has its parent's pipes but none of its threads: every verifier starts anew there."""
+    """What a forked child's parent is waiting for will never come in the child: every verifier starts anew there."""
     global _shared_lock
     _shared_lock = threading.Lock()
     for verifier in list(_verifiers):
-        verifier._pool.forget()
-        verifier._start_afresh()
+        verifier._forget_verdicts()
 
 
 os.register_at_fork(after_in_child=_after_fork)

@@ -1,9 +1,10 @@
-"""The process that runs symbolic checks: `python -P -m stepforge.pipelines.answers.worker MEGABYTES SECONDS`.
+"""The process that runs checks: `python -P -m stepforge.pipelines.answers.worker TASK CPU_SECONDS MEGABYTES`.
 
-One JSON list `[id, gold, answer]` a line comes in on standard input, one `[id, equal, method, reason]` a line goes out
-on standard output, after a first line that says it is ready. The pool kills it at the deadline. It ends when its input
-closes; should its parent die in the middle of a check, the kernel's limit on CPU seconds ends it soon after. (Linux
-can tie a child to its parent, but means the parent's *thread*, and pools are used from short-lived threads.)
+TASK is `math`, the symbolic tier. One JSON list `[id, *arguments]` a line comes in on standard input, one
+`[id, cpu_seconds, result]` a line goes out on standard output, after a first line with id 0 that says it is ready. The
+pool kills it at the deadline. It ends when its input closes; should its parent die in the middle of a check, the
+kernel's limit on CPU seconds ends it soon after. (Linux can tie a child to its parent, but means the parent's
+*thread*, and pools are used from short-lived threads.)
 """
 
 import gc
@@ -12,6 +13,8 @@ import os
 import resource
 import sys
 import time
+from collections.abc import Callable
+from typing import Any
 
 from stepforge.pipelines.answers import outcome
 from stepforge.pipelines.answers.equivalence import Match, compare
@@ -21,23 +24,41 @@ SPARE_SECONDS = 2       # of CPU beyond the deadline, which the pool enforces fi
 
 def main() -> None:
     """Answer requests until the input ends."""
-    replies = os.fdopen(os.dup(1), "w", buffering=1, encoding="ascii")
-    os.dup2(2, 1)                                  # whatever a library prints must not end up among the replies
-    megabytes, seconds = int(sys.argv[1]), float(sys.argv[2])
-    from stepforge.pipelines.answers.symbolic import symbolic_match
+    requests, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "w", buffering=1, encoding="ascii")
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)                            # whatever a check reads must not be the requests ...
+    os.dup2(2, 1)                                  # ... and what it prints must not end up among the replies
+    seconds, megabytes = float(sys.argv[2]), int(sys.argv[3])
+    check = math_task()
     resource.setrlimit(resource.RLIMIT_AS, (megabytes << 20, megabytes << 20))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    symbolic_match(r"\cot x+\sqrt{2}y", r"\sqrt{2}y+\frac{\cos x}{\sin x}")    # the first check is slow: nobody pays
-    gc.freeze()                                    # SymPy's own objects live as long as the process
-    replies.write("ready\n")
-    for line in sys.stdin.buffer:
-        number, gold, answer = json.loads(line)
+    replies.write(json.dumps([0, used_cpu(), None]) + "\n")
+    for line in requests:
+        number, *arguments = json.loads(line)
         _allow_cpu(seconds + SPARE_SECONDS)
+        result = check(*arguments)
+        replies.write(json.dumps([number, used_cpu(), result]) + "\n")
+
+
+def math_task() -> Callable[[str, str], Any]:
+    """The symbolic tier: two answers in, a `Match` out."""
+    from stepforge.pipelines.answers.symbolic import symbolic_match
+
+    def check(gold: str, answer: str) -> Match:
         try:
-            match = compare(gold, answer, symbolic_match)
+            return compare(gold, answer, symbolic_match)
         except (MemoryError, RecursionError):
-            match = Match(None, "none", outcome.OUT_OF_BOUNDS)
-        replies.write(json.dumps([number, *match]) + "\n")
+            return Match(None, "none", outcome.OUT_OF_BOUNDS)
+
+    check(r"\cot x+\sqrt{2}y", r"\sqrt{2}y+\frac{\cos x}{\sin x}")    # the first check is slow: nobody pays
+    gc.freeze()                                    # SymPy's own objects live as long as the process
+    return check
+
+
+def used_cpu() -> float:
+    """CPU seconds of this process and of the children that it waited for."""
+    used = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(usage.ru_utime + usage.ru_stime for usage in used)
 
 
 def _allow_cpu(seconds: float) -> None:

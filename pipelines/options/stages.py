@@ -32,8 +32,8 @@ class Decontaminate(Options):
 
 
 class Verify(Options):
-    timeout_s: float = Field(5.0, gt=0, description="Hard deadline of one symbolic comparison, in seconds.")
-    memory_mb: int = Field(1024, ge=128, description="Memory limit of one verifying process.")
+    timeout_s: float = Field(5.0, ge=0.01, description="Deadline of one comparison, in CPU seconds.")
+    memory_mb: int = Field(1024, ge=512, description="Memory limit of one verifying process, in MiB of addresses.")
 
 
 class Deduplicate(Options):
