@@ -4,6 +4,7 @@ In goes a release folder or a version at a target; out comes a list of problems,
 on rows are SQL over views of fixed names, one statement a test, so each can be read and run alone.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,67 +13,44 @@ import pyarrow.parquet as pq
 from duckdb import ColumnExpression, ConstantExpression
 from rich.table import Table
 
+from stepforge.builders.configs import CONFIGS
+from stepforge.builders.configs.base import MESSAGES, Config, RowTest
 from stepforge.builders.release import SPLITS, read_manifest, sha256_file
 from stepforge.cards.semver import parse_tag
 from stepforge.cards.versions import fetch
 
-# Which ids of a config name solutions, and what verdict such a solution must have.
-SOLUTIONS_OF = (
-    ("positives", "solution_id", "correct"), ("negatives", "solution_id", "incorrect"),
-    ("pairs", "chosen_id", "correct"), ("pairs", "rejected_id", "incorrect"),
-    ("step_pairs", "chosen_id", "correct"), ("step_pairs", "rejected_id", "incorrect"),
-    ("unpaired", "solution_id", "any"), ("stepwise", "solution_id", "any"), ("weighted", "solution_id", "any"),
-    ("positives_chat", "solution_id", "correct"), ("negatives_chat", "solution_id", "incorrect"),
-    ("unpaired_chat", "solution_id", "any"), ("pairs_chat", "chosen_id", "correct"),
-    ("pairs_chat", "rejected_id", "incorrect"), ("steps", "solution_id", "any"), ("rollouts", "solution_id", "any"),
-)
-TRAINING = ("positives", "negatives", "unpaired", "pairs", "step_pairs", "stepwise", "weighted")
-
-
-class RowTest(NamedTuple):
-    """A statement that finds bad rows as (config, id), over the views that it needs."""
-
-    says: str
-    needs: tuple[str, ...]
-    sql: str
-
-
-# `uses` holds (config, solution_id, wanted verdict), `members` (config, split, problem_id), of all configs.
+# `uses` holds (config, solution_id, wanted verdict) and whether the config trains; `members` holds
+# (config, split, problem_id) of all configs.
 TESTS = (
-    RowTest("a problem is in the train and in the test split", ("members",),
-         "SELECT string_agg(DISTINCT config, ', '), problem_id FROM members GROUP BY problem_id "
-         "HAVING count(DISTINCT split) > 1"),
-    RowTest("a group of problems is in the train and in the test split", ("problems.group_id",),
-         "SELECT 'problems', group_id FROM problems GROUP BY group_id HAVING count(DISTINCT split) > 1"),
+    RowTest("a problem is in more than one split", ("members",),
+            "SELECT string_agg(DISTINCT config, ', '), problem_id FROM members GROUP BY problem_id "
+            "HAVING count(DISTINCT split) > 1"),
     RowTest("a problem_id is not among the problems", ("members", "problems"),
-         "SELECT config, problem_id FROM members ANTI JOIN problems USING (problem_id)"),
+            "SELECT config, problem_id FROM members ANTI JOIN problems USING (problem_id)"),
     RowTest("a solution is not among the solutions", ("uses", "solutions"),
-         "SELECT config, solution_id FROM uses ANTI JOIN solutions USING (solution_id)"),
+            "SELECT config, solution_id FROM uses ANTI JOIN solutions USING (solution_id)"),
     RowTest("a training row uses an undecided solution", ("uses", "solutions.verdict"),
-         "SELECT config, solution_id FROM uses JOIN solutions USING (solution_id) "
-         "WHERE verdict = 'undecided' AND config NOT IN ('steps', 'rollouts')"),
+            "SELECT config, solution_id FROM uses JOIN solutions USING (solution_id) "
+            "WHERE verdict = 'undecided' AND trains"),
     RowTest("a solution has another verdict than its place demands", ("uses", "solutions.verdict"),
-         "SELECT config, solution_id FROM uses JOIN solutions USING (solution_id) "
-         "WHERE wanted <> 'any' AND verdict NOT IN (wanted, 'undecided')"),
-    RowTest("a label differs from the verdict", ("unpaired.label", "solutions.verdict"),
-         "SELECT 'unpaired', solution_id FROM unpaired JOIN solutions USING (solution_id) "
-         "WHERE label <> (verdict = 'correct')"),
-    *(RowTest("chosen and rejected are the same, or one of them is empty", (f"{config}.chosen", f"{config}.rejected"),
-           f"SELECT '{config}', rejected_id FROM {config} WHERE chosen = rejected OR chosen = '' OR rejected = ''")
-      for config in ("pairs", "step_pairs")),
-    *(RowTest("prompt and completion are the wrong way about: one of them is empty", (f"{config}.completion",),
-           f"SELECT '{config}', solution_id FROM {config} WHERE prompt = '' OR completion = ''")
-      for config in ("positives", "negatives", "unpaired", "weighted")),
-    RowTest("steps, labels, values and rollouts differ in number", ("stepwise.rollouts",),
-         "SELECT 'stepwise', solution_id FROM stepwise WHERE len(labels) <> len(completions) "
-         "OR len(values) <> len(completions) OR len(rollouts) <> len(completions)"),
-    RowTest("the steps do not end where the completion ends, or have no weight each", ("weighted.weights",),
-         "SELECT 'weighted', solution_id FROM weighted WHERE len(ends) <> len(weights) "
-         "OR list_last(ends) <> length(completion)"),
-    *(RowTest("a solution stands there twice", (f"{config}.solution_id",),
-           f"SELECT '{config}', solution_id FROM {config} GROUP BY solution_id HAVING count(*) > 1")
-      for config in ("positives", "negatives", "solutions")),
+            "SELECT config, solution_id FROM uses JOIN solutions USING (solution_id) "
+            "WHERE wanted <> 'any' AND verdict NOT IN (wanted, 'undecided')"),
 )
+
+
+def tests_of(config: Config) -> Iterator[RowTest]:
+    """What is tested in the rows of one config, by its record: key, texts, and its own tests."""
+    name = config.name
+    yield RowTest("a row stands there twice", tuple(f"{name}.{column}" for column in config.key),
+                  f"SELECT '{name}', any_value({config.key[0]}) FROM {name} GROUP BY {', '.join(config.key)} "
+                  "HAVING count(*) > 1")
+    if config.texts:
+        empty = " OR ".join(f"{text} = ''" for text in config.texts)
+        same = " OR chosen = rejected" if "chosen" in config.texts else ""
+        yield RowTest("a text is empty" + (", or chosen and rejected are the same" if same else ""),
+                      tuple(f"{name}.{text}" for text in config.texts),
+                      f"SELECT '{name}', {config.key[0]} FROM {name} WHERE {empty}{same}")
+    yield from config.tests
 
 
 class Problem(NamedTuple):
@@ -122,30 +100,42 @@ def _check_files(folder: Path, manifest: dict) -> list[Problem]:
 
 
 def _check_schema(folder: Path, manifest: dict) -> list[Problem]:
-    found = []
+    problems = []
     for path, facts in manifest["files"].items():
         if "config" not in facts:
             continue
         with pq.ParquetFile(folder / path) as file:
             columns = {field.name: str(field.type) for field in file.schema_arrow}
             if columns != manifest["configs"][facts["config"]]["columns"]:
-                found.append(Problem(facts["config"], "columns differ from the manifest", 1, path))
+                problems.append(Problem(facts["config"], "columns differ from the manifest", 1, path))
             if file.metadata.num_rows != facts["rows"]:
-                found.append(Problem(facts["config"], "the number of rows differs from the manifest", 1, path))
-    return found
+                problems.append(Problem(facts["config"], "the number of rows differs from the manifest", 1, path))
+    for name, facts in manifest["configs"].items():
+        for column in _of_other_type(name, facts["columns"]):
+            problems.append(Problem(name, "a column is of another type than such a config has", 1, column))
+    return problems
+
+
+def _of_other_type(name: str, columns: dict[str, str]) -> list[str]:
+    """Columns of a known config that have another type than its record says; its rows then cannot be tested."""
+    fields = CONFIGS[name].fields if name in CONFIGS else ()
+    types = {field.name: str(field.type).replace("list<item:", "list<element:") for field in fields}  # as Parquet says
+    return [column for column, kind in columns.items() if types.get(column, kind) != kind]
 
 
 def _check_rows(folder: Path, manifest: dict) -> list[Problem]:
-    columns = {config: set(facts["columns"]) for config, facts in manifest["configs"].items()}
-    found = []
+    columns = {config: set(facts["columns"]) for config, facts in manifest["configs"].items()
+               if config in CONFIGS and not _of_other_type(config, facts["columns"])}
+    tests = [*TESTS, *(test for config in columns for test in tests_of(CONFIGS[config]))]
+    problems = []
     with duckdb.connect() as connection:
         views = _open_views(connection, folder, columns)
-        for test in TESTS:
+        for test in tests:
             if all(_has(need, views, columns) for need in test.needs):
                 query = connection.sql(test.sql).project("#1 AS config, #2 AS id")
-                found += [Problem(config, test.says, count, str(example)) for config, count, example in
-                          query.aggregate("config, count(*), min(id)", "config").order("config").fetchall()]
-    return found
+                problems += [Problem(config, test.says, count, str(example)) for config, count, example in
+                             query.aggregate("config, count(*), min(id)", "config").order("config").fetchall()]
+    return problems
 
 
 def _has(need: str, views: set[str], columns: dict[str, set[str]]) -> bool:
@@ -154,24 +144,34 @@ def _has(need: str, views: set[str], columns: dict[str, set[str]]) -> bool:
 
 
 def _open_views(connection: duckdb.DuckDBPyConnection, folder: Path, columns: dict[str, set[str]]) -> set[str]:
-    """A view of every known config with its split, and the views `members` and `uses` over all of them."""
-    known = {*TRAINING, "solutions", "problems", "steps", "rollouts"} & columns.keys()
-    wholes: dict[str, duckdb.DuckDBPyRelation] = {}
-    for config in sorted(known):
-        wholes[config] = _union([
-            connection.from_parquet(paths).select("*", ConstantExpression(split).alias("split"))
-            for split in SPLITS if (paths := sorted(map(str, (folder / config).glob(f"{split}-*.parquet"))))])
-        wholes[config].create_view(config)
-    members = [whole.select(ConstantExpression(config).alias("config"), "split", "problem_id")
-               for config, whole in wholes.items() if "problem_id" in columns[config]]
-    uses = [wholes[config].select(ConstantExpression(config).alias("config"),
-                                  ColumnExpression(column).alias("solution_id"),
-                                  ConstantExpression(wanted).alias("wanted")).filter("solution_id IS NOT NULL")
-            for config, column, wanted in SOLUTIONS_OF if config in known and column in columns[config]]
-    for name, parts in (("members", members), ("uses", uses)):
+    """A view of every config with its split, messages as their texts, and `members` and `uses` over all of them."""
+    wholes = {name: _plain(CONFIGS[name], _union([
+        connection.from_parquet(paths).select("*", ConstantExpression(split).alias("split"))
+        for split in SPLITS if (paths := sorted(map(str, (folder / name).glob(f"{split}-*.parquet"))))]))
+        for name in sorted(columns)}
+    for name, whole in wholes.items():
+        whole.create_view(name)
+    shared = {
+        "members": [whole.select(ConstantExpression(name).alias("config"), "split", "problem_id")
+                    for name, whole in wholes.items() if "problem_id" in columns[name]],
+        "uses": [wholes[name].select(ConstantExpression(name).alias("config"),
+                                     ConstantExpression(CONFIGS[name].trains).alias("trains"),
+                                     ColumnExpression(column).alias("solution_id"),
+                                     ConstantExpression(wanted).alias("wanted")).filter("solution_id IS NOT NULL")
+                 for name in wholes for column, wanted in CONFIGS[name].solutions.items() if column in columns[name]]}
+    for view, parts in shared.items():
         if parts:
-            _union(parts).create_view(name)
-    return {*known, *(name for name, parts in (("members", members), ("uses", uses)) if parts)}
+            _union(parts).create_view(view)
+    return {*wholes, *(view for view, parts in shared.items() if parts)}
+
+
+def _plain(config: Config, rows: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+    """Rows with the text of each conversation of one message in its place, so that one test serves both variants."""
+    turns = [field.name for field in config.fields if field.type == MESSAGES and field.name in rows.columns]
+    if not turns:
+        return rows
+    texts = (f"array_to_string(list_transform({name}, lambda turn: turn.content), '') AS {name}" for name in turns)
+    return rows.select(f"* REPLACE ({', '.join(texts)})")
 
 
 def _union(parts: list[duckdb.DuckDBPyRelation]) -> duckdb.DuckDBPyRelation:

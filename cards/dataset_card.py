@@ -16,7 +16,7 @@ from huggingface_hub import DatasetCard, DatasetCardData
 from stepforge.builders.parquet import replacing
 from stepforge.builders.release import ReleaseError, read_manifest
 from stepforge.cards.markdown import environment
-from stepforge.cards.sections import PLOTS, Config, context, default_config, title
+from stepforge.cards.sections import PLOTS, Config, by_rank, context, default_config, title
 
 CARD = "README.md"
 OWN_BEGIN = "<!-- own section: begin. What stands between these two lines stays when the card is made again. -->"
@@ -49,7 +49,7 @@ def render_card(folder: Path, manifest: dict, own: str = "") -> str:
     """The card's text for `manifest`, which may be newer than the one that lies in `folder`."""
     if not manifest["configs"]:
         raise ReleaseError(f"the release in {folder} has no rows in any config, so there is nothing to describe")
-    configs = [_config(folder, name, facts["rows"]) for name, facts in manifest["configs"].items()]
+    configs = [_config(folder, name, manifest["configs"][name]["rows"]) for name in by_rank(manifest["configs"])]
     plots = [path for path in PLOTS if (folder / path).is_file()]
     body = environment().get_template("dataset_card.md.jinja").render(context(manifest, configs, plots))
     header = yaml.safe_dump(_header(folder, manifest, configs), sort_keys=False, allow_unicode=True, width=1000)

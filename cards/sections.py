@@ -4,30 +4,15 @@ In go the manifest, the configs (schema and a sample row of each, read from the 
 the context of `templates/dataset_card.md.jinja`. Nothing here is Markdown but what `cards/markdown.py` made.
 """
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import pyarrow as pa
 
+from stepforge.builders.configs import CONFIGS
 from stepforge.cards.markdown import Safe, code, number
 from stepforge.cards.snippets import snippets
 
-DEFAULT_ORDER = ("step_pairs", "pairs", "positives", "solutions", "problems")
-PURPOSE = {
-    "positives": "correct solutions; SFT and rejection-sampling fine-tuning",
-    "negatives": "incorrect solutions, with the index of the first pit; analysis, KTO",
-    "unpaired": "correct and incorrect solutions with a label; KTO",
-    "pairs": "a correct and an incorrect solution of one problem; response-level DPO",
-    "step_pairs": "a better and a worse way on from one point; per-step DPO",
-    "stepwise": "solutions in steps, each with a label and a value; process reward models",
-    "weighted": "solutions with a weight for every step; advantage-weighted regression",
-    "positives_chat": "the same as messages", "negatives_chat": "the same as messages",
-    "unpaired_chat": "the same as messages", "pairs_chat": "the same as messages",
-    "solutions": "all solutions with their verdicts; filtering again",
-    "problems": "problems with the pass rate of every generator; curricula, filtering",
-    "steps": "steps with values, advantages and pits; analysis",
-    "rollouts": "continuations from prefixes, with verdicts; analysis",
-}
-SAMPLED = ("step_pairs", "pairs", "positives", "negatives")
 TEXTS = ("prompt", "completion", "chosen", "rejected")
 PLOTS = {"assets/coverage.png": "Coverage at k: the share of problems solved by at least one of k samples",
          "assets/first_pit.png": "Where the first pit of an incorrect solution lies",
@@ -55,9 +40,14 @@ def title(manifest: dict) -> str:
 
 
 def default_config(manifest: dict) -> str:
-    """The config that `load_dataset(repo)` gives: the first of the usual ones that the release has."""
-    names = list(manifest["configs"])
-    return next((name for name in DEFAULT_ORDER if name in names), names[0])
+    """The config that `load_dataset(repo)` gives: the first by rank that the release has."""
+    return by_rank(manifest["configs"])[0]
+
+
+def by_rank(names: Iterable[str]) -> list[str]:
+    """Configs in the order of a card; those that this version does not know come last."""
+    ranks = {name: config.rank for name, config in CONFIGS.items()}
+    return sorted(names, key=lambda name: (ranks.get(name, len(ranks) + 200), name))
 
 
 def context(manifest: dict, configs: list[Config], plots: list[str]) -> dict:
@@ -70,10 +60,10 @@ def context(manifest: dict, configs: list[Config], plots: list[str]) -> dict:
         "plots": [Safe(f"![{PLOTS[path]}]({path})") for path in plots],
         "configs": {config.name: config for config in configs},
         "config_rows": [[code(config.name), *(number(config.rows.get(split, 0)) for split in ("train", "test")),
-                         Safe(PURPOSE.get(config.name, ""))]
+                         Safe(CONFIGS[config.name].purpose if config.name in CONFIGS else "")]
                         for config in configs],
         "samples": {Safe(config.name): {column: config.sample[column] for column in TEXTS if column in config.sample}
-                    for config in configs if config.name in SAMPLED},
+                    for config in configs if config.name in CONFIGS and CONFIGS[config.name].sampled},
         "snippets": snippets(manifest, default_config(manifest)),
         "generator_rows": [_generator(row) for row in manifest.get("generators", [])],
         "stage_rows": [_stage(name, facts) for name, facts in stages.items()],

@@ -6,15 +6,11 @@ In goes the manifest, out come titled programs that run when pasted. Names enter
 import json
 from typing import NamedTuple
 
+from stepforge.builders.configs import CONFIGS
+from stepforge.builders.configs.base import Training
 from stepforge.cards.markdown import Safe
 
 _MODEL = "Qwen/Qwen2.5-0.5B-Instruct"
-# Columns are picked because trainers read the columns that they know by name and some refuse what they do not know.
-_TRL = {
-    "positives": ("Fine-tune on correct solutions (SFT)", "SFT", ["prompt", "completion"]),
-    "pairs": ("Prefer correct over incorrect solutions (DPO)", "DPO", ["prompt", "chosen", "rejected"]),
-    "unpaired": ("Learn from labels without pairs (KTO)", "KTO", ["prompt", "completion", "label"]),
-}
 
 
 class Snippet(NamedTuple):
@@ -41,17 +37,27 @@ def snippets(manifest: dict, default: str) -> list[Snippet]:
         "from datasets import load_dataset", "",
         f"dataset = {load_line(manifest, default)}",
         f"stream = {load_line(manifest, default, streaming=True)}"]))]
-    for config, (title, method, columns) in _TRL.items():
-        if "train" in manifest["configs"].get(config, {}).get("rows", {}):
-            made.append(Snippet(Safe(title), "\n".join([
-                "from datasets import load_dataset",
-                f"from trl import {method}Config, {method}Trainer", "",
-                f"rows = {load_line(manifest, config, 'train')}",
-                f"rows = rows.select_columns({_quoted(columns)})",
-                f"args = {method}Config({_quoted(config + '-model')})",
-                f"trainer = {method}Trainer({_quoted(_MODEL)}, args=args, train_dataset=rows)",
-                "trainer.train()"])))
+    for name in (name for name in CONFIGS if "train" in manifest["configs"].get(name, {}).get("rows", {})):
+        if training := CONFIGS[name].training:
+            made.append(_trl(manifest, name, training))
     return made
+
+
+def _trl(manifest: dict, name: str, training: Training) -> Snippet:
+    """A program that trains with plain TRL.
+
+    Columns are picked because trainers read the columns that they know by name and some refuse what they do not know.
+    """
+    keep = " and ".join(f"row[{_quoted(column)}] == {value!r}" for column, value in training.keep.items())
+    return Snippet(Safe(training.title), "\n".join([
+        "from datasets import load_dataset",
+        f"from trl import {training.method}Config, {training.method}Trainer", "",
+        f"rows = {load_line(manifest, name, 'train')}",
+        *([f"rows = rows.filter(lambda row: {keep})"] if keep else []),
+        f"rows = rows.select_columns({_quoted(training.columns)})",
+        f"args = {training.method}Config({_quoted(name + '-model')})",
+        f"trainer = {training.method}Trainer({_quoted(_MODEL)}, args=args, train_dataset=rows)",
+        "trainer.train()"]))
 
 
 def _quoted(value: object) -> str:

@@ -13,17 +13,12 @@ import duckdb
 from duckdb import ColumnExpression, ConstantExpression, FunctionExpression
 from rich.table import Table
 
+from stepforge.builders.configs import CONFIGS
 from stepforge.builders.release import SPLITS, read_manifest
 from stepforge.cards.semver import Version, VersionError, parse_version
 from stepforge.cards.targets import PublishError, open_target
 
-KEYS = {
-    "pairs": ("problem_id", "chosen_id", "rejected_id", "rule"),
-    "step_pairs": ("problem_id", "chosen_id", "rejected_id", "mode", "pit_index"),
-    "steps": ("solution_id", "step_index"), "rollouts": ("rollout_id",), "problems": ("problem_id",),
-}
-DEFAULT_KEY = ("solution_id",)
-# Keys need not be unique (several alternatives may replace one pit), so rows are counted per key.
+# An older release may hold a key twice, so rows are counted per key.
 _COMPARE = """
 WITH before AS (SELECT key, content, count(*) AS n FROM old_rows GROUP BY ALL),
      after AS (SELECT key, content, count(*) AS n FROM new_rows GROUP BY ALL),
@@ -176,7 +171,7 @@ def _manifest_at(content: bytes | None) -> dict:
 
 def _compare_config(old: Path, new: Path, name: str, before: dict, after: dict) -> ConfigChange:
     common = [column for column in after if before.get(column) == after[column]]
-    key = [column for column in KEYS.get(name, DEFAULT_KEY) if column in common] or common
+    key = [column for column in (CONFIGS[name].key if name in CONFIGS else ()) if column in common] or common
     with duckdb.connect() as connection:
         for view, folder in (("old_rows", old), ("new_rows", new)):
             _keyed(connection, folder / name, key, common).create_view(view)

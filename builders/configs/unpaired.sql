@@ -1,7 +1,7 @@
-SELECT problem_id, solution_id, prompt, solution AS completion, label, sound, split
+SELECT problem_id, solution_id, generator, prompt, solution AS completion, complete, label, sound, split
 FROM (
-    SELECT problem_id, solution_id, prompt, solution, true AS label, sound, split, position FROM positive
-    UNION ALL
-    SELECT problem_id, solution_id, prompt, solution, false, NULL, split, position FROM negative
+    SELECT *, true AS label FROM positive
+    UNION ALL BY NAME
+    SELECT *, false AS label FROM negative
 )
 ORDER BY position, solution_id

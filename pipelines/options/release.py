@@ -1,21 +1,28 @@
 """What a release holds and where it goes."""
 
-from typing import Literal, get_args
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
+from stepforge.builders.configs import CONFIGS
 from stepforge.pipelines.options.base import Options
 
 VERSION = r"^\d+\.\d+\.\d+$"
-ConfigName = Literal["positives", "negatives", "unpaired", "pairs", "step_pairs", "stepwise", "weighted",
-                     "solutions", "problems", "steps", "rollouts",
-                     "positives_chat", "negatives_chat", "unpaired_chat", "pairs_chat"]
-CONFIGS: tuple[ConfigName, ...] = tuple(name for name in get_args(ConfigName) if not name.endswith("_chat"))
+
+
+def _known(name: str) -> str:
+    if name not in CONFIGS:
+        raise ValueError(f"{name!r} is no config of a release; allowed: {', '.join(CONFIGS)}")
+    return name
+
+
+ConfigName = Annotated[str, AfterValidator(_known)]
+PLAIN: tuple[ConfigName, ...] = tuple(name for name, config in CONFIGS.items() if not config.is_chat)
 
 
 class ReleaseOptions(Options):
     configs: tuple[ConfigName, ...] = Field(
-        CONFIGS, min_length=1, description="Configs to publish; NAME_chat is NAME as messages."
+        PLAIN, min_length=1, description="Configs to publish; NAME_chat is NAME as messages."
     )
     max_positives_per_problem: int = Field(4, ge=1, description="Cap on positives for each problem.")
     max_negatives_per_problem: int = Field(8, ge=1, description="Cap on negatives for each problem.")

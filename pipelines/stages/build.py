@@ -56,7 +56,7 @@ def run(context: Context) -> Account:
             "pair_all_negatives": release.pair_negatives == "all", "max_length_ratio": release.max_length_ratio,
         }
         counts = configs.build_configs(release.configs, inputs, parameters, folder, recipe.executor.duckdb_memory)
-        tables = {str(name): folder / f"{name}.parquet" for name in release.configs}
+        tables = {name: folder / f"{name}.parquet" for name in release.configs}
         released = write_release(context.folder / "release", tables, _manifest(context))
     write_rows(context.drops("build"), [], DROPS.schema)
     rows_out = sum(file["rows"] for file in released["files"].values())
@@ -104,4 +104,4 @@ def _generator(generator: Generator) -> dict[str, Any]:
 
 
 _ALL = ("problems", "synthesize", "decontaminate", "generate", "verify", "judge", "deduplicate", "annotate", "measure")
-STAGE = Stage("build", 2, _ALL, settings, run)
+STAGE = Stage("build", 3, _ALL, settings, run)

@@ -21,9 +21,10 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from hub_server import TOKEN, Hub, serving  # noqa: E402
 
+from stepforge.builders.configs import CONFIGS  # noqa: E402
 from stepforge.builders.parquet import write_rows  # noqa: E402
 from stepforge.builders.release import split_of, write_release  # noqa: E402
-from stepforge.builders.tables import BOOL, INT, REAL, TEXT, column, content_id  # noqa: E402
+from stepforge.builders.tables import content_id  # noqa: E402
 
 IDS = ("problem_id", "solution_id")
 COLUMNS = {
@@ -37,14 +38,8 @@ COLUMNS = {
     "weighted": (*IDS, "prompt", "completion", "ends", "weights"),
     "solutions": (*IDS, "generator", "solution", "verdict", "method"),
     "problems": ("problem_id", "problem", "answer", "group_id"),
-    "steps": (*IDS, "step_index", "step", "q", "advantage", "is_pit"),
+    "steps": ("solution_id", "problem_id", "step_index", "step", "q", "advantage", "is_pit"),
 }
-KINDS = {"complete": BOOL, "label": BOOL, "chosen_complete": BOOL, "rejected_complete": BOOL, "is_pit": BOOL,
-         "pit_index": INT, "step_index": INT, "q_chosen": REAL, "q_rejected": REAL, "q": REAL, "advantage": REAL,
-         "completions": pa.list_(TEXT), "labels": pa.list_(BOOL), "values": pa.list_(REAL), "rollouts": pa.list_(INT),
-         "ends": pa.list_(INT), "weights": pa.list_(REAL)}
-NULLABLE = {"chosen_id", "pit_index", "q_chosen", "q_rejected"}
-
 
 def rows_of(problems: range, seed: int = 0) -> dict[str, list[dict]]:
     """Rows of every config for problems `a + b`, in the order of the problems."""
@@ -105,8 +100,7 @@ SMALL = ("positives", "pairs", "problems")  # enough for tests that publish; eve
 def write_tables(folder: Path, rows: dict[str, list[dict]], without: str = "") -> dict[str, Path]:
     paths = {}
     for name, members in rows.items():
-        fields = [column(key, KINDS.get(key, TEXT), f"What {key} means.", key in NULLABLE)
-                  for key in (*COLUMNS[name], "split") if key != without]
+        fields = [CONFIGS[name].schema.field(key) for key in (*COLUMNS[name], "split") if key != without]
         members = [{key: value for key, value in row.items() if key != without} for row in members]
         paths[name] = folder / f"{name}.parquet"
         write_rows(paths[name], members, pa.schema(fields))

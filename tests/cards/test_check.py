@@ -26,7 +26,7 @@ def set_value(config: str, column: str, value: object, row: int = 0) -> Callable
 
 
 @pytest.mark.parametrize(("change", "what", "config"), [
-    (lambda rows: rows["pairs"][0].update(split=other(rows["pairs"][0]["split"])), "a problem is in the train", None),
+    (lambda rows: rows["pairs"][0].update(split=other(rows["pairs"][0]["split"])), "in more than one split", None),
     (lambda rows: [row.update(group_id="one") for row in rows["problems"]], "a group of problems", "problems"),
     (lambda rows: rows["problems"].pop(), "not among the problems", "pairs"),
     (lambda rows: rows["solutions"].pop(), "not among the solutions", "negatives"),
@@ -66,7 +66,8 @@ def test_a_manifest_that_lies_about_rows_or_columns_is_found(make_release: Calla
     manifest["configs"]["steps"]["columns"]["q"] = "string"
     write_manifest(folder, manifest)
     assert {(problem.config, problem.what) for problem in check_folder(folder)} == {
-        ("pairs", "the number of rows differs from the manifest"), ("steps", "columns differ from the manifest")}
+        ("pairs", "the number of rows differs from the manifest"), ("steps", "columns differ from the manifest"),
+        ("steps", "a column is of another type than such a config has")}
 
 
 def test_a_path_that_leaves_the_folder_is_not_followed(make_release: Callable[..., Path]) -> None:

@@ -36,7 +36,7 @@ def test_the_header_says_what_the_hub_wants_to_know(make_release: Callable[..., 
     assert data.size_categories == ["n<1K"] and data.source_datasets == ["original"]
     default = [config["config_name"] for config in data.configs if config.get("default")]
     assert default == ["step_pairs"]
-    assert {"split": "train", "path": "pairs/train-*.parquet"} in data.configs[3]["data_files"]
+    assert {"split": "train", "path": "pairs/train-*.parquet"} in data.configs[1]["data_files"]
 
 
 def test_the_same_release_gives_the_same_card(make_release: Callable[..., Path]) -> None:

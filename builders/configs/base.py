@@ -1,0 +1,100 @@
+"""What is known of a release config: one record, which building, checking, comparing and the card read.
+
+A config is a module of this package with a `CONFIG`, and the statement `NAME.sql` beside it that makes its rows out of
+the views of `pool.sql`. Whoever needs to know something of a config reads its record.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+import pyarrow as pa
+
+from stepforge.builders.tables import BOOL, TEXT, column
+
+Wanted = Literal["correct", "incorrect", "any"]
+CHAT = "_chat"
+MESSAGES = pa.list_(pa.struct([("role", TEXT), ("content", TEXT)]))
+
+
+class RowTest(NamedTuple):
+    """A statement that finds bad rows of a config as (config, id), over the views and columns that it needs."""
+
+    says: str
+    needs: tuple[str, ...]
+    sql: str
+
+
+class Training(NamedTuple):
+    """How plain TRL trains on a config: title, method, the columns it reads, and the rows to keep by column."""
+
+    title: str
+    method: str
+    columns: tuple[str, ...]
+    keep: Mapping[str, object] = {}
+
+
+@dataclass(frozen=True)
+class Config:
+    """One config of a release.
+
+    `rank` orders the configs of a card, and the first one there is what `load_dataset(repo)` gives. `key` identifies
+    a row. `solutions` says of each column that names a solution which verdict it must have; in a config that `trains`
+    none may be undecided. `texts` are the columns that a trainer reads as text: none is empty, and chosen and rejected
+    differ. `chat` says which columns must not be false in rows whose texts are finished turns; without it there is no
+    variant as messages. `sampled` configs show a row in the card.
+    """
+
+    name: str
+    rank: int
+    key: tuple[str, ...]
+    purpose: str
+    fields: tuple[pa.Field, ...]
+    solutions: Mapping[str, Wanted] = field(default_factory=dict)
+    trains: bool = True
+    texts: tuple[str, ...] = ()
+    chat: tuple[str, ...] = ()
+    sampled: bool = False
+    training: Training | None = None
+    tests: tuple[RowTest, ...] = ()
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns of its rows; `split` becomes part of the file's name."""
+        return pa.schema([*self.fields, column("split", TEXT, "Split of the release.")])
+
+    @property
+    def plain(self) -> str:
+        """Name of the config that this one shows as messages, or its own."""
+        return self.name.removesuffix(CHAT)
+
+    @property
+    def is_chat(self) -> bool:
+        return self.name.endswith(CHAT)
+
+
+def chat_variant(config: Config) -> Config:
+    """The same rows as messages, for trainers that apply a chat template."""
+    return Config(
+        f"{config.name}{CHAT}", 100 + config.rank, config.key, f"`{config.name}` as messages, of finished turns alone",
+        tuple(_as_message(field) if field.name in config.texts else field for field in config.fields),
+        config.solutions, config.trains, config.texts)
+
+
+def _as_message(text: pa.Field) -> pa.Field:
+    who = "user's" if text.name == "prompt" else "assistant's"
+    return column(text.name, MESSAGES, f"The {who} message: the plain config's text, less the line break at its end.")
+
+
+def optional(name: str, kind: pa.DataType, doc: str) -> pa.Field:
+    return column(name, kind, doc, nullable=True)
+
+
+PROBLEM = column("problem_id", TEXT, "The problem; joins with every other config.")
+SOLUTION = column("solution_id", TEXT, "The solution; joins with `solutions` and `steps`.")
+GENERATOR = column("generator", TEXT, "Who wrote it.")
+PROMPT = column("prompt", TEXT, "What the model read.")
+COMPLETION = column("completion", TEXT, "What it wrote; prompt and completion joined are the text it saw and made.")
+COMPLETE = optional("complete", BOOL, "The model ended the solution itself, so an end-of-text token is due; null "
+                                      "where nothing is known and the solution states an answer.")
+SOUND = optional("sound", BOOL, "Neither its equations nor a judge found it wrong; null where not looked for.")

@@ -1,0 +1,19 @@
+"""Incorrect solutions, with the step that lost them."""
+
+from stepforge.builders.configs.base import (
+    COMPLETE,
+    COMPLETION,
+    GENERATOR,
+    PROBLEM,
+    PROMPT,
+    SOLUTION,
+    Config,
+    optional,
+)
+from stepforge.builders.tables import INT
+
+CONFIG = Config(
+    "negatives", 3, ("solution_id",), "incorrect solutions, with the index of the first pit; analysis, KTO",
+    (PROBLEM, SOLUTION, GENERATOR, PROMPT, COMPLETION, COMPLETE,
+     optional("pit_index", INT, "First pit: the step where it was lost, from 0; null where not annotated.")),
+    solutions={"solution_id": "incorrect"}, texts=("prompt", "completion"), chat=("complete",), sampled=True)

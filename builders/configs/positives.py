@@ -1,0 +1,24 @@
+"""Correct solutions."""
+
+from stepforge.builders.configs.base import (
+    COMPLETE,
+    COMPLETION,
+    GENERATOR,
+    PROBLEM,
+    PROMPT,
+    SOLUTION,
+    SOUND,
+    Config,
+    Training,
+    optional,
+)
+from stepforge.builders.tables import REAL, TEXT, column
+
+CONFIG = Config(
+    "positives", 2, ("solution_id",), "correct solutions; SFT and rejection-sampling fine-tuning",
+    (PROBLEM, SOLUTION, GENERATOR, PROMPT, COMPLETION, COMPLETE, SOUND,
+     optional("spurious_share", REAL, "Share of its text in steps that lowered the value; null if unknown."),
+     column("origin", TEXT, "sample, or rollout: a verified continuation of another solution's prefix, no "
+                            "independent sample; solution_id is then a rollout_id.")),
+    solutions={"solution_id": "correct"}, texts=("prompt", "completion"), chat=("complete",), sampled=True,
+    training=Training("Fine-tune on correct solutions (SFT)", "SFT", ("prompt", "completion")))

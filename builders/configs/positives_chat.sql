@@ -1,2 +1,0 @@
-SELECT problem_id, solution_id, message('user', prompt) AS prompt, message('assistant', solution) AS completion, split
-FROM positive WHERE ended(complete) ORDER BY position, solution_id

@@ -1,0 +1,21 @@
+"""A better and a worse way on from one point: pairs at the first pit of a negative."""
+
+from stepforge.builders.configs.base import PROBLEM, Config, optional
+from stepforge.builders.tables import BOOL, INT, REAL, TEXT, column
+
+CONFIG = Config(
+    "step_pairs", 0, ("rejected_id", "mode"), "a better and a worse way on from one point; per-step DPO",
+    (PROBLEM, optional("chosen_id", TEXT, "solution_id of the chosen side; null where it is a step of a rollout."),
+     column("rejected_id", TEXT, "solution_id of the incorrect solution."),
+     column("prompt", TEXT, "The problem's prompt, and in shared_prefix the steps before the pit."),
+     column("chosen", TEXT, "A correct solution, or the better step."),
+     column("rejected", TEXT, "The steps up to and with the pit, or the pit alone."),
+     optional("chosen_sound", BOOL, "Whether `chosen` is sound, as in positives; a step, by its equations."),
+     column("chosen_complete", BOOL, "An end-of-text token is due behind `chosen`."),
+     column("rejected_complete", BOOL, "An end-of-text token is due behind `rejected`."),
+     column("mode", TEXT, "full_vs_truncated or shared_prefix."),
+     column("pit_index", INT, "Index of the pit in the incorrect solution."),
+     optional("q_chosen", REAL, "Value of the chosen side."),
+     optional("q_rejected", REAL, "Value behind the pit.")),
+    solutions={"chosen_id": "correct", "rejected_id": "incorrect"}, texts=("prompt", "chosen", "rejected"),
+    sampled=True)

@@ -1,0 +1,11 @@
+"""Steps with their values, advantages and pits."""
+
+from stepforge.builders import tables
+from stepforge.builders.configs.base import Config, optional
+from stepforge.builders.tables import BOOL
+
+CONFIG = Config(
+    "steps", 10, ("solution_id", "step_index"), "steps with values, advantages and pits; analysis",
+    (*tables.STEPS.schema,
+     optional("spurious", BOOL, "A step of a correct solution that lowered the value; null where unknown.")),
+    solutions={"solution_id": "any"}, trains=False)
