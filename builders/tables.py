@@ -100,10 +100,10 @@ DRAFTS = _table(
     _optional("answer", TEXT, "The answer that most solutions give."),
     _optional("agreement", REAL, "Their share among the solutions that came back."),
     column("solutions", INT, "Solutions that came back."),
-    column("prompt_tokens", INT, "Tokens that the writer read."),
-    column("completion_tokens", INT, "Tokens that it wrote."),
-    column("solver_prompt_tokens", INT, "Tokens that the solver read."),
-    column("solver_completion_tokens", INT, "Tokens that it wrote."),
+    _optional("prompt_tokens", INT, "Tokens that the writer read."),
+    _optional("completion_tokens", INT, "Tokens that it wrote."),
+    _optional("solver_prompt_tokens", INT, "Tokens that the solver read."),
+    _optional("solver_completion_tokens", INT, "Tokens that it wrote."),
 )
 
 SOLUTIONS = _table(
@@ -162,8 +162,8 @@ JUDGEMENTS = _table(
     column("votes_undecided", INT, "Votes that could not be read, or were cut off."),
     column("judge", TEXT, "Name of the judging generator in the recipe."),
     column("judge_id", TEXT, "Hash of its model, revision, prompt and sampling settings."),
-    column("prompt_tokens", INT, "Tokens of its prompts."),
-    column("completion_tokens", INT, "Tokens that it wrote."),
+    _optional("prompt_tokens", INT, "Tokens of its prompts."),
+    _optional("completion_tokens", INT, "Tokens that it wrote."),
 )
 
 DUPLICATES = _table(
@@ -208,7 +208,7 @@ ROLLOUTS = _table(
     column("token_exact", BOOL, "Continued from the very tokens that were written; else the text was tokenised anew."),
     column("seed", INT, "Seed of the rollout."),
     column("completion", TEXT, "What the policy wrote after the prefix."),
-    column("finish_reason", TEXT, "stop, length or error."),
+    column("finish_reason", TEXT, "stop, length, unknown; else why there is no text: error, filtered and so on."),
     column("verdict", TEXT, "Verdict on prefix and completion together; undecided where none could be given."),
     _optional("reason", TEXT, "Reason of the verdict, or the error that stood in the way."),
     _optional("completion_tokens", INT, "Tokens that the policy wrote."),

@@ -14,7 +14,7 @@ from stepforge.builders.tables import content_id
 from stepforge.pipelines.answers import Claim, Verdict, Verifier
 from stepforge.pipelines.credit.tree import Outcome
 from stepforge.pipelines.inference.engines import payload_of, seed_of
-from stepforge.pipelines.inference.runner import Completion, Generate, Request
+from stepforge.pipelines.inference.runner import WITH_TEXT, Completion, Generate, Request
 from stepforge.pipelines.options.generators import Writer
 
 FAILURES = ("no_answer", "truncated")  # undecided verdicts that count as failures: the policy did not get there
@@ -65,13 +65,14 @@ class Policy:
 
 
 def _told(completion: Completion, verdict: Verdict) -> dict[str, Any]:
-    failed = completion.finish_reason == "error"
+    failed = completion.dropped is not None
     return {
         "completion": completion.text, "finish_reason": completion.finish_reason,
         "verdict": "undecided" if failed else verdict.verdict,
         "reason": completion.error if failed else verdict.reason,
         "completion_tokens": completion.completion_tokens, "prompt_tokens": completion.prompt_tokens,
         "cached_prompt_tokens": completion.cached_prompt_tokens,
+        "logprob_sum": completion.logprob_sum, "logprob_mean": completion.logprob_mean,
     }
 
 
@@ -79,6 +80,6 @@ def outcome_of(row: dict[str, Any]) -> Outcome:
     """How a rollout counts: no answer or a truncation is a failure, what the tools could not do is excluded."""
     if row["verdict"] == "correct":
         return "success"
-    if row["verdict"] == "incorrect" or (row["finish_reason"] != "error" and row["reason"] in FAILURES):
+    if row["verdict"] == "incorrect" or (row["finish_reason"] in WITH_TEXT and row["reason"] in FAILURES):
         return "failure"
     return "excluded"

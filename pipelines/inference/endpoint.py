@@ -1,8 +1,10 @@
 """The endpoint engine: any OpenAI-compatible server that somebody else runs.
 
 In: our payloads. Out: its answers. Parameters that would change nothing are left out, since hosted servers refuse
-names that they do not know; what a server has beyond the common ones is written under `extra` in the recipe. A server
-that can only chat writes whole solutions; it cannot go on from a step, and the recipe refuses to ask it to.
+names that they do not know; the recipe says what else a server is not sent (`omit`), what it calls otherwise
+(`rename`), and what it has beyond the common names (`extra`). A server that can only chat writes whole solutions; it
+cannot go on from a step, and the recipe refuses to ask it to. Some servers give back the prompt before the completion:
+where an answer begins with its prompt, the server is asked once whether it does so always.
 """
 
 import asyncio
@@ -18,6 +20,8 @@ from stepforge.pipelines.options.generators import EndpointGenerator
 
 PATHS = {"completions": "/completions", "chat": "/chat/completions"}
 NEUTRAL = {"top_p": 1.0, "top_k": 0, "stop": [], "n": 1}  # values that change nothing and need not be said
+ECHO_TEST = "\n17 lamps, 4 rivers, 93 stones, 56 letters:"  # nobody would begin an answer with this
+MARK = 16  # characters that a server may put before an echoed prompt, such as a mark for its beginning
 
 
 class EndpointServer(InferenceServer):
@@ -28,10 +32,12 @@ class EndpointServer(InferenceServer):
         self.generator = generator
         self.key = read_key(generator)
         self.client: Client | None = None
+        self._echoes: asyncio.Task[bool] | None = None
 
     async def start_server(self) -> None:
         endpoint = self.generator
-        self.client = Client(endpoint.url, PATHS[endpoint.api], self.key, endpoint.timeout_s, endpoint.concurrency)
+        self.client = Client(endpoint.url, PATHS[endpoint.api], self.key, endpoint.timeout_s, endpoint.concurrency,
+                             answer_mib=endpoint.answer_mib, names=names_of(endpoint))
 
     async def is_ready(self) -> bool:
         return self.client is not None
@@ -41,13 +47,43 @@ class EndpointServer(InferenceServer):
 
     async def server_cleanup(self) -> None:
         await super().server_cleanup()
+        if self._echoes is not None:
+            self._echoes.cancel()
         if self.client is not None:
             await self.client.close()
             self.client = None
 
     async def _make_request(self, payload: dict[str, Any]) -> dict[str, Any]:
         assert self.client is not None
-        return await self.client.ask(body_of(self.generator, payload))
+        answer = await self.client.ask(body_of(self.generator, payload))
+        prompt = payload["prompt"]
+        if self.generator.api == "completions" and isinstance(prompt, str) and any(
+                behind(prompt, choice["text"]) is not None for choice in answer["choices"]):
+            if self._echoes is None:
+                self._echoes = asyncio.create_task(self._ask_for_echo(payload))
+            if await asyncio.shield(self._echoes):
+                for choice in answer["choices"]:
+                    choice["text"] = behind(prompt, choice["text"]) or ""
+                    choice["logprob_sum"] = choice["logprob_mean"] = None  # they are of the prompt, too
+        return answer
+
+    async def _ask_for_echo(self, payload: dict[str, Any]) -> bool:
+        assert self.client is not None
+        asked = payload | {"prompt": ECHO_TEST, "max_tokens": 1, "stop": []}
+        answer = await self.client.ask(body_of(self.generator, asked))
+        return behind(ECHO_TEST, answer["choices"][0]["text"]) is not None
+
+
+def behind(prompt: str, text: str) -> str | None:
+    """What stands behind an echo of the prompt; null where `text` does not begin with one."""
+    at = text.find(prompt, 0, len(prompt) + MARK)
+    return None if at < 0 else text[at + len(prompt):]
+
+
+def names_of(generator: EndpointGenerator) -> dict[str, str | None]:
+    """What the server calls fields of a body, where it does so otherwise; null for those that it never gets."""
+    names: dict[str, str | None] = {str(field): name for field, name in generator.rename.items()}
+    return names | dict.fromkeys(generator.omit)
 
 
 def body_of(generator: EndpointGenerator, payload: dict[str, Any]) -> dict[str, Any]:
@@ -55,6 +91,12 @@ def body_of(generator: EndpointGenerator, payload: dict[str, Any]) -> dict[str, 
     body = {"model": generator.model} | {k: v for k, v in payload.items() if v != NEUTRAL.get(k, ...)}
     if generator.api == "chat":
         body["messages"] = [{"role": "user", "content": body.pop("prompt")}]
+    if generator.logprobs:
+        body["logprobs"] = True if generator.api == "chat" else 1
+    for field, name in names_of(generator).items():
+        if field in body:
+            value = body.pop(field)
+            body |= {} if name is None else {name: value}
     return body | generator.extra
 
 

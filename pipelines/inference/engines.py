@@ -85,8 +85,9 @@ def generator_id(generator: Generator) -> str:
         return content_id("recorded", generator.model, generator.paths, generator.hub, generator.revision,
                           generator.hub_split, generator.solution, generator.solution_key, template)
     if isinstance(generator, EndpointGenerator):
+        omitted = [sorted(generator.omit)] if generator.omit else []
         return content_id("endpoint", generator.model, generator.revision, generator.api, generator.extra, template,
-                          sampling_of(generator))
+                          sampling_of(generator), *omitted)
     if isinstance(generator, VllmGenerator):
         adapter = folder_revision(generator.adapter) if generator.adapter else None
         return content_id("vllm", model_revision(generator.model, generator.revision), adapter, generator.dtype,

@@ -12,7 +12,7 @@ returns, written by a `TableOutput`. What differs from the base class, and why:
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,8 +23,9 @@ from datatrove.pipeline.inference.run_inference import InferenceConfig, Inferenc
 from datatrove.pipeline.inference.servers import InferenceServer
 from datatrove.pipeline.inference.types import ServerError
 
+from stepforge.pipelines.inference.answer import count_of
 from stepforge.pipelines.inference.engines import check_ready, make_server
-from stepforge.pipelines.inference.errors import PromptTooLong
+from stepforge.pipelines.inference.errors import PromptTooLong, Refused, RequestFailed
 from stepforge.pipelines.inference.journal import Journal
 from stepforge.pipelines.inference.output import TableOutput
 from stepforge.pipelines.inference.vllm_process import Address
@@ -33,6 +34,7 @@ from stepforge.pipelines.options.generators import Writer
 ATTEMPTS = 5
 FIRST_PAUSE_SECONDS = 0.5
 START_SECONDS = 600  # to load a model, on a machine that is busy too
+WITH_TEXT = ("stop", "length", "unknown")
 IN_FLIGHT = 4096  # requests waiting or under way; how many a server is asked at a time is for its client to say
 
 
@@ -46,20 +48,33 @@ class Request:
 
 @dataclass(frozen=True)
 class Completion:
-    """What came back. `finish_reason` is stop, length or error; with an error `text` is empty and `error` says why."""
+    """What came back: a text that ended by stop, by length, or in a way that nobody knows (`unknown`).
+
+    Any other finish_reason says why there is none, and `error` says it in words: `filtered`, `tool_calls` and
+    `prompt_too_long` are for good; `error` is asked again by the next run. Null: the server did not say.
+    """
 
     text: str
     finish_reason: str
-    completion_tokens: int
-    prompt_tokens: int
-    cached_prompt_tokens: int
+    completion_tokens: int | None
+    prompt_tokens: int | None
+    cached_prompt_tokens: int | None
     token_ids: list[int] | None = None
     error: str | None = None
+    thought: str | None = None
+    logprob_sum: float | None = None
+    logprob_mean: float | None = None
 
     @property
-    def failure(self) -> str:
-        """Why there is no text, as a reason for a drop."""
-        return "prompt_too_long" if (self.error or "").startswith(PromptTooLong.__name__) else "error"
+    def dropped(self) -> str | None:
+        """Why there is no text, as a reason for a drop; null where there is one."""
+        return None if self.finish_reason in WITH_TEXT else self.finish_reason
+
+
+def total(counts: Iterable[int | None]) -> int | None:
+    """The sum of numbers of tokens; null where one of them is not known."""
+    known = list(counts)
+    return None if None in known else sum(count or 0 for count in known)
 
 
 Generate = Callable[[Request], Awaitable[list[Completion]]]
@@ -108,8 +123,8 @@ class Runner(InferenceRunner):
             return [Completion(**choice) for choice in record["choices"]]
         completions = await self._send_request(server, payload.payload, semaphore)
         failed = any(completion.finish_reason == "error" for completion in completions)
-        self.output_writer.count(requests=1, failed=failed, tokens=sum(c.completion_tokens for c in completions))
-        if not failed:
+        self.output_writer.count(requests=1, failed=failed, tokens=sum(c.completion_tokens or 0 for c in completions))
+        if not failed and completions[0].finish_reason != PromptTooLong.reason:  # which cost nothing
             self.journal.append(payload.key, doc_id, {"choices": completions})
         return completions
 
@@ -141,18 +156,28 @@ class Runner(InferenceRunner):
 
 def _completions(response: dict) -> list[Completion]:
     """All choices of an OpenAI-style answer. The prompt's tokens are counted with the first."""
-    usage = response.get("usage") or {}
-    choices = response["choices"]
-    cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0
+    usage, choices = response.get("usage"), response["choices"]
+    prompt, cached = count_of(usage, "prompt_tokens"), count_of(usage, "prompt_tokens_details", "cached_tokens")
+    if cached is None:
+        cached = count_of(usage, "prompt_cache_hit_tokens")
     counts = [len(c["token_ids"]) if c.get("token_ids") is not None else None for c in choices]
     if len(choices) == 1 or None in counts:  # usage counts the end-of-text token too, but for all choices together
-        counts = [usage.get("completion_tokens", 0)] + [0] * (len(choices) - 1)
+        written = count_of(usage, "completion_tokens")
+        counts = [written] + [None if written is None else 0] * (len(choices) - 1)
     return [
-        Completion(choice["text"], choice["finish_reason"], count or 0, usage.get("prompt_tokens", 0) if i == 0 else 0,
-                   cached if i == 0 else 0, choice.get("token_ids"))
-        for i, (choice, count) in enumerate(zip(choices, counts, strict=True))
+        _completion(choice, count, prompt if first else prompt and 0, cached if first else cached and 0)
+        for first, choice, count in zip([True] + [False] * len(choices), choices, counts, strict=False)
     ]
 
 
+def _completion(choice: dict, count: int | None, prompt: int | None, cached: int | None) -> Completion:
+    reason = choice["finish_reason"]
+    if reason not in WITH_TEXT:
+        return Completion("", reason, count, prompt, cached, error=f"the server ended its answer because of {reason}")
+    return Completion(choice["text"], reason, count, prompt, cached, choice.get("token_ids"), None,
+                      choice.get("thought"), choice.get("logprob_sum"), choice.get("logprob_mean"))
+
+
 def _failed(error: Exception) -> Completion:
-    return Completion("", "error", 0, 0, 0, error=f"{type(error).__name__}: {str(error)[:300]}")
+    reason = error.reason if isinstance(error, Refused | RequestFailed) else "error"
+    return Completion("", reason, None, None, None, error=f"{type(error).__name__}: {str(error)[:400]}")

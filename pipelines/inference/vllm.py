@@ -106,7 +106,7 @@ class VllmServer(InferenceServer):
         body = payloads[0] | {
             "model": ADAPTER if self.generator.adapter else NAME, "n": len(payloads), "return_token_ids": True,
             "max_tokens": min(payloads[0]["max_tokens"], self._longest),
-        }
+        } | ({"logprobs": 0} if self.generator.logprobs else {})  # of the sampled tokens alone
         try:
             found = split(await self.client.ask(body), len(payloads))
         except BaseException as error:

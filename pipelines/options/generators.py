@@ -1,10 +1,12 @@
 """What writes solutions: one model of options for each engine."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, model_validator
 
 from stepforge.pipelines.options.base import NAME, Options
+
+Parameter = Literal["seed", "temperature", "top_p", "top_k", "max_tokens", "stop", "n", "logprobs"]
 
 
 class Sampling(Options):
@@ -25,6 +27,10 @@ class Sampler(Sampling):
         None, ge=1, description="Parameters that compute a token; by default counted from the model's config."
     )
     price: float | None = Field(None, gt=0, description="Price of a million generated tokens, in any currency.")
+    thoughts: Literal["inline", "column", "drop"] = Field(
+        "inline", description="Thoughts of a reasoning model: in the solution between <think> and </think>, in a "
+        "column `thought` of their own, or nowhere."
+    )
 
 
 class EmbeddedGenerator(Sampler):
@@ -49,6 +55,21 @@ class EndpointGenerator(Sampler):
     concurrency: int = Field(64, ge=1, description="Most requests at a time; fewer where that is too much.")
     timeout_s: float = Field(600, gt=0, description="Longest wait for one answer, in seconds.")
     extra: dict[str, Any] = Field(default={}, description="More fields of a request's body, such as min_p.")
+    omit: tuple[Parameter, ...] = Field((), description="Fields that the server refuses and never gets, such as seed.")
+    rename: dict[Parameter, str] = Field(
+        default={}, description="What the server calls fields, such as {max_tokens: max_completion_tokens}."
+    )
+    logprobs: bool = Field(False, description="Ask for log-probabilities; their sum and mean are kept.")
+    answer_mib: int = Field(16, ge=1, le=1024, description="Largest answer that is read, unpacked, in MiB.")
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> "EndpointGenerator":
+        if both := sorted(set(self.omit) & self.rename.keys()):
+            raise ValueError(f"{both} stand in both `omit` and `rename`; keep one")
+        taken = [name for name in self.rename.values() if name in (*get_args(Parameter), *self.extra)]
+        if taken or len(set(self.rename.values())) < len(self.rename):
+            raise ValueError(f"rename: {dict(self.rename)} gives two fields one name")
+        return self
 
 
 class ServerOptions(Options):
@@ -72,6 +93,7 @@ class ServerOptions(Options):
 class VllmGenerator(Sampler, ServerOptions):
     engine: Literal["vllm"]
     concurrency: int = Field(256, ge=1, description="Most requests at a time; one may ask for many completions.")
+    logprobs: bool = Field(False, description="Ask for log-probabilities; their sum and mean are kept.")
     timeout_s: float = Field(3600, gt=0, description="Longest wait for one answer, in seconds.")
 
 

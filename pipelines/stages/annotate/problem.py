@@ -22,6 +22,7 @@ from stepforge.pipelines.inference.prompts import render
 from stepforge.pipelines.inference.runner import Generate
 from stepforge.pipelines.options.stages import Annotate
 
+CHARACTERS = 3  # of a token, about: mathematics has short ones
 BATCH = 64  # rollouts that a problem's search may ask for at once
 
 
@@ -66,7 +67,7 @@ class Problem:
             rows = await self._roll_out([self._start(ask) for ask in batch])
             self.rollouts += rows
             for ask, row in zip(batch, rows, strict=True):
-                search.observe(ask, outcome_of(row), row["completion_tokens"])
+                search.observe(ask, outcome_of(row), _tokens(row))
 
     def _start(self, ask: Ask) -> Start:
         solution_id = None if ask.step_index < 0 else ask.solution_id
@@ -125,6 +126,12 @@ class Problem:
                  "problem_id": self.row["problem_id"], "solution_id": solution_id, "step_index": index, "step": step,
                  "complete": not rest, "taken_from": source, "sound": first_false_step([step]) is None}
                 for source, (step, *rest) in found]
+
+
+def _tokens(row: dict[str, Any]) -> int:
+    """Tokens of a rollout; where the server did not say, about as many as its text has."""
+    known: int | None = row["completion_tokens"]
+    return len(row["completion"]) // CHARACTERS if known is None else known
 
 
 def other_steps(lost: Sequence[str], opened: Iterable[tuple[str, Sequence[str]]]) -> list[tuple[str, Sequence[str]]]:

@@ -7,8 +7,10 @@ Where the recipe has a budget, the first samples of every problem are made as a 
 many samples each generator may make (pipelines/budget.py), and `budgets` tells what was decided. The samples of the
 pilot are the first ones of the run, so none is paid for twice; where a budget buys fewer than the pilot made, the rest
 stays in the journal and out of the tables.
-Dropped with a reason: requests that failed for good (`error`), prompts that fill the context (`prompt_too_long`),
-recorded rows that fit no problem or have no text.
+What a reasoning model thought stands in the solution, in a column of its own, or nowhere, as the recipe says; the
+journal holds all of it. Dropped with a reason: requests that failed (`error`, asked again by the next run), prompts
+that fill the context (`prompt_too_long`), what a content filter stopped (`filtered`), answers that call a tool
+(`tool_calls`), recorded rows that fit no problem or have no text.
 """
 
 import asyncio
@@ -34,11 +36,13 @@ from stepforge.pipelines.options.generators import Generator, RecordedGenerator,
 from stepforge.pipelines.recipe import Recipe
 from stepforge.pipelines.stages.base import Account, Context, QueryReader, Stage, drop_row
 from stepforge.pipelines.stages.generate.recorded import read_recorded, recorded_files
+from stepforge.pipelines.stages.generate.thoughts import opens_thought, solution_and_thought
 
 PROBLEMS_SQL = "SELECT problem_id, problem, file_row_number AS position FROM problems"
 LENGTHS_SQL = """
-SELECT generator, coalesce(sum(completion_tokens), 0)::BIGINT AS tokens, count(*)::BIGINT AS samples
+SELECT generator, coalesce(sum(completion_tokens), 0)::BIGINT AS tokens, count(completion_tokens)::BIGINT AS samples
 FROM solutions GROUP BY generator
+HAVING samples > 0
 """
 
 
@@ -53,7 +57,8 @@ def settings(recipe: Recipe) -> Any:
         check_prompt(generator.prompt, generator.model)
         files = recorded_files(generator) if isinstance(generator, RecordedGenerator) else []
         matching = generator.model_dump(mode="json") if isinstance(generator, RecordedGenerator) else None
-        told.append([generator.name, generator_id(generator), generator.samples, files, matching])
+        kept = [] if (thoughts := getattr(generator, "thoughts", "inline")) == "inline" else [thoughts]
+        told.append([generator.name, generator_id(generator), generator.samples, files, matching, *kept])
     if recipe.budget is None:
         return [told, recipe.seed]
     spending = [[g.name, g.parameters, g.price] for g in recipe.generators if not isinstance(g, RecordedGenerator)]
@@ -113,7 +118,8 @@ def _pilot(context: Context, generators: Sequence[Writer], budget: Budget, probl
     with open_duckdb(context.recipe.executor.duckdb_memory, context.work / "spill", {"solutions": pilot}) as database:
         found = {row["generator"]: Length(row["tokens"], row["samples"]) for row in query_rows(database, LENGTHS_SQL)}
     if silent := [generator.name for generator in generators if generator.name not in found]:
-        raise StageFailed(f"generate: every request of the pilot failed for {silent}; see {context.folder / 'logs'}")
+        raise StageFailed(f"generate: no request of the pilot of {silent} came back with a number of tokens; see "
+                          f"{context.folder / 'logs'}. A budget by flops or price needs servers that say `usage`")
     return found
 
 
@@ -135,19 +141,23 @@ async def sample_problem(document: Document, generate: Generate, *, generator: W
     requests = [Request(content_id("sample", source, problem_id, index, sample_seed),
                         payload_of(generator, prompt, sample_seed)) for index, sample_seed in enumerate(seeds)]
     answers = await asyncio.gather(*map(generate, requests))
+    opened = opens_thought(prompt, (completion for completion, *_ in answers))
     document.metadata["position"] += first
     solutions, drops = [], []
     for index, (sample_seed, (completion, *_)) in enumerate(zip(seeds, answers, strict=True)):
-        if completion.finish_reason == "error":
+        if completion.dropped:
             where = f"{generator.name}:{problem_id}:{index}"
-            drops.append(drop_row("generate", where, completion.failure, completion.error or ""))
+            drops.append(drop_row("generate", where, completion.dropped, completion.error or ""))
             continue
+        solution, thought = solution_and_thought(completion, generator.thoughts, opened, prompt)
         solutions.append({
-            "solution_id": content_id("solution", problem_id, source, index, completion.text),
+            "solution_id": content_id("solution", problem_id, source, index, solution),
             "problem_id": problem_id, "generator": generator.name, "generator_id": source, "sample_index": index,
-            "seed": sample_seed, "solution": completion.text, "completion_ids": completion.token_ids,
+            "seed": sample_seed, "solution": solution, "thought": thought,
+            "completion_ids": completion.token_ids if solution == completion.text else None,
             "finish_reason": completion.finish_reason, "complete": completion.finish_reason == "stop",
             "prompt_tokens": completion.prompt_tokens, "completion_tokens": completion.completion_tokens,
+            "logprob_sum": completion.logprob_sum, "logprob_mean": completion.logprob_mean,
         })
     return {"solutions": solutions, "drops": drops}
 

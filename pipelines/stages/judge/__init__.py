@@ -21,7 +21,7 @@ from stepforge.builders.tables import DROPS, JUDGEMENTS, content_id
 from stepforge.pipelines.credit import split as splitting
 from stepforge.pipelines.inference.engines import generator_id, payload_of, sampling_of, seed_of
 from stepforge.pipelines.inference.output import TableOutput
-from stepforge.pipelines.inference.runner import Completion, Generate, Request
+from stepforge.pipelines.inference.runner import Completion, Generate, Request, total
 from stepforge.pipelines.options.generators import RecordedGenerator, Writer
 from stepforge.pipelines.options.stages import Judge
 from stepforge.pipelines.recipe import Recipe
@@ -68,15 +68,15 @@ async def judge_problem(document: Document, generate: Generate, *, judge: Judge,
     judgements, drops = [], []
     for solution, steps, completions in zip(row["solutions"], texts, answers, strict=True):
         solution_id = solution["solution_id"]
-        drops += [drop_row("judge", f"{solution_id}:{vote}", "error", completion.error or "")
-                  for vote, completion in enumerate(completions) if completion.finish_reason == "error"]
-        came = [completion for completion in completions if completion.finish_reason != "error"]
+        drops += [drop_row("judge", f"{solution_id}:{vote}", completion.dropped, completion.error or "")
+                  for vote, completion in enumerate(completions) if completion.dropped]
+        came = [completion for completion in completions if not completion.dropped]
         if came:
-            votes = [read_vote(c.text, len(steps), c.finish_reason == "stop") for c in came]
+            votes = [read_vote(c.text, len(steps), c.finish_reason != "length") for c in came]
             judgements.append({
                 "solution_id": solution_id, **majority(votes), "steps": len(steps), "judge": judge.generator,
-                "judge_id": judge_id, "prompt_tokens": sum(c.prompt_tokens for c in came),
-                "completion_tokens": sum(c.completion_tokens for c in came),
+                "judge_id": judge_id, "prompt_tokens": total(c.prompt_tokens for c in came),
+                "completion_tokens": total(c.completion_tokens for c in came),
             })
     return {"judgements": judgements, "drops": drops}
 
@@ -128,12 +128,12 @@ def run(context: Context) -> Account:
                   "incorrect": judge.incorrect_per_generator}
     work, sql = context.work / "judge", load_sql(__package__, "judge")
     with context.duckdb(*inputs) as connection:
-        total = next(query_rows(connection, TOTAL_SQL.format(sql), parameters))
+        asked = next(query_rows(connection, TOTAL_SQL.format(sql), parameters))
     reader = QueryReader(sql, inputs, parameters, context.recipe.executor.duckdb_memory, work / "spill")
     rollout = partial(judge_problem, judge=judge, generator=generator, seed=context.recipe.seed)
     runner = context.runner(rollout, generator, context.folder / "judged" / generator_id(generator),
                             TableOutput(work, ("judgements", "drops")))
-    context.pipeline([reader, runner], "judge", total["problems"], work)
+    context.pipeline([reader, runner], "judge", asked["problems"], work)
     context.collect("judgements", [work], "solution_id")
     context.collect("drops", [work], "row_id", context.drops("judge"))
     context.finish([work], "judge")
@@ -141,7 +141,7 @@ def run(context: Context) -> Account:
         ledger = next(query_rows(connection, LEDGER_SQL))
     counted = sum(ledger[f"votes_{outcome}"] for outcome in ("sound", "unsound", "undecided"))
     dropped = context.drop_counts("judge")
-    return Account(total["solutions"] * judge.votes, counted, dropped, ledger, failed=dropped.get("error", 0))
+    return Account(asked["solutions"] * judge.votes, counted, dropped, ledger, failed=dropped.get("error", 0))
 
 
 STAGE = Stage("judge", 1, ("decontaminate", "generate", "verify"), settings, run, ("judgements",), asks=True)

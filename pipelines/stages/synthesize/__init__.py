@@ -25,7 +25,7 @@ from stepforge.builders.tables import DRAFTS, DROPS, PROBLEMS, content_id
 from stepforge.pipelines.inference.engines import generator_id, payload_of, sampling_of, seed_of
 from stepforge.pipelines.inference.output import TableOutput
 from stepforge.pipelines.inference.prompts import render
-from stepforge.pipelines.inference.runner import Completion, Generate, Request, Rollout
+from stepforge.pipelines.inference.runner import Completion, Generate, Request, Rollout, total
 from stepforge.pipelines.options.generators import RecordedGenerator, Writer
 from stepforge.pipelines.options.stages import Synthesize
 from stepforge.pipelines.recipe import Recipe
@@ -73,8 +73,9 @@ ORDER BY file_row_number
 """
 LEDGER_SQL = """
 SELECT count(*)::BIGINT AS drafts, coalesce(sum(solutions), 0)::BIGINT AS solutions,
-       coalesce(sum(prompt_tokens + solver_prompt_tokens), 0)::BIGINT AS prompt_tokens,
-       coalesce(sum(completion_tokens + solver_completion_tokens), 0)::BIGINT AS completion_tokens
+       coalesce(sum(coalesce(prompt_tokens, 0) + coalesce(solver_prompt_tokens, 0)), 0)::BIGINT AS prompt_tokens,
+       coalesce(sum(coalesce(completion_tokens, 0) + coalesce(solver_completion_tokens, 0)), 0)::BIGINT
+           AS completion_tokens
 FROM drafts
 """
 
@@ -99,9 +100,9 @@ async def write_drafts(document: Document, generate: Generate, *, options: Synth
         requests.append(Request(key, payload_of(writer, prompt, draft_seed)))
     drafts = []
     for index, (completion, *_) in enumerate(await asyncio.gather(*map(generate, requests))):
-        problem, outcome, detail = read_draft(completion.text, completion.finish_reason == "stop")
-        if completion.finish_reason == "error":
-            problem, outcome, detail = "", "error", completion.error or ""
+        problem, outcome, detail = read_draft(completion.text, completion.finish_reason != "length")
+        if completion.dropped:
+            problem, outcome, detail = "", completion.dropped, completion.error or ""
         drafts.append({
             "draft_id": content_id("draft", row["problem_id"], writer_id, index, problem),
             "parent_id": row["problem_id"], "writer_id": writer_id, "index": index, "problem": problem,
@@ -125,10 +126,10 @@ async def solve_draft(document: Document, generate: Generate, *, options: Synthe
     solutions: list[Completion] = [completion for completion, *_ in await asyncio.gather(*map(generate, requests))]
     result = election(solutions, options.agreement)
     return {"drafts": [row | result._asdict() | {
-        "draft_id": document.id, "solutions": sum(s.finish_reason != "error" for s in solutions),
+        "draft_id": document.id, "solutions": sum(not s.dropped for s in solutions),
         "problem_id": content_id("problem", row["problem"], result.answer) if result.outcome == "kept" else None,
-        "solver_prompt_tokens": sum(s.prompt_tokens for s in solutions),
-        "solver_completion_tokens": sum(s.completion_tokens for s in solutions),
+        "solver_prompt_tokens": total(s.prompt_tokens for s in solutions),
+        "solver_completion_tokens": total(s.completion_tokens for s in solutions),
     }]}
 
 

@@ -29,9 +29,9 @@ def election(solutions: Sequence[Completion], agreement: float) -> Election:
 
     Where less than half of the requests were answered at all, nothing is decided.
     """
-    came = [solution for solution in solutions if solution.finish_reason != "error"]
+    came = [solution for solution in solutions if not solution.dropped]
     if 2 * len(came) < len(solutions):
-        failed = next(solution.error or "" for solution in solutions if solution.finish_reason == "error")
+        failed = next(solution.error or "" for solution in solutions if solution.dropped)
         return Election("error", f"{len(solutions) - len(came)} of {len(solutions)} solutions failed: {failed}")
     answers = [answer for solution in came if (answer := stated_answer(solution)) is not None]
     votes = Counter(map(answer_key, answers))
@@ -50,7 +50,7 @@ def election(solutions: Sequence[Completion], agreement: float) -> Election:
 def stated_answer(solution: Completion) -> str | None:
     """The answer that a solution states in so many words; a last number that nobody calls the answer is none."""
     found = extract_answer(solution.text)
-    whole = solution.finish_reason == "stop" or not found.at_end
+    whole = solution.finish_reason != "length" or not found.at_end
     if found.answer is None or found.how not in EXPLICIT or found.stated > MAX_STATED or not whole:
         return None
     return answer if 0 < len(answer := found.answer.strip()) <= MAX_CHARS else None

@@ -1,0 +1,137 @@
+"""What a server answered, read: text, thought, why it ended, tokens, log-probabilities.
+
+In: the body of an HTTP answer of an OpenAI-style server, from `/v1/completions` or `/v1/chat/completions`. Out: its
+choices in one shape, and numbers that can be relied on. Servers differ in what they call things, and some of what they
+say is no number or no text at all: what cannot be read is null, and what was paid for is never thrown away for it.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from stepforge.pipelines.inference.errors import RequestFailed
+
+ENDED = {word: reason for reason, words in {
+    "stop": "stop eos eos_token end_turn stop_sequence stop_token complete completed endoftext end_of_text",
+    "length": "length max_tokens max_length max_output_tokens model_length max_new_tokens token_limit",
+    "filtered": "content_filter content_filtered safety recitation blocklist prohibited_content refusal sensitive "
+                "guardrail_intervened spii",
+    "tool_calls": "tool_calls tool_call tool_use function_call",
+    "aborted": "abort aborted cancelled canceled error failed unexpected_model_behavior insufficient_system_resource",
+}.items() for word in words.split()}
+THOUGHTS = ("reasoning_content", "reasoning", "thinking")  # what servers call the field
+MOST = 2**53  # of tokens: a larger count is none
+
+
+class Unreadable(ValueError):
+    """The body is no answer of such a server."""
+
+
+def parse(body: bytes) -> Any:
+    """The JSON value of a body; what no text can hold (lone surrogates, broken UTF-8) becomes U+FFFD.
+
+    Raises:
+        Unreadable: it is no JSON.
+    """
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        pass
+    try:
+        return json.loads(body.decode("utf-8-sig", "replace"))
+    except (ValueError, RecursionError) as error:
+        start = body[:200].decode("utf-8", "replace").lstrip().lower()
+        if start.startswith("<"):
+            raise Unreadable("it answers with HTML: this is no OpenAI-compatible API; does the URL end in /v1?"
+                             ) from None
+        if start.startswith(("data:", "event:", ":")):
+            raise Unreadable("it streams its answer, which nobody asked for; try `extra: {stream: false}`") from None
+        raise Unreadable(f"its answer is no JSON: {str(error)[:80]}" if body else "its answer is empty") from None
+
+
+def read(answer: Any) -> dict[str, Any]:
+    """The answer with every choice as {text, thought, finish_reason, logprob_sum, logprob_mean, token_ids, ...}.
+
+    finish_reason is stop, length, unknown, filtered or tool_calls; with the last two the text is of no use.
+
+    Raises:
+        Unreadable: it has no list of choices.
+        RequestFailed: it has none, or the server gave up while it wrote one.
+    """
+    choices = answer.get("choices") if isinstance(answer, dict) else None
+    if not isinstance(choices, list) or not all(isinstance(choice, dict) for choice in choices):
+        raise Unreadable("its answer holds no `choices`: this is no OpenAI-compatible API; does the URL end in /v1?")
+    if not choices:
+        raise RequestFailed("the server answered without a single choice")
+    usage = answer.get("usage")
+    usage = usage if isinstance(usage, dict) else {}
+    found = [_choice(choice) for choice in choices]
+    if any(choice["finish_reason"] == "aborted" for choice in found):
+        raise RequestFailed("the server gave up while it wrote the answer")
+    return {**answer, "choices": found, "usage": usage}
+
+
+def _choice(choice: Mapping[str, Any]) -> dict[str, Any]:
+    message = choice.get("message", choice)
+    message = message if isinstance(message, dict) else {}
+    text, thought = _parts(message.get("content") if "message" in choice else choice.get("text"))
+    thought = next((part for name in THOUGHTS if (part := _parts(message.get(name))[0])), thought)
+    reason = _ended(choice.get("finish_reason"))
+    if not text and message.get("refusal"):
+        reason = "filtered"
+    total, mean = _logprobs(choice.get("logprobs"))
+    ids = choice.get("token_ids")
+    whole = isinstance(ids, list) and all(type(token) is int and 0 <= token < 2**31 for token in ids)
+    return {**choice, "text": text, "thought": thought or None, "finish_reason": reason,
+            "logprob_sum": total, "logprob_mean": mean, "token_ids": ids if whole else None}
+
+
+def _ended(reason: Any) -> str:
+    """A finish reason in our words; unknown where a server says nothing, or what nobody can read."""
+    if isinstance(reason, dict):
+        reason = reason.get("type") or reason.get("reason")
+    return ENDED.get(reason.lower(), "unknown") if isinstance(reason, str) else "unknown"
+
+
+def _parts(content: Any) -> tuple[str, str]:
+    """Text and thought of a content: a text, a list of parts, or nothing."""
+    if isinstance(content, str):
+        return _storable(content), ""
+    text = thought = ""
+    for part in content if isinstance(content, list) else ():
+        if isinstance(part, str):
+            text += _storable(part)
+        elif isinstance(part, dict):
+            text += _parts(part.get("text"))[0]
+            thought += _parts(part.get("thinking"))[0]
+    return text, thought
+
+
+def _storable(text: str) -> str:
+    """The text; a lone surrogate, which UTF-8 cannot hold, becomes U+FFFD."""
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _logprobs(told: Any) -> tuple[float | None, float | None]:
+    """Sum and mean of the log-probabilities of a choice; null where one of them is missing or no number."""
+    if not isinstance(told, dict):
+        return None, None
+    values = told.get("token_logprobs")
+    if values is None and isinstance(told.get("content"), list):
+        values = [token.get("logprob") if isinstance(token, dict) else None for token in told["content"]]
+    if not isinstance(values, list) or not values:
+        return None, None
+    if not all(type(value) in (int, float) and math.isfinite(value) for value in values):
+        return None, None
+    total = float(sum(values))
+    return total, total / len(values)
+
+
+def count_of(told: Any, *names: str) -> int | None:
+    """A number of tokens by its path in `usage`; null where a server does not say it, or says no such number."""
+    for name in names:
+        told = told.get(name) if isinstance(told, dict) else None
+    return told if type(told) is int and 0 <= told < MOST else None

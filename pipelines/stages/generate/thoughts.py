@@ -1,0 +1,54 @@
+"""Where the thoughts of a reasoning model go: into the solution, into a column of their own, or nowhere.
+
+In: a completion, in which a server may have told the thought apart from the text. Out: the solution and, where it is
+kept apart, the thought. A thought that was cut off has an open `<think>` and no end, so that no verdict is taken from
+it. Some templates open the thought in the prompt: the text then closes it without opening it, and a text that was cut
+before it shows nothing of it at all; `opened` tells of such prompts.
+"""
+
+import re
+from collections.abc import Iterable
+
+from stepforge.pipelines.inference.runner import Completion
+
+OPEN, CLOSE = "<think>", "</think>"
+_OPENED = re.compile(rf"{OPEN}\s*$")
+
+
+def opens_thought(prompt: str, completions: Iterable[Completion]) -> bool:
+    """Whether answers to `prompt` begin within a thought: it says so, or one of them closes what it never opened."""
+    return bool(_OPENED.search(prompt)) or any(
+        closed and OPEN not in before for before, closed, _ in (c.text.partition(CLOSE) for c in completions))
+
+
+def solution_and_thought(completion: Completion, kept: str, opened: bool, prompt: str) -> tuple[str, str | None]:
+    """The solution as the recipe wants it, and the thought where that is kept apart.
+
+    Args:
+        kept: inline, column or drop.
+        opened: the answer begins within a thought (`opens_thought`).
+    """
+    inline, thought, text = _told_apart(completion) if completion.thought else _within(completion, opened, prompt)
+    if thought is None or kept == "inline":
+        return inline, None
+    return text.lstrip("\n"), thought.strip("\n") if kept == "column" else None
+
+
+def _told_apart(completion: Completion) -> tuple[str, str, str]:
+    """Inline text, thought and rest, where the server told the two apart."""
+    thought, text = completion.thought or "", completion.text
+    cut = not text and completion.finish_reason == "length"
+    return OPEN + thought + ("" if cut else CLOSE + text), thought, text
+
+
+def _within(completion: Completion, opened: bool, prompt: str) -> tuple[str, str | None, str]:
+    """The same where the text holds both, or no thought (null)."""
+    text = completion.text
+    before, closed, rest = text.rpartition(CLOSE)
+    has_open = text.lstrip().startswith(OPEN)
+    if not closed and not has_open and not (opened and completion.finish_reason == "length"):
+        return text, None, text
+    if not closed:
+        before, rest = text, ""
+    stands = has_open or (closed and (OPEN in before or _OPENED.search(prompt)))  # then it is left as it was written
+    return text if stands else OPEN + text, before.lstrip().removeprefix(OPEN), rest
