@@ -52,7 +52,7 @@ class Policy:
         requests = [Request(key, payload_of(self.generator, list(start.ids or ()) or prompt + start.prefix, seed))
                     for key, start, seed in zip(keys, starts, seeds, strict=True)]
         completions = [answer[0] for answer in await asyncio.gather(*map(generate, requests))]
-        claims = [Claim(gold, start.prefix + completion.text, completion.finish_reason == "stop")
+        claims = [Claim(gold, start.prefix + completion.text, completion.complete)
                   for start, completion in zip(starts, completions, strict=True)]
         async with self.lock:
             verdicts = await asyncio.to_thread(lambda: list(self.verifier.verify_many(claims)))

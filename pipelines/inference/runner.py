@@ -66,6 +66,11 @@ class Completion:
     logprob_mean: float | None = None
 
     @property
+    def complete(self) -> bool | None:
+        """Whether the model ended the text itself; null where nobody knows."""
+        return {"stop": True, "length": False}.get(self.finish_reason)
+
+    @property
     def dropped(self) -> str | None:
         """Why there is no text, as a reason for a drop; null where there is one."""
         return None if self.finish_reason in WITH_TEXT else self.finish_reason

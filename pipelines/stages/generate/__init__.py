@@ -155,7 +155,7 @@ async def sample_problem(document: Document, generate: Generate, *, generator: W
             "problem_id": problem_id, "generator": generator.name, "generator_id": source, "sample_index": index,
             "seed": sample_seed, "solution": solution, "thought": thought,
             "completion_ids": completion.token_ids if solution == completion.text else None,
-            "finish_reason": completion.finish_reason, "complete": completion.finish_reason == "stop",
+            "finish_reason": completion.finish_reason, "complete": completion.complete,
             "prompt_tokens": completion.prompt_tokens, "completion_tokens": completion.completion_tokens,
             "logprob_sum": completion.logprob_sum, "logprob_mean": completion.logprob_mean,
         })

@@ -72,7 +72,7 @@ async def judge_problem(document: Document, generate: Generate, *, judge: Judge,
                   for vote, completion in enumerate(completions) if completion.dropped]
         came = [completion for completion in completions if not completion.dropped]
         if came:
-            votes = [read_vote(c.text, len(steps), c.finish_reason != "length") for c in came]
+            votes = [read_vote(c.text, len(steps), c.complete is not False) for c in came]
             judgements.append({
                 "solution_id": solution_id, **majority(votes), "steps": len(steps), "judge": judge.generator,
                 "judge_id": judge_id, "prompt_tokens": total(c.prompt_tokens for c in came),

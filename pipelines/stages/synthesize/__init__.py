@@ -100,7 +100,7 @@ async def write_drafts(document: Document, generate: Generate, *, options: Synth
         requests.append(Request(key, payload_of(writer, prompt, draft_seed)))
     drafts = []
     for index, (completion, *_) in enumerate(await asyncio.gather(*map(generate, requests))):
-        problem, outcome, detail = read_draft(completion.text, completion.finish_reason != "length")
+        problem, outcome, detail = read_draft(completion.text, completion.complete is not False)
         if completion.dropped:
             problem, outcome, detail = "", completion.dropped, completion.error or ""
         drafts.append({

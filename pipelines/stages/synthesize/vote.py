@@ -50,7 +50,7 @@ def election(solutions: Sequence[Completion], agreement: float) -> Election:
 def stated_answer(solution: Completion) -> str | None:
     """The answer that a solution states in so many words; a last number that nobody calls the answer is none."""
     found = extract_answer(solution.text)
-    whole = solution.finish_reason != "length" or not found.at_end
+    whole = solution.complete is not False or not found.at_end
     if found.answer is None or found.how not in EXPLICIT or found.stated > MAX_STATED or not whole:
         return None
     return answer if 0 < len(answer := found.answer.strip()) <= MAX_CHARS else None
