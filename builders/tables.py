@@ -191,8 +191,13 @@ STEPS = _table(
     _optional("advantage_high", REAL, "Upper end of its joint 95% interval."),
     column("estimator", TEXT, "fixed_n, or sequential where a stopping rule chose the number of rollouts."),
     column("is_pit", BOOL, "This step is the first pit of an incorrect solution."),
-    _optional("q_model", REAL, "Posterior mean of q under the search's model of chains; never a measurement."),
-    _optional("advantage_model", REAL, "The same of the advantage."),
+    _optional("q_model", REAL, "Posterior mean of q under the search's model of chains, which also reads "
+              "neighbours and evidence; never a measurement, and from the model alone where `rollouts` is 0."),
+    _optional("q_model_low", REAL, "Lower end of its 95% credible interval, which holds as far as the model does."),
+    _optional("q_model_high", REAL, "Upper end of the same."),
+    _optional("advantage_model", REAL, "Posterior mean of the advantage under that model."),
+    _optional("advantage_model_low", REAL, "Lower end of its 95% credible interval."),
+    _optional("advantage_model_high", REAL, "Upper end of the same."),
     _optional("pit_probability", REAL, "Posterior probability that this step is the first pit."),
 )
 

@@ -60,6 +60,8 @@ class Recipe(Options):
             if getattr(generator, "api", None) == "chat" and generator.prompt.partition(":")[0] == "chat":
                 raise ValueError(f"generators: {generator.name!r} is asked by chat, where the server applies the chat "
                                  "template; take another prompt, or `api: completions`")
+        if self.annotate is not None and "judge" in self.annotate.evidence:
+            self._judge_reads(self.judge, self.annotate)
         if self.budget is not None:
             self._budget_fits(self.budget, {name: g.samples for name, g in able.items()})
         if self.annotate is not None and getattr(able[self.annotate.policy], "api", None) == "chat":
@@ -68,6 +70,14 @@ class Recipe(Options):
                 "step; take a generator with `api: completions`, or leave annotate out"
             )
         return self
+
+    def _judge_reads(self, judge: Judge | None, annotate: Annotate) -> None:
+        if judge is None or judge.incorrect_per_generator == 0:
+            raise ValueError("annotate.evidence: `judge` needs a `judge` that reads incorrect solutions; give one, "
+                             "with judge.incorrect_per_generator null (all) or above 0")
+        if judge.splitter != annotate.splitter:
+            raise ValueError(f"annotate.evidence: the judge sees the steps of splitter {judge.splitter!r} and "
+                             f"annotate those of {annotate.splitter!r}; set both alike")
 
     def _budget_fits(self, budget: Budget, samples: dict[str, int]) -> None:
         if recorded := [g.name for g in self.generators if isinstance(g, RecordedGenerator)]:

@@ -23,8 +23,11 @@ import numpy as np
 
 from stepforge.pipelines.credit.advantages import StepValue
 from stepforge.pipelines.credit.base import Search, SearchSettings
-from stepforge.pipelines.credit.chain import Array, Chain, Counts, Posterior, pit_information, value_information
+from stepforge.pipelines.credit.chain import Chain, Counts, Posterior
+from stepforge.pipelines.credit.evidence import Array, flags_of
+from stepforge.pipelines.credit.intervals import Summary, summary
 from stepforge.pipelines.credit.tree import BARE, Node, Solution
+from stepforge.pipelines.credit.worth import pit_information, value_information
 
 
 class Adaptive(Search):
@@ -41,6 +44,7 @@ class Adaptive(Search):
         self._place = np.array([path + [-1] * (width - len(path)) for path in paths])     # [B, N], -1 = padding
         self._last = np.array([len(path) - 1 for path in paths])
         self._correct = np.array([s.correct for s in self.tree.solutions.values()])
+        self._flags = flags_of(paths, [s.first_errors for s in self.tree.solutions.values()])
         length = settings.typical_length or np.mean([s.cost_after(BARE) for s in self.tree.solutions.values()])
         self._cost = np.array([node.cost for node in self.tree.nodes]) / length
 
@@ -75,10 +79,14 @@ class Adaptive(Search):
         return self.chain.beliefs(self.evidence())
 
     def values(self) -> dict[str, list[StepValue]]:
-        beliefs = self.beliefs()
+        evidence = self.evidence()
+        pits = self.chain.beliefs(evidence).pit
+        believed = summary(self.chain, evidence, self.settings.level, self.settings.best_of)
         values = super().values()
         for b, (solution_id, steps) in enumerate(values.items()):
-            values[solution_id] = self._with_model(steps, beliefs, b, self.tree.solutions[solution_id].correct)
+            believed_here = Summary(*(part[b, 1:len(steps) + 1] for part in believed))
+            values[solution_id] = self._with_model(steps, believed_here, pits[b, 1:len(steps) + 1],
+                                                   self.tree.solutions[solution_id].correct)
         return values
 
     def _prices(self, pending: Array, expected: Array) -> tuple[Array, Array]:
@@ -119,18 +127,17 @@ class Adaptive(Search):
         failures = np.array([node.rollouts - node.successes for node in self.tree.nodes]) + pending - expected
         inside = self._place >= 0
         return Counts(np.where(inside, successes[self._place], 0), np.where(inside, failures[self._place], 0),
-                      self._last, self._correct, self._place)
+                      self._last, self._correct, self._place, self._flags)
 
-    def _with_model(self, values: list[StepValue], beliefs: Posterior, b: int, correct: bool) -> list[StepValue]:
-        k = self.settings.best_of
-        q = beliefs.q[b, :len(values) + 1]
-        q[-1] = float(correct)
-        q = 1 - (1 - q) ** k
-        pit = beliefs.pit[b, 1:len(values) + 1]
-        at = int(np.diff(q).argmin() if self.settings.pit == "largest_drop" else pit.argmax())
-        return [value._replace(q_model=float(q[i + 1]), advantage_model=float(q[i + 1] - q[i]),
-                               pit_probability=float(pit[i]), is_pit=not correct and i == at)
-                for i, value in enumerate(values)]
+    def _with_model(self, values: list[StepValue], believed: Summary, pit: Array, correct: bool) -> list[StepValue]:
+        largest_drop = self.settings.pit == "largest_drop"
+        at = int(believed.advantage[:, 0].argmin() if largest_drop else pit.argmax())
+        return [value._replace(
+            q_model=float(q), q_model_low=float(q_low), q_model_high=float(q_high), advantage_model=float(a),
+            advantage_model_low=float(a_low), advantage_model_high=float(a_high), pit_probability=float(probability),
+            is_pit=not correct and i == at)
+            for i, (value, (q, q_low, q_high), (a, a_low, a_high), probability)
+            in enumerate(zip(values, believed.q, believed.advantage, pit, strict=True))]
 
 
 def pit_threshold(settings: SearchSettings) -> float:

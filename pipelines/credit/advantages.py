@@ -19,7 +19,7 @@ PitRule = Literal["argmin_q", "zero_success", "largest_drop"]
 
 
 class StepValue(NamedTuple):
-    """What is known of one step; the columns of the `steps` table, and three more that a model smoothed.
+    """What is known of one step; the columns of the `steps` table. Those from `q_model` on are beliefs of a model.
 
     `rollouts` and `successes` are raw counts (of the plain policy, whatever `best_of` is) without excluded rollouts.
     `q` is None where no rollout was made and the step is not the last one; its interval is then [0, 1].
@@ -36,7 +36,11 @@ class StepValue(NamedTuple):
     estimator: Estimator
     is_pit: bool = False
     q_model: float | None = None            # posterior mean under the chain model, never to be read as a measurement
+    q_model_low: float | None = None        # its credible interval, which holds as far as the model does
+    q_model_high: float | None = None
     advantage_model: float | None = None    # the same of the advantage
+    advantage_model_low: float | None = None
+    advantage_model_high: float | None = None
     pit_probability: float | None = None    # posterior probability that this step is the first pit
 
 

@@ -1,24 +1,26 @@
 """A hidden-state model of how Q moves along a solution: what counts at one step tell about its neighbours.
 
-In: successes and failures of rollouts at the steps of solutions, and their verdicts. Out: the posterior of every Q, of
-the first pit, and what one more rollout at each step can be expected to tell. The hidden state is Q itself on a grid,
-the first cells of which are the pit (Q <= threshold); the chain is Markov; counts are binomial given Q; and a finished
-solution is correct with the probability that its last unfinished step had. Inference is the forward-backward algorithm
-(Rabiner 1989, section III), on the tree that solutions with common first steps form (Pearl 1988, section 4.2), so all
-posteriors are exact under the model; the bare problem at least is common to all solutions of a problem. What comes out
-is a belief of this model: smoothed values are labelled so wherever they are published.
+In: successes and failures of rollouts at the steps of solutions, their verdicts, and what sources of evidence say of
+the steps (evidence.py). Out: the posterior of every Q, of the first pit, and what one more rollout at each step can be
+expected to tell (worth.py). The hidden state is Q itself on a grid, the first cells of which are the pit
+(Q <= threshold); the chain is Markov; counts are binomial given Q; what a source says of a step depends on the kind of
+the move alone; and a finished solution is correct with the probability that its last unfinished step had. Inference is
+the forward-backward algorithm (Rabiner 1989, section III), on the tree that solutions with common first steps form
+(Pearl 1988, section 4.2), so all posteriors are exact under the model; the bare problem at least is common to all
+solutions of a problem. What comes out is a belief of this model: smoothed values are labelled so wherever they are
+published.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from stepforge.pipelines.credit.evidence import KINDS, SOURCES, Array, Flags, default_rates
+
 LOST, LIVE = 4, 22     # grid cells up to the threshold and above it
-SCALE = 20.0           # of value_information, so that its unit compares with nats
 
 # How Q moves in one step, from the pit and from a live state. `drop` and `rise` go evenly to all lower and higher
 # cells, `near` to close ones. Fitted to nothing in particular: most steps change nothing, some are fatal, few recover.
@@ -33,6 +35,20 @@ class Counts(NamedTuple):
     last: NDArray[np.int64]      # [B] node of the last step, whose Q is the verdict
     correct: NDArray[np.bool_]   # [B] the verdict
     place: NDArray[np.int64]     # [B, N] number of the node, the same where solutions share it; -1 = padding
+    flags: Flags | None = None   # what the sources say of the step into each node; none: nothing was read
+
+    def record(self) -> dict[str, Any]:
+        """In lists; `of` reads it back."""
+        flags = None if self.flags is None else [said.tolist() for said in self.flags]
+        return {"successes": self.successes.tolist(), "failures": self.failures.tolist(), "last": self.last.tolist(),
+                "correct": self.correct.tolist(), "place": self.place.tolist(), "flags": flags}
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> "Counts":
+        """The evidence of a record."""
+        flags = None if record["flags"] is None else Flags(*map(np.array, record["flags"]))
+        successes, failures, last, correct, place = (np.array(record[name]) for name in cls._fields[:-1])
+        return cls(successes, failures, last, correct, place, flags)
 
     @classmethod
     def joined(cls, parts: Sequence["Counts"]) -> "Counts":
@@ -43,12 +59,15 @@ class Counts(NamedTuple):
             first += int(part.place.max()) + 1
 
         def stacked(arrays: Sequence[NDArray[Any]], filler: int) -> NDArray[Any]:
-            return np.concatenate([np.pad(array, ((0, 0), (0, width - array.shape[1])), constant_values=filler)
-                                   for array in arrays])
+            return np.concatenate([np.pad(array, ((0, 0), (0, width - array.shape[1]), *[(0, 0)] * (array.ndim - 2)),
+                                          constant_values=filler) for array in arrays])
 
+        flags = [part.flags or Flags(*np.zeros((2, *part.place.shape, len(SOURCES)))) for part in parts]
         return cls(stacked([part.successes for part in parts], 0), stacked([part.failures for part in parts], 0),
                    np.concatenate([part.last for part in parts]), np.concatenate([part.correct for part in parts]),
-                   stacked(place, -1))
+                   stacked(place, -1),
+                   Flags(*(stacked(said, 0) for said in zip(*flags, strict=True))) if any(p.flags for p in parts)
+                   else None)
 
 
 class Posterior(NamedTuple):
@@ -58,6 +77,7 @@ class Posterior(NamedTuple):
     pit: Array      # [B, N] P(node i is the first pit)
     pit_q: Array    # [B, N, N] E [node i is the first pit] q_j
     q_q: Array      # [B, N, N] E q_i q_j
+    law: Array      # [B, N, G] P(q_j is in a cell)
 
 
 @dataclass(frozen=True)
@@ -67,6 +87,7 @@ class Chain:
     q: Array        # [G] increasing; the first LOST cells are at or below the threshold
     moves: Array    # [G, G] rows sum to 1
     start: Array    # [G] sums to 1
+    rates: Array = field(default_factory=default_rates)     # [sources, kinds] P(a source names a step), evidence.py
 
     @classmethod
     def default(cls, threshold: float = 0.05) -> "Chain":
@@ -81,9 +102,11 @@ class Chain:
 
     def beliefs(self, counts: Counts) -> Posterior:
         """All posteriors of Q and of the first pit; of the order of B N^2 G^2 operations."""
-        first, kernels = self._smooth(counts)
+        first, kernels = self.smooth(counts)
         (b, n), g, cells = counts.successes.shape, self.q, len(self.q)
         mean, pit, pit_q, q_q = np.zeros((b, n)), np.zeros((b, n)), np.zeros((b, n, n)), np.zeros((b, n, n))
+        law = np.zeros((b, n, cells))
+        law[:, 0] = first
         # Laws of q at node t, three of each: of any path, of paths without a pit so far, of paths after their pit.
         # Row 0 of the first two is that law; row j + 1 is the same weighted with q_j, in the third: first pit at j.
         laws = np.zeros((b, n + 1, 3, cells))
@@ -100,73 +123,81 @@ class Chain:
             moved[:, :, 1, :LOST] = 0
             laws[:, :t + 1] = moved
             laws[:, t + 1, :2] = moved[:, 0, :2] * g
-            mean[:, t], pit[:, t], pit_q[:, t, :t] = moved[:, 0, 0] @ g, pit_here[:, 0], pit_here[:, 1:]
+            law[:, t], pit[:, t], pit_q[:, t, :t] = moved[:, 0, 0], pit_here[:, 0], pit_here[:, 1:]
+            mean[:, t] = law[:, t] @ g
             pit_q[:, :t + 1, t] = laws[:, 1:t + 2, 2] @ g
             q_q[:, :t + 1, t] = q_q[:, t, :t + 1] = laws[:, 1:t + 2, 0] @ g
-        return Posterior(mean, pit, pit_q, q_q)
+        return Posterior(mean, pit, pit_q, q_q, law)
 
     def fit(self, counts: Counts, rounds: int = 20, weight: float = 20.0) -> "Chain":
-        """Moves and start that make counts likely, by expectation-maximisation; this model is the prior, as if it
-        had been seen in `weight` moves from every cell. Which steps were looked at may depend on outcomes (a search
-        chose them): the likelihood does not ask why a count is what it is. A move that solutions share counts once."""
-        chain, once = self, 1 / _holders(counts.place)
+        """Moves, start and rates of the sources that make counts and flags likely, by expectation-maximisation; this
+        model is the prior, as if it had been seen in `weight` moves from every cell and `weight` reads of each kind of
+        step. Which steps were looked at may depend on outcomes (a search chose them): the likelihood does not ask why
+        a count is what it is. A move that solutions share counts once."""
+        chain, once = self, np.asarray(1 / _holders(counts.place))
         for _ in range(rounds):
-            first, kernels = chain._smooth(counts)
+            first, kernels = chain.smooth(counts)
             seen, law = weight * self.moves, first
+            kinds = np.zeros((*counts.place.shape, len(KINDS)))
             for t in range(1, counts.successes.shape[1]):
                 moved = law[:, :, None] * kernels[:, t - 1] * (t < counts.last)[:, None, None]
+                ends = np.asarray(t == counts.last)[:, None]
+                kinds[:, t] = np.where(ends, _last_kinds(law, counts.correct), _kinds(moved))
                 seen, law = seen + np.einsum("b,bgh->gh", once[:, t], moved), moved.sum(1)
             start = once[:, 0] @ first + weight * self.start
-            chain = Chain(self.q, seen / seen.sum(1, keepdims=True), start / start.sum())
+            rates = chain.rates if counts.flags is None else counts.flags.refit(once[..., None] * kinds, self.rates,
+                                                                                 weight)
+            chain = Chain(self.q, seen / seen.sum(1, keepdims=True), start / start.sum(), rates)
         return chain
 
     def record(self) -> dict[str, Any]:
         """The model as a few lines of text, for the manifest; `of` reads it back."""
-        return {"q": _digits(self.q), "start": _digits(self.start), "moves": [_digits(row) for row in self.moves]}
+        return {"q": _digits(self.q), "start": _digits(self.start), "moves": [_digits(row) for row in self.moves],
+                "rates": {source: _digits(row) for source, row in zip(SOURCES, self.rates, strict=True)}}
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> "Chain":
         """The model that a record tells; the same on every machine, whatever the last digits of a fit were."""
         start, moves = _numbers(record["start"]), np.array([_numbers(row) for row in record["moves"]])
-        return cls(_numbers(record["q"]), moves / moves.sum(1, keepdims=True), start / start.sum())
+        rates = np.array([_numbers(record["rates"][source]) for source in SOURCES])
+        return cls(_numbers(record["q"]), moves / moves.sum(1, keepdims=True), start / start.sum(), rates)
 
-    def _smooth(self, counts: Counts) -> tuple[Array, Array]:
-        """Given all counts: law of q at node 0 [B, G], and of the moves from each node to the next [B, N-1, G, G]."""
+    def smooth(self, counts: Counts) -> tuple[Array, Array]:
+        """Given all evidence: laws of q at node 0 [B, G] and of moves from each node to the next [B, N-1, G, G]."""
         likelihood = counts.successes[..., None] * np.log(self.q) + counts.failures[..., None] * np.log1p(-self.q)
         likelihood = np.exp(likelihood - likelihood.max(-1, keepdims=True))
-        verdict = np.where(counts.correct[:, None], self.q, 1 - self.q)
+        fall, alive, lost = np.ones((3, *counts.place.shape, 1)) if counts.flags is None else \
+            counts.flags.factors(self.rates).transpose(2, 0, 1)[..., None]
+        into_pit = np.where(np.arange(len(self.q)) < LOST, lost, fall)      # [B, N, G], by the cell before
+        verdict = np.where(counts.correct[:, None, None], self.q * alive, (1 - self.q) * into_pit)
         ahead = np.ones(likelihood.shape)           # of all that follows a node, up to a factor
         for t in range(likelihood.shape[1] - 2, -1, -1):
-            coming = (likelihood[:, t + 1] * ahead[:, t + 1]) @ self.moves.T
-            coming = np.where((counts.last == t + 1)[:, None], verdict, coming)
+            weight = likelihood[:, t + 1] * ahead[:, t + 1]
+            coming = (weight[:, :LOST] @ self.moves[:, :LOST].T * into_pit[:, t + 1]
+                      + weight[:, LOST:] @ self.moves[:, LOST:].T * alive[:, t + 1])
+            coming = np.where((counts.last == t + 1)[:, None], verdict[:, t + 1], coming)
             coming = np.where((counts.last > t)[:, None], coming, 1)
             ahead[:, t] = _together(coming, counts.place[:, t], counts.place[:, t + 1])
         weight = likelihood * ahead
         first = self.start * weight[:, 0]
         kernels = self.moves * weight[:, 1:, None, :]
+        if counts.flags is not None:
+            kernels[..., :LOST] *= into_pit[:, 1:, :, None]
+            kernels[..., LOST:] *= alive[:, 1:, :, None]
         return first / first.sum(1, keepdims=True), kernels / kernels.sum(-1, keepdims=True)
 
 
-def pit_information(beliefs: Posterior) -> Array:
-    """[B, N] mutual information, in nats, of the next outcome at a node and the place of the first pit."""
-    success = np.maximum(beliefs.q, 1e-12)[:, None, :]
-    given_success = beliefs.pit_q / success
-    given_failure = (beliefs.pit[:, :, None] - beliefs.pit_q) / (1 - success)
-    left = success[:, 0] * _entropy(given_success) + (1 - success[:, 0]) * _entropy(given_failure)
-    return np.maximum(0.0, _entropy(beliefs.pit[:, :, None]) - left)
+def _kinds(moved: Array) -> Array:
+    """[B, kinds] how probable it is that a move [B, G, G] falls into the pit, is or gets alive, stays in the pit."""
+    return np.stack([moved[:, LOST:, :LOST].sum((1, 2)), moved[:, :, LOST:].sum((1, 2)),
+                     moved[:, :LOST, :LOST].sum((1, 2))], axis=1)
 
 
-def value_information(beliefs: Posterior, last: NDArray[np.int64]) -> Array:
-    """[B, N] by how much the next outcome at a node lowers the variances of all advantages, each weighted with its
-    standard deviation: what is still open goes before what is nearly known. (The plain sum of standard deviations
-    polishes the latter: at equal |A error| it took about a sixth more tokens in the exact benchmark.) SCALE makes it
-    about as large as the drop in standard deviation where that is 0.15."""
-    covariance = beliefs.q_q - beliefs.q[:, :, None] * beliefs.q[:, None, :]
-    with_outcome = np.diff(covariance, axis=1)                                   # Cov(A_i, q_j) [B, N-1, N]
-    variance = np.maximum(0, np.diagonal(np.diff(with_outcome, axis=2), axis1=1, axis2=2))[..., None]   # Var A_i
-    explained = with_outcome ** 2 / np.maximum(beliefs.q * (1 - beliefs.q), 1e-12)[:, None, :]
-    steps = np.arange(1, beliefs.q.shape[1])[None] <= last[:, None]
-    return np.asarray((SCALE * explained * np.sqrt(variance) * steps[..., None]).sum(1))
+def _last_kinds(law: Array, correct: NDArray[np.bool_]) -> Array:
+    """The same of the last step, from the law of Q before it [B, G]: what it does to Q is the verdict."""
+    dead = law[:, :LOST].sum(1)
+    wrong = ~correct
+    return np.stack([wrong * (1 - dead), correct.astype(float), wrong * dead], axis=1)
 
 
 def _together(coming: Array, at: NDArray[np.int64], child: NDArray[np.int64]) -> Array:
@@ -190,12 +221,6 @@ def _digits(values: Array) -> str:
 
 def _numbers(text: str) -> Array:
     return np.array([float(part) for part in text.split()])
-
-
-def _entropy(p: Array) -> Array:
-    """Over axis 1, in nats."""
-    p = np.clip(p, 0, 1)
-    return np.asarray(-(p * np.log(np.maximum(p, 1e-12))).sum(1))
 
 
 def _default_moves() -> Array:

@@ -5,9 +5,11 @@ choose from. Solutions whose first steps have the same text share these nodes an
 does not depend on what was written after it. A solution's last step is a node of its own whose Q is its verdict.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
+
+from stepforge.pipelines.credit.evidence import SOURCES, Source
 
 Outcome = Literal["success", "failure", "excluded"]
 BARE = -1     # the step index of the bare problem, before any step
@@ -24,12 +26,17 @@ class Ask:
 
 @dataclass(frozen=True)
 class Solution:
-    """One finished solution; `step_tokens` (tokens of each step) tells what a rollout costs, else characters do."""
+    """One finished solution.
+
+    `step_tokens` (tokens of each step) give what a rollout costs, else characters do. `first_errors`: the first wrong
+    step, from 0, that each source of evidence names, None where it read the solution and names none.
+    """
 
     solution_id: str
     steps: tuple[str, ...]
     correct: bool
     step_tokens: tuple[int, ...] | None = None
+    first_errors: Mapping[Source, int | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.steps:
@@ -37,6 +44,10 @@ class Solution:
         if self.step_tokens is not None and len(self.step_tokens) != len(self.steps):
             raise ValueError(f"solution {self.solution_id!r} has {len(self.steps)} steps and {len(self.step_tokens)} "
                              "token counts; give one count for every step")
+        for source, step in self.first_errors.items():
+            if source not in SOURCES or (step is not None and not 0 <= step < len(self.steps)):
+                raise ValueError(f"solution {self.solution_id!r}: {source!r} names step {step} of {len(self.steps)}; "
+                                 f"allowed: {', '.join(SOURCES)}, and a step from 0 to {len(self.steps) - 1} or None")
 
     def cost_after(self, step_index: int) -> float:
         """Expected tokens of one rollout after a step: as many as the solution itself still had to write."""

@@ -56,6 +56,15 @@ class Annotate(Options):
     search: Literal["exhaustive", "scan", "bisect", "adaptive"] = Field(
         "exhaustive", description="How rollouts are spent on steps."
     )
+    evidence: tuple[Literal["equations", "judge", "values"], ...] = Field(
+        ("equations",), description="What the adaptive search reads beside rollouts: false equations, the judge's "
+        "first errors, the scores of `value_model`."
+    )
+    value_model: str | None = Field(
+        None, description="For `values`: folder or Hub id of a process reward model, such as `train prm` makes."
+    )
+    value_revision: str | None = Field(None, description="Branch, tag or commit of the value model on the Hub.")
+    value_cut: float = Field(0.5, gt=0, lt=1, description="The first step scored below it counts as named wrong.")
     pilot: int = Field(32, ge=0, description="Problems that teach the adaptive search how values move; 0 for none.")
     splitter: str = Field("newline", description="How a solution is cut into steps.")
     max_steps: int | None = Field(None, ge=1, description="Merge what lies behind this many steps into the last.")
@@ -71,6 +80,12 @@ class Annotate(Options):
     def _best_of_fits(self) -> "Annotate":
         if self.best_of > self.rollouts:
             raise ValueError(f"best_of must not exceed rollouts, got {self.best_of} and {self.rollouts}")
+        if self.search != "adaptive" and {"judge", "values"} & set(self.evidence):
+            raise ValueError(f"evidence: {list(self.evidence)} is read by the adaptive search alone; set `search: "
+                             f"adaptive`, or leave judge and values out (search is {self.search!r})")
+        if ("values" in self.evidence) != (self.value_model is not None):
+            raise ValueError(f"value_model is {self.value_model!r} and evidence {list(self.evidence)}; give a model "
+                             "exactly where evidence holds `values`")
         return self
 
 

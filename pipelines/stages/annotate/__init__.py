@@ -25,6 +25,7 @@ from stepforge.pipelines.credit import split as splitting
 from stepforge.pipelines.credit.chain import Chain
 from stepforge.pipelines.credit.rollouts import Policy
 from stepforge.pipelines.inference.engines import generator_id
+from stepforge.pipelines.inference.models import model_revision
 from stepforge.pipelines.inference.output import TableOutput
 from stepforge.pipelines.inference.runner import Generate, Rollout
 from stepforge.pipelines.options.generators import RecordedGenerator, Writer
@@ -36,7 +37,8 @@ from stepforge.pipelines.stages.base import Account, Context, QueryReader, Stage
 
 TOTAL_SQL = """
 SELECT count(*)::BIGINT AS problems, coalesce(sum(len(solutions)), 0)::BIGINT AS solutions,
-       count(*) FILTER (pilot)::BIGINT AS pilot
+       count(*) FILTER (pilot)::BIGINT AS pilot,
+       coalesce(sum(len(list_filter(solutions, lambda s: s.soundness IN ('sound', 'unsound')))), 0)::BIGINT AS judged
 FROM ({})
 """
 PILOT_SQL = "SELECT * FROM ({}) WHERE pilot"
@@ -66,6 +68,8 @@ def settings(recipe: Recipe) -> Any:
         return None
     policy = generator_id(recipe.generator(annotate.policy))
     versions = [searching.VERSION, splitting.VERSION, verifier_fingerprint()]
+    if annotate.value_model is not None:
+        versions.append(model_revision(annotate.value_model, annotate.value_revision))
     return [annotate.model_dump(mode="json"), policy, recipe.seed, versions]
 
 
@@ -78,7 +82,7 @@ def run(context: Context) -> Account:
         return Account(0, 0)
     generator = context.recipe.generator(annotate.policy)
     assert not isinstance(generator, RecordedGenerator)  # the recipe refuses it
-    inputs = {name: context.table(name) for name in ("problems", "solutions", "verdicts", "duplicates")}
+    inputs = {name: context.table(name) for name in ("problems", "solutions", "verdicts", "duplicates", "judgements")}
     parameters = {"seed": str(context.recipe.seed), "policy": generator_id(generator),
                   "positives": annotate.positives_per_problem, "negatives": annotate.negatives_per_problem,
                   "pilot": annotate.pilot if annotate.search == "adaptive" else 0}
@@ -106,8 +110,10 @@ def run(context: Context) -> Account:
     context.collect("alternatives", [work], "solution_id, step_index, alternative_id")
     write_rows(context.drops("annotate"), [], DROPS.schema)
     context.finish([work, pilot_work], "annotate")
-    facts = {"splitter": {"name": annotate.splitter, "version": splitting.VERSION},
+    facts: dict[str, Any] = {"splitter": {"name": annotate.splitter, "version": splitting.VERSION},
              "search": {"name": annotate.search, "version": searching.VERSION, "chain": taught}}
+    if annotate.search == "adaptive":
+        facts["search"]["evidence"] = {"sources": list(annotate.evidence), "solutions_judged": total["judged"]}
     solutions, ledger = _done(context)
     return Account(total["solutions"], solutions, ledger=ledger, facts=facts, failed=ledger["failed"])
 
@@ -125,4 +131,5 @@ def _done(context: Context) -> tuple[int, dict[str, int]]:
     return solutions, ledger
 
 
-STAGE = Stage("annotate", 6, ("decontaminate", "generate", "verify", "deduplicate"), settings, run, TABLES, asks=True)
+STAGE = Stage("annotate", 7, ("decontaminate", "generate", "verify", "judge", "deduplicate"), settings, run, TABLES,
+              asks=True)

@@ -1,14 +1,17 @@
 -- One row a problem: the solutions whose steps are to be valued, and the policy's own base samples as a value of the
 -- bare problem. Duplicates and truncated solutions are left out; which solutions are taken is decided by their ids, and
--- so is which problems are the pilot's. typical_length is the mean length of a solution in characters.
+-- so is which problems are the pilot's. With each solution comes what the judge says of it. typical_length is the mean
+-- length of a solution in characters.
 WITH kept AS (
-    SELECT solutions.*, verdict, row_number() OVER (
+    SELECT solutions.*, verdict, judgements.soundness, judgements.first_error, row_number() OVER (
         PARTITION BY problem_id, verdict ORDER BY md5($seed || solution_id)
     ) AS number
     FROM solutions JOIN verdicts USING (solution_id) ANTI JOIN duplicates USING (solution_id)
+    LEFT JOIN judgements USING (solution_id)
     WHERE complete IS NOT FALSE AND verdict IN ('correct', 'incorrect')
 ), chosen AS (
     SELECT problem_id, list({solution_id: solution_id, solution: solution, correct: verdict = 'correct',
+                             soundness: soundness, first_error: first_error,
                              completion_ids: CASE WHEN generator_id = $policy THEN completion_ids END}
                             ORDER BY solution_id) AS solutions
     FROM kept WHERE number <= CASE verdict WHEN 'correct' THEN $positives ELSE $negatives END

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import orjson
 from datatrove.data import Document
 
@@ -31,8 +30,8 @@ async def pilot_problem(document: Document, generate: Generate, *, policy: Polic
     """What the search found out about one problem."""
     search = await Problem(document.metadata, policy, settings, generate).search()
     assert isinstance(search, Adaptive)
-    told = {name: part.tolist() for name, part in search.evidence()._asdict().items()}
-    return {TABLE: [{"problem_id": document.id, "threshold": pit_threshold(search.settings), **told}]}
+    return {TABLE: [{"problem_id": document.id, "threshold": pit_threshold(search.settings),
+                     **search.evidence().record()}]}
 
 
 def teach(folder: Path, ranks: int) -> tuple[Chain | None, dict[str, Any]]:
@@ -44,7 +43,7 @@ def teach(folder: Path, ranks: int) -> tuple[Chain | None, dict[str, Any]]:
     rows = sorted(_read(folder, ranks), key=lambda row: row["problem_id"])
     if not rows:
         return None, {}
-    evidence = Counts.joined([Counts(*(np.array(row[name]) for name in Counts._fields)) for row in rows])
+    evidence = Counts.joined([Counts.of(row) for row in rows])
     record = Chain.default(rows[0]["threshold"]).fit(evidence).record()
     return Chain.of(record), {"pilot_problems": len(rows), "pilot_solutions": len(evidence.last), **record}
 

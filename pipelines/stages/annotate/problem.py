@@ -21,6 +21,7 @@ from stepforge.pipelines.credit.tokens import prefix_ids
 from stepforge.pipelines.inference.prompts import render
 from stepforge.pipelines.inference.runner import Generate
 from stepforge.pipelines.options.stages import Annotate
+from stepforge.pipelines.stages.annotate.evidence import first_errors
 
 CHARACTERS = 3  # of a token, about: mathematics has short ones
 BATCH = 64  # rollouts that a problem's search may ask for at once
@@ -36,8 +37,10 @@ class Problem:
         self.prompt = render(policy.generator.prompt, row["problem"], policy.generator.model)
         self.texts = {s["solution_id"]: splitting.split(settings.splitter, s["solution"], max_steps=settings.max_steps)
                       for s in row["solutions"]}
-        self.solutions = [Solution(s["solution_id"], tuple(self.texts[s["solution_id"]]), s["correct"])
-                          for s in row["solutions"]]
+        self.solutions = [
+            Solution(s["solution_id"], tuple(steps), s["correct"],
+                     first_errors=first_errors(s, self.prompt, steps, settings))
+            for s in row["solutions"] for steps in [self.texts[s["solution_id"]]]]
         self.ids = {prefix: tuple(ids) for s in row["solutions"] for prefix, ids in prefix_ids(
             policy.generator, self.prompt, s["solution"], s["completion_ids"],
             accumulate(map(len, self.texts[s["solution_id"]]), initial=0)).items()}

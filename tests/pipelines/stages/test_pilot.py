@@ -1,11 +1,15 @@
 """A pilot teaches the adaptive search: the same whatever runs it, told in the manifest, and paid for once."""
 
 import json
+import shutil
+from collections import Counter
 
 import pytest
 from helpers.runs import SMALL, execute, rows
 
+from stepforge.pipelines import plan
 from stepforge.pipelines.credit.chain import Chain
+from stepforge.pipelines.recipe import Recipe
 
 ADAPTIVE = {**SMALL, "judge": None, "annotate": {**SMALL["annotate"], "search": "adaptive", "pilot": 5}}
 
@@ -45,3 +49,43 @@ def test_every_rollout_of_the_journal_is_in_the_table(run):
 def test_the_manifest_names_the_splitter_and_its_version(run):
     manifest = json.loads((run / "release" / "stepforge.json").read_text())
     assert manifest["stages"]["annotate"]["facts"]["splitter"] == {"name": "newline", "version": 1}
+
+
+def test_a_judge_moves_the_models_values_and_no_count(small_run, tmp_path, scripted, monkeypatch):
+    """The judge names step 1 (from 1) of every solution; rollouts that are not in the journal fail."""
+    monkeypatch.setattr(plan, "STAGES", tuple(s for s in plan.STAGES if s.name not in ("build", "card", "publish")))
+    scripted(lambda prompt, count: "First error: step 1" if prompt.endswith("First error:") else "I do not know")
+    judge = {**SMALL["judge"], "votes": 1, "incorrect_per_generator": None, "correct_per_generator": None}
+    annotate = {**SMALL["annotate"], "search": "adaptive", "pilot": 0}
+    firsts, facts = {}, {}
+    for sources in ((), ("judge",)):
+        folder = shutil.copytree(small_run, tmp_path / f"with{len(sources)}")
+        execute({**SMALL, "judge": judge, "annotate": {**annotate, "evidence": sources}}, folder)
+        steps = rows(folder, "steps")
+        wrong = {row["solution_id"] for row in steps if row["is_pit"]}
+        firsts[sources] = [row["pit_probability"] for row in steps
+                           if row["solution_id"] in wrong and row["step_index"] == 0]
+        facts[sources] = plan.read_state(folder)["annotate"]["facts"]["search"]["evidence"]
+        made = Counter((row["solution_id"], row["step_index"]) for row in rows(folder, "rollouts")
+                       if row["origin"] == "prefix" and row["verdict"] == "correct")
+        assert sum(row["successes"] for row in steps) >= sum(made.values())
+        assert all(row["q"] == row["successes"] / row["rollouts"] for row in steps if row["rollouts"])
+    assert len(firsts[()]) == len(firsts["judge",]) > 5
+    assert sum(firsts["judge",]) > 1.2 * sum(firsts[()])
+    read = {row["solution_id"] for row in rows(folder, "judgements") if row["soundness"] == "unsound"}
+    assert facts["judge",] == {"sources": ["judge"], "solutions_judged": len(read & {r["solution_id"] for r in steps})}
+    assert facts["judge",]["solutions_judged"] > 10
+
+
+@pytest.mark.parametrize(("annotate", "judge", "message"), [
+    ({"evidence": ["judge"]}, {"incorrect_per_generator": 0}, "`judge` needs a `judge` that reads incorrect"),
+    ({"evidence": ["judge"]}, None, "`judge` needs a `judge` that reads incorrect"),
+    ({"evidence": ["judge"], "splitter": "sentence"}, {}, "splitter 'newline' and annotate those of 'sentence'"),
+    ({"evidence": ["judge"], "search": "scan"}, {}, "read by the adaptive search alone"),
+    ({"evidence": ["values"]}, {}, "value_model is None and evidence"),
+    ({"value_model": "prm"}, {}, "value_model is 'prm' and evidence"),
+])
+def test_evidence_that_cannot_be_had_is_told(annotate, judge, message):
+    options = None if judge is None else {**SMALL["judge"], **judge}
+    with pytest.raises(ValueError, match=message):
+        Recipe.model_validate({**ADAPTIVE, "judge": options, "annotate": {**ADAPTIVE["annotate"], **annotate}})

@@ -18,6 +18,8 @@ from stepforge.pipelines.views.report import write_report
 from stepforge.pipelines.views.report_facts import funnel, outcomes
 from stepforge.pipelines.views.report_solutions import carry
 
+MODELLED = [name for name in STEPS.schema.names if name.endswith(("_model", "_model_low", "_model_high"))
+            or name == "pit_probability"]
 HOSTILE = ["</script><img src=x onerror=alert(1)>", "<svg onload=alert(2)>", "<!--<script>", "a\u2028\u2029&lt;b&gt;",
            "{{ 7 * 7 }}{% raw %}", "' onclick='alert(3)", "\u202eabc\x1b[31m \U0001d54f", "]]></style><style>*{}"]
 
@@ -49,8 +51,7 @@ def steps_of(solution: dict) -> list[dict]:
                       "step_index": index, "step": text, "start": start, "end": start + len(text), "rollouts": 8,
                       "successes": 4 - 4 * index, "q": 0.5 - 0.5 * index, "q_low": 0.0, "q_high": 0.9,
                       "advantage": 0.25 - 0.75 * index, "advantage_low": -1.0, "advantage_high": 1.0,
-                      "estimator": "fixed_n", "is_pit": index == 1, "q_model": None, "advantage_model": None,
-                      "pit_probability": None})
+                      "estimator": "fixed_n", "is_pit": index == 1, **dict.fromkeys(MODELLED)})
         start += len(text)
     return found
 

@@ -1,0 +1,41 @@
+"""What one more rollout can be expected to tell, under the beliefs of the chain model.
+
+In: the model's posteriors (chain.py). Out: for every node, what the next outcome there takes from the uncertainty of
+the first pit, and from that of the advantages. The search divides it by what the rollout costs (adaptive.py).
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stepforge.pipelines.credit.chain import Posterior
+from stepforge.pipelines.credit.evidence import Array
+
+SCALE = 20.0           # of value_information, so that its unit compares with nats
+
+
+def pit_information(beliefs: Posterior) -> Array:
+    """[B, N] mutual information, in nats, of the next outcome at a node and the place of the first pit."""
+    success = np.maximum(beliefs.q, 1e-12)[:, None, :]
+    given_success = beliefs.pit_q / success
+    given_failure = (beliefs.pit[:, :, None] - beliefs.pit_q) / (1 - success)
+    left = success[:, 0] * _entropy(given_success) + (1 - success[:, 0]) * _entropy(given_failure)
+    return np.maximum(0.0, _entropy(beliefs.pit[:, :, None]) - left)
+
+
+def value_information(beliefs: Posterior, last: NDArray[np.int64]) -> Array:
+    """[B, N] by how much the next outcome at a node lowers the variances of all advantages, each weighted with its
+    standard deviation: what is still open goes before what is nearly known. (The plain sum of standard deviations
+    polishes the latter: at equal |A error| it took about a sixth more tokens in the exact benchmark.) SCALE makes it
+    about as large as the drop in standard deviation where that is 0.15."""
+    covariance = beliefs.q_q - beliefs.q[:, :, None] * beliefs.q[:, None, :]
+    with_outcome = np.diff(covariance, axis=1)                                   # Cov(A_i, q_j) [B, N-1, N]
+    variance = np.maximum(0, np.diagonal(np.diff(with_outcome, axis=2), axis1=1, axis2=2))[..., None]   # Var A_i
+    explained = with_outcome ** 2 / np.maximum(beliefs.q * (1 - beliefs.q), 1e-12)[:, None, :]
+    steps = np.arange(1, beliefs.q.shape[1])[None] <= last[:, None]
+    return np.asarray((SCALE * explained * np.sqrt(variance) * steps[..., None]).sum(1))
+
+
+def _entropy(p: Array) -> Array:
+    """Over axis 1, in nats."""
+    p = np.clip(p, 0, 1)
+    return np.asarray(-(p * np.log(np.maximum(p, 1e-12))).sum(1))

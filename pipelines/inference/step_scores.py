@@ -1,0 +1,66 @@
+"""A process reward model in this process: it reads a solution and scores the end of every step.
+
+In: the folder or Hub id of a model that classifies tokens as wrong or right, such as `train prm` makes, and a solution
+in steps. Out: for each step the probability of `right` at its last token, as in training. The model is loaded once.
+"""
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from functools import lru_cache
+from itertools import accumulate
+from typing import Any
+
+from stepforge.builders.errors import UserError
+
+
+def score_steps(model: str, revision: str | None, prompt: str, steps: Sequence[str]) -> list[float] | None:
+    """The value of every step, in [0, 1]; a step without a token of its own has the value of the next one. None where
+    prompt and solution are longer than the model can read.
+
+    Raises:
+        UserError: there is no such model, it has other than two classes, or what runs it is not installed.
+    """
+    import torch
+
+    classifier, tokenizer = _loaded(model, revision)
+    ids, ends = _tokens(tokenizer, prompt, "".join(steps))
+    if len(ids) > getattr(classifier.config, "max_position_embeddings", len(ids)):
+        return None
+    with torch.no_grad():
+        right = classifier(input_ids=torch.tensor([ids])).logits[0].float().softmax(-1)[-len(ends):, 1].tolist()
+    behind = list(accumulate(map(len, steps)))
+    last = {bisect_left(behind, end): token for token, end in enumerate(ends)}
+    scores: list[float] = []
+    for step in reversed(range(len(steps))):
+        scores.append(right[last[step]] if step in last else scores[-1])
+    return scores[::-1]
+
+
+def _tokens(tokenizer: Any, prompt: str, solution: str) -> tuple[list[int], list[int]]:
+    """Tokens of prompt and solution, cut where the prompt ends, and the offsets behind those of the solution."""
+    special = not (tokenizer.bos_token and prompt.startswith(tokenizer.bos_token))  # a chat template brings its BOS
+    start: list[int] = tokenizer(prompt, add_special_tokens=special).input_ids
+    joint = tokenizer(prompt + solution, add_special_tokens=special, return_offsets_mapping=True)
+    if joint.input_ids[:len(start)] == start:
+        return joint.input_ids, [end - len(prompt) for _, end in joint.offset_mapping[len(start):]]
+    alone = tokenizer(solution, add_special_tokens=False, return_offsets_mapping=True)
+    return [*start, *alone.input_ids], [end for _, end in alone.offset_mapping]
+
+
+@lru_cache(maxsize=1)
+def _loaded(model: str, revision: str | None) -> tuple[Any, Any]:
+    try:
+        from transformers import AutoModelForTokenClassification, AutoTokenizer
+    except ImportError as error:
+        raise UserError(f"annotate.value_model: {model!r} runs with transformers: pip install 'stepforge[embedded]', "
+                        "or leave `values` out of annotate.evidence") from error
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(model, revision=revision)
+        classifier = AutoModelForTokenClassification.from_pretrained(model, revision=revision)
+    except (OSError, ValueError) as error:
+        raise UserError(f"annotate.value_model: {model!r} cannot be loaded: {str(error)[:300]}; give the folder "
+                        "or the Hub id of a model that `train prm` made") from error
+    if classifier.config.num_labels != 2 or not tokenizer.is_fast:
+        raise UserError(f"annotate.value_model: {model!r} has {classifier.config.num_labels} classes; allowed: a "
+                        "model of two, wrong and right, with a fast tokenizer")
+    return classifier.eval(), tokenizer
