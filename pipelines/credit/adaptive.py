@@ -2,11 +2,11 @@
 
 Rule. Counts of all steps of all solutions are read together through the chain model (chain.py). For each step it tells
 what one more outcome there is worth: information on where the first pit is (nats), plus `value_weight` times the
-expected drop in the variances of its solution's advantages, the most uncertain weighted most. A step shared by several
-solutions is worth the sum. The search takes the step with the highest worth per expected token, one for each solution
-and round; rollouts that are already in the batch count as their expected outcome. It ends when no rollout is worth
-`min_gain` per tokens of a whole solution of typical length, or at the token budget. A negative whose pit is as
-probable as `confidence` has nothing left to tell about it.
+expected drop in the variances of its solution's advantages. A step shared by several solutions is worth the sum. The
+search takes the steps with the highest worth per expected token over all solutions, in rounds: at most one for each
+solution, and only those that reach half of the highest price; rollouts that are already in the batch count as their
+expected outcome. It ends when no rollout is worth `min_gain` per tokens of a whole solution of typical length, or at
+the token budget. A negative whose pit is as probable as `confidence` has nothing left to tell about it.
 
 Guarantees. Which step comes next depends on past outcomes only, so confidence sequences cover every Q whatever the
 model believes (advantages.py). The model decides where tokens go and which step is named the pit: a wrong model costs
@@ -28,6 +28,8 @@ from stepforge.pipelines.credit.evidence import Array, flags_of
 from stepforge.pipelines.credit.intervals import Summary, summary
 from stepforge.pipelines.credit.tree import BARE, Node, Solution
 from stepforge.pipelines.credit.worth import pit_information, value_information
+
+SHARE = 0.5     # of the highest price; with 0 (one for each solution in turn) pits cost an eighth more tokens
 
 
 class Adaptive(Search):
@@ -56,7 +58,7 @@ class Adaptive(Search):
             price, q = self._prices(pending, expected)
             if not chosen:
                 self.price = float(price.max())
-            picked = self._one_for_each_solution(price, limit - len(chosen))
+            picked = self._dearest(price, limit - len(chosen))
             if not picked:
                 break
             for i in picked:
@@ -101,19 +103,23 @@ class Adaptive(Search):
 
     def _worth_of(self, counts: Counts) -> tuple[Array, Array]:
         """[B, N] worth of one more rollout, and E q."""
-        beliefs = self.chain.beliefs(counts)
-        worth = self.settings.value_weight * value_information(beliefs, counts.last)
-        if self.settings.pit != "largest_drop":
+        weight, seek = self.settings.value_weight, self.settings.pit != "largest_drop" and self.settings.confidence > 0
+        beliefs = self.chain.beliefs(counts, pits=seek, products=weight > 0)
+        worth = np.zeros(beliefs.q.shape)
+        if weight > 0:
+            worth += weight * value_information(beliefs, counts.last)
+        if seek:
             settled = counts.correct | (beliefs.pit.max(1) >= self.settings.confidence)
             worth += np.where(settled[:, None], 0, pit_information(beliefs))
         return worth, beliefs.q
 
-    def _one_for_each_solution(self, price: Array, limit: int) -> list[int]:
-        """Nodes by falling price, as long as they pay and no solution of theirs was served in this round."""
+    def _dearest(self, price: Array, limit: int) -> list[int]:
+        """Nodes by falling price, as long as they pay, reach a share of the highest price, and no solution of theirs
+        was served in this round."""
         picked: list[int] = []
         served = np.zeros(len(self._place), bool)
         for i in np.argsort(-price, kind="stable"):
-            if len(picked) == limit or price[i] <= self.settings.min_gain:
+            if len(picked) == limit or price[i] <= max(self.settings.min_gain, SHARE * price.max()):
                 break
             touched = (self._place == i).any(1)
             if not (touched & served).any():

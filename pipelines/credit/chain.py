@@ -13,6 +13,7 @@ published.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -100,33 +101,39 @@ class Chain:
         q = np.concatenate([threshold * (np.arange(LOST) + 0.5) / LOST, live])
         return cls(q, _default_moves(), np.full(len(q), 1 / len(q)))
 
-    def beliefs(self, counts: Counts) -> Posterior:
-        """All posteriors of Q and of the first pit; of the order of B N^2 G^2 operations."""
+    def beliefs(self, counts: Counts, pits: bool = True, products: bool = True) -> Posterior:
+        """All posteriors of Q and of the first pit; of the order of B N^2 G^2 operations, of which `pits` (pit, pit_q)
+        are two thirds and `products` (q_q) one; what is left out stays 0."""
         first, kernels = self.smooth(counts)
         (b, n), g, cells = counts.successes.shape, self.q, len(self.q)
         mean, pit, pit_q, q_q = np.zeros((b, n)), np.zeros((b, n)), np.zeros((b, n, n)), np.zeros((b, n, n))
         law = np.zeros((b, n, cells))
-        law[:, 0] = first
-        # Laws of q at node t, three of each: of any path, of paths without a pit so far, of paths after their pit.
-        # Row 0 of the first two is that law; row j + 1 is the same weighted with q_j, in the third: first pit at j.
-        laws = np.zeros((b, n + 1, 3, cells))
-        laws[:, 0, :2] = first[:, None]
-        laws[:, 1, :2] = (first * g)[:, None]
+        # Laws of q at node t. `whole`: of any path; row 0 is that law, row j + 1 the same weighted with q_j.
+        # `split`, two of each: the same of paths without a pit so far; of paths after their pit, row j + 1: at j.
+        whole, split = np.zeros((b, n + 1 if products else 1, cells)), np.zeros((b, n + 1, 2, cells))
+        whole[:, 0] = split[:, 0, 0] = law[:, 0] = first
+        whole[:, 1:2] = (first * g)[:, None]
+        split[:, 1, 0] = first * g
         mean[:, 0], q_q[:, 0, 0] = first @ g, first @ g ** 2
         for t in range(1, counts.last.max() + 1):
-            ends = ((t == counts.last) & ~counts.correct)[:, None]
-            pit_here = np.where(ends, laws[:, :t + 1, 1].sum(2), 0)
             step = kernels[:, t - 1] * (t < counts.last)[:, None, None]
-            moved = (laws[:, :t + 1].reshape(b, -1, cells) @ step).reshape(b, t + 1, 3, cells)
-            pit_here += moved[:, :, 1, :LOST].sum(2)
-            laws[:, t + 1, 2, :LOST] = moved[:, 0, 1, :LOST]
-            moved[:, :, 1, :LOST] = 0
-            laws[:, :t + 1] = moved
-            laws[:, t + 1, :2] = moved[:, 0, :2] * g
-            law[:, t], pit[:, t], pit_q[:, t, :t] = moved[:, 0, 0], pit_here[:, 0], pit_here[:, 1:]
+            if pits:
+                ends = ((t == counts.last) & ~counts.correct)[:, None]
+                pit_here = np.where(ends, split[:, :t + 1, 0].sum(2), 0)
+                moved = (split[:, :t + 1].reshape(b, -1, cells) @ step).reshape(b, t + 1, 2, cells)
+                pit_here += moved[:, :, 0, :LOST].sum(2)
+                pit[:, t], pit_q[:, t, :t] = pit_here[:, 0], pit_here[:, 1:]
+                split[:, t + 1, 1, :LOST] = moved[:, 0, 0, :LOST]
+                moved[:, :, 0, :LOST] = 0
+                split[:, :t + 1] = moved
+                split[:, t + 1, 0] = moved[:, 0, 0] * g
+                pit_q[:, :t + 1, t] = split[:, 1:t + 2, 1] @ g
+            whole[:, :t + 1] = whole[:, :t + 1] @ step
+            law[:, t] = whole[:, 0]
             mean[:, t] = law[:, t] @ g
-            pit_q[:, :t + 1, t] = laws[:, 1:t + 2, 2] @ g
-            q_q[:, :t + 1, t] = q_q[:, t, :t + 1] = laws[:, 1:t + 2, 0] @ g
+            if products:
+                whole[:, t + 1] = law[:, t] * g
+                q_q[:, :t + 1, t] = q_q[:, t, :t + 1] = whole[:, 1:t + 2] @ g
         return Posterior(mean, pit, pit_q, q_q, law)
 
     def fit(self, counts: Counts, rounds: int = 20, weight: float = 20.0) -> "Chain":
@@ -170,6 +177,7 @@ class Chain:
             counts.flags.factors(self.rates).transpose(2, 0, 1)[..., None]
         into_pit = np.where(np.arange(len(self.q)) < LOST, lost, fall)      # [B, N, G], by the cell before
         verdict = np.where(counts.correct[:, None, None], self.q * alive, (1 - self.q) * into_pit)
+        joins = _joins(counts.place.astype(np.int64).tobytes(), len(counts.place))
         ahead = np.ones(likelihood.shape)           # of all that follows a node, up to a factor
         for t in range(likelihood.shape[1] - 2, -1, -1):
             weight = likelihood[:, t + 1] * ahead[:, t + 1]
@@ -177,7 +185,7 @@ class Chain:
                       + weight[:, LOST:] @ self.moves[:, LOST:].T * alive[:, t + 1])
             coming = np.where((counts.last == t + 1)[:, None], verdict[:, t + 1], coming)
             coming = np.where((counts.last > t)[:, None], coming, 1)
-            ahead[:, t] = _together(coming, counts.place[:, t], counts.place[:, t + 1])
+            ahead[:, t] = joins[t].together(coming)
         weight = likelihood * ahead
         first = self.start * weight[:, 0]
         kernels = self.moves * weight[:, 1:, None, :]
@@ -200,13 +208,28 @@ def _last_kinds(law: Array, correct: NDArray[np.bool_]) -> Array:
     return np.stack([wrong * (1 - dead), correct.astype(float), wrong * dead], axis=1)
 
 
-def _together(coming: Array, at: NDArray[np.int64], child: NDArray[np.int64]) -> Array:
-    """[B, G] product of what comes from all distinct children of a row's node, up to a factor."""
-    _, one_of_each = np.unique(np.stack([at, child]), axis=1, return_index=True)
-    nodes, row = np.unique(at, return_inverse=True)
-    total = np.zeros((len(nodes), coming.shape[1]))
-    np.add.at(total, row[one_of_each], np.log(np.maximum(coming[one_of_each], 1e-300)))
-    return np.asarray(np.exp(total - total.max(1, keepdims=True))[row])
+class _Join(NamedTuple):
+    """How messages from the nodes at one depth meet at the nodes before them."""
+
+    rows: NDArray[np.int64]      # one row for each distinct child, those of a node side by side
+    starts: NDArray[np.int64]    # where the rows of each node begin
+    node: NDArray[np.int64]      # [B] which of the nodes a row is at
+
+    def together(self, coming: Array) -> Array:
+        """[B, G] product of what comes from all distinct children of a row's node, up to a factor."""
+        total = np.add.reduceat(np.log(np.maximum(coming[self.rows], 1e-300)), self.starts, axis=0)
+        return np.asarray(np.exp(total - total.max(1, keepdims=True))[self.node])
+
+
+@lru_cache(maxsize=32)
+def _joins(place: bytes, solutions: int) -> list[_Join]:
+    """The joins of a tree, from its places [B, N]: at index t, from the nodes t + 1 to the nodes t."""
+    at, joins = np.frombuffer(place, np.int64).reshape(solutions, -1), []
+    for t in range(at.shape[1] - 1):
+        _, rows = np.unique(at[:, t:t + 2], axis=0, return_index=True)     # ordered by the node, then by the child
+        _, starts = np.unique(at[rows, t], return_index=True)
+        joins.append(_Join(rows, starts, np.unique(at[:, t], return_inverse=True)[1]))
+    return joins
 
 
 def _holders(place: NDArray[np.int64]) -> NDArray[np.int64]:
