@@ -20,6 +20,7 @@ from stepforge.cards.publish import publish
 from stepforge.pipelines import plan
 from stepforge.pipelines.executors import StageFailed
 from stepforge.pipelines.recipe import find_recipe, load_recipe
+from stepforge.pipelines.run_folder import release_path
 from stepforge.pipelines.views import audit, console, estimate, measures, show, status
 from stepforge.pipelines.views.comparison import compare
 from stepforge.pipelines.views.comparison_tables import comparison_tables
@@ -43,8 +44,8 @@ def run_recipe(recipe: RecipeFile, out: Folder = Path("runs")) -> None:
     folder = out / loaded.name
     plan.run(loaded, folder, console.progress_bar,
              lambda planned, account: console.out.print(console.account_line(planned, account)))
-    for label, path in (("dataset", "release"), ("card", "release/README.md"), ("plots", "release/assets")):
-        console.out.print(Text(f"{label:<12}{folder / path}"), soft_wrap=True)
+    for label, path in (("dataset", ""), ("card", "README.md"), ("plots", "assets")):
+        console.out.print(Text(f"{label:<12}{release_path(folder) / path}"), soft_wrap=True)
     if loaded.release.to:
         console.out.print(Text(f"published   {loaded.release.to} v{loaded.release.version}"), soft_wrap=True)
 
@@ -164,7 +165,7 @@ def publish_release(
     take_over: Annotated[bool, typer.Option(help="Replace a commit that was never tagged.")] = False,
 ) -> None:
     """Publish the release of a run as one tagged version; run it again after an interruption."""
-    release = run / "release" if (run / "release").is_dir() else run
+    release = release_path(run) if release_path(run).is_dir() else run
     done = publish(release, to, version, private, dry_run, pr, any_version, take_over)
     what = "would publish" if dry_run else "was there already:" if done.already else "published"
     console.out.print(Text(f"{what} {to} v{done.version}: {done.files} files, {done.bytes_added:,} bytes added"))

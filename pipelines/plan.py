@@ -28,6 +28,15 @@ from stepforge.pipelines.executors import StageFailed, abandon
 from stepforge.pipelines.inference.servers import Servers
 from stepforge.pipelines.progress import RUNNING, announced
 from stepforge.pipelines.recipe import Recipe
+from stepforge.pipelines.run_folder import (
+    drops_path,
+    recipe_path,
+    release_path,
+    server_logs_path,
+    state_path,
+    table_path,
+    work_path,
+)
 from stepforge.pipelines.stages import (
     annotate,
     build,
@@ -93,8 +102,8 @@ def _why(stage: Stage, fingerprint: str, state: dict[str, Any], folder: Path) ->
         return "never ran"
     if state[stage.name]["fingerprint"] != fingerprint:
         return CHANGED
-    missing = [name for name in stage.tables if not is_whole(folder / "tables" / f"{name}.parquet")]
-    if stage.name in ("build", "card") and not is_finished(folder / "release"):
+    missing = [name for name in stage.tables if not is_whole(table_path(folder, name))]
+    if stage.name in ("build", "card") and not is_finished(release_path(folder)):
         missing.append("release")
     if missing:
         return f"missing or damaged: {', '.join(missing)}"
@@ -112,12 +121,12 @@ def run(recipe: Recipe, folder: Path, tell: Tell, report: Callable[[Planned, dic
     if ":/" in str(folder):
         raise UserError(f"--out {folder}: a run is kept on a disk, since journals are appended to and locked; give a "
                         "folder. Sources may lie on s3:// or hf://, and `release.to` may name the Hub")
-    with locked(folder), Servers(folder / "logs" / "servers") as servers:
-        with replacing(folder / "recipe.yaml") as temporary:
+    with locked(folder), Servers(server_logs_path(folder)) as servers:
+        with replacing(recipe_path(folder)) as temporary:
             temporary.write_text(yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False), encoding="utf-8")
         seen: dict[str, str] = {}
         for number, stage in enumerate(STAGES):
-            if not any(later.asks for later in STAGES[number:]):
+            if not any(later.journal for later in STAGES[number:]):
                 servers.close()
             state = read_state(folder)
             planned = _planned(stage, recipe, folder, state, seen)
@@ -125,11 +134,13 @@ def run(recipe: Recipe, folder: Path, tell: Tell, report: Callable[[Planned, dic
                 report(planned, None)
                 continue
             own = recipe.model_copy(update={"executor": recipe.executor.of(stage.name)})
-            work = folder / "work" / f"{stage.name}-{planned.fingerprint[:12]}-{own.executor.tasks}"
+            work = work_path(folder, f"{stage.name}-{planned.fingerprint[:12]}-{own.executor.tasks}")
             _forget_other_work(work)
+            drops_path(folder, stage.name).unlink(missing_ok=True)
             started = time.monotonic()
             with _full_disk_told(stage.name, folder):
-                account = stage.run(Context(own, folder, work, _announcing(folder, stage.name, tell), state, servers))
+                account = stage.run(Context(own, folder, work, _announcing(folder, stage.name, tell), state, servers,
+                                            STAGES))
             account.check(stage.name)
             shutil.rmtree(work, ignore_errors=True)
             entry = {"fingerprint": planned.fingerprint, "version": stage.version, **asdict(account),
@@ -174,14 +185,14 @@ def _forget_other_work(work: Path) -> None:
 def read_state(folder: Path) -> dict[str, Any]:
     """What is known of finished stages: fingerprint, rows in and out, drops by reason, tokens, seconds."""
     try:
-        state: dict[str, Any] = orjson.loads((folder / "state.json").read_bytes())
+        state: dict[str, Any] = orjson.loads(state_path(folder).read_bytes())
     except (FileNotFoundError, orjson.JSONDecodeError):
         return {}
     return state
 
 
 def write_state(folder: Path, state: dict[str, Any]) -> None:
-    with replacing(folder / "state.json") as temporary:
+    with replacing(state_path(folder)) as temporary:
         temporary.write_bytes(orjson.dumps(state, option=orjson.OPT_INDENT_2))
 
 

@@ -1,4 +1,8 @@
-"""The folder of a run, as those that only read it see it: its recipe, what its stages accounted for, its tables."""
+"""The folder of a run: the one file that knows where things lie in it, and reading a run that others have made.
+
+In: the path of a run's folder. Out: paths of its tables, journals, logs and release; its recipe, what its stages
+accounted for, and a bounded connection to its tables. Nothing here writes.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,29 +17,57 @@ from stepforge.builders.sql import open_duckdb
 from stepforge.pipelines.recipe import Recipe, load_recipe
 
 MEMORY = "1GiB"
+WORK, LOGS, RELEASE, PROBE = "work", "logs", "release", "probe"
+OWN = (WORK, RELEASE, LOGS)  # what ranks on other machines neither read nor write, but for their own working folder
 
 
-class Run(NamedTuple):
-    """`accounts` is what finished stages told: rows in, out and dropped by reason, and tokens."""
-
-    folder: Path
-    recipe: Recipe
-    accounts: dict[str, dict[str, Any]]
-
-    @contextmanager
-    def duckdb(self, *tables: str) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A bounded connection that sees the named tables as views."""
-        with open_duckdb(MEMORY, self.folder / "work" / "spill", run_tables(self.folder, *tables)) as connection:
-            yield connection
+def table_path(run: Path, name: str) -> Path:
+    return run / "tables" / f"{name}.parquet"
 
 
-def read_run(folder: Path) -> Run:
-    """Raises UserError where the folder is none of a run, or no stage has finished in it."""
-    try:
-        accounts = orjson.loads((folder / "state.json").read_bytes())
-    except (OSError, orjson.JSONDecodeError) as error:
-        raise UserError(f"{folder} is not the folder of a run (runs/NAME), or nothing has run in it yet") from error
-    return Run(folder, load_recipe(folder / "recipe.yaml"), accounts)
+def drops_path(run: Path, stage: str) -> Path:
+    """The rows that a stage dropped; there is no such file where it dropped none."""
+    return run / "tables" / "drops" / f"{stage}.parquet"
+
+
+def release_path(run: Path) -> Path:
+    return run / RELEASE
+
+
+def journal_path(run: Path, journal: str, *parts: str) -> Path:
+    """The folder of a journal: what a stage asked engines, or of `parts`, such as one generator's id."""
+    return run.joinpath(journal, *parts)
+
+
+def logs_path(run: Path, *parts: str) -> Path:
+    return run.joinpath(LOGS, *parts)
+
+
+def server_logs_path(run: Path) -> Path:
+    return run / LOGS / "servers"
+
+
+def work_path(run: Path, name: str) -> Path:
+    """A folder for intermediate results of one stage; nothing in it outlives the stage."""
+    return run / WORK / name
+
+
+def state_path(run: Path) -> Path:
+    return run / "state.json"
+
+
+def recipe_path(run: Path) -> Path:
+    return run / "recipe.yaml"
+
+
+def audits_path(run: Path) -> Path:
+    """Answers of people, one file each."""
+    return run / "audits"
+
+
+def audit_samples_path(run: Path) -> Path:
+    """The samples that people were asked to read, one file each."""
+    return run / "audits" / "samples"
 
 
 def run_tables(run: Path, *names: str) -> dict[str, Path]:
@@ -44,7 +76,41 @@ def run_tables(run: Path, *names: str) -> dict[str, Path]:
     Raises:
         UserError: one of them does not exist.
     """
-    paths = {name: run / "tables" / f"{name}.parquet" for name in names}
+    paths = {name: table_path(run, name) for name in names}
     if missing := [name for name, path in paths.items() if not path.exists()]:
         raise UserError(f"{run} has no table {', '.join(missing)} yet; is it the folder of a run? (runs/NAME)")
     return paths
+
+
+@contextmanager
+def open_run_tables(run: Path, *names: str) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A bounded connection that sees the named tables as views.
+
+    Raises:
+        UserError: one of them does not exist.
+    """
+    with open_duckdb(MEMORY, work_path(run, "spill"), run_tables(run, *names)) as connection:
+        yield connection
+
+
+class Run(NamedTuple):
+    """`accounts` is what finished stages reported: rows in, out and dropped by reason, and tokens."""
+
+    folder: Path
+    recipe: Recipe
+    accounts: dict[str, dict[str, Any]]
+
+    @contextmanager
+    def duckdb(self, *tables: str) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A bounded connection that sees the named tables as views."""
+        with open_run_tables(self.folder, *tables) as connection:
+            yield connection
+
+
+def read_run(folder: Path) -> Run:
+    """Raises UserError where the folder is none of a run, or no stage has finished in it."""
+    try:
+        accounts = orjson.loads(state_path(folder).read_bytes())
+    except (OSError, orjson.JSONDecodeError) as error:
+        raise UserError(f"{folder} is not the folder of a run (runs/NAME), or nothing has run in it yet") from error
+    return Run(folder, load_recipe(recipe_path(folder)), accounts)

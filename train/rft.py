@@ -16,6 +16,7 @@ from stepforge.builders.errors import UserError
 from stepforge.pipelines import plan
 from stepforge.pipelines.options.generators import RecordedGenerator
 from stepforge.pipelines.recipe import Recipe, load_recipe
+from stepforge.pipelines.run_folder import release_path
 from stepforge.train import sft
 from stepforge.train.release import ReleaseError
 from stepforge.train.script import say, user_errors
@@ -52,7 +53,7 @@ def main(argv: list[str] | None = None) -> None:
                     say(f"round {number}: sampling from {model}")
                     plan.run(round_recipe(recipe, model, number), folder, plan.silent, lambda planned, account: None)
                     start = model if args.go_on else args.model_name_or_path
-                    sft.main(["--dataset", str(folder / "release"), "--model_name_or_path", start,
+                    sft.main(["--dataset", str(release_path(folder)), "--model_name_or_path", start,
                               "--output_dir", str(out), *passed_on])
                 model = str(out)
         except UserError as error:

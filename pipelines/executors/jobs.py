@@ -19,9 +19,9 @@ from datatrove.utils.stats import PipelineStats
 from stepforge.builders.errors import UserError
 from stepforge.pipelines.executors.base import Noted, Step
 from stepforge.pipelines.options.executor import Executor
+from stepforge.pipelines.run_folder import OWN
 
 SAVE_SECONDS = 60.0
-STAY = ("work", "release", "logs")  # folders of a run that jobs neither read nor write, but for their own work
 
 
 class JobsExecutor(Noted, JobsPipelineExecutor):
@@ -102,7 +102,7 @@ class JobsExecutor(Noted, JobsPipelineExecutor):
 
     def _carried(self) -> list[Path]:
         """Files of the run that jobs read and add to."""
-        folders = [path for path in sorted(self.home.iterdir()) if path.is_dir() and path.name not in STAY]
+        folders = [path for path in sorted(self.home.iterdir()) if path.is_dir() and path.name not in OWN]
         return [path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file()]
 
     def _send_work(self, rank: int) -> None:

@@ -7,8 +7,8 @@ from pydantic import Field, model_validator
 from stepforge.pipelines.options.base import Options
 
 Kind = Literal["local", "slurm", "ray", "jobs"]
-ShardedStage = Literal["synthesize", "generate", "verify", "judge", "annotate"]  # the others are SQL in one process
-INFERENCE: tuple[ShardedStage, ...] = ("synthesize", "generate", "judge", "annotate")
+AskingStage = Literal["synthesize", "generate", "judge", "annotate"]  # of a model
+ShardedStage = Literal[AskingStage, "verify", "deduplicate"]  # the others are SQL in one process
 
 
 class Slurm(Options):
@@ -84,7 +84,7 @@ class Executor(Options):
                 if executor.kind == kind and getattr(executor, kind) is None:
                     raise ValueError(f"kind {kind!r} of {stage} needs `{kind}` with at least "
                                      f"{_required(Slurm if kind == 'slurm' else Jobs)}")
-            if stage in INFERENCE and executor.tasks_per_job > 1:
+            if stage in get_args(AskingStage) and executor.tasks_per_job > 1:
                 raise ValueError(
                     f"tasks_per_job: {executor.tasks_per_job} for {stage}, which asks a model; datatrove's inference "
                     f"runner skips data when it serves a second shard in one process. Allowed is 1: set "

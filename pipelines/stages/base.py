@@ -6,11 +6,11 @@ and were dropped for which reason; the plan marks a stage as done only when the 
 
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
 import pyarrow as pa
@@ -26,8 +26,15 @@ from stepforge.pipelines.inference.runner import Rollout, Runner
 from stepforge.pipelines.inference.servers import Servers
 from stepforge.pipelines.options.generators import Writer
 from stepforge.pipelines.recipe import Recipe
+from stepforge.pipelines.run_folder import drops_path, journal_path, logs_path, server_logs_path, table_path
 
 SHARE_SQL = "('0x' || substr(problem_id, 1, 8))::BIGINT % $ranks = $rank"  # the rows of a rank: whole problems
+SPENT_SQL = """
+CREATE TEMP TABLE spent (stage VARCHAR, generator VARCHAR, problem_id VARCHAR, requests BIGINT, prompt_tokens BIGINT,
+                         cached_prompt_tokens BIGINT, completion_tokens BIGINT)
+"""
+SUMS = ", ".join(f"sum({name})::BIGINT AS {name}"
+                 for name in ("requests", "prompt_tokens", "cached_prompt_tokens", "completion_tokens"))
 Tell = Callable[[Path, str, int], AbstractContextManager[None]]
 
 
@@ -45,6 +52,11 @@ class Account:
     facts: Mapping[str, Any] = field(default_factory=dict)
     failed: int = 0
 
+    @classmethod
+    def kept(cls, rows: int) -> "Account":
+        """All rows came through."""
+        return cls(rows, rows)
+
     def check(self, stage: str) -> None:
         """Raises StageFailed when rows were lost."""
         if self.rows_in != self.rows_out + sum(self.dropped.values()):
@@ -54,12 +66,40 @@ class Account:
             )
 
 
+class Expected(NamedTuple):
+    """What a stage is expected to make, in words, and how many problems the stages behind it then have, if known."""
+
+    text: str
+    problems: int | None
+
+
+class Spent(NamedTuple):
+    """A query for what a stage asked of models, with its parameters.
+
+    Its columns: generator (a name), problem_id (of the problem that it was spent for), requests, prompt_tokens,
+    cached_prompt_tokens, completion_tokens.
+    """
+
+    sql: str
+    parameters: Mapping[str, object] = {}
+
+
 @dataclass(frozen=True)
 class Stage:
-    """One stage: its name, the version of its results, the stages whose tables it reads, and what it does.
+    """One stage: everything that others must know of it. Whoever lists stages loops over plan.STAGES.
 
-    `imported` gives the hashes of files in the run's folder that came from outside, such as what people found; `asks`
-    says that it asks a model.
+    Attributes:
+        version: of its results; raised when they change.
+        inputs: the stages whose tables it reads.
+        settings: what of the recipe decides its results.
+        tables: what it writes.
+        imported: hashes of files in the run's folder that came from outside, such as what people found.
+        journal: the folder of its journal in the run, where it asks models.
+        spent: what it asked of models; None where the recipe does without it.
+        expects: what it would make, from the recipe, the number of problems where known, and the run's folder; None
+            where the recipe does without it.
+        described: what it writes into the manifest under a key of its own.
+        loses: how its drops are introduced among losses of problems; None where it drops none of them.
     """
 
     name: str
@@ -69,12 +109,16 @@ class Stage:
     run: Callable[["Context"], Account]
     tables: tuple[str, ...] = ()
     imported: Callable[[Path], list[str]] = lambda folder: []
-    asks: bool = False
+    journal: str | None = None
+    spent: Callable[[Recipe], Spent | None] = lambda recipe: None
+    expects: Callable[[Recipe, int | None, Path], Expected | None] = lambda recipe, problems, folder: None
+    described: tuple[str, Callable[["Context"], Any]] | None = None
+    loses: str | None = None
 
 
 @dataclass(frozen=True)
 class Context:
-    """What a stage works with: the recipe, the run's folder, and a working folder of its own."""
+    """What a stage works with: the recipe, the run's folder, a working folder of its own, and all stages' records."""
 
     recipe: Recipe
     folder: Path
@@ -82,28 +126,41 @@ class Context:
     tell: Tell
     accounts: Mapping[str, dict] = field(default_factory=dict)
     servers: Servers | None = None
+    stages: tuple[Stage, ...] = ()
 
     def table(self, name: str) -> Path:
-        return self.folder / "tables" / f"{name}.parquet"
+        return table_path(self.folder, name)
 
     def drops(self, stage: str) -> Path:
-        return self.folder / "tables" / "drops" / f"{stage}.parquet"
+        return drops_path(self.folder, stage)
 
-    def duckdb(self, *tables: str) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
-        """A bounded connection that sees the named tables as views."""
-        return open_duckdb(self.recipe.executor.duckdb_memory, self.work / "spill",
-                           {name: self.table(name) for name in tables})
+    def duckdb(self, *tables: str, **paths: Path) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+        """A bounded connection that sees the named tables of the run, and other tables by path, as views."""
+        seen = {name: self.table(name) for name in tables} | paths
+        return open_duckdb(self.recipe.executor.duckdb_memory, self.work / "spill", seen)
+
+    def query_to_table(self, sql: str, tables: Mapping[str, Path], path: Path, schema: pa.Schema,
+                       parameters: Mapping[str, object] | None = None) -> int:
+        """Write what a query over `tables` gives; returns the number of rows."""
+        with self.duckdb(**tables) as connection:
+            return query_to_parquet(connection, sql, parameters or {}, path, schema)
 
     def pipeline(self, steps: Sequence[Step], label: str, documents: int, work: Path) -> None:
         """Run a datatrove pipeline whose last step writes a `TableOutput` in `work`, with a progress bar."""
         with self.tell(work, label, documents):
             run_pipeline(steps, self.recipe.executor, work, self.folder)
 
-    def runner(self, rollout: Rollout, generator: Writer, journal: Path, output: TableOutput,
-               shared: Callable[[], AbstractContextManager[dict]] | None = None) -> Runner:
-        """The last step of a pipeline that asks a model; on this machine its ranks share the servers of the run."""
+    def ask(self, query: "Query", rollout: Rollout, generator: Writer, journal: Sequence[str], output: TableOutput,
+            label: str, documents: int, shared: Callable[[], AbstractContextManager[dict]] | None = None) -> None:
+        """Run `rollout`, which asks `generator`, for every row of a query; its rows lie in the folder of `output`.
+
+        `journal` are the folders of the journal below the run's. On this machine ranks share the servers of the run.
+        """
         addresses = self.servers.addresses(generator) if self.servers and self.recipe.executor.kind == "local" else ()
-        return Runner(rollout, generator, journal, output, shared, addresses, self.folder / "logs" / "servers")
+        reader = QueryReader(query, self.recipe.executor.duckdb_memory, output.folder / "spill")
+        runner = Runner(rollout, generator, journal_path(self.folder, *journal), output, shared, addresses,
+                        server_logs_path(self.folder))
+        self.pipeline([reader, runner], label, documents, output.folder)
 
     def collect(self, table: str, works: Sequence[Path], order: str, path: Path | None = None) -> int:
         """Turn the JSON lines of all ranks into a Parquet table, ordered; returns the number of rows.
@@ -114,32 +171,66 @@ class Context:
         schema = TABLES[table].schema
         if not works:
             return write_rows(path or self.table(table), [], schema)
-        found = [str(file) for work in works for file in sorted((work / "out" / table).glob("*.jsonl"))]
-        if len(found) != len(works) * self.recipe.executor.tasks:
+        files = [str(file) for work in works for file in sorted((work / "out" / table).glob("*.jsonl"))]
+        if len(files) != len(works) * self.recipe.executor.tasks:
             expected = len(works) * self.recipe.executor.tasks
-            raise StageFailed(f"{table}: output of {expected - len(found)} of {expected} ranks is missing; run again")
+            raise StageFailed(f"{table}: output of {expected - len(files)} of {expected} ranks is missing; run again")
         columns = json_columns(pa.schema([*schema, pa.field("position", pa.int64())]))
         with self.duckdb() as connection:
             sql = (f"SELECT * FROM read_json($files, format = 'newline_delimited', columns = {columns}, "
                    f"maximum_object_size = 33554432) ORDER BY position, {order}")
-            return query_to_parquet(connection, sql, {"files": found}, path or self.table(table), schema)
+            return query_to_parquet(connection, sql, {"files": files}, path or self.table(table), schema)
+
+    def collect_drops(self, works: Sequence[Path], stage: str) -> dict[str, int]:
+        """Turn the drops of all ranks into the stage's table of drops; returns their number by reason."""
+        if not self.collect("drops", works, "row_id", self.drops(stage)):
+            self.drops(stage).unlink()
+        return self.drop_counts(stage)
+
+    def keep_drops(self, stage: str, rows: Iterable[dict[str, str]]) -> dict[str, int]:
+        """Write the stage's table of drops, where there are any; returns their number by reason."""
+        if not write_rows(self.drops(stage), rows, DROPS.schema):
+            self.drops(stage).unlink()
+        return self.drop_counts(stage)
 
     def drop_counts(self, stage: str) -> dict[str, int]:
         """Rows of the stage's table of drops by reason."""
+        if not self.drops(stage).exists():
+            return {}
         sql = "SELECT reason, count(*)::BIGINT AS n FROM drops GROUP BY ALL ORDER BY 1"
-        with open_duckdb(self.recipe.executor.duckdb_memory, self.work / "spill",
-                         {"drops": self.drops(stage)}) as connection:
+        with self.duckdb(drops=self.drops(stage)) as connection:
             return {row["reason"]: row["n"] for row in query_rows(connection, sql)}
 
     def finish(self, works: Sequence[Path], stage: str) -> None:
         """Keep the logs of finished pipelines and remove the rest of their working folders."""
         for work in works:
-            logs = self.folder / "logs" / stage / work.name
+            logs = logs_path(self.folder, stage, work.name)
             shutil.rmtree(logs, ignore_errors=True)
             if (work / "logs").is_dir():
                 logs.parent.mkdir(parents=True, exist_ok=True)
                 os.replace(work / "logs", logs)
             shutil.rmtree(work, ignore_errors=True)
+
+
+def tabulate_spent(connection: duckdb.DuckDBPyConnection, stages: Iterable[Stage], recipe: Recipe) -> None:
+    """Make the table `spent`: a row for each stage, generator and problem with the sums of what was asked.
+
+    The connection sees the tables that the stages' queries read; columns as in `Spent`, and `stage`.
+    """
+    connection.execute(SPENT_SQL)
+    for stage in stages:
+        if (spent := stage.spent(recipe)) is not None:
+            connection.execute(f"INSERT INTO spent BY NAME SELECT $stage AS stage, generator, problem_id, "
+                               f"{SUMS} FROM ({spent.sql}) GROUP BY ALL", {"stage": stage.name, **spent.parameters})
+
+
+@dataclass(frozen=True)
+class Query:
+    """A query over tables of the run that a rank reads its share of; one of its columns is `problem_id`."""
+
+    sql: str
+    tables: Mapping[str, Path]
+    parameters: Mapping[str, object] = field(default_factory=dict)
 
 
 class QueryReader(PipelineStep):
@@ -152,26 +243,19 @@ class QueryReader(PipelineStep):
     name = "stepforge query"
     type = "reader"
 
-    def __init__(self, sql: str, tables: Mapping[str, Path], parameters: Mapping[str, object], memory: str,
-                 scratch: Path) -> None:
+    def __init__(self, query: Query, memory: str, scratch: Path) -> None:
         super().__init__()
-        self.sql = sql
-        self.tables = dict(tables)
-        self.parameters = dict(parameters)
+        self.query = query
         self.memory = memory
         self.scratch = scratch
 
     def run(self, data: Any = None, rank: int = 0, world_size: int = 1) -> Iterator[Document]:
-        sql = f"SELECT * FROM ({self.sql}) WHERE {SHARE_SQL} ORDER BY position"
-        parameters = {**self.parameters, "rank": rank, "ranks": world_size}
-        with open_duckdb(self.memory, self.scratch / f"{rank:05d}", self.tables, threads=1) as connection:
+        sql = f"SELECT * FROM ({self.query.sql}) WHERE {SHARE_SQL} ORDER BY position"
+        parameters = {**self.query.parameters, "rank": rank, "ranks": world_size}
+        with open_duckdb(self.memory, self.scratch / f"{rank:05d}", self.query.tables, threads=1) as connection:
             for row in query_rows(connection, sql, parameters):
                 yield Document(text="", id=row["problem_id"], metadata=row)
 
 
 def drop_row(stage: str, row_id: str, reason: str, detail: str) -> dict[str, str]:
     return dict(zip(DROPS.schema.names, (stage, row_id, reason, detail), strict=True))
-
-
-def schema_of(table: str) -> pa.Schema:
-    return TABLES[table].schema

@@ -15,13 +15,12 @@ import pyarrow as pa
 from stepforge.builders import configs
 from stepforge.builders.parquet import read_rows, write_rows
 from stepforge.builders.release import split_groups, write_release
-from stepforge.builders.tables import DROPS, TEXT
-from stepforge.pipelines.answers import fingerprint as verifier_fingerprint
+from stepforge.builders.tables import TEXT
 from stepforge.pipelines.inference.engines import generator_id, revision_of, sampling_of
 from stepforge.pipelines.inference.prompts import render, template_text
 from stepforge.pipelines.options.generators import Generator, RecordedGenerator
 from stepforge.pipelines.recipe import Recipe
-from stepforge.pipelines.stages import decontaminate, judge, synthesize
+from stepforge.pipelines.run_folder import release_path
 from stepforge.pipelines.stages.base import Account, Context, Stage
 
 INPUTS = ("problems", "solutions", "verdicts", "judgements", "duplicates", "steps", "rollouts", "alternatives")
@@ -57,8 +56,7 @@ def run(context: Context) -> Account:
         }
         counts = configs.build_configs(release.configs, inputs, parameters, folder, recipe.executor.duckdb_memory)
         tables = {name: folder / f"{name}.parquet" for name in release.configs}
-        released = write_release(context.folder / "release", tables, _manifest(context))
-    write_rows(context.drops("build"), [], DROPS.schema)
+        released = write_release(release_path(context.folder), tables, _manifest(context))
     rows_out = sum(file["rows"] for file in released["files"].values())
     return Account(sum(counts.values()), rows_out, ledger=counts)
 
@@ -77,18 +75,19 @@ def _prompts(context: Context) -> Iterator[dict[str, str]]:
 
 def _manifest(context: Context) -> dict[str, Any]:
     recipe = context.recipe
+    asking = {stage.name for stage in context.stages if stage.journal}
     licenses = {row["source"]: row["license"] for row in read_rows(context.table("problems"), ["source", "license"])}
     return {
         "name": recipe.name, "seed": recipe.seed, "recipe": recipe.model_dump(mode="json", exclude={"executor"}),
         "stages": {name: {key: value for key, value in account.items() if key != "seconds"}
                    for name, account in context.accounts.items() if name in _ALL},
         "generators": [_generator(generator) for generator in recipe.generators],
-        "verifier": verifier_fingerprint(), "judge": judge.described(recipe),
-        "synthesize": synthesize.described(recipe), "decontamination": decontaminate.described(context),
+        **{key: describe(context) for stage in context.stages if stage.described
+           for key, describe in [stage.described]},
         "licenses": licenses, "license": recipe.release.license,
         "packages": {"python": platform.python_version()} | {name: version(name) for name in PACKAGES},
         "ledger": {name: account["ledger"] for name, account in context.accounts.items()
-                   if name in ("synthesize", "generate", "judge", "annotate") and account["ledger"]},
+                   if name in asking and account["ledger"]},
         "measures": list(read_rows(context.table("measures"))),
     }
 

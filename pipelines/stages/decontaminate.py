@@ -14,8 +14,8 @@ from typing import Any
 from stepforge.builders.errors import UserError
 from stepforge.builders.parquet import count_rows, replacing, write_rows
 from stepforge.builders.sources.records import Drop
-from stepforge.builders.sql import load_sql, open_duckdb, query_rows, query_to_parquet
-from stepforge.builders.tables import CONTAMINATION, DROPS, EVALUATIONS, PROBLEMS
+from stepforge.builders.sql import load_sql, query_rows, query_to_parquet
+from stepforge.builders.tables import CONTAMINATION, EVALUATIONS, PROBLEMS
 from stepforge.pipelines.options.sources import FilesSource, Source
 from stepforge.pipelines.recipe import Recipe
 from stepforge.pipelines.stages.base import Account, Context, Stage
@@ -54,8 +54,7 @@ def run(context: Context) -> Account:
             shutil.copyfile(candidates, temporary)
         for table in (CONTAMINATION, EVALUATIONS):
             write_rows(context.table(table.name), [], table.schema)
-        write_rows(context.drops("decontaminate"), [], DROPS.schema)
-        return Account(total, total)
+        return Account.kept(total)
     with context.tell(context.work, "decontaminate", total):
         write_rows(context.table("evaluations"), evaluation_rows(options.against), EVALUATIONS.schema)
         with context.duckdb("candidates", "evaluations") as connection:
@@ -64,11 +63,11 @@ def run(context: Context) -> Account:
                              CONTAMINATION.schema)
         with context.duckdb("candidates", "contamination") as connection:
             kept = query_to_parquet(connection, KEPT_SQL, {}, context.table("problems"), PROBLEMS.schema)
-            query_to_parquet(connection, DROPS_SQL, {}, context.drops("decontaminate"), DROPS.schema)
+            dropped = context.keep_drops("decontaminate", query_rows(connection, DROPS_SQL))
     if not kept:
         raise UserError(f"decontaminate: all {total} problems stand in the evaluation sets; see "
                         f"{context.table('contamination')}")
-    return Account(total, kept, context.drop_counts("decontaminate"))
+    return Account(total, kept, dropped)
 
 
 def evaluation_rows(sources: tuple[Source, ...]) -> Iterator[dict[str, str]]:
@@ -98,10 +97,10 @@ def described(context: Context) -> dict[str, Any] | None:
     options = context.recipe.decontaminate
     if options is None:
         return None
-    tables = {name: context.table(name) for name in ("evaluations", "contamination")}
-    with open_duckdb(context.recipe.executor.duckdb_memory, context.work / "spill", tables) as connection:
+    with context.duckdb("evaluations", "contamination") as connection:
         found = list(query_rows(connection, FOUND_SQL))
     return {"ngram": options.ngram, "overlap": options.overlap, "other_numbers": options.other_numbers, "found": found}
 
 
-STAGE = Stage("decontaminate", 1, ("synthesize",), settings, run, ("problems", "contamination", "evaluations"))
+STAGE = Stage("decontaminate", 1, ("synthesize",), settings, run, ("problems", "contamination", "evaluations"),
+              described=("decontamination", described), loses="contaminated: ")

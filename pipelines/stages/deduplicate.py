@@ -16,9 +16,9 @@ import pyarrow as pa
 from datatrove.data import Document
 from datatrove.pipeline.base import PipelineStep
 
-from stepforge.builders.parquet import count_rows, write_rows
+from stepforge.builders.parquet import count_rows
 from stepforge.builders.sql import load_sql, open_duckdb, query_rows, query_to_parquet
-from stepforge.builders.tables import DROPS, DUPLICATES, TEXT
+from stepforge.builders.tables import DUPLICATES, TEXT
 from stepforge.pipelines.inference.output import TableOutput
 from stepforge.pipelines.options.stages import Deduplicate
 from stepforge.pipelines.recipe import Recipe
@@ -102,7 +102,6 @@ def run(context: Context) -> Account:
         context.pipeline([step], "deduplicate", 0, work)
         removed = context.collect("duplicates", [work], "solution_id")
         context.finish([work], "deduplicate")
-    write_rows(context.drops("deduplicate"), [], DROPS.schema)
     rows_in = count_rows(context.table("solutions"))
     return Account(rows_in, rows_in - removed, {"duplicate": removed})
 

@@ -6,10 +6,9 @@ recipe has no `release.to`.
 
 from typing import Any
 
-from stepforge.builders.parquet import write_rows
-from stepforge.builders.tables import DROPS
 from stepforge.cards.publish import publish
 from stepforge.pipelines.recipe import Recipe
+from stepforge.pipelines.run_folder import release_path
 from stepforge.pipelines.stages.base import Account, Context, Stage
 
 
@@ -19,12 +18,11 @@ def settings(recipe: Recipe) -> Any:
 
 def run(context: Context) -> Account:
     release = context.recipe.release
-    write_rows(context.drops("publish"), [], DROPS.schema)
     if release.to is None:
-        return Account(0, 0)
+        return Account.kept(0)
     with context.tell(context.work, f"publish {release.version}", 0):
-        publish(context.folder / "release", release.to, release.version, private=release.private)
-    return Account(1, 1)
+        publish(release_path(context.folder), release.to, release.version, private=release.private)
+    return Account.kept(1)
 
 
 STAGE = Stage("publish", 1, ("card",), settings, run)

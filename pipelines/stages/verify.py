@@ -12,13 +12,12 @@ from typing import Any
 from datatrove.data import Document
 from datatrove.pipeline.base import PipelineStep
 
-from stepforge.builders.parquet import count_rows, write_rows
-from stepforge.builders.tables import DROPS
+from stepforge.builders.parquet import count_rows
 from stepforge.pipelines.answers import Claim, Verifier, equation_key, fingerprint, first_false_step
 from stepforge.pipelines.inference.output import TableOutput
 from stepforge.pipelines.options.stages import Verify
 from stepforge.pipelines.recipe import Recipe
-from stepforge.pipelines.stages.base import Account, Context, QueryReader, Stage
+from stepforge.pipelines.stages.base import Account, Context, Query, QueryReader, Stage
 
 CLAIMS_SQL = """
 SELECT solution_id, problem_id, solution, complete, answer, solutions.file_row_number AS position
@@ -71,14 +70,14 @@ def settings(recipe: Recipe) -> Any:
 def run(context: Context) -> Account:
     tables = {name: context.table(name) for name in ("solutions", "problems")}
     work = context.work / "verify"
-    reader = QueryReader(CLAIMS_SQL, tables, {}, context.recipe.executor.duckdb_memory, work / "spill")
+    reader = QueryReader(Query(CLAIMS_SQL, tables), context.recipe.executor.duckdb_memory, work / "spill")
     step = VerifyStep(context.recipe.verify, TableOutput(work, ("verdicts",)))
     rows_in = count_rows(tables["solutions"])
     context.pipeline([reader, step], "verify", rows_in, work)
     written = context.collect("verdicts", [work], "solution_id")
-    write_rows(context.drops("verify"), [], DROPS.schema)
     context.finish([work], "verify")
     return Account(rows_in, written)
 
 
-STAGE = Stage("verify", 2, ("decontaminate", "generate"), settings, run, ("verdicts",))
+STAGE = Stage("verify", 2, ("decontaminate", "generate"), settings, run, ("verdicts",),
+              described=("verifier", lambda context: fingerprint()))

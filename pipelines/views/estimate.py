@@ -23,11 +23,12 @@ from stepforge.pipelines.inference.journal import journal_lines
 from stepforge.pipelines.inference.models import model_path
 from stepforge.pipelines.options.generators import RecordedGenerator
 from stepforge.pipelines.recipe import Recipe
-from stepforge.pipelines.stages.base import Tell
+from stepforge.pipelines.run_folder import PROBE, table_path, work_path
+from stepforge.pipelines.stages.base import Tell, tabulate_spent
 from stepforge.pipelines.stages.problems import NOT_DRAWN
 from stepforge.pipelines.statistics.intervals import Z
 
-JOURNALS = ("synthesized", "generated", "judged", "rollouts")
+JOURNALS = tuple(stage.journal for stage in plan.STAGES if stage.journal)
 TABLES = ("problems", "drafts", "solutions", "verdicts", "judgements", "rollouts")
 TIMES = "times.json"
 VERDICTS_SQL = """
@@ -67,7 +68,7 @@ def probe(recipe: Recipe, folder: Path, problems: int, tell: Tell, report: Calla
     Raises:
         UserError, StageFailed: as `plan.run`.
     """
-    own = folder / "probe"
+    own = folder / PROBE
     with plan.locked(folder):
         _link_journals(folder, own)
         times = _Times(own, folder)
@@ -118,12 +119,10 @@ def estimate(recipe: Recipe, own: Path, times: dict[str, dict[str, float]]) -> P
     state = plan.read_state(own)["problems"]
     drawn = state["rows_out"]
     total = drawn + state["dropped"].get(NOT_DRAWN, 0)
-    tables = {name: own / "tables" / f"{name}.parquet" for name in TABLES}
-    parameters = {"writer": recipe.synthesize.writer if recipe.synthesize else "",
-                  "solver": recipe.synthesize.solver if recipe.synthesize else "",
-                  "policy": recipe.annotate.policy if recipe.annotate else ""}
-    with open_duckdb(recipe.executor.duckdb_memory, own / "work" / "spill", tables) as connection:
-        spent = list(query_rows(connection, load_sql(__package__, "estimate"), parameters))
+    tables = {name: table_path(own, name) for name in TABLES}
+    with open_duckdb(recipe.executor.duckdb_memory, work_path(own, "spill"), tables) as connection:
+        tabulate_spent(connection, plan.STAGES, recipe)
+        spent = list(query_rows(connection, load_sql(__package__, "estimate")))
         verdicts = list(query_rows(connection, VERDICTS_SQL))
     growth = total / drawn
     judging = _judged(recipe, verdicts, growth)

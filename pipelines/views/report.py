@@ -73,7 +73,7 @@ def _context(run: Run, tables: dict[str, Path]) -> dict[str, Any]:
         "name": run.recipe.name, "funnel": funnel, "order": order,
         "tiles": _tiles(count_rows(tables["problems"]), funnel, steps, outcomes),
         "stages": facts.stage_drops(run), "generators": facts.by_generator(outcomes),
-        "curves": _curves(measures, order), "ledger": facts.ledger(run, outcomes),
+        "curves": _curves(measures, order), "ledger": facts.ledger(run),
         "comparison": comparison if isinstance(comparison, Comparison) else None,
         "why_not": comparison if isinstance(comparison, str) else "", "compared": rows, "compared_names": names,
         "left_out": LEFT_OUT[comparison.match] if isinstance(comparison, Comparison) else "",

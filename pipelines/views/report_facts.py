@@ -13,7 +13,9 @@ from stepforge.builders.sql import query_rows
 from stepforge.pipelines.budget import token_cost
 from stepforge.pipelines.inference.models import model_path
 from stepforge.pipelines.options.generators import RecordedGenerator
+from stepforge.pipelines.plan import STAGES
 from stepforge.pipelines.run_folder import Run
+from stepforge.pipelines.stages.base import tabulate_spent
 from stepforge.pipelines.views.comparison import Comparison, compare, unique_for_cost
 from stepforge.pipelines.views.comparison_tables import UNIT, amount, scale
 
@@ -22,6 +24,12 @@ SELECT generator, verdict, coalesce(verdicts.reason, '') AS reason, duplicates.r
        count(*)::BIGINT AS n, coalesce(sum(completion_tokens), 0)::BIGINT AS tokens,
        coalesce(sum(prompt_tokens), 0)::BIGINT AS prompt_tokens, count(completion_tokens)::BIGINT AS counted
 FROM solutions JOIN verdicts USING (solution_id) LEFT JOIN duplicates USING (solution_id) GROUP BY ALL
+"""
+LEDGER_SQL = """
+SELECT stage, generator, sum(requests)::BIGINT AS requests, sum(prompt_tokens)::BIGINT AS prompt,
+       sum(completion_tokens)::BIGINT AS generated
+FROM spent WHERE prompt_tokens IS NOT NULL AND completion_tokens IS NOT NULL
+GROUP BY stage, generator ORDER BY list_position($stages, any_value(stage)), generator
 """
 STEPS_SQL = """
 SELECT is_pit, advantage, step_index, max(step_index) OVER (PARTITION BY solution_id) AS last
@@ -74,8 +82,8 @@ def funnel(run: Run, rows: list[dict[str, Any]]) -> list[Level]:
 
 def _problems(run: Run) -> list[Level]:
     """What is left of the problems that were read and the drafts that were asked for; none where no stage tells."""
-    kinds = {"problems": "", "synthesize": "draft: ", "decontaminate": "contaminated: "}
-    stages = [(kind, run.accounts[stage]) for stage, kind in kinds.items() if stage in run.accounts]
+    stages = [(stage.loses, run.accounts[stage.name]) for stage in STAGES
+              if stage.loses is not None and stage.name in run.accounts]
     if not stages:
         return []
     drafts = sum(after["rows_in"] - before["rows_out"] for (_, before), (_, after) in pairwise(stages))
@@ -121,35 +129,26 @@ def by_generator(rows: list[dict[str, Any]]) -> list[list[str]]:
     return table
 
 
-def ledger(run: Run, rows: list[dict[str, Any]]) -> list[list[str]]:
+def ledger(run: Run) -> list[list[str]]:
     """Tokens of every stage that asked a model, and the FLOPs and the money that the generated ones stand for."""
-    table = []
-    for generator in run.recipe.generators:
-        mine = [row for row in rows if row["generator"] == generator.name]
-        if any(row["counted"] for row in mine):
-            spent = {name: sum(row[name] for row in mine) for name in ("n", "tokens", "prompt_tokens")}
-            table.append(_cost(run, "generate", generator.name, spent["n"], spent["prompt_tokens"], spent["tokens"]))
-    askers = {"judge": run.recipe.judge and run.recipe.judge.generator,
-              "annotate": run.recipe.annotate and run.recipe.annotate.policy}
-    for stage, name in askers.items():
-        spent = run.accounts.get(stage, {}).get("ledger", {})
-        if name and spent:
-            requests = spent.get("rollouts", sum(n for kind, n in spent.items() if kind.startswith("votes_")))
-            table.append(_cost(run, stage, name, requests, spent["prompt_tokens"], spent["completion_tokens"]))
-    return table
+    with run.duckdb("problems", "solutions", "drafts", "judgements", "rollouts") as connection:
+        tabulate_spent(connection, STAGES, run.recipe)
+        order = {"stages": [stage.name for stage in STAGES]}
+        return [_cost(run, **row) for row in query_rows(connection, LEDGER_SQL, order)]
 
 
-def _cost(run: Run, stage: str, name: str, requests: int, prompt: int, generated: int) -> list[str]:
+def _cost(run: Run, stage: str, generator: str, requests: int, prompt: int, generated: int) -> list[str]:
     prices = []
     for match in ("flops", "price"):
         try:
-            generator = run.recipe.generator(name)
-            assert not isinstance(generator, RecordedGenerator)  # it has no counted tokens
-            each = token_cost(match, generator, model_path(generator.model))
+            writer = run.recipe.generator(generator)
+            each = None
+            if not isinstance(writer, RecordedGenerator):
+                each = token_cost(match, writer, model_path(writer.model))
             prices.append("–" if each is None else amount(float(each) * generated))
         except UserError:  # no price given, or no way to count parameters
             prices.append("–")
-    return [stage, name, f"{requests:,}", f"{prompt:,}", f"{generated:,}", *prices]
+    return [stage, generator, f"{requests:,}", f"{prompt:,}", f"{generated:,}", *prices]
 
 
 def steps(run: Run) -> Steps:

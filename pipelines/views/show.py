@@ -14,14 +14,11 @@ from rich.table import Table
 
 from stepforge.builders.errors import SourceError, UserError
 from stepforge.builders.sources.records import Drop, Record, read_records, require_columns
-from stepforge.builders.sql import open_duckdb, query_rows
+from stepforge.builders.sql import query_rows
 from stepforge.pipelines.answers import Claim, Verifier
-from stepforge.pipelines.inference.engines import generator_id
-from stepforge.pipelines.inference.journal import journal_lines
-from stepforge.pipelines.options.generators import RecordedGenerator
-from stepforge.pipelines.options.stages import Judge
+from stepforge.pipelines.plan import STAGES
 from stepforge.pipelines.recipe import Recipe
-from stepforge.pipelines.run_folder import MEMORY, run_tables
+from stepforge.pipelines.run_folder import open_run_tables
 
 FIND_SQL = """
 SELECT solutions.*, verdicts.* EXCLUDE (solution_id) FROM solutions JOIN verdicts USING (solution_id)
@@ -36,49 +33,12 @@ GROUP BY ALL ORDER BY verdict DESC, worst LIMIT 40
 
 
 def expectations(recipe: Recipe, folder: Path) -> dict[str, str]:
-    """What the paid stages are expected to make, in words; from limits of the recipe and from journals."""
-    limits = [source.limit for source in recipe.problems]
-    problems = None if None in limits else sum(limit or 0 for limit in limits)
-    if recipe.subset is not None:
-        problems = min(problems or recipe.subset, recipe.subset)
-    told = {"problems": f"up to {problems:,}" if problems is not None else "as many as the sources hold"}
-    if recipe.synthesize is not None:
-        new = recipe.synthesize
-        drafts = f"at most {problems * new.per_seed:,}" if problems is not None else f"{new.per_seed} a problem,"
-        told["synthesize"] = f"{drafts} drafts, {new.solutions} solutions of each"
-        problems = None if problems is None else problems * (1 + new.per_seed)
-    lines, calls = [], 0
-    for generator in recipe.generators:
-        if isinstance(generator, RecordedGenerator):
-            lines.append(f"{generator.name}: recorded")
-            continue
-        have = journal_lines(folder / "generated" / generator_id(generator))
-        if recipe.budget is not None and generator.samples:
-            lines.append(f"{generator.name}: as many as the budget of {recipe.budget.per_problem} "
-                         f"({recipe.budget.match}) buys, {have:,} in the journal")
-        elif problems is not None:
-            calls = problems * generator.samples
-            most = max(0, calls - have) * generator.max_tokens
-            lines.append(f"{generator.name}: {calls:,} solutions, {have:,} in the journal, "
-                         f"at most {most:,} new tokens")
-        else:
-            lines.append(f"{generator.name}: {generator.samples} solutions a problem, {have:,} in the journal")
-    told["generate"] = "; ".join(lines)
-    if recipe.judge is not None:
-        told["judge"] = _judging(recipe.judge, len(recipe.generators))
-    if recipe.annotate is not None and problems is not None:
-        solutions = problems * (recipe.annotate.negatives_per_problem + recipe.annotate.positives_per_problem)
-        told["annotate"] = (f"at most {solutions:,} solutions, {recipe.annotate.rollouts} rollouts a step "
-                            f"({recipe.annotate.search})")
-    return told
-
-
-def _judging(judge: Judge, generators: int) -> str:
-    limits = (judge.correct_per_generator, judge.incorrect_per_generator)
-    if None in limits:
-        return f"{judge.votes} votes on every solution of a kind, at most {judge.max_tokens} new tokens each"
-    votes = sum(limit or 0 for limit in limits) * generators * judge.votes
-    return f"at most {votes:,} votes, at most {votes * judge.max_tokens:,} new tokens"
+    """What stages are expected to make, in words, by the stage's name."""
+    texts, problems = {}, None
+    for stage in STAGES:
+        if (expected := stage.expects(recipe, problems, folder)) is not None:
+            texts[stage.name], problems = expected
+    return texts
 
 
 def solution(run: Path, prefix: str) -> tuple[dict[str, Any], dict[str, Any], list[dict[str, Any]]]:
@@ -87,8 +47,7 @@ def solution(run: Path, prefix: str) -> tuple[dict[str, Any], dict[str, Any], li
     Raises:
         UserError: no solution has such an id, or more than one.
     """
-    tables = run_tables(run, "problems", "solutions", "verdicts", "steps")
-    with open_duckdb(MEMORY, run / "work" / "spill", tables) as connection:
+    with open_run_tables(run, "problems", "solutions", "verdicts", "steps") as connection:
         found = list(query_rows(connection, FIND_SQL, {"id": prefix}))
         if len(found) != 1:
             raise UserError(f"{'no solution' if not found else 'more than one solution'} has an id that starts with "
@@ -103,7 +62,7 @@ def solution(run: Path, prefix: str) -> tuple[dict[str, Any], dict[str, Any], li
 def annotated_table(run: Path) -> Table:
     """Up to 40 annotated solutions, incorrect ones with the deepest fall first."""
     table = Table("solution", "verdict", "steps", "pit", "lowest advantage")
-    with open_duckdb(MEMORY, run / "work" / "spill", run_tables(run, "steps", "verdicts")) as connection:
+    with open_run_tables(run, "steps", "verdicts") as connection:
         for row in query_rows(connection, LIST_SQL):
             pit = "" if row["pit"] is None else str(row["pit"])
             worst = "" if row["worst"] is None else f"{row['worst']:+.2f}"

@@ -18,6 +18,7 @@ from rich.text import Text
 from stepforge.builders.errors import UserError
 from stepforge.pipelines.plan import STAGES, read_state
 from stepforge.pipelines.progress import PULSE_SECONDS, RUNNING, read_json, read_ranks
+from stepforge.pipelines.run_folder import recipe_path
 
 LOOK_SECONDS = 2.0
 FRESH_SECONDS = 10.0  # five pulses
@@ -30,7 +31,7 @@ def view(run: Path) -> Group:
     Raises:
         UserError: the folder is not that of a run.
     """
-    if not (run / "recipe.yaml").exists():
+    if not recipe_path(run).exists():
         raise UserError(f"{run} is not the folder of a run: it holds no recipe.yaml (runs are kept in runs/NAME)")
     running, state = read_json(run / RUNNING), read_state(run)
     parts: list[Any] = [headline(run, running), stages_table(state, running)]

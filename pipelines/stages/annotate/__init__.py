@@ -17,7 +17,7 @@ from datatrove.data import Document
 
 from stepforge.builders.parquet import write_rows
 from stepforge.builders.sql import load_sql, query_rows
-from stepforge.builders.tables import ALTERNATIVES, DROPS, ROLLOUTS, STEPS
+from stepforge.builders.tables import ALTERNATIVES, ROLLOUTS, STEPS
 from stepforge.pipelines.answers import Verifier
 from stepforge.pipelines.answers import fingerprint as verifier_fingerprint
 from stepforge.pipelines.credit import search as searching
@@ -33,7 +33,7 @@ from stepforge.pipelines.options.stages import Annotate, Verify
 from stepforge.pipelines.recipe import Recipe
 from stepforge.pipelines.stages.annotate import pilot
 from stepforge.pipelines.stages.annotate.problem import Problem
-from stepforge.pipelines.stages.base import Account, Context, QueryReader, Stage
+from stepforge.pipelines.stages.base import Account, Context, Expected, Query, Spent, Stage
 
 TOTAL_SQL = """
 SELECT count(*)::BIGINT AS problems, coalesce(sum(len(solutions)), 0)::BIGINT AS solutions,
@@ -43,6 +43,7 @@ FROM ({})
 """
 PILOT_SQL = "SELECT * FROM ({}) WHERE pilot"
 TABLES = ("steps", "rollouts", "alternatives")
+JOURNAL = "rollouts"
 
 
 @contextmanager
@@ -78,8 +79,7 @@ def run(context: Context) -> Account:
     if annotate is None:
         for table in (STEPS, ROLLOUTS, ALTERNATIVES):
             write_rows(context.table(table.name), [], table.schema)
-        write_rows(context.drops("annotate"), [], DROPS.schema)
-        return Account(0, 0)
+        return Account.kept(0)
     generator = context.recipe.generator(annotate.policy)
     assert not isinstance(generator, RecordedGenerator)  # the recipe refuses it
     inputs = {name: context.table(name) for name in ("problems", "solutions", "verdicts", "duplicates", "judgements")}
@@ -91,11 +91,9 @@ def run(context: Context) -> Account:
         total = next(query_rows(connection, TOTAL_SQL.format(sql), parameters))
 
     def roll_out(sql: str, rollout: Rollout, folder: Path, tables: tuple[str, ...], label: str, problems: int) -> None:
-        reader = QueryReader(sql, inputs, parameters, context.recipe.executor.duckdb_memory, folder / "spill")
-        runner = context.runner(rollout, generator, context.folder / "rollouts" / generator_id(generator),
-                                TableOutput(folder, tables),
-                                partial(make_policy, generator, context.recipe.seed, context.recipe.verify))
-        context.pipeline([reader, runner], label, problems, folder)
+        context.ask(Query(sql, inputs, parameters), rollout, generator, (JOURNAL, generator_id(generator)),
+                    TableOutput(folder, tables), label, problems,
+                    partial(make_policy, generator, context.recipe.seed, context.recipe.verify))
 
     chain: Chain | None = None
     taught: dict[str, Any] = {}
@@ -108,7 +106,6 @@ def run(context: Context) -> Account:
     context.collect("steps", [work], "solution_id, step_index")
     context.collect("rollouts", [work], "solution_id, step_index, origin, index, rollout_id")
     context.collect("alternatives", [work], "solution_id, step_index, alternative_id")
-    write_rows(context.drops("annotate"), [], DROPS.schema)
     context.finish([work, pilot_work], "annotate")
     facts: dict[str, Any] = {"splitter": {"name": annotate.splitter, "version": splitting.VERSION},
              "search": {"name": annotate.search, "version": searching.VERSION, "chain": taught}}
@@ -131,5 +128,23 @@ def _done(context: Context) -> tuple[int, dict[str, int]]:
     return solutions, ledger
 
 
+def spent(recipe: Recipe) -> Spent | None:
+    """A request for every rollout."""
+    if recipe.annotate is None:
+        return None
+    sql = ("SELECT $policy AS generator, problem_id, 1 AS requests, prompt_tokens, cached_prompt_tokens, "
+           "completion_tokens FROM rollouts")
+    return Spent(sql, {"policy": recipe.annotate.policy})
+
+
+def expects(recipe: Recipe, problems: int | None, folder: Path) -> Expected | None:
+    options = recipe.annotate
+    if options is None or problems is None:
+        return None
+    solutions = problems * (options.negatives_per_problem + options.positives_per_problem)
+    text = f"at most {solutions:,} solutions, {options.rollouts} rollouts a step ({options.search})"
+    return Expected(text, problems)
+
+
 STAGE = Stage("annotate", 7, ("decontaminate", "generate", "verify", "judge", "deduplicate"), settings, run, TABLES,
-              asks=True)
+              journal=JOURNAL, spent=spent, expects=expects)

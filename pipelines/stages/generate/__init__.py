@@ -22,11 +22,12 @@ from typing import Any
 from datatrove.data import Document
 
 from stepforge.builders.parquet import count_rows, write_rows
-from stepforge.builders.sql import open_duckdb, query_rows
+from stepforge.builders.sql import query_rows
 from stepforge.builders.tables import BUDGETS, content_id
 from stepforge.pipelines.budget import Length, allot, token_cost
 from stepforge.pipelines.executors import StageFailed
 from stepforge.pipelines.inference.engines import generator_id, payload_of, seed_of
+from stepforge.pipelines.inference.journal import journal_lines
 from stepforge.pipelines.inference.models import model_path
 from stepforge.pipelines.inference.output import TableOutput
 from stepforge.pipelines.inference.prompts import check_prompt, render
@@ -34,10 +35,12 @@ from stepforge.pipelines.inference.runner import Generate, Request
 from stepforge.pipelines.options.budget import Budget
 from stepforge.pipelines.options.generators import Generator, RecordedGenerator, Writer
 from stepforge.pipelines.recipe import Recipe
-from stepforge.pipelines.stages.base import Account, Context, QueryReader, Stage, drop_row
+from stepforge.pipelines.run_folder import journal_path
+from stepforge.pipelines.stages.base import Account, Context, Expected, Query, Spent, Stage, drop_row
 from stepforge.pipelines.stages.generate.recorded import read_recorded, recorded_files
 from stepforge.pipelines.stages.generate.thoughts import opens_thought, solution_and_thought
 
+JOURNAL = "generated"
 PROBLEMS_SQL = "SELECT problem_id, problem, file_row_number AS position FROM problems"
 LENGTHS_SQL = """
 SELECT generator, coalesce(sum(completion_tokens), 0)::BIGINT AS tokens, count(completion_tokens)::BIGINT AS samples
@@ -80,9 +83,8 @@ def run(context: Context) -> Account:
             continue  # it only judges, or no budget is left for it: its engine need not start
         works.append(work)
     written = context.collect("solutions", works, "sample_index")
-    context.collect("drops", works, "row_id", context.drops("generate"))
+    dropped = context.collect_drops(works, "generate")
     context.finish(works, "generate")
-    dropped = context.drop_counts("generate")
     return Account(expected, written, dropped, _ledger(context), failed=dropped.get("error", 0))
 
 
@@ -115,7 +117,7 @@ def _pilot(context: Context, generators: Sequence[Writer], budget: Budget, probl
         _generate(generator.model_copy(update={"samples": budget.pilot}), number, context, works[-1], problems)
     pilot = context.work / "pilot.parquet"
     context.collect("solutions", works, "sample_index", pilot)
-    with open_duckdb(context.recipe.executor.duckdb_memory, context.work / "spill", {"solutions": pilot}) as database:
+    with context.duckdb(solutions=pilot) as database:
         found = {row["generator"]: Length(row["tokens"], row["samples"]) for row in query_rows(database, LENGTHS_SQL)}
     if silent := [generator.name for generator in generators if generator.name not in found]:
         raise StageFailed(f"generate: no request of the pilot of {silent} came back with a number of tokens; see "
@@ -124,12 +126,10 @@ def _pilot(context: Context, generators: Sequence[Writer], budget: Budget, probl
 
 
 def _generate(generator: Writer, number: int, context: Context, work: Path, problems: int) -> None:
-    reader = QueryReader(PROBLEMS_SQL, {"problems": context.table("problems")}, {},
-                         context.recipe.executor.duckdb_memory, work / "spill")
+    query = Query(PROBLEMS_SQL, {"problems": context.table("problems")})
     rollout = partial(sample_problem, generator=generator, seed=context.recipe.seed, first=number * problems)
-    runner = context.runner(rollout, generator, context.folder / "generated" / generator_id(generator),
-                            TableOutput(work, ("solutions", "drops")))
-    context.pipeline([reader, runner], f"generate {generator.name}", problems, work)
+    context.ask(query, rollout, generator, (JOURNAL, generator_id(generator)),
+                TableOutput(work, ("solutions", "drops")), f"generate {generator.name}", problems)
 
 
 async def sample_problem(document: Document, generate: Generate, *, generator: Writer, seed: int,
@@ -169,4 +169,32 @@ def _ledger(context: Context) -> dict[str, int]:
         return next(query_rows(connection, sql))
 
 
-STAGE = Stage("generate", 4, ("decontaminate",), settings, run, ("solutions", "budgets"), asks=True)
+def spent(recipe: Recipe) -> Spent:
+    """A request for every solution; recorded ones have no tokens, or those that came with them."""
+    return Spent("SELECT generator, problem_id, 1 AS requests, prompt_tokens, NULL AS cached_prompt_tokens, "
+                 "completion_tokens FROM solutions")
+
+
+def expects(recipe: Recipe, problems: int | None, folder: Path) -> Expected:
+    """From limits of the recipe and from journals."""
+    lines = []
+    for generator in recipe.generators:
+        if isinstance(generator, RecordedGenerator):
+            lines.append(f"{generator.name}: recorded")
+            continue
+        have = journal_lines(journal_path(folder, JOURNAL, generator_id(generator)))
+        if recipe.budget is not None and generator.samples:
+            lines.append(f"{generator.name}: as many as the budget of {recipe.budget.per_problem} "
+                         f"({recipe.budget.match}) buys, {have:,} in the journal")
+        elif problems is not None:
+            calls = problems * generator.samples
+            most = max(0, calls - have) * generator.max_tokens
+            lines.append(f"{generator.name}: {calls:,} solutions, {have:,} in the journal, "
+                         f"at most {most:,} new tokens")
+        else:
+            lines.append(f"{generator.name}: {generator.samples} solutions a problem, {have:,} in the journal")
+    return Expected("; ".join(lines), problems)
+
+
+STAGE = Stage("generate", 4, ("decontaminate",), settings, run, ("solutions", "budgets"), journal=JOURNAL, spent=spent,
+              expects=expects)

@@ -10,6 +10,7 @@ in the recipe the table is empty and nothing is asked.
 import asyncio
 from collections import Counter
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from datatrove.data import Document
@@ -17,7 +18,7 @@ from datatrove.data import Document
 from stepforge.builders.errors import UserError
 from stepforge.builders.parquet import write_rows
 from stepforge.builders.sql import load_sql, query_rows
-from stepforge.builders.tables import DROPS, JUDGEMENTS, content_id
+from stepforge.builders.tables import JUDGEMENTS, content_id
 from stepforge.pipelines.credit import split as splitting
 from stepforge.pipelines.inference.engines import generator_id, payload_of, sampling_of, seed_of
 from stepforge.pipelines.inference.output import TableOutput
@@ -25,11 +26,17 @@ from stepforge.pipelines.inference.runner import Completion, Generate, Request, 
 from stepforge.pipelines.options.generators import RecordedGenerator, Writer
 from stepforge.pipelines.options.stages import Judge
 from stepforge.pipelines.recipe import Recipe
-from stepforge.pipelines.stages.base import Account, Context, QueryReader, Stage, drop_row
+from stepforge.pipelines.stages.base import Account, Context, Expected, Query, Spent, Stage, drop_row
 from stepforge.pipelines.stages.judge.prompt import VERSION, Vote, judge_prompt, judge_template, read_vote
 
 TOTAL_SQL = """
 SELECT count(*)::BIGINT AS problems, coalesce(sum(len(solutions)), 0)::BIGINT AS solutions FROM ({})
+"""
+JOURNAL = "judged"
+SPENT_SQL = """
+SELECT judge AS generator, problem_id, votes_sound + votes_unsound + votes_undecided AS requests,
+       judgements.prompt_tokens, NULL AS cached_prompt_tokens, judgements.completion_tokens
+FROM judgements JOIN solutions USING (solution_id)
 """
 LEDGER_SQL = """
 SELECT count(*)::BIGINT AS solutions, coalesce(sum(votes_sound), 0)::BIGINT AS votes_sound,
@@ -120,8 +127,7 @@ def run(context: Context) -> Account:
     judge = context.recipe.judge
     if judge is None:
         write_rows(context.table("judgements"), [], JUDGEMENTS.schema)
-        write_rows(context.drops("judge"), [], DROPS.schema)
-        return Account(0, 0)
+        return Account.kept(0)
     generator = judging(context.recipe, judge)
     inputs = {name: context.table(name) for name in ("problems", "solutions", "verdicts")}
     parameters = {"seed": str(context.recipe.seed), "correct": judge.correct_per_generator,
@@ -129,19 +135,35 @@ def run(context: Context) -> Account:
     work, sql = context.work / "judge", load_sql(__package__, "judge")
     with context.duckdb(*inputs) as connection:
         asked = next(query_rows(connection, TOTAL_SQL.format(sql), parameters))
-    reader = QueryReader(sql, inputs, parameters, context.recipe.executor.duckdb_memory, work / "spill")
     rollout = partial(judge_problem, judge=judge, generator=generator, seed=context.recipe.seed)
-    runner = context.runner(rollout, generator, context.folder / "judged" / generator_id(generator),
-                            TableOutput(work, ("judgements", "drops")))
-    context.pipeline([reader, runner], "judge", asked["problems"], work)
+    context.ask(Query(sql, inputs, parameters), rollout, generator, (JOURNAL, generator_id(generator)),
+                TableOutput(work, ("judgements", "drops")), "judge", asked["problems"])
     context.collect("judgements", [work], "solution_id")
-    context.collect("drops", [work], "row_id", context.drops("judge"))
+    dropped = context.collect_drops([work], "judge")
     context.finish([work], "judge")
     with context.duckdb("judgements") as connection:
         ledger = next(query_rows(connection, LEDGER_SQL))
     counted = sum(ledger[f"votes_{outcome}"] for outcome in ("sound", "unsound", "undecided"))
-    dropped = context.drop_counts("judge")
     return Account(asked["solutions"] * judge.votes, counted, dropped, ledger, failed=dropped.get("error", 0))
 
 
-STAGE = Stage("judge", 1, ("decontaminate", "generate", "verify"), settings, run, ("judgements",), asks=True)
+def spent(recipe: Recipe) -> Spent | None:
+    """A request for every vote."""
+    return None if recipe.judge is None else Spent(SPENT_SQL)
+
+
+def expects(recipe: Recipe, problems: int | None, folder: Path) -> Expected | None:
+    judge = recipe.judge
+    if judge is None:
+        return None
+    limits = (judge.correct_per_generator, judge.incorrect_per_generator)
+    if None in limits:
+        text = f"{judge.votes} votes on every solution of a kind, at most {judge.max_tokens} new tokens each"
+    else:
+        votes = sum(limit or 0 for limit in limits) * len(recipe.generators) * judge.votes
+        text = f"at most {votes:,} votes, at most {votes * judge.max_tokens:,} new tokens"
+    return Expected(text, problems)
+
+
+STAGE = Stage("judge", 1, ("decontaminate", "generate", "verify"), settings, run, ("judgements",), journal=JOURNAL,
+              spent=spent, expects=expects, described=("judge", lambda context: described(context.recipe)))

@@ -13,18 +13,18 @@ import duckdb
 
 from stepforge.builders.parquet import write_rows
 from stepforge.builders.sql import load_sql, query_rows
-from stepforge.builders.tables import DROPS, MEASURES
+from stepforge.builders.tables import MEASURES
 from stepforge.pipelines import stages
 from stepforge.pipelines.budget import token_cost
 from stepforge.pipelines.inference.models import model_path
 from stepforge.pipelines.options.generators import EmbeddedGenerator, RecordedGenerator
 from stepforge.pipelines.recipe import Recipe
-from stepforge.pipelines.stages.base import Account, Context, Stage
+from stepforge.pipelines.stages.base import Account, Context, Stage, tabulate_spent
 from stepforge.pipelines.stages.measure import people
 from stepforge.pipelines.stages.measure.curves import curve_rows, majority_rows
 from stepforge.pipelines.statistics.intervals import Ratio, ratio_interval, wilson
 
-INPUTS = ("problems", "solutions", "verdicts", "judgements", "steps", "rollouts")
+INPUTS = ("problems", "solutions", "verdicts", "judgements", "steps", "rollouts", "drafts")
 MOST_SQL = """
 SELECT coalesce(max(n), 0)::BIGINT FROM (SELECT count(*) AS n FROM sample GROUP BY generator, problem_id)
 """
@@ -49,11 +49,10 @@ def run(context: Context) -> Account:
         connection.execute(load_sql(__package__, "groups"))
         [(most,)] = connection.execute(MOST_SQL).fetchall()
         rows = curve_rows(connection, ladder(most)) + majority_rows(connection, ladder(most))
-        rows += [*share_rows(connection), *mean_rows(connection), *ledger_rows(connection, context.recipe)]
+        rows += [*share_rows(connection), *mean_rows(connection), *ledger_rows(connection, context)]
         rows += people.measures(people.read_opinions(context.folder, connection))
     written = write_rows(context.table("measures"), sorted(rows, key=_order), MEASURES.schema)
-    write_rows(context.drops("measure"), [], DROPS.schema)
-    return Account(written, written)
+    return Account.kept(written)
 
 
 def _order(row: Row) -> tuple:
@@ -73,14 +72,14 @@ def mean_rows(connection: duckdb.DuckDBPyConnection) -> Iterator[Row]:
         yield _row(group, None, total / (count * MICRO), interval, "problems", count)
 
 
-def ledger_rows(connection: duckdb.DuckDBPyConnection, recipe: Recipe) -> Iterator[Row]:
+def ledger_rows(connection: duckdb.DuckDBPyConnection, context: Context) -> Iterator[Row]:
     """Tokens by generator and stage: NAME_prompt_tokens and so on; of generated tokens the FLOPs. Totals, no interval.
 
     A generated token costs 2 FLOPs a parameter; reading prompts is left out, as it is in budgets.
     """
-    flops = flops_per_token(recipe)
-    policy = {"policy": recipe.annotate.policy if recipe.annotate else ""}
-    for row in query_rows(connection, load_sql(__package__, "ledger"), policy):
+    flops = flops_per_token(context.recipe)
+    tabulate_spent(connection, context.stages, context.recipe)
+    for row in query_rows(connection, load_sql(__package__, "ledger")):
         for tokens in TOKENS:
             if row[tokens] is not None:
                 yield _row((row["generator"], row["by"], row["group"], f"{row['stage']}_{tokens}"), None,
@@ -108,5 +107,5 @@ def _row(group: Iterable[str], k: int | None, value: float, interval: tuple[floa
     return {**named, "k": k, "value": value, "low": low, "high": high, "interval": kind, "n": n, "excluded": 0}
 
 
-STAGE = Stage("measure", 4, ("decontaminate", "generate", "verify", "judge", "annotate"), settings, run, ("measures",),
-              people.audit_hashes)
+STAGE = Stage("measure", 5, ("synthesize", "decontaminate", "generate", "verify", "judge", "annotate"), settings, run,
+              ("measures",), people.audit_hashes)

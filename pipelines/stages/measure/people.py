@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import duckdb
 
 from stepforge.builders.sql import query_rows
+from stepforge.pipelines.run_folder import audit_samples_path, audits_path
 from stepforge.pipelines.statistics.intervals import Rate, Stratum, stratified_rate
 
 OPINIONS_SQL = """
@@ -47,12 +48,12 @@ class Opinion(NamedTuple):
 
 def audit_files(folder: Path) -> list[Path]:
     """One file for each person."""
-    return sorted((folder / "audits").glob("*.parquet"))
+    return sorted(audits_path(folder).glob("*.parquet"))
 
 
 def sample_files(folder: Path) -> list[Path]:
     """One file for each export."""
-    return sorted((folder / "audits" / "samples").glob("*.parquet"))
+    return sorted(audit_samples_path(folder).glob("*.parquet"))
 
 
 def audit_hashes(folder: Path) -> list[str]:

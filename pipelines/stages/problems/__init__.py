@@ -7,16 +7,16 @@ recipe asks for a subset, the others are counted as `not_drawn`; they are no tab
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 from stepforge.builders.parquet import count_rows, write_rows
 from stepforge.builders.sources import arithmetic, files, public, star_graph
 from stepforge.builders.sources.records import Drop, expand
-from stepforge.builders.sql import open_duckdb, query_to_parquet
-from stepforge.builders.tables import DROPS, PROBLEMS, content_id
+from stepforge.builders.tables import PROBLEMS, content_id
 from stepforge.pipelines.options.sources import ArithmeticSource, FilesSource, PublicSource, Source, StarGraphSource
 from stepforge.pipelines.recipe import Recipe
-from stepforge.pipelines.stages.base import Account, Context, Stage, drop_row
+from stepforge.pipelines.stages.base import Account, Context, Expected, Stage, drop_row
 from stepforge.pipelines.stages.problems.grouping import merge_groups
 
 NOT_DRAWN = "not_drawn"
@@ -98,18 +98,26 @@ def run(context: Context) -> Account:
         _draw(context, context.recipe.subset)
     if (near := context.recipe.deduplicate.near_problems) is not None:
         merge_groups(context, near)
-    write_rows(context.drops("problems"), drops, DROPS.schema)
+    dropped = context.keep_drops("problems", drops)
     kept = count_rows(context.table("seeds"))
     not_drawn = {NOT_DRAWN: written - kept} if kept < written else {}
-    return Account(written + len(drops), kept, context.drop_counts("problems") | not_drawn)
+    return Account(written + len(drops), kept, dropped | not_drawn)
 
 
 def _draw(context: Context, subset: int) -> None:
     """Leave a random subset in `seeds`, in the old order."""
-    parameters = {"seed": str(context.recipe.seed), "subset": subset}
-    with open_duckdb(context.recipe.executor.duckdb_memory, context.work / "spill",
-                     {"found": context.table("seeds")}) as connection:
-        query_to_parquet(connection, DRAWN_SQL, parameters, context.table("seeds"), PROBLEMS.schema)
+    seeds = context.table("seeds")
+    context.query_to_table(DRAWN_SQL, {"found": seeds}, seeds, PROBLEMS.schema,
+                           {"seed": str(context.recipe.seed), "subset": subset})
 
 
-STAGE = Stage("problems", 3, (), settings, run, ("seeds",))
+def expects(recipe: Recipe, problems: int | None, folder: Path) -> Expected:
+    """What the limits of the sources and of the recipe allow."""
+    limits = [source.limit for source in recipe.problems]
+    problems = None if None in limits else sum(limit or 0 for limit in limits)
+    if recipe.subset is not None:
+        problems = min(problems or recipe.subset, recipe.subset)
+    return Expected("as many as the sources hold" if problems is None else f"up to {problems:,}", problems)
+
+
+STAGE = Stage("problems", 3, (), settings, run, ("seeds",), expects=expects, loses="")

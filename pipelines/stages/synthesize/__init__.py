@@ -20,7 +20,7 @@ from typing import Any
 from datatrove.data import Document
 
 from stepforge.builders.parquet import count_rows, replacing, write_rows
-from stepforge.builders.sql import open_duckdb, query_rows, query_to_parquet
+from stepforge.builders.sql import query_rows
 from stepforge.builders.tables import DRAFTS, DROPS, PROBLEMS, content_id
 from stepforge.pipelines.inference.engines import generator_id, payload_of, sampling_of, seed_of
 from stepforge.pipelines.inference.output import TableOutput
@@ -29,7 +29,7 @@ from stepforge.pipelines.inference.runner import Completion, Generate, Request, 
 from stepforge.pipelines.options.generators import RecordedGenerator, Writer
 from stepforge.pipelines.options.stages import Synthesize
 from stepforge.pipelines.recipe import Recipe
-from stepforge.pipelines.stages.base import Account, Context, QueryReader, Stage
+from stepforge.pipelines.stages.base import Account, Context, Expected, Query, Spent, Stage
 from stepforge.pipelines.stages.synthesize.prompt import VERSION, read_draft, writer_prompt, writer_template
 from stepforge.pipelines.stages.synthesize.vote import election
 
@@ -71,6 +71,13 @@ DROPS_SQL = """
 SELECT 'synthesize' AS stage, draft_id AS row_id, outcome AS reason, detail FROM drafts WHERE outcome <> 'kept'
 ORDER BY file_row_number
 """
+SPENT_SQL = """
+SELECT $writer AS generator, parent_id AS problem_id, 1 AS requests, prompt_tokens, NULL AS cached_prompt_tokens,
+       completion_tokens FROM drafts
+UNION ALL
+SELECT $solver, parent_id, solutions, solver_prompt_tokens, NULL, solver_completion_tokens FROM drafts
+"""
+JOURNAL = "synthesized"
 LEDGER_SQL = """
 SELECT count(*)::BIGINT AS drafts, coalesce(sum(solutions), 0)::BIGINT AS solutions,
        coalesce(sum(coalesce(prompt_tokens, 0) + coalesce(solver_prompt_tokens, 0)), 0)::BIGINT AS prompt_tokens,
@@ -159,8 +166,7 @@ def run(context: Context) -> Account:
         with replacing(context.table("candidates")) as temporary:
             shutil.copyfile(context.table("seeds"), temporary)
         write_rows(context.table("drafts"), [], DRAFTS.schema)
-        write_rows(context.drops("synthesize"), [], DROPS.schema)
-        return Account(seeds, seeds)
+        return Account.kept(seeds)
     writer, solver = writing(context.recipe, options)
     with context.duckdb("seeds") as connection:
         parents = next(query_rows(connection, f"SELECT count(*)::BIGINT AS n FROM ({SEEDS_SQL})"))["n"]
@@ -168,14 +174,14 @@ def run(context: Context) -> Account:
     written = _ask(context, "write", rollout, writer, (SEEDS_SQL, {"seeds": context.table("seeds")}), parents)
     tables = {"seeds": context.table("seeds"), "written": written}
     fresh = context.work / "fresh.parquet"
-    new = _query(context, FRESH_SQL, tables, fresh, DRAFTS.schema)
+    new = context.query_to_table(FRESH_SQL, tables, fresh, DRAFTS.schema)
     solve = partial(solve_draft, options=options, solver=solver, seed=context.recipe.seed)
     tables["solved"] = _ask(context, "solve", solve, solver, (UNSOLVED_SQL, {"fresh": fresh}), new)
-    _query(context, DRAFTS_SQL, tables, context.table("drafts"), DRAFTS.schema)
+    context.query_to_table(DRAFTS_SQL, tables, context.table("drafts"), DRAFTS.schema)
     tables = {name: context.table(name) for name in ("seeds", "drafts")}
-    written_rows = _query(context, PROBLEMS_SQL, tables, context.table("candidates"), PROBLEMS.schema,
+    written_rows = context.query_to_table(PROBLEMS_SQL, tables, context.table("candidates"), PROBLEMS.schema,
                           {"model": writer.model})
-    _query(context, DROPS_SQL, tables, context.drops("synthesize"), DROPS.schema)
+    context.query_to_table(DROPS_SQL, tables, context.drops("synthesize"), DROPS.schema)
     context.finish([context.work / "write", context.work / "solve"], "synthesize")
     with context.duckdb("drafts") as connection:
         ledger = next(query_rows(connection, LEDGER_SQL))
@@ -188,18 +194,26 @@ def _ask(context: Context, label: str, rollout: Rollout, generator: Writer,
     """Run `rollout` for every row of a query and collect the drafts that it gives."""
     sql, tables = source
     work, collected = context.work / label, context.work / f"{label}.parquet"
-    reader = QueryReader(sql, tables, {}, context.recipe.executor.duckdb_memory, work / "spill")
-    runner = context.runner(rollout, generator, context.folder / "synthesized" / label / generator_id(generator),
-                            TableOutput(work, ("drafts",)))
-    context.pipeline([reader, runner], f"{label} problems", documents, work)
+    context.ask(Query(sql, tables), rollout, generator, (JOURNAL, label, generator_id(generator)),
+                TableOutput(work, ("drafts",)), f"{label} problems", documents)
     context.collect("drafts", [work], '"index"', collected)
     return collected
 
 
-def _query(context: Context, sql: str, tables: dict[str, Path], path: Path, schema: Any,
-           parameters: dict[str, object] | None = None) -> int:
-    with open_duckdb(context.recipe.executor.duckdb_memory, context.work / "spill", tables) as connection:
-        return query_to_parquet(connection, sql, parameters or {}, path, schema)
+def spent(recipe: Recipe) -> Spent | None:
+    """A request for every draft by the writer and for every solution by the solver, spent for the seed problem."""
+    options = recipe.synthesize
+    return None if options is None else Spent(SPENT_SQL, {"writer": options.writer, "solver": options.solver})
 
 
-STAGE = Stage("synthesize", 2, ("problems",), settings, run, ("candidates", "drafts"), asks=True)
+def expects(recipe: Recipe, problems: int | None, folder: Path) -> Expected | None:
+    options = recipe.synthesize
+    if options is None:
+        return None
+    drafts = f"{options.per_seed} a problem," if problems is None else f"at most {problems * options.per_seed:,}"
+    return Expected(f"{drafts} drafts, {options.solutions} solutions of each",
+                    None if problems is None else problems * (1 + options.per_seed))
+
+
+STAGE = Stage("synthesize", 2, ("problems",), settings, run, ("candidates", "drafts"), journal=JOURNAL, spent=spent,
+              expects=expects, described=("synthesize", lambda context: described(context.recipe)), loses="draft: ")

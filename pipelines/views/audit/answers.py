@@ -16,6 +16,7 @@ from stepforge.builders.parquet import read_rows, write_rows
 from stepforge.builders.sources.records import LONGEST_CELL
 from stepforge.builders.tables import AUDITS
 from stepforge.pipelines.options.base import NAME
+from stepforge.pipelines.run_folder import audits_path
 from stepforge.pipelines.stages.measure import people
 from stepforge.pipelines.views.audit.export import COLUMNS
 
@@ -57,7 +58,7 @@ def import_answers(run: Path, file: Path, by: str) -> tuple[int, int]:
         raise UserError(f"{file} was not taken in:\n" + "\n".join(mistakes[:MOST_TOLD]) + more)
     if not answers:
         raise UserError(f"{file} holds no answer; fill in the column soundness with {', '.join(OPINIONS)}")
-    path = run / "audits" / f"{by}.parquet"
+    path = audits_path(run) / f"{by}.parquet"
     earlier = {(row["audit_id"], row["solution_id"]): row for row in read_rows(path)} if path.exists() else {}
     write_rows(path, [row for _, row in sorted((earlier | answers).items())], AUDITS.schema)
     return len(answers), blank

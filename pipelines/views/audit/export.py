@@ -16,11 +16,11 @@ from markupsafe import Markup
 
 from stepforge.builders.errors import UserError
 from stepforge.builders.parquet import replacing, write_rows
-from stepforge.builders.sql import load_sql, open_duckdb, query_rows
+from stepforge.builders.sql import load_sql, query_rows
 from stepforge.builders.tables import AUDIT_SAMPLES, content_id
 from stepforge.pipelines.credit import split as splitting
 from stepforge.pipelines.recipe import load_recipe
-from stepforge.pipelines.run_folder import MEMORY, run_tables
+from stepforge.pipelines.run_folder import audit_samples_path, open_run_tables, recipe_path
 from stepforge.pipelines.statistics.intervals import allocate
 from stepforge.pipelines.views import console
 
@@ -43,8 +43,7 @@ def export_sample(run: Path, sample: int, out: Path, seed: int = 0) -> tuple[int
     if out.exists():
         raise UserError(f"{out} exists and may hold answers; name another file")
     splitter = _splitter(run)
-    tables = run_tables(run, "problems", "solutions", "verdicts", "judgements")
-    with open_duckdb(MEMORY, run / "work" / "spill", tables) as connection:
+    with open_run_tables(run, "problems", "solutions", "verdicts", "judgements") as connection:
         ranked = query_rows(connection, load_sql(__package__, "sample"), {"seed": str(seed), "sample": sample})
         drawn = {row["solution_id"]: row for row in _draw(list(ranked), sample)}
         items = list(query_rows(connection, TEXTS_SQL, {"ids": list(drawn)}))
@@ -54,7 +53,7 @@ def export_sample(run: Path, sample: int, out: Path, seed: int = 0) -> tuple[int
     strata = sorted((key, row["stratum"], row["population"]) for key, row in drawn.items())
     audit_id = content_id("audit", splitter, strata)[:12]
     rows = [{**drawn[item["solution_id"]], "audit_id": audit_id, "steps": len(item["steps"])} for item in items]
-    write_rows(run / "audits" / "samples" / f"{audit_id}.parquet", rows, AUDIT_SAMPLES.schema)
+    write_rows(audit_samples_path(run) / f"{audit_id}.parquet", rows, AUDIT_SAMPLES.schema)
     with replacing(out) as temporary:
         temporary.write_text(_WRITERS[out.suffix](audit_id, items), encoding="utf-8", newline="")
     return len(items), audit_id
@@ -62,7 +61,7 @@ def export_sample(run: Path, sample: int, out: Path, seed: int = 0) -> tuple[int
 
 def _splitter(run: Path) -> str:
     """The judge's, so that its steps and those that people see have the same numbers; else that of the annotation."""
-    recipe = load_recipe(run / "recipe.yaml")
+    recipe = load_recipe(recipe_path(run))
     cutting = recipe.judge or recipe.annotate
     return cutting.splitter if cutting else "newline"
 

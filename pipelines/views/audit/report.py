@@ -9,8 +9,7 @@ from rich.table import Table
 
 from stepforge.builders.errors import UserError
 from stepforge.builders.parquet import read_rows
-from stepforge.builders.sql import open_duckdb
-from stepforge.pipelines.run_folder import MEMORY, run_tables
+from stepforge.pipelines.run_folder import open_run_tables, run_tables
 from stepforge.pipelines.stages.measure import people
 from stepforge.pipelines.statistics.intervals import kappa
 
@@ -19,12 +18,12 @@ METHODS = {"false_equation_rate": "equations (lower bound)", "false_positive_rat
 
 def report_tables(run: Path) -> list[Table]:
     """False-positive rates by generator and method, and agreement of people with each machine."""
-    tables = run_tables(run, "verdicts", "judgements", "measures")
-    with open_duckdb(MEMORY, run / "work" / "spill", tables) as connection:
+    measures = run_tables(run, "verdicts", "judgements", "measures")["measures"]
+    with open_run_tables(run, "verdicts", "judgements") as connection:
         opinions = people.read_opinions(run, connection)
     if not opinions:
         raise UserError(f"{run} has no answers yet; take some in with `stepforge audit import {run} FILE --by NAME`")
-    machines = [row for row in read_rows(tables["measures"]) if row["measure"] in METHODS and row["by"] == "all"]
+    machines = [row for row in read_rows(measures) if row["measure"] in METHODS and row["by"] == "all"]
     rates = [(row["generator"], METHODS[row["measure"]], row) for row in machines]
     rates += [(row["generator"], "people", row) for row in people.measures(opinions)]
     shares = Table("generator", "method", "share", "95%", "judged", "left open", title="False positives")
