@@ -15,6 +15,7 @@ from huggingface_hub import DatasetCard, DatasetCardData
 
 from stepforge.builders.parquet import replacing
 from stepforge.builders.release import ReleaseError, read_manifest
+from stepforge.builders.sources import GENERATED
 from stepforge.cards.markdown import environment
 from stepforge.cards.sections import PLOTS, Config, by_rank, context, default_config, title
 
@@ -94,7 +95,7 @@ def _as_text(value: object) -> str:
 
 def _header(folder: Path, manifest: dict, configs: list[Config]) -> dict:
     sources = manifest.get("licenses", {})
-    origins = {"original" if source == "arithmetic" else f"extended|{source}" for source in sources}
+    origins = {"original" if source in GENERATED else f"extended|{source}" for source in sources}
     data = DatasetCardData(
         pretty_name=title(manifest), language=["en"], task_categories=["text-generation"], tags=TAGS,
         size_categories=[size_category(sum(sum(config.rows.values()) for config in configs))],

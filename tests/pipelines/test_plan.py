@@ -2,18 +2,22 @@
 
 import copy
 import shutil
+from typing import get_args
 
 import pytest
 from helpers.openai_server import Behaviour, serving
 from helpers.runs import SMALL, execute, rows
 
 from stepforge.builders.errors import UserError
+from stepforge.builders.sql import query_rows
 from stepforge.pipelines import plan
 from stepforge.pipelines.executors import StageFailed
 from stepforge.pipelines.inference import client
 from stepforge.pipelines.inference.embedded import SamplerProcess
-from stepforge.pipelines.recipe import Recipe
-from stepforge.pipelines.stages.base import Account
+from stepforge.pipelines.options.executor import AskingStage, ShardedStage
+from stepforge.pipelines.recipe import Recipe, load_recipe
+from stepforge.pipelines.run_folder import read_run
+from stepforge.pipelines.stages.base import Account, tabulate_spent
 
 LATE = ["build", "card", "publish"]
 
@@ -156,3 +160,26 @@ def test_plan_tells_why_a_stage_would_run(run_folder):
     recipe = Recipe.model_validate(changed(annotate={"rollouts": 9}))
     reasons = {item.stage.name: item.reason for item in plan.plan(recipe, run_folder)}
     assert reasons["verify"] is None and "changed" in reasons["annotate"] and "changed" in reasons["build"]
+
+
+def test_names_in_the_options_are_those_of_the_records():
+    asking = {stage.name: stage.journal for stage in plan.STAGES if stage.journal}
+    assert set(asking) == set(get_args(AskingStage)) and len(set(asking.values())) == len(asking)
+    assert set(get_args(ShardedStage)) <= {stage.name for stage in plan.STAGES}
+
+
+def test_a_stage_reads_stages_before_it_alone():
+    before: set[str] = set()
+    for stage in plan.STAGES:
+        assert set(stage.inputs) <= before, stage.name
+        before.add(stage.name)
+
+
+def test_what_was_spent_is_what_the_engines_said(small_run):
+    """By generator and stage, from the tables; the accounts of the stages hold the same sums."""
+    state, spent = plan.read_state(small_run), {}
+    with read_run(small_run).duckdb("problems", "solutions", "drafts", "judgements", "rollouts") as connection:
+        tabulate_spent(connection, plan.STAGES, load_recipe(small_run / "recipe.yaml"))
+        for row in query_rows(connection, "SELECT stage, sum(completion_tokens)::BIGINT AS n FROM spent GROUP BY 1"):
+            spent[row["stage"]] = row["n"]
+    assert spent == {name: state[name]["ledger"]["completion_tokens"] for name in ("generate", "annotate")}

@@ -53,7 +53,7 @@ def rows_of(source: Source) -> Iterator[dict | Drop]:
 def settings(recipe: Recipe) -> Any:
     """The sources as the recipe states them, and the hash of every local file that they read."""
     drawn = [] if recipe.subset is None else [recipe.subset, recipe.seed]
-    return [told(recipe.problems), arithmetic.VERSION, recipe.deduplicate.near_problems, *drawn]
+    return [told(recipe.problems), arithmetic.VERSION, star_graph.VERSION, recipe.deduplicate.near_problems, *drawn]
 
 
 def told(sources: Iterable[Source]) -> list[Any]:
