@@ -182,4 +182,4 @@ def test_what_was_spent_is_what_the_engines_said(small_run):
         tabulate_spent(connection, plan.STAGES, load_recipe(small_run / "recipe.yaml"))
         for row in query_rows(connection, "SELECT stage, sum(completion_tokens)::BIGINT AS n FROM spent GROUP BY 1"):
             spent[row["stage"]] = row["n"]
-    assert spent == {name: state[name]["ledger"]["completion_tokens"] for name in ("generate", "annotate")}
+    assert spent == {name: state[name]["ledger"]["completion_tokens"] for name in ("generate", "judge", "annotate")}
