@@ -84,7 +84,8 @@ def _planned(stage: Stage, recipe: Recipe, folder: Path, state: dict[str, Any], 
 
     A failed request that is answered later makes other rows under the same settings.
     """
-    inputs = [seen[name] for name in stage.inputs] + stage.imported(folder)
+    read = [name for name in stage.inputs if name not in stage.unread(recipe)]
+    inputs = [seen[name] for name in read] + stage.imported(folder)
     fingerprint = content_id(stage.name, stage.version, stage.settings(recipe), inputs)
     reason = _why(stage, fingerprint, state, folder)
     failed = 0 if reason == CHANGED else state.get(stage.name, {}).get("failed", 0)

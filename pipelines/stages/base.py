@@ -99,6 +99,7 @@ class Stage:
         expects: what it would make, from the recipe, the number of problems where known, and the run's folder; None
             where the recipe does without it.
         described: what it writes into the manifest under a key of its own.
+        unread: those of `inputs` whose rows decide nothing under this recipe.
         loses: how its drops are introduced among losses of problems; None where it drops none of them.
     """
 
@@ -113,6 +114,7 @@ class Stage:
     spent: Callable[[Recipe], Spent | None] = lambda recipe: None
     expects: Callable[[Recipe, int | None, Path], Expected | None] = lambda recipe, problems, folder: None
     described: tuple[str, Callable[["Context"], Any]] | None = None
+    unread: Callable[[Recipe], tuple[str, ...]] = lambda recipe: ()
     loses: str | None = None
 
 

@@ -146,5 +146,10 @@ def expects(recipe: Recipe, problems: int | None, folder: Path) -> Expected | No
     return Expected(text, problems)
 
 
+def unread(recipe: Recipe) -> tuple[str, ...]:
+    """Judgements are read as evidence alone, so another judge does not make the steps again where it is none."""
+    return () if recipe.annotate is not None and "judge" in recipe.annotate.evidence else ("judge",)
+
+
 STAGE = Stage("annotate", 7, ("decontaminate", "generate", "verify", "judge", "deduplicate"), settings, run, TABLES,
-              journal=JOURNAL, spent=spent, expects=expects)
+              journal=JOURNAL, spent=spent, expects=expects, unread=unread)
