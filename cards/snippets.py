@@ -39,25 +39,25 @@ def snippets(manifest: dict, default: str) -> list[Snippet]:
         f"stream = {load_line(manifest, default, streaming=True)}"]))]
     for name in (name for name in CONFIGS if "train" in manifest["configs"].get(name, {}).get("rows", {})):
         if training := CONFIGS[name].training:
-            made.append(_trl(manifest, name, training))
+            made.append(_program(manifest, name, training))
     return made
 
 
-def _trl(manifest: dict, name: str, training: Training) -> Snippet:
-    """A program that trains with plain TRL.
+def _program(manifest: dict, name: str, training: Training) -> Snippet:
+    """A program that takes the rows of a config, and trains on them with plain TRL where that can.
 
     Columns are picked because trainers read the columns that they know by name and some refuse what they do not know.
     """
-    keep = " and ".join(f"row[{_quoted(column)}] == {value!r}" for column, value in training.keep.items())
-    return Snippet(Safe(training.title), "\n".join([
-        "from datasets import load_dataset",
-        f"from trl import {training.method}Config, {training.method}Trainer", "",
-        f"rows = {load_line(manifest, name, 'train')}",
-        *([f"rows = rows.filter(lambda row: {keep})"] if keep else []),
-        f"rows = rows.select_columns({_quoted(training.columns)})",
-        f"args = {training.method}Config({_quoted(name + '-model')})",
-        f"trainer = {training.method}Trainer({_quoted(_MODEL)}, args=args, train_dataset=rows)",
-        "trainer.train()"]))
+    lines = ["from datasets import load_dataset"]
+    if training.method:
+        lines.append(f"from trl import {training.method}Config, {training.method}Trainer")
+    lines += ["", f"rows = {load_line(manifest, name, 'train')}", f"rows = rows.filter(lambda row: {training.keep})"]
+    if training.method:
+        lines += [f"rows = rows.select_columns({_quoted(training.columns)})",
+                  f"args = {training.method}Config({_quoted(name + '-model')})",
+                  f"trainer = {training.method}Trainer({_quoted(_MODEL)}, args=args, train_dataset=rows)",
+                  "trainer.train()"]
+    return Snippet(Safe(training.title), "\n".join(lines))
 
 
 def _quoted(value: object) -> str:

@@ -69,6 +69,9 @@ class Recipe(Options):
                 f"annotate.policy: {self.annotate.policy!r} is asked by chat, which cannot continue a solution from a "
                 "step; take a generator with `api: completions`, or leave annotate out"
             )
+        if self.release.values == "model" and (self.annotate is None or self.annotate.search != "adaptive"):
+            raise ValueError("release.values: model needs `annotate.search: adaptive`, whose model knows a value for "
+                             "every step; set that, or take `values: measured`")
         return self
 
     def _judge_reads(self, judge: Judge | None, annotate: Annotate) -> None:

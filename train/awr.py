@@ -2,9 +2,10 @@
 
     python -m stepforge.train.awr --config train/recipes/tiny_awr.yaml --dataset PATH
 
-In: config `weighted`, whole solutions, correct and incorrect, with the character offsets behind their steps and a
-weight for each, w = min(exp(A/beta), w_max), of mean 1 over the release (DESIGN.md). Loss: -sum(w * log p) / n over n
-tokens; where every weight is 1 it is the loss of sft.py, to the last bit. EOS weighs as much as the last step.
+In: config `weighted`, solutions, correct and incorrect, with the character offsets behind their steps and a weight for
+each, w = min(exp(A/beta), w_max), of mean 1 over the release (DESIGN.md), or null where it is unknown: such a step is
+not trained on. Loss: -sum(w * log p) / n over n tokens; where every weight is 1 it is the loss of sft.py, to the last
+bit. EOS weighs as much as the last step.
 """
 
 from typing import Any
@@ -65,7 +66,7 @@ def encode_row(tokenizer: PreTrainedTokenizerBase, row: dict[str, Any]) -> dict[
         raise ReleaseError(f"a row has {len(row['weights'])} weights and {len(row['ends'])} ends of steps; there must "
                            "be one weight for each step: the release is not as it was built")
     steps = step_of_each_token(tokens, row["ends"], len(row["completion"]))
-    weights = [0.0] * len(tokens.prompt) + [row["weights"][step] for step in steps]
+    weights = [0.0] * len(tokens.prompt) + [row["weights"][step] or 0.0 for step in steps]  # null where unknown
     return labelled(tokens) | {"weights": weights}
 
 

@@ -3,9 +3,9 @@
     python -m stepforge.train.prm --config train/recipes/tiny_prm.yaml --dataset PATH
 
 In: config `stepwise`, a prompt, the steps, and of each step its value Q in [0, 1] from rollouts (soft), or its label
-where there is none. The model classifies tokens in two classes, wrong and right; the target stands on each step's
-last token, all other tokens carry no loss. Loss: cross entropy against the value, the soft estimation of Math-Shepherd
-(arXiv 2312.08935). TRL has no trainer for this any more.
+where there is none; a step with neither is masked. The model classifies tokens in two classes, wrong and right; the
+target stands on each step's last token, all other tokens carry no loss. Loss: cross entropy against the value, the soft
+estimation of Math-Shepherd (arXiv 2312.08935). TRL has no trainer for this any more.
 
 `score_steps` gives a trained model's values of a solution's steps, for best-of-n.
 """
@@ -91,8 +91,9 @@ def encode_row(tokenizer: PreTrainedTokenizerBase, row: dict[str, Any], hard_lab
     tokens, last = last_tokens(tokenizer, row["prompt"], steps)
     targets = [float(IGNORE)] * (len(tokens.prompt) + len(tokens.completion))
     for index, label, value in zip(last, labels, values, strict=True):
-        if index is not None:
-            targets[len(tokens.prompt) + index] = float(label) if hard_labels or value is None else value
+        target = label if hard_labels or value is None else value
+        if index is not None and target is not None:
+            targets[len(tokens.prompt) + index] = float(target)
     return {"input_ids": tokens.prompt + tokens.completion, "labels": targets, "length": len(targets)}
 
 

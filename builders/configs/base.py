@@ -26,12 +26,15 @@ class RowTest(NamedTuple):
 
 
 class Training(NamedTuple):
-    """How plain TRL trains on a config: title, method, the columns it reads, and the rows to keep by column."""
+    """How a program takes a config: its title, the rows it keeps, and TRL's method with the columns that it reads.
+
+    `keep` is a Python expression over `row`. Without a method the program ends with the rows.
+    """
 
     title: str
-    method: str
-    columns: tuple[str, ...]
-    keep: Mapping[str, object] = {}
+    keep: str
+    method: str = ""
+    columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -97,4 +100,9 @@ PROMPT = column("prompt", TEXT, "What the model read.")
 COMPLETION = column("completion", TEXT, "What it wrote; prompt and completion joined are the text it saw and made.")
 COMPLETE = optional("complete", BOOL, "The model ended the solution itself, so an end-of-text token is due; null "
                                       "where nothing is known and the solution states an answer.")
-SOUND = optional("sound", BOOL, "Neither its equations nor a judge found it wrong; null where not looked for.")
+SOUNDNESS = column("soundness", TEXT, "Of its reasoning: unsound, unchecked, or sound where a judge says so.")
+CHECKED_BY = optional("checked_by", TEXT, "Who says so: equations, or a judge's name among the generators.")
+CHOSEN_SOUNDNESS = column("chosen_soundness", TEXT, "The same of the reasoning of `chosen`.")
+CHOSEN_CHECKED_BY = optional("chosen_checked_by", TEXT, "Who says so of `chosen`.")
+CHOSEN_GENERATOR = column("chosen_generator", TEXT, "Who wrote `chosen`.")
+REJECTED_GENERATOR = column("rejected_generator", TEXT, "Who wrote `rejected`.")

@@ -1,18 +1,29 @@
 """A correct and an incorrect solution of one problem: pairs of whole responses."""
 
-from stepforge.builders.configs.base import PROBLEM, PROMPT, Config, Training, optional
+from stepforge.builders.configs.base import (
+    CHOSEN_CHECKED_BY,
+    CHOSEN_GENERATOR,
+    CHOSEN_SOUNDNESS,
+    PROBLEM,
+    PROMPT,
+    REJECTED_GENERATOR,
+    Config,
+    Training,
+)
 from stepforge.builders.tables import BOOL, TEXT, column
 
 CONFIG = Config(
     "pairs", 1, ("chosen_id", "rejected_id", "rule"),
     "a correct and an incorrect solution of one problem; response-level DPO",
     (PROBLEM, column("chosen_id", TEXT, "solution_id of the correct solution."),
-     column("rejected_id", TEXT, "solution_id of the incorrect one."), PROMPT,
+     column("rejected_id", TEXT, "solution_id of the incorrect one."), CHOSEN_GENERATOR, REJECTED_GENERATOR, PROMPT,
      column("chosen", TEXT, "A correct solution."), column("rejected", TEXT, "An incorrect solution."),
-     optional("chosen_sound", BOOL, "Whether `chosen` is sound, as in positives."),
+     CHOSEN_SOUNDNESS, CHOSEN_CHECKED_BY,
      column("chosen_complete", BOOL, "An end-of-text token is due behind `chosen`."),
      column("rejected_complete", BOOL, "An end-of-text token is due behind `rejected`."),
      column("rule", TEXT, "How the two were matched: random or max_edit_distance.")),
     solutions={"chosen_id": "correct", "rejected_id": "incorrect"}, texts=("prompt", "chosen", "rejected"),
     chat=("chosen_complete", "rejected_complete"), sampled=True,
-    training=Training("Prefer correct over incorrect solutions (DPO)", "DPO", ("prompt", "chosen", "rejected")))
+    training=Training("Prefer correct over incorrect solutions (DPO)",
+                      'row["rule"] == "random" and row["chosen_complete"] and row["rejected_complete"] '
+                      'and row["chosen_soundness"] != "unsound"', "DPO", ("prompt", "chosen", "rejected")))

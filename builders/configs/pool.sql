@@ -1,9 +1,18 @@
--- Which solutions a release may use, and under which prompt. Sound ones come first; else ranks are by hash, so that a
--- cap takes the same solutions whatever order the samples came in, and more samples change little of what was taken.
+-- Which solutions a release may use, and under which prompt. Options stand under their names in the recipe.
 
 -- A solution with a verdict ended unless it is known to be cut: one of which nothing is known states its answer, or it
 -- would be undecided.
 CREATE TEMP MACRO ended(complete) AS coalesce(complete, true);
+
+-- Where measured values or those of the search's model are asked for.
+CREATE TEMP MACRO valued(measured, model) AS CASE getvariable('values') WHEN 'model' THEN model ELSE measured END;
+
+-- One message of a conversation, as a list; a prompt's closing line break is the template's business there.
+CREATE TEMP MACRO message(who, said) AS [{role: who, content: rtrim(said, chr(10))}];
+
+-- Whether the longer of two texts is at most so many times as long as the shorter.
+CREATE TEMP MACRO alike(one, other) AS coalesce(
+    greatest(length(one), length(other)) <= getvariable('max_length_ratio') * least(length(one), length(other)), true);
 
 CREATE TEMP VIEW place AS SELECT problem_id, file_row_number AS position FROM problems;
 
@@ -18,67 +27,92 @@ CREATE TEMP VIEW waste AS
 SELECT solution_id, coalesce(sum(size) FILTER (spurious), 0) / sum(size) FILTER (spurious IS NOT NULL) AS spurious_share
 FROM progress GROUP BY solution_id;
 
-CREATE TEMP VIEW pool AS
-SELECT solutions.*, verdict, prompt, prompts.split, position,
-       coalesce('unsound' IN (verdicts.soundness, judgements.soundness), false) AS unsound, spurious_share,
-       row_number() OVER (
-           PARTITION BY problem_id, verdict
-           ORDER BY unsound, CASE WHEN getvariable('least_spurious') THEN spurious_share END NULLS LAST,
-                    md5(getvariable('seed') || solution_id)
-       ) AS number
+-- Every solution, what is said of its reasoning and by whom, and why a release leaves it out, null where it does not.
+-- Only a judge can say that reasoning is sound; equations can say that it is not.
+CREATE TEMP VIEW candidate AS
+WITH opinion AS (
+    SELECT verdicts.solution_id, verdict,
+           CASE WHEN 'unsound' IN (verdicts.soundness, judgements.soundness) THEN 'unsound'
+                WHEN judgements.soundness = 'sound' THEN 'sound' ELSE 'unchecked' END AS opinion,
+           CASE WHEN verdicts.soundness = 'unsound' THEN judged_by
+                WHEN judgements.soundness IN ('sound', 'unsound') THEN judge END AS checked_by
+    FROM verdicts LEFT JOIN judgements USING (solution_id)
+)
+SELECT solutions.*, verdict, prompt, prompts.split, position, spurious_share, opinion AS soundness, checked_by,
+       CASE WHEN verdict = 'undecided' THEN 'undecided'
+            WHEN survivor_id IS NOT NULL THEN 'duplicate'
+            WHEN verdict = 'incorrect' AND NOT ended(complete) AND NOT getvariable('keep_truncated') THEN 'truncated'
+            WHEN verdict = 'correct' AND opinion = 'unsound' AND getvariable('unsound_positives') = 'drop'
+                THEN 'unsound'
+            WHEN verdict = 'correct' AND spurious_share > 0 AND getvariable('spurious_positives') = 'drop'
+                THEN 'spurious' END AS excluded
 FROM solutions
-JOIN verdicts USING (solution_id)
-LEFT JOIN judgements USING (solution_id)
+JOIN opinion USING (solution_id)
+LEFT JOIN duplicates USING (solution_id)
 LEFT JOIN waste USING (solution_id)
 JOIN place USING (problem_id)
-JOIN prompts USING (generator, problem_id)
-ANTI JOIN duplicates USING (solution_id)
-WHERE (verdict = 'correct' AND NOT (getvariable('drop_unsound') AND unsound)
-       AND NOT (getvariable('drop_spurious') AND coalesce(spurious_share, 0) > 0))
-   OR (verdict = 'incorrect' AND (ended(complete) OR getvariable('keep_truncated')));
+JOIN prompts USING (generator, problem_id);
+
+-- Those that it may use. Sound ones come first; else ranks are by hash, so that a cap takes the same solutions whatever
+-- order the samples came in, and more samples change little of what was taken.
+CREATE TEMP VIEW pool AS
+SELECT *, row_number() OVER (
+    PARTITION BY problem_id, verdict
+    ORDER BY soundness = 'unsound',
+             CASE getvariable('choose_positives') WHEN 'least_spurious' THEN spurious_share END NULLS LAST,
+             md5(getvariable('seed') || solution_id)
+) AS number
+FROM candidate WHERE excluded IS NULL;
 
 -- Verified rollouts as further solutions: prefix and completion joined, where no solution of the problem says the same.
 -- They share their prefix with a solution, so they are no independent samples and stand in no table that is counted.
 -- Prefixes are the bare problem, correct solutions, and negatives before their pit: none that had to recover.
 CREATE TEMP VIEW rollout_sample AS
-SELECT rollout_id AS solution_id, problem_id, prompts.generator, prompt,
-       coalesce(substr(solutions.solution, 1, steps."end"), '') || completion AS solution, prompts.split, position
-FROM rollouts
+WITH whole AS (
+    SELECT rollout_id, rollouts.problem_id, coalesce(substr(solution, 1, steps."end"), '') || completion AS whole_text
+    FROM rollouts
+    LEFT JOIN steps USING (solution_id, step_index)
+    LEFT JOIN (SELECT solution_id, solution FROM solutions) AS begun USING (solution_id)
+    LEFT JOIN (SELECT solution_id, step_index AS pit FROM steps WHERE is_pit) AS lost USING (solution_id)
+    WHERE getvariable('rollout_positives') AND origin = 'prefix' AND rollouts.verdict = 'correct'
+      AND rollouts.finish_reason = 'stop' AND coalesce(step_index < pit, true)
+)
+SELECT min(rollout_id) AS solution_id, problem_id, prompts.generator, prompts.prompt, whole_text AS solution,
+       prompts.split, place.position
+FROM whole
 JOIN place USING (problem_id)
 JOIN prompts USING (problem_id)
-LEFT JOIN steps USING (solution_id, step_index)
-LEFT JOIN solutions USING (solution_id)
-LEFT JOIN (SELECT solution_id, step_index AS pit FROM steps WHERE is_pit) AS lost USING (solution_id)
-WHERE getvariable('rollout_positives') AND prompts.generator = getvariable('policy') AND origin = 'prefix'
-  AND rollouts.verdict = 'correct' AND rollouts.finish_reason = 'stop' AND coalesce(step_index < pit, true)
-QUALIFY row_number() OVER (PARTITION BY problem_id, solution ORDER BY rollout_id) = 1;
+ANTI JOIN (SELECT problem_id, solution AS whole_text FROM solutions) AS known USING (problem_id, whole_text)
+WHERE prompts.generator = getvariable('policy')
+GROUP BY ALL;
 
 CREATE TEMP VIEW positive AS
-SELECT * EXCLUDE (number, place), place AS number FROM (
-    SELECT *, row_number() OVER (PARTITION BY problem_id ORDER BY origin <> 'sample', number, solution_id) AS place
+SELECT * FROM (
+    SELECT * EXCLUDE (number), row_number() OVER (
+        PARTITION BY problem_id ORDER BY origin <> 'sample', number, solution_id
+    ) AS number
     FROM (
-        SELECT solution_id, problem_id, generator, prompt, solution, complete,
-               CASE WHEN getvariable('flag_unsound') THEN NOT unsound END AS sound, spurious_share,
+        SELECT solution_id, problem_id, generator, prompt, solution, complete, soundness, checked_by, spurious_share,
                'sample' AS origin, split, position, number
         FROM pool WHERE verdict = 'correct'
         UNION ALL
-        SELECT solution_id, problem_id, generator, prompt, solution, true, NULL, NULL, 'rollout', split, position, NULL
+        SELECT solution_id, problem_id, generator, prompt, solution, true, 'unchecked', NULL, NULL, 'rollout', split,
+               position, NULL
         FROM rollout_sample
-        ANTI JOIN (SELECT problem_id, solution FROM solutions) AS known USING (problem_id, solution)
     )
-) WHERE place <= getvariable('max_positives');
+) WHERE number <= getvariable('max_positives_per_problem');
 
 -- Annotated negatives come first: they are the ones whose pit is known.
 CREATE TEMP VIEW negative AS
-SELECT * EXCLUDE (place) FROM (
+SELECT * FROM (
     SELECT pool.*, pit.step_index AS pit_index, row_number() OVER (
-        PARTITION BY problem_id ORDER BY annotated.solution_id IS NULL, number
-    ) AS place
+        PARTITION BY problem_id ORDER BY known.solution_id IS NULL, number
+    ) AS rank
     FROM pool
-    LEFT JOIN (SELECT DISTINCT solution_id FROM steps) AS annotated USING (solution_id)
+    LEFT JOIN (SELECT DISTINCT solution_id FROM steps) AS known USING (solution_id)
     LEFT JOIN (SELECT solution_id, step_index FROM steps WHERE is_pit) AS pit USING (solution_id)
     WHERE verdict = 'incorrect'
-) WHERE place <= getvariable('max_negatives');
+) WHERE rank <= getvariable('max_negatives_per_problem');
 
 -- Negatives that give pairs, in their turn: those lost by a step, or, where all are asked for or none is annotated, all.
 -- Every kind of pair takes these, so that comparisons between kinds are fair.
@@ -95,40 +129,56 @@ WITH pit AS (
 SELECT negative.*, row_number() OVER (PARTITION BY problem_id ORDER BY fall IS NULL, solution_id) - 1 AS turn,
        coalesce(fall >= getvariable('min_pit_drop'), false) AS has_pit
 FROM negative LEFT JOIN (SELECT solution_id, fall FROM pit) AS fallen USING (solution_id)
-WHERE fall >= getvariable('min_pit_drop') OR getvariable('pair_all_negatives') OR (SELECT count(*) = 0 FROM pit);
-
--- Whether the longer of two texts is at most so many times as long as the shorter.
-CREATE TEMP MACRO alike(one, other) AS coalesce(
-    greatest(length(one), length(other)) <= getvariable('max_length_ratio') * least(length(one), length(other)), true);
+WHERE fall >= getvariable('min_pit_drop') OR getvariable('pair_negatives') = 'all' OR (SELECT count(*) = 0 FROM pit);
 
 -- Every positive against every such negative of its problem, where their lengths may stand beside each other.
 CREATE TEMP VIEW match AS
 SELECT positive.problem_id, positive.position, positive.split, positive.solution_id AS chosen_id,
        loser.solution_id AS rejected_id, loser.prompt, positive.solution AS chosen, positive.number,
-       positive.sound AS chosen_sound, ended(positive.complete) AS chosen_complete,
-       loser.solution AS rejected, ended(loser.complete) AS rejected_complete,
+       positive.soundness AS chosen_soundness, positive.checked_by AS chosen_checked_by,
+       ended(positive.complete) AS chosen_complete, loser.solution AS rejected,
+       ended(loser.complete) AS rejected_complete, positive.generator AS chosen_generator,
+       loser.generator AS rejected_generator, positive.generator = loser.generator AS same_generator,
        loser.pit_index, turn, has_pit, md5(getvariable('seed') || positive.solution_id || loser.solution_id) AS draw
 FROM positive JOIN loser USING (problem_id)
 WHERE alike(positive.solution, loser.solution);
 
--- One message of a conversation, as a list; a prompt's closing line break is the template's business there.
-CREATE TEMP MACRO message(who, said) AS [{role: who, content: rtrim(said, chr(10))}];
-
 -- Steps of annotated solutions under the prompt of the policy that continued them.
-CREATE TEMP VIEW step AS
-SELECT steps.* EXCLUDE (file_row_number), progress.spurious, solutions.solution, solutions.complete, prompt, split,
-       position
+CREATE TEMP VIEW annotated AS
+SELECT steps.* EXCLUDE (file_row_number), progress.spurious, candidate.solution, candidate.complete, verdict,
+       soundness, checked_by, excluded, prompts.prompt, prompts.split, position
 FROM steps
 LEFT JOIN progress USING (solution_id, step_index)
-JOIN solutions USING (solution_id)
-JOIN place ON place.problem_id = steps.problem_id
+JOIN candidate USING (solution_id, problem_id)
 JOIN prompts ON prompts.problem_id = steps.problem_id AND prompts.generator = getvariable('policy');
 
--- Response-level pairs, the controls: every negative is matched once by each rule.
+-- Response-level pairs, the controls: every negative is matched once by each rule, with a positive of its own generator
+-- where there is one.
 CREATE TEMP VIEW pair AS
 SELECT *, 'random' AS rule FROM match
-QUALIFY row_number() OVER (PARTITION BY rejected_id ORDER BY draw) = 1 AND turn < getvariable('max_pairs')
+QUALIFY row_number() OVER (PARTITION BY rejected_id ORDER BY NOT same_generator, draw) = 1
+    AND turn < getvariable('max_pairs_per_problem')
 UNION ALL
 SELECT *, 'max_edit_distance' FROM match
-QUALIFY row_number() OVER (PARTITION BY rejected_id ORDER BY levenshtein(chosen, rejected) DESC, draw) = 1
-    AND turn < getvariable('max_pairs');
+QUALIFY row_number() OVER (
+    PARTITION BY rejected_id ORDER BY NOT same_generator, levenshtein(chosen, rejected) DESC, draw
+) = 1 AND turn < getvariable('max_pairs_per_problem');
+
+-- Steps that weigh, each with its place: before, at or behind the pit of a negative, in one without a pit, or in a
+-- correct solution.
+CREATE TEMP VIEW weight AS
+WITH placed AS (
+    SELECT *, min(step_index) FILTER (is_pit) OVER (PARTITION BY solution_id) AS pit,
+           exp(valued(advantage, advantage_model) / getvariable('weight_beta')) AS unbounded,
+           CASE WHEN unbounded > getvariable('weight_max') THEN getvariable('weight_max') ELSE unbounded END AS raw
+    FROM annotated WHERE coalesce(excluded NOT IN ('unsound', 'spurious'), true)
+), kept AS (
+    SELECT *, max("end") OVER (PARTITION BY solution_id) AS kept_end, count(raw) OVER (PARTITION BY solution_id) AS known
+    FROM placed WHERE getvariable('after_pit') = 'keep' OR step_index <= coalesce(pit, step_index)
+)
+SELECT *, substr(solution, 1, kept_end) AS kept_text,
+       CASE WHEN kept_end < length(solution) THEN false ELSE complete END AS kept_complete,
+       raw / avg(raw ORDER BY solution_id, step_index) OVER () AS weight,
+       CASE WHEN verdict = 'correct' THEN 'correct' WHEN pit IS NULL THEN 'no_pit' WHEN step_index < pit THEN 'before'
+            WHEN step_index = pit THEN 'pit' ELSE 'behind' END AS step_place
+FROM kept WHERE known > 0;

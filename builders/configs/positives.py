@@ -1,13 +1,14 @@
 """Correct solutions."""
 
 from stepforge.builders.configs.base import (
+    CHECKED_BY,
     COMPLETE,
     COMPLETION,
     GENERATOR,
     PROBLEM,
     PROMPT,
     SOLUTION,
-    SOUND,
+    SOUNDNESS,
     Config,
     Training,
     optional,
@@ -16,9 +17,11 @@ from stepforge.builders.tables import REAL, TEXT, column
 
 CONFIG = Config(
     "positives", 2, ("solution_id",), "correct solutions; SFT and rejection-sampling fine-tuning",
-    (PROBLEM, SOLUTION, GENERATOR, PROMPT, COMPLETION, COMPLETE, SOUND,
+    (PROBLEM, SOLUTION, GENERATOR, PROMPT, COMPLETION, COMPLETE, SOUNDNESS, CHECKED_BY,
      optional("spurious_share", REAL, "Share of its text in steps that lowered the value; null if unknown."),
      column("origin", TEXT, "sample, or rollout: a verified continuation of another solution's prefix, no "
                             "independent sample; solution_id is then a rollout_id.")),
     solutions={"solution_id": "correct"}, texts=("prompt", "completion"), chat=("complete",), sampled=True,
-    training=Training("Fine-tune on correct solutions (SFT)", "SFT", ("prompt", "completion")))
+    training=Training("Fine-tune on correct solutions (SFT)",
+                      'row["complete"] is not False and row["soundness"] != "unsound"', "SFT",
+                      ("prompt", "completion")))

@@ -1,16 +1,25 @@
 """A better and a worse way on from one point: pairs at the first pit of a negative."""
 
-from stepforge.builders.configs.base import PROBLEM, Config, optional
+from stepforge.builders.configs.base import (
+    CHOSEN_CHECKED_BY,
+    CHOSEN_GENERATOR,
+    CHOSEN_SOUNDNESS,
+    PROBLEM,
+    REJECTED_GENERATOR,
+    Config,
+    Training,
+    optional,
+)
 from stepforge.builders.tables import BOOL, INT, REAL, TEXT, column
 
 CONFIG = Config(
     "step_pairs", 0, ("rejected_id", "mode"), "a better and a worse way on from one point; per-step DPO",
     (PROBLEM, optional("chosen_id", TEXT, "solution_id of the chosen side; null where it is a step of a rollout."),
-     column("rejected_id", TEXT, "solution_id of the incorrect solution."),
+     column("rejected_id", TEXT, "solution_id of the incorrect solution."), CHOSEN_GENERATOR, REJECTED_GENERATOR,
      column("prompt", TEXT, "The problem's prompt, and in shared_prefix the steps before the pit."),
      column("chosen", TEXT, "A correct solution, or the better step."),
      column("rejected", TEXT, "The steps up to and with the pit, or the pit alone."),
-     optional("chosen_sound", BOOL, "Whether `chosen` is sound, as in positives; a step, by its equations."),
+     CHOSEN_SOUNDNESS, CHOSEN_CHECKED_BY,
      column("chosen_complete", BOOL, "An end-of-text token is due behind `chosen`."),
      column("rejected_complete", BOOL, "An end-of-text token is due behind `rejected`."),
      column("mode", TEXT, "full_vs_truncated or shared_prefix."),
@@ -18,4 +27,6 @@ CONFIG = Config(
      optional("q_chosen", REAL, "Value of the chosen side."),
      optional("q_rejected", REAL, "Value behind the pit.")),
     solutions={"chosen_id": "correct", "rejected_id": "incorrect"}, texts=("prompt", "chosen", "rejected"),
-    sampled=True)
+    sampled=True,
+    training=Training("Take the step pairs of one mode, for `stepforge.train.step_dpo` or a trainer of your own",
+                      'row["mode"] == "shared_prefix" and row["chosen_soundness"] != "unsound"'))

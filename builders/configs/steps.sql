@@ -1,1 +1,1 @@
-SELECT step.* FROM step ORDER BY position, solution_id, step_index
+SELECT * FROM annotated ORDER BY position, solution_id, step_index

@@ -1,26 +1,28 @@
 """Correct and incorrect solutions with a label."""
 
 from stepforge.builders.configs.base import (
+    CHECKED_BY,
     COMPLETE,
     COMPLETION,
     GENERATOR,
     PROBLEM,
     PROMPT,
     SOLUTION,
+    SOUNDNESS,
     Config,
     RowTest,
     Training,
-    optional,
 )
 from stepforge.builders.tables import BOOL, column
 
 CONFIG = Config(
     "unpaired", 4, ("solution_id",), "correct and incorrect solutions with a label; KTO",
     (PROBLEM, SOLUTION, GENERATOR, PROMPT, COMPLETION, COMPLETE,
-     column("label", BOOL, "The final answer is correct."),
-     optional("sound", BOOL, "Of a correct one: as in positives; null for an incorrect one.")),
+     column("label", BOOL, "The final answer is correct."), SOUNDNESS, CHECKED_BY),
     solutions={"solution_id": "any"}, texts=("prompt", "completion"), chat=("complete",),
-    training=Training("Learn from labels without pairs (KTO)", "KTO", ("prompt", "completion", "label")),
+    training=Training("Learn from labels without pairs (KTO)",
+                      'row["complete"] is not False and not (row["label"] and row["soundness"] == "unsound")', "KTO",
+                      ("prompt", "completion", "label")),
     tests=(RowTest("a label differs from the verdict", ("unpaired.label", "solutions.verdict"),
                    "SELECT 'unpaired', solution_id FROM unpaired JOIN solutions USING (solution_id) "
                    "WHERE label <> (verdict = 'correct')"),))

@@ -30,7 +30,7 @@ class ReleaseOptions(Options):
     pair_margin: float = Field(0.1, ge=0, le=1, description="Least q_chosen - q_rejected of a shared-prefix pair.")
     min_pit_drop: float = Field(0.0, ge=0, le=1, description="Least fall of q at a pit that makes a step pair.")
     keep_truncated: bool = Field(False, description="Let solutions cut off at the length limit be negatives.")
-    unsound_positives: Literal["keep", "flag", "drop"] = Field(
+    unsound_positives: Literal["flag", "drop"] = Field(
         "flag", description="What becomes of correct solutions and better steps that equations or a judge found wrong."
     )
     spurious_positives: Literal["keep", "flag", "drop"] = Field(
@@ -48,6 +48,23 @@ class ReleaseOptions(Options):
     )
     max_length_ratio: float | None = Field(
         None, ge=1, description="Most that one side of a pair may be longer than the other: responses, or steps."
+    )
+    values: Literal["measured", "model"] = Field(
+        "measured", description="Values and advantages in `stepwise` and `weighted`: those measured by rollouts, null "
+        "where there are none, or those of the adaptive search's model, which knows one for every step."
+    )
+    labels: Literal["evidence", "threshold", "first_zero"] = Field(
+        "evidence", description="Labels in `stepwise`: by evidence that the answer can still be reached; by the share "
+        "of successes there or later; or true up to the first step without a success (SCAN, arXiv 2509.16548)."
+    )
+    false_below: float = Field(
+        0.3, gt=0, le=1, description="evidence: a step is false once the interval of its value ends at or below this."
+    )
+    label_threshold: float = Field(
+        0.75, gt=0, le=1, description="threshold: least share of successes of a true step (SCAN, arXiv 2509.16548)."
+    )
+    after_pit: Literal["drop", "keep"] = Field(
+        "drop", description="What becomes of the steps behind a pit in `weighted`: their advantage is about 0."
     )
     weight_beta: float = Field(0.5, gt=0, description="Temperature of advantage weights exp(A/beta).")
     weight_max: float = Field(5.0, gt=0, description="Cap on those weights, before they are scaled to mean 1.")

@@ -27,6 +27,7 @@ INPUTS = ("problems", "solutions", "verdicts", "judgements", "duplicates", "step
 PROMPTS = pa.schema([pa.field(name, TEXT, nullable=False) for name in ("generator", "problem_id", "prompt", "split")])
 PACKAGES = ("stepforge", "datatrove", "datasets", "duckdb", "huggingface_hub", "math-verify", "pyarrow")
 LAYOUT = 3  # raised when the same tables would give other release files
+LAID_OUT = {"configs", "splits", "to", "version", "private", "license"}  # options that no statement reads
 
 
 def settings(recipe: Recipe) -> Any:
@@ -41,24 +42,18 @@ def run(context: Context) -> Account:
     with context.tell(context.work, "build", 0):
         write_rows(prompts, _prompts(context), PROMPTS)
         inputs = {name: context.table(name) for name in INPUTS} | {"prompts": prompts}
-        parameters = {
-            "seed": str(recipe.seed), "policy": recipe.annotate.policy if recipe.annotate else "",
-            "max_positives": release.max_positives_per_problem, "max_negatives": release.max_negatives_per_problem,
-            "max_pairs": release.max_pairs_per_problem, "pair_margin": release.pair_margin,
-            "min_pit_drop": release.min_pit_drop, "keep_truncated": release.keep_truncated,
-            "drop_unsound": release.unsound_positives == "drop",
-            "flag_unsound": release.unsound_positives != "keep", "weight_beta": release.weight_beta,
-            "weight_max": release.weight_max,
-            "drop_spurious": release.spurious_positives == "drop", "spurious_below": release.spurious_below,
-            "flag_spurious": release.spurious_positives != "keep", "rollout_positives": release.rollout_positives,
-            "least_spurious": release.choose_positives == "least_spurious",
-            "pair_all_negatives": release.pair_negatives == "all", "max_length_ratio": release.max_length_ratio,
-        }
-        counts = configs.build_configs(release.configs, inputs, parameters, folder, recipe.executor.duckdb_memory)
+        counts = configs.build_configs(release.configs, inputs, options(recipe), folder, recipe.executor.duckdb_memory)
         tables = {name: folder / f"{name}.parquet" for name in release.configs}
         released = write_release(release_path(context.folder), tables, _manifest(context))
     rows_out = sum(file["rows"] for file in released["files"].values())
     return Account(sum(counts.values()), rows_out, ledger=counts)
+
+
+def options(recipe: Recipe) -> dict[str, Any]:
+    """What the statements of configs read: the release's options under their names, and what concerns rollouts."""
+    annotate = recipe.annotate
+    return {**recipe.release.model_dump(mode="json", exclude=LAID_OUT), "seed": str(recipe.seed),
+            "policy": annotate.policy if annotate else "", "best_of": annotate.best_of if annotate else 1}
 
 
 def _prompts(context: Context) -> Iterator[dict[str, str]]:
@@ -103,4 +98,4 @@ def _generator(generator: Generator) -> dict[str, Any]:
 
 
 _ALL = ("problems", "synthesize", "decontaminate", "generate", "verify", "judge", "deduplicate", "annotate", "measure")
-STAGE = Stage("build", 3, _ALL, settings, run)
+STAGE = Stage("build", 4, _ALL, settings, run)

@@ -28,12 +28,13 @@ from stepforge.builders.tables import content_id  # noqa: E402
 
 IDS = ("problem_id", "solution_id")
 COLUMNS = {
-    "positives": (*IDS, "generator", "prompt", "completion", "complete"),
+    "positives": (*IDS, "generator", "prompt", "completion", "complete", "soundness"),
     "negatives": (*IDS, "generator", "prompt", "completion", "complete", "pit_index"),
-    "unpaired": (*IDS, "prompt", "completion", "label"),
-    "pairs": ("problem_id", "chosen_id", "rejected_id", "prompt", "chosen", "rejected", "rule"),
-    "step_pairs": ("problem_id", "chosen_id", "rejected_id", "prompt", "chosen", "rejected", "chosen_complete",
-                   "rejected_complete", "mode", "pit_index", "q_chosen", "q_rejected"),
+    "unpaired": (*IDS, "prompt", "completion", "complete", "label", "soundness"),
+    "pairs": ("problem_id", "chosen_id", "rejected_id", "prompt", "chosen", "rejected", "chosen_soundness",
+              "chosen_complete", "rejected_complete", "rule"),
+    "step_pairs": ("problem_id", "chosen_id", "rejected_id", "prompt", "chosen", "rejected", "chosen_soundness",
+                   "chosen_complete", "rejected_complete", "mode", "pit_index", "q_chosen", "q_rejected"),
     "stepwise": (*IDS, "prompt", "completions", "labels", "values", "rollouts"),
     "weighted": (*IDS, "prompt", "completion", "ends", "weights"),
     "solutions": (*IDS, "generator", "solution", "verdict", "method"),
@@ -51,11 +52,13 @@ def rows_of(problems: range, seed: int = 0) -> dict[str, list[dict]]:
         steps = [f"She picks {a % 7} more.\n", f"{a} + {a % 7} = {a + a % 7}\n", f"#### {a + a % 7}"]
         false = [steps[0], f"{a} + {a % 7} = {a + a % 7 + 1}\n", f"#### {a + a % 7 + 1}"]
         good, bad, prompt = "".join(steps), "".join(false), f"Question: {problem}\nAnswer:\n"
-        common = {"problem_id": problem_id, "split": split, "prompt": prompt, "generator": "tiny", "complete": True}
+        common = {"problem_id": problem_id, "split": split, "prompt": prompt, "generator": "tiny", "complete": True,
+                  "soundness": "unchecked"}
         positive = {**common, "solution_id": right, "completion": good, "label": True, "pit_index": None}
         negative = {**common, "solution_id": wrong, "completion": bad, "label": False, "pit_index": 1}
         ends = [len(steps[0]), len(steps[0] + steps[1]), len(good)]
-        pair = {**common, "chosen_id": right, "rejected_id": wrong, "chosen": good, "rejected": bad, "rule": "random"}
+        pair = {**common, "chosen_id": right, "rejected_id": wrong, "chosen": good, "rejected": bad, "rule": "random",
+                "chosen_soundness": "unchecked", "chosen_complete": True, "rejected_complete": True}
         for name, row in [
             ("positives", positive), ("negatives", negative), ("unpaired", positive), ("unpaired", negative),
             ("pairs", pair),

@@ -37,6 +37,8 @@ def set_value(config: str, column: str, value: object, row: int = 0) -> Callable
     (set_value("step_pairs", "chosen", ""), "is empty", "step_pairs"),
     (set_value("positives", "prompt", ""), "is empty", "positives"),
     (set_value("stepwise", "labels", [True]), "differ in number", "stepwise"),
+    (set_value("stepwise", "labels", [True, False, True]), "counts as lost and a later one does not", "stepwise"),
+    (set_value("stepwise", "labels", [False, None, True]), "counts as lost and a later one does not", "stepwise"),
     (set_value("weighted", "ends", [1, 2, 3]), "do not end where", "weighted"),
     (lambda rows: rows["positives"].append(rows["positives"][0]), "twice", "positives"),
 ])

@@ -96,10 +96,14 @@ def test_the_card_tells_how_the_data_were_made(make_release: Callable[..., Path]
 def test_the_programs_on_the_card_compile_and_their_loading_runs(make_release: Callable[..., Path]) -> None:
     folder = make_release()
     programs = re.findall(r"```python\n(.*?)```", write_card(folder).read_text(encoding="utf-8"), re.DOTALL)
-    assert len(programs) == 4
+    assert len(programs) == 5
     for program in programs:
         compile(program, "card", "exec")
-    names: dict = {}
+        taken = program.replace("path/to/this/folder", str(folder)).partition("rows = rows.select_columns")[0]
+        names: dict = {}
+        exec("\n".join(line for line in taken.splitlines() if not line.startswith("from trl")), names)
+        assert "rows" not in names or len(names["rows"]) > 0
+    names = {}
     exec(programs[0].replace("path/to/this/folder", str(folder)), names)
     assert len(names["dataset"]["train"]) > 0 and "chosen" in next(iter(names["stream"]["train"]))
 

@@ -77,6 +77,13 @@ def test_every_token_weighs_what_its_step_weighs_and_eos_what_the_last_one_does(
     assert texts == {0.0: row["prompt"], 1.5: text[:start], 0.25: text[start:end], 1.25: text[end:] + "<eos>"}
 
 
+def test_step_without_a_weight_is_not_trained_on(tokenizer: PreTrainedTokenizerBase) -> None:
+    row = {"prompt": "Add.\n", "completion": "12 34", "ends": [2, 5], "weights": [None, 1.5]}
+    known = encode_row(tokenizer, row | {"weights": [0.5, 1.5]})["weights"]
+    assert encode_row(tokenizer, row)["weights"] == [0.0 if weight == 0.5 else weight for weight in known]
+    assert {0.5, 1.5} < set(known)
+
+
 def test_row_with_a_weight_too_few_is_refused(tokenizer: PreTrainedTokenizerBase) -> None:
     with pytest.raises(ReleaseError, match="2 weights and 3 ends"):
         encode_row(tokenizer, {"prompt": "Add.\n", "completion": "abc", "ends": [1, 2, 3], "weights": [1.0, 1.0]})

@@ -59,3 +59,12 @@ def test_loss_is_the_cross_entropy_against_the_values(tiny: Path, tokenizer: Pre
 def test_row_with_a_value_too_few_is_refused(tokenizer: PreTrainedTokenizerBase) -> None:
     with pytest.raises(ReleaseError, match="3 steps, 3 labels and 2 values"):
         encode_row(tokenizer, ROW | {"values": [0.5, 0.5]}, False)
+
+
+@pytest.mark.parametrize("hard_labels", [True, False])
+def test_step_with_neither_value_nor_label_is_masked(tokenizer: PreTrainedTokenizerBase, hard_labels: bool) -> None:
+    known = encode_row(tokenizer, ROW, hard_labels)["labels"]
+    row = ROW | {"labels": [True, None, None], "values": [0.75, None, None]}
+    targets = encode_row(tokenizer, row, hard_labels)["labels"]
+    first = next(index for index, target in enumerate(known) if target != IGNORE)
+    assert [index for index, target in enumerate(targets) if target != IGNORE] == [first]

@@ -11,15 +11,13 @@ import pytest
 from stepforge.builders.configs import CONFIGS, build_configs
 from stepforge.builders.parquet import read_rows, write_rows
 from stepforge.builders.tables import TABLES
+from stepforge.pipelines.credit.advantages import clopper_pearson
+from stepforge.pipelines.options.release import ReleaseOptions
+from stepforge.pipelines.stages.build import LAID_OUT
 
 PROMPTS = pa.schema([pa.field(n, pa.string()) for n in ("generator", "problem_id", "prompt", "split")])
 PROMPT = {"generator": "g", "problem_id": "p", "prompt": "P?\n", "split": "train"}
-PARAMETERS = {"seed": "0", "policy": "g", "max_positives": 4, "max_negatives": 8, "max_pairs": 8, "pair_margin": 0.1,
-              "min_pit_drop": 0.0, "keep_truncated": False, "drop_unsound": False,
-              "flag_unsound": True, "weight_beta": 0.5,
-              "weight_max": 5.0, "drop_spurious": False, "spurious_below": -0.2, "flag_spurious": True,
-              "rollout_positives": False, "least_spurious": False, "pair_all_negatives": False,
-              "max_length_ratio": None}
+OPTIONS = ReleaseOptions().model_dump(exclude=LAID_OUT) | {"seed": "0", "policy": "g", "best_of": 1}
 TEXT = {"c": "a\nb\n7", "twin": "a\nb\n7", "w": "a\nx\n8", "cut": "a\nx", "odd": "?"}
 VERDICT = {"c": "correct", "twin": "correct", "w": "incorrect", "cut": "incorrect", "odd": "undecided"}
 
@@ -33,9 +31,10 @@ def steps_of(solution_id, successes):
     before, start = 0.5, 0
     for index, (text, won) in enumerate(zip(TEXT[solution_id].splitlines(keepends=True), successes, strict=True)):
         q = float(solution_id == "c") if won is None else won / 4
+        low, high = (q, q) if won is None else clopper_pearson(won, 4)
         yield filled("steps", solution_id=solution_id, problem_id="p", step_index=index, step=text, start=start,
-                     end=start + len(text), rollouts=0 if won is None else 4, successes=won or 0, q=q, q_low=0.0,
-                     q_high=1.0, advantage=q - before, estimator="fixed_n",
+                     end=start + len(text), rollouts=0 if won is None else 4, successes=won or 0, q=q, q_low=low,
+                     q_high=high, advantage=q - before, estimator="fixed_n",
                      is_pit=solution_id == "w" and index == 1)
         before, start = q, start + len(text)
 
@@ -69,7 +68,7 @@ def build(tmp_path):
         for name, found in tables().items():
             write_rows(paths[name], found, TABLES[name].schema)
         write_rows(paths["prompts"], [PROMPT], PROMPTS)
-        build_configs([config], paths, PARAMETERS | changes, tmp_path / "out", "256MiB")
+        build_configs([config], paths, OPTIONS | changes, tmp_path / "out", "256MiB")
         return list(read_rows(tmp_path / "out" / f"{config}.parquet"))
 
     return built
@@ -83,13 +82,14 @@ def test_better_step_with_a_false_equation_comes_last_is_flagged_or_dropped(buil
         return found
 
     def chosen(wrong, **changes):
-        return [(row["chosen"], row["chosen_sound"]) for row in build("step_pairs", lambda: steps_found_wrong(*wrong),
-                                                                      **changes) if row["mode"] == "shared_prefix"]
+        return [(row["chosen"], row["chosen_soundness"], row["chosen_checked_by"])
+                for row in build("step_pairs", lambda: steps_found_wrong(*wrong), **changes)
+                if row["mode"] == "shared_prefix"]
 
-    assert chosen([]) == [("b\n", True)]
-    assert chosen(["b\n"]) == [("bb\n", True)], "the sound one, though its value is lower"
-    assert chosen(["b\n", "bb\n"]) == [("b\n", False)]
-    assert chosen(["b\n", "bb\n"], drop_unsound=True) == []
+    assert chosen([]) == [("b\n", "unchecked", None)]
+    assert chosen(["b\n"]) == [("bb\n", "unchecked", None)], "the one not found wrong, though its value is lower"
+    assert chosen(["b\n", "bb\n"]) == [("b\n", "unsound", "equations")]
+    assert chosen(["b\n", "bb\n"], unsound_positives="drop") == []
 
 
 def test_positives_leave_out_duplicates_and_negatives_leave_out_truncated_and_undecided(build):
@@ -110,26 +110,30 @@ def test_solution_of_unknown_end_that_states_an_answer_stays_and_says_so(build):
     assert build("pairs_chat", unknown) == build("pairs_chat") != []
 
 
-@pytest.mark.parametrize(("equations", "judge"), [("unsound", None), ("undecided", "unsound"), ("unsound", "sound")])
-def test_positive_that_equations_or_a_judge_found_wrong_is_flagged_or_dropped(build, equations, judge):
+@pytest.mark.parametrize(("equations", "judge", "by"), [
+    ("unsound", None, "equations"), ("undecided", "unsound", "j"), ("unsound", "sound", "equations"),
+    ("unsound", "unsound", "equations")])
+def test_positive_that_equations_or_a_judge_found_wrong_is_flagged_or_dropped(build, equations, judge, by):
     def judged():
         found = tables()
-        found["verdicts"][0]["soundness"] = equations
+        found["verdicts"][0] |= {"soundness": equations, "judged_by": "equations"}
         if judge:
             found["judgements"] = [filled("judgements", solution_id="c", soundness=judge, first_error=1, steps=3,
                                           votes_sound=0, votes_unsound=1, votes_undecided=0, judge="j", judge_id="j",
                                           prompt_tokens=1, completion_tokens=1)]
         return found
 
-    assert [row["sound"] for row in build("positives", judged)] == [False]
-    assert {row["chosen_sound"] for row in build("pairs", judged)} == {False}
-    assert {row["mode"]: row["chosen_sound"] for row in build("step_pairs", judged)} == {
-        "full_vs_truncated": False, "shared_prefix": True}
-    assert {row["label"]: row["sound"] for row in build("unpaired", judged)} == {True: False, False: None}
-    assert {row["chosen_sound"] for row in build("step_pairs", judged, flag_unsound=False)} == {None}, "kept unmarked"
+    assert [(row["soundness"], row["checked_by"]) for row in build("positives", judged)] == [("unsound", by)]
+    assert {(row["chosen_soundness"], row["chosen_checked_by"]) for row in build("pairs", judged)} == {("unsound", by)}
+    assert {row["mode"]: row["chosen_soundness"] for row in build("step_pairs", judged)} == {
+        "full_vs_truncated": "unsound", "shared_prefix": "unchecked"}
+    for config in ("unpaired", "stepwise", "weighted"):
+        assert {row["solution_id"]: (row["soundness"], row["checked_by"]) for row in build(config, judged)} == {
+            "c": ("unsound", by), "w": ("unchecked", None)}
     for config in ("positives", "pairs"):
-        assert build(config, judged, drop_unsound=True) == []
-    assert {row["mode"] for row in build("step_pairs", judged, drop_unsound=True)} == {"shared_prefix"}
+        assert build(config, judged, unsound_positives="drop") == []
+    assert [row["solution_id"] for row in build("weighted", judged, unsound_positives="drop")] == ["w"]
+    assert {row["mode"] for row in build("step_pairs", judged, unsound_positives="drop")} == {"shared_prefix"}
     row = next(row for row in build("solutions", judged) if row["solution_id"] == "c")
     assert (row["soundness"], row["judge_soundness"]) == (equations, judge), "neither is written over the other"
 
@@ -167,8 +171,9 @@ def test_pairs_below_margin_or_without_a_fall_are_left_out(build):
 def test_stepwise_labels_say_whether_the_answer_is_within_reach(build):
     rows = {row["solution_id"]: row for row in build("stepwise")}
     assert rows["w"]["completions"] == ["a\n", "x\n", "8"]
-    assert rows["w"]["labels"] == [True, False, False] and rows["w"]["values"] == [0.75, 0.0, 0.0]
-    assert rows["w"]["rollouts"] == [4, 4, 0]
+    assert rows["w"]["labels"] == [True, None, False] and rows["w"]["values"] == [0.75, 0.0, 0.0]
+    assert (rows["w"]["rollouts"], rows["w"]["successes"]) == ([4, 4, 0], [3, 0, 0])
+    assert rows["c"]["labels"] == [True, True, True]
 
 
 def with_more(successes=(4, 2, None), **texts):
@@ -192,9 +197,9 @@ def test_a_step_of_a_positive_that_lowers_the_value_is_spurious(build):
         ("c", 0): False, ("c", 1): True, ("c", 2): False, ("w", 0): None, ("w", 1): None, ("w", 2): None}
     (row,) = build("positives", with_more())
     assert row["spurious_share"] == pytest.approx(2 / 5)
-    assert build("positives", with_more(), flag_spurious=False)[0]["spurious_share"] is None
-    assert build("positives", with_more(), drop_spurious=True) == []
-    assert build("positives", with_more(), drop_spurious=True, spurious_below=-0.6)
+    assert build("positives", with_more(), spurious_positives="keep")[0]["spurious_share"] is None
+    assert build("positives", with_more(), spurious_positives="drop") == []
+    assert build("positives", with_more(), spurious_positives="drop", spurious_below=-0.6)
 
 
 def test_positives_with_the_least_spurious_content_come_first_and_unknown_ones_last(build):
@@ -208,7 +213,8 @@ def test_positives_with_the_least_spurious_content_come_first_and_unknown_ones_l
         return changed
 
     for better, first in ((True, "other3"), (False, "c")):
-        rows = build("positives", two_annotated(better), least_spurious=True, max_positives=1)
+        rows = build("positives", two_annotated(better), choose_positives="least_spurious",
+                     max_positives_per_problem=1)
         assert [row["solution_id"] for row in rows] == [first]
 
 
@@ -231,7 +237,8 @@ def test_rollouts_fill_up_the_positives_marked_and_are_no_samples(build):
     rows = {row["solution_id"]: row for row in build("positives", rolled, rollout_positives=True)}
     assert {name: (row["completion"], row["origin"]) for name, row in rows.items()} == {
         "c": (TEXT["c"], "sample"), "new": ("a\nbb\n7", "rollout"), "bare": ("7", "rollout")}
-    assert [row["origin"] for row in build("positives", rolled, rollout_positives=True, max_positives=1)] == ["sample"]
+    capped = build("positives", rolled, rollout_positives=True, max_positives_per_problem=1)
+    assert [row["origin"] for row in capped] == ["sample"]
     assert len(build("solutions", rolled, rollout_positives=True)) == len(TEXT)
     (problem,) = build("problems", rolled, rollout_positives=True)
     assert problem["generators"][0]["n_samples"] == 4
@@ -243,14 +250,14 @@ def test_all_kinds_of_pairs_are_built_from_the_same_negatives(build):
                 for rule in ("random", "max_edit_distance")}
     steps = {row["rejected_id"] for row in build("step_pairs", more) if row["mode"] == "full_vs_truncated"}
     assert controls["random"] == controls["max_edit_distance"] == steps == {"w"}
-    everything = build("pairs", more, pair_all_negatives=True)
+    everything = build("pairs", more, pair_negatives="all")
     assert {row["rejected_id"] for row in everything} == {"w", "n0", "n1", "n2", "n3", "n4"}
-    assert {row["rejected_id"] for row in build("step_pairs", more, pair_all_negatives=True)} == {"w"}
+    assert {row["rejected_id"] for row in build("step_pairs", more, pair_negatives="all")} == {"w"}
 
 
 def test_a_cap_takes_the_same_negatives_for_all_kinds_of_pairs(build):
     more = with_more((4, 4, None), **{f"n{i}": f"{i}" for i in range(5)})
-    capped = {"pair_all_negatives": True, "max_pairs": 2}
+    capped = {"pair_negatives": "all", "max_pairs_per_problem": 2}
     chosen = [{row["rejected_id"] for row in build("pairs", more, **capped) if row["rule"] == rule}
               for rule in ("random", "max_edit_distance")]
     assert chosen[0] == chosen[1] and len(chosen[0]) == 2 and "w" in chosen[0]
@@ -272,11 +279,62 @@ def test_pairs_of_unlike_length_can_be_left_out(build):
 
 def test_weights_are_exponential_in_the_advantage_with_mean_one(build):
     rows = {row["solution_id"]: row for row in build("weighted")}
-    raw = {"c": [math.exp(1), 1, 1], "w": [math.exp(0.5), math.exp(-1.5), 1]}
-    mean = sum(raw["c"] + raw["w"]) / 6
+    raw = {"c": [math.exp(1), 1, 1], "w": [math.exp(0.5), math.exp(-1.5)]}
     for solution_id, weights in raw.items():
-        assert rows[solution_id]["weights"] == pytest.approx([weight / mean for weight in weights])
-    assert rows["w"]["ends"] == [2, 4, 5]
+        assert rows[solution_id]["weights"] == pytest.approx([w * 5 / sum(raw["c"] + raw["w"]) for w in weights])
+    assert (rows["w"]["ends"], rows["w"]["completion"], rows["w"]["complete"]) == ([2, 4], "a\nx\n", False)
+    whole = {row["solution_id"]: row for row in build("weighted", after_pit="keep")}["w"]
+    assert (whole["ends"], whole["completion"], whole["complete"]) == ([2, 4, 5], TEXT["w"], True)
+    assert whole["weights"] == pytest.approx([w * 6 / sum([1, *raw["c"], *raw["w"]]) for w in [*raw["w"], 1]])
+
+
+def test_a_step_without_rollouts_is_masked_and_its_solution_stays(build):
+    def unknown(*places):
+        found = tables()
+        for row in found["steps"]:
+            if (row["solution_id"], row["step_index"]) in places:
+                row |= {"q": None, "q_low": 0.0, "q_high": 1.0, "rollouts": 0, "successes": 0, "advantage": None}
+            row |= {"q_model": 0.5, "advantage_model": -0.25}
+        return found
+
+    some = lambda: unknown(("w", 0), ("c", 1))  # noqa: E731
+    rows = {row["solution_id"]: row for row in build("stepwise", some)}
+    assert rows["w"]["labels"] == [None, None, False] and rows["w"]["values"] == [None, 0.0, 0.0]
+    assert rows["c"]["labels"] == [True, True, True] and rows["c"]["values"] == [1.0, None, 1.0]
+    assert {tuple(row["values"]) for row in build("stepwise", some, values="model")} == {(0.5, 0.5, 0.5)}
+    rows = {row["solution_id"]: row["weights"] for row in build("weighted", some)}
+    assert rows["w"][0] is None and rows["w"][1] and rows["c"][1] is None and rows["c"][0] and rows["c"][2]
+    assert {w for row in build("weighted", some, values="model") for w in row["weights"]} == {1.0}
+    nothing = lambda: unknown(*(("w", step) for step in range(3)))  # noqa: E731
+    assert [row["solution_id"] for row in build("weighted", nothing)] == ["c"]
+
+
+@pytest.mark.parametrize(("won", "options", "labels"), [
+    ([3, 0, 1, 0], {}, [True, True, True, None, False]),
+    ([3, 0, 0, 0], {}, [True, None, None, None, False]),
+    ([3, 0, 0, 0], {"false_below": 0.61}, [True, False, False, False, False]),
+    ([3, 0, 0, 0], {"false_below": 0.90, "best_of": 2}, [True, False, False, False, False]),
+    ([3, 1, 0, 0], {"labels": "threshold"}, [True, False, False, False, False]),
+    ([1, 3, 0, 0], {"labels": "threshold"}, [True, True, False, False, False]),
+    ([1, 3, 0, 0], {"labels": "threshold", "label_threshold": 0.8}, [False] * 5),
+    ([3, 0, 1, 0], {"labels": "first_zero"}, [True, False, None, None, None]),
+    ([3, 1, 1, 1], {"labels": "first_zero"}, [True, True, True, True, False]),
+])
+def test_labels_follow_the_evidence_under_each_rule(build, won, options, labels):
+    def five_steps():
+        found = tables()
+        found["solutions"][2]["solution"] = "1\n2\n3\n4\n5"
+        k = options.get("best_of", 1)
+        found["steps"] = [
+            filled("steps", solution_id="w", problem_id="p", step_index=index, step=f"{index + 1}", start=2 * index,
+                   end=2 * index + 1, rollouts=0 if hits is None else 4, successes=hits or 0, q=(hits or 0) / 4,
+                   q_low=0.0, q_high=0.0 if hits is None else 1 - (1 - clopper_pearson(hits, 4)[1]) ** k,
+                   estimator="fixed_n", is_pit=False)
+            for index, hits in enumerate([*won, None])]
+        return found
+
+    (row,) = build("stepwise", five_steps, **options)
+    assert row["labels"] == labels
 
 
 def test_chat_configs_hold_the_same_as_messages_of_finished_turns(build):
