@@ -4,8 +4,8 @@
 
 In: config `stepwise`, a prompt, the steps, and of each step its value Q in [0, 1] from rollouts (soft), or its label
 where there is none; a step with neither is masked. The model classifies tokens in two classes, wrong and right; the
-target stands on each step's last token, all other tokens carry no loss. Loss: cross entropy against the value, the soft
-estimation of Math-Shepherd (arXiv 2312.08935). TRL has no trainer for this any more.
+target stands on each step's last token, all other tokens carry no loss. Loss: cross entropy against the value, the
+soft estimation of Math-Shepherd (arXiv 2312.08935). TRL has no trainer for this any more.
 
 `score_steps` gives a trained model's values of a solution's steps, for best-of-n.
 """
