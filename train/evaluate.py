@@ -26,7 +26,7 @@ from stepforge.builders.parquet import replacing
 from stepforge.builders.sources import arithmetic
 from stepforge.builders.sources.records import Drop
 from stepforge.builders.tables import content_id, derive_seed
-from stepforge.pipelines.answers import Claim, Verdict, Verifier
+from stepforge.pipelines.answers import UNANSWERED, Claim, Verdict, Verifier
 from stepforge.pipelines.credit.split import newline
 from stepforge.pipelines.inference.prompts import render
 from stepforge.pipelines.inference.sample import sample
@@ -43,7 +43,6 @@ from stepforge.train.estimates import (
     proportion,
 )
 
-FAILED = ("no_answer", "truncated")  # undecided, and the model's own fault: these count as wrong
 Row = dict[str, Any]
 
 
@@ -96,7 +95,7 @@ def answer(model: str, rows: Sequence[Row], args: argparse.Namespace) -> list[Ro
 
 def told(text: str, verdict: Verdict) -> Row:
     """A solution and its outcome: True, False, or None where no verdict could be given, by no fault of the model."""
-    known = verdict.verdict != "undecided" or verdict.reason in FAILED
+    known = verdict.verdict != "undecided" or verdict.reason in UNANSWERED
     return {"solution": text, "correct": verdict.verdict == "correct" if known else None,
             "answer_key": verdict.answer_key, "reason": verdict.reason}
 

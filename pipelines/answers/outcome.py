@@ -7,12 +7,13 @@ becomes a negative. `VERSION` is raised whenever a verdict could change for the 
 from importlib.metadata import version
 from typing import Literal, NamedTuple
 
-VERSION = 3
+VERSION = 4
 
 Outcome = Literal["correct", "incorrect", "undecided"]
 Method = Literal["literal", "numeric", "symbolic", "none"]
 
-NO_ANSWER = "no_answer"                # the solution states no answer
+NO_ANSWER = "no_answer"                # the solution states nothing that could be an answer
+GUESSED = "guessed"                    # no answer is stated outright, and one that could be meant does not match
 TRUNCATED = "truncated"                # generation stopped at the length limit before an answer was stated
 GOLD_UNPARSEABLE = "gold_unparseable"  # the reference answer is empty, undefined, or outside what can be read
 TIMEOUT = "timeout"                    # the check ran past its deadline and was killed
@@ -21,7 +22,8 @@ WORKER_DIED = "worker_died"            # the worker crashed or ran out of memory
 AMBIGUOUS = "ambiguous"                # equal under one reading only: 5 and 5%, 52 and 52 in base 8, ab and ba
 MANY_ANSWERS = "many_answers"          # with `incorrect`: several answers offered where one was asked for
 
-UNDECIDED_REASONS = (NO_ANSWER, TRUNCATED, GOLD_UNPARSEABLE, TIMEOUT, OUT_OF_BOUNDS, WORKER_DIED, AMBIGUOUS)
+UNANSWERED = (NO_ANSWER, GUESSED, TRUNCATED)       # undecided because of the solution: it earns no reward
+UNDECIDED_REASONS = (*UNANSWERED, GOLD_UNPARSEABLE, TIMEOUT, OUT_OF_BOUNDS, WORKER_DIED, AMBIGUOUS)
 
 
 class Claim(NamedTuple):

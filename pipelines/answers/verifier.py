@@ -17,6 +17,7 @@ from types import TracebackType
 from stepforge.pipelines.answers import outcome
 from stepforge.pipelines.answers.equivalence import MAX_CHARS, NEEDS_SYMBOLIC, Match, compare
 from stepforge.pipelines.answers.extract import EXPLICIT, MAX_STATED, Extraction, extract_answer
+from stepforge.pipelines.answers.golds import reference_answer
 from stepforge.pipelines.answers.keys import answer_key, is_choice
 from stepforge.pipelines.answers.normalize import canonical
 from stepforge.pipelines.answers.outcome import Claim, Verdict
@@ -87,7 +88,8 @@ class Verifier:
         gold, choices = _reference(claim.gold)
         found = extract_answer(claim.solution, choices)
         answer = found.answer
-        if answer is None or (claim.complete is False and found.how not in EXPLICIT) or found.stated > MAX_STATED:
+        cut = claim.complete is False and found.how not in EXPLICIT
+        if not gold or answer is None or cut or found.stated > MAX_STATED:
             return claim, found, _NO_MATCH
         match = _quick_match(gold, answer) if len(gold) + len(answer) <= MAX_CHARS else compare(gold, answer)
         return claim, found, self._submit(gold, answer) if match.reason == NEEDS_SYMBOLIC else match
@@ -113,17 +115,21 @@ class Verifier:
         if isinstance(match, Future):
             match = match.result()
         answer = found.answer
+        usable = bool(_reference(claim.gold)[0])
         if answer is None:
             cut = claim.complete is False or found.how == "unclosed_thought"
-            return Verdict(None, None, "undecided", outcome.TRUNCATED if cut else outcome.NO_ANSWER, "none")
-        if claim.complete is False and found.how not in EXPLICIT:
+            reason = outcome.TRUNCATED if cut else outcome.NO_ANSWER
+            return Verdict(None, None, "undecided", reason if usable else outcome.GOLD_UNPARSEABLE, "none")
+        if not usable:
+            match = Match(None, "none", outcome.GOLD_UNPARSEABLE)
+        elif claim.complete is False and found.how not in EXPLICIT:
             match = Match(None, "none", outcome.TRUNCATED)
-        elif claim.complete is None and found.how not in EXPLICIT and match.equal is False:
-            match = Match(None, "none", outcome.NO_ANSWER)
         elif found.stated > MAX_STATED:
             match = Match(False, "none", outcome.MANY_ANSWERS)
         elif not (claim.complete or match.equal) and found.at_end and claim.gold.strip().startswith(answer.strip()):
             match = Match(None, "none", outcome.TRUNCATED)
+        elif match.equal is False and not (found.sure and (claim.complete or found.how in EXPLICIT)):
+            match = Match(None, "none", outcome.GUESSED)
         return _verdict(answer, match) if len(answer) <= MAX_CHARS else _verdict.__wrapped__(answer, match)
 
 
@@ -142,18 +148,10 @@ def _is_done(match: Match | Future[Match]) -> bool:
     return not isinstance(match, Future) or match.done()
 
 
-def reference_answer(gold: str) -> str:
-    """The bare answer of a reference: what follows `####`, the last box, or the text itself."""
-    if "####" in gold:
-        return gold.rsplit("####", 1)[1].strip()
-    if "boxed" in gold:
-        return extract_answer(gold).answer or gold
-    return gold.strip()
-
-
 @lru_cache(maxsize=4096)
 def _reference(gold: str) -> tuple[str, bool]:
-    answer = reference_answer(gold)
+    """The bare answer of a reference, empty where there is none, and whether it is a choice letter."""
+    answer = reference_answer(gold) or ""
     return answer, is_choice(answer)
 
 

@@ -11,13 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from stepforge.builders.tables import content_id
-from stepforge.pipelines.answers import Claim, Verdict, Verifier
+from stepforge.pipelines.answers import UNANSWERED, Claim, Verdict, Verifier
 from stepforge.pipelines.credit.tree import Outcome
 from stepforge.pipelines.inference.engines import payload_of, seed_of
 from stepforge.pipelines.inference.runner import WITH_TEXT, Completion, Generate, Request
 from stepforge.pipelines.options.generators import Writer
-
-FAILURES = ("no_answer", "truncated")  # undecided verdicts that count as failures: the policy did not get there
 
 
 @dataclass(frozen=True)
@@ -80,6 +78,6 @@ def outcome_of(row: dict[str, Any]) -> Outcome:
     """How a rollout counts: no answer or a truncation is a failure, what the tools could not do is excluded."""
     if row["verdict"] == "correct":
         return "success"
-    if row["verdict"] == "incorrect" or (row["finish_reason"] in WITH_TEXT and row["reason"] in FAILURES):
+    if row["verdict"] == "incorrect" or (row["finish_reason"] in WITH_TEXT and row["reason"] in UNANSWERED):
         return "failure"
     return "excluded"

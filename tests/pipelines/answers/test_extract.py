@@ -19,9 +19,9 @@ from stepforge.pipelines.answers import extract_answer
     ("The answer is 1,234 eggs. I hope that helps.", "1,234 eggs", "phrase"),
     ("The final answer is $3$. I hope it is correct.", "3", "phrase"),
     ("The answer to the question is therefore 12.", "12", "phrase"),
-    ("The answer is that she makes 18 dollars", "18", "phrase"),
+    ("The answer is that she makes 18 dollars", "18 dollars", "phrase"),
     ("The answer is 5 (five).", "5", "phrase"),
-    ("The answer is 5 apples on each of 3 days.", "5", "phrase"),
+    ("The answer is 5 apples on each of 3 days.", "5 apples", "phrase"),
     ("The answer is 3 apples or 4 apples.", "3 apples or 4 apples", "phrase"),
     ("The correct answer is (C).", "(C)", "phrase"),
     ("The answer is Evelyn.", "Evelyn", "phrase"),
@@ -31,7 +31,7 @@ from stepforge.pipelines.answers import extract_answer
     (r"\boxed 5$", "5", "boxed"),
     (r"\boxed{x = \boxed{5}}", "5", "boxed"),
     (r"The answer is \boxed{7}.", "7", "boxed"),
-    ("We get 3 and then 4 apples.", "4", "last_number"),
+    ("We get 3 and then 4 apples.", "4 apples", "last_number"),
     ("That leaves 12.5% of it.", "12.5%", "last_number"),
     ("So it is 3 1/2", "3 1/2", "last_number"),
     ("So half of 7 is 7/2", "7/2", "last_number"),
@@ -95,8 +95,8 @@ def test_last_capital_is_the_choice_where_a_choice_was_asked_for() -> None:
     assert extract_answer("There are 3 of them", choices=True).answer is None
 
 
-def test_minus_sign_of_a_subtraction_is_not_a_sign() -> None:
-    assert extract_answer("that makes 10-5").answer == "5"
+def test_subtraction_is_read_whole_and_a_sign_belongs_to_its_number() -> None:
+    assert extract_answer("that makes 10-5").answer == "10-5"
     assert extract_answer("that makes -5").answer == "-5"
 
 

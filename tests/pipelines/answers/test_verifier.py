@@ -48,7 +48,7 @@ def test_text_of_unknown_end_is_incorrect_only_where_it_states_an_answer() -> No
     with Verifier() as verifier:
         verdicts = {text: verifier.verify(Claim("47", text, complete=None))[2:4] for text in (
             "7 * 8 = 56\nThen 56", "56 - 9 = 47", "The answer is 45.", "so we add", "The answer is 4")}
-    assert list(verdicts.values()) == [("undecided", "no_answer"), ("correct", None), ("incorrect", None),
+    assert list(verdicts.values()) == [("undecided", "guessed"), ("correct", None), ("incorrect", None),
                                        ("undecided", "no_answer"), ("undecided", "truncated")]
 
 

@@ -1,0 +1,105 @@
+"""Boxes: the contents of `\\boxed{…}`, and which boxes are one answer together.
+
+A text goes in, its last boxes come out in order. Boxes joined by commas or words (`\\boxed{2} and \\boxed{3}`), or one
+for each part (a), (b), are a list; a box in a later sentence replaces the one before. Boxes with nothing between are a
+list too, unless one is repeated: then the model stuttered, and the last one counts.
+"""
+
+import re
+from collections import deque
+
+from stepforge.pipelines.answers.clauses import MAX_CLAUSE
+from stepforge.pipelines.answers.statements import Statement
+from stepforge.pipelines.answers.wording import DENIED_AFTER, DENIED_BEFORE, MAY_DENY, phrases
+
+MAX_BOXES = 64       # looked at, from the end
+MAX_BETWEEN = 160    # characters between two boxes of one list
+_BOX = re.compile(r"\\(?:boxed|fbox)(?![a-zA-Z])")
+_BARE_BOX = re.compile(r"\s*([^\s{}$]{1,40})")
+_STRAY = re.compile(r"(?<!\\)\\(?=\d)")      # `\15` is 15
+_MARKS = r"(?:[\s&~]|[$*]+|\\[()\[\],;:! ]|\\\\|\\q?quad(?![a-zA-Z])|\\text\{\s*\})*"
+_NAME = r"(?:\\?[a-zA-Z]+(?:_\{?\w\}?)?(?:\([\w,]{1,9}\))?\s*=\s*)?"
+_WORD = r"(?:[,;.]|(?:\\text\{[\s,]*)?\b(?:and|or)\b[\s,]*\}?|\(\s*or\b)"
+_BLANK = re.compile(_MARKS)
+_JOINED = re.compile(rf"{_MARKS}(?:{_WORD}{_MARKS}){{0,3}}(?:\b(?:maybe|possibly|perhaps|probably|else|also)\b\s*)?"
+                     rf"{_MARKS}{_NAME}{_MARKS}")
+_LISTED = re.compile(rf"{_MARKS}[,;]?\s*(?:and|or|while|whereas)\b[^.!?\n=]{{0,80}}?"
+                     rf"(?:is|are|be|of|at|to|:|{_NAME}){_MARKS}")
+_CONSEQUENCE = re.compile(r"\b" + phrases("""so|thus|hence|therefore|then|thereby|giv\\w+|get\\w*|yields?|obtain\\w*
+|finally|total|sum|product|wait|but|not|actually|we""") + r"\b", re.IGNORECASE)
+_RESPECTIVELY = re.compile(r"[^\n.]{0,40}\brespectively\b")
+_LABEL = re.compile(r"(?:^|\n)[ \t>*#_-]*(?:(?:part|question|problem)\s*)?(?:\(([a-h1-9]|i{1,3}|iv|v)\)"
+                    r"|([a-h1-9]|i{1,3}|iv)[).:])|\bpart\s*\(?([a-h1-9]|i{1,3}|iv|v)\b", re.IGNORECASE)
+_FOLLOWING = dict(zip("abcdefg12345678", "bcdefgh23456789", strict=True)) | {
+    "i": "ii", "ii": "iii", "iii": "iv", "iv": "v"}
+
+
+def boxes(text: str) -> list[Statement]:
+    """The last boxes, each list of them as one statement. A box inside a box comes later, so the inner one counts."""
+    single: list[Statement] = []
+    for box in deque(_BOX.finditer(text), maxlen=MAX_BOXES):
+        content, end = _content(text, box.end())
+        content = _STRAY.sub("", content.strip())
+        if content and _denied(text, box.start(), end):
+            single = [item for item in single if item.answer != content]
+        elif content:
+            single.append(Statement(box.start(), end, content, "boxed", to_end=text[end - 1] != "}"))
+    return single if len(single) < 2 else _together(text, single)
+
+
+def _denied(text: str, start: int, end: int) -> bool:
+    before = text[max(0, start - 40):start]
+    return any(map(before.__contains__, MAY_DENY)) and DENIED_BEFORE.search(before) is not None \
+        or DENIED_AFTER.match(text, end, end + 60) is not None
+
+
+def _content(text: str, at: int) -> tuple[str, int]:
+    """What a box holds, and where it ends; up to MAX_CLAUSE characters where it is not closed."""
+    start = text.find("{", at, at + 8)
+    if start < 0 or text[at:start].strip():
+        bare = _BARE_BOX.match(text, at)
+        return (bare[1].rstrip("."), bare.end()) if bare else ("", at)
+    depth, limit = 0, min(len(text), start + MAX_CLAUSE)
+    for here in range(start, limit):
+        depth += (text[here] == "{") - (text[here] == "}")
+        if depth == 0:
+            return text[start + 1:here], here + 1
+    return text[start + 1:limit], limit
+
+
+def _together(text: str, single: list[Statement]) -> list[Statement]:
+    groups: list[list[Statement]] = []
+    for at, box in enumerate(single):
+        between = text[single[at - 1].end:box.start] if at else ""
+        if at and _joined(text, single[at - 1], between, box):
+            groups[-1].append(box)
+        else:
+            groups.append([box])
+    return [_list(text, group) for group in groups]
+
+
+def _joined(text: str, previous: Statement, between: str, box: Statement) -> bool:
+    """Whether two neighbours are one answer; `between` is the text from one to the other."""
+    if box.start < previous.end:
+        return False
+    if len(between) <= MAX_BETWEEN and (_JOINED.fullmatch(between) or (
+            _LISTED.fullmatch(between) and not _CONSEQUENCE.search(between))):
+        return True
+    label, before = _label(between), _label(text[max(0, previous.start - 2000):previous.start])
+    return label is not None and _FOLLOWING.get(before or "") == label
+
+
+def _label(text: str) -> str | None:
+    labels = _LABEL.findall(text[-2000:])
+    return next(filter(None, labels[-1])).lower() if labels else None
+
+
+def _list(text: str, group: list[Statement]) -> Statement:
+    """One statement of the boxes of a group."""
+    last = group[-1]
+    answers = [box.answer for box in group]
+    if len(group) > 1 and len(set(answers)) < len(answers) and not _RESPECTIVELY.match(text, last.end):
+        between = [text[first.end:second.start] for first, second in zip(group, group[1:], strict=False)]
+        if len(set(answers)) == 1 or all(map(_BLANK.fullmatch, between)):
+            return last
+    return last._replace(start=group[0].start, answer=", ".join(answers))

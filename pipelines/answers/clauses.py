@@ -1,0 +1,93 @@
+"""Clauses: what a sentence that names its answer says, such as `is therefore 12 cups of sugar` or `is not 5`.
+
+The words behind `answer is` go in; a `Reading` comes out: the answer, or a denial, or nothing. A clause that begins
+with a value states it firmly; a sentence around it is searched for the value that it arrives at.
+"""
+
+import re
+from typing import NamedTuple
+
+from stepforge.pipelines.answers.guesses import BOLD, SENTENCE_END, guess_in
+from stepforge.pipelines.answers.normalize import ascii_math
+from stepforge.pipelines.answers.terms import MATH
+from stepforge.pipelines.answers.values import skip, value_at
+from stepforge.pipelines.answers.wording import CORRECTED, DENIAL, REASON, REMARK
+
+MAX_CLAUSE = 1200    # characters of one stated answer that are kept; longer ones are out of bounds anyway
+
+
+class Reading(NamedTuple):
+    """answer: None for a denial or where nothing is stated. firm: the clause begins with its answer.
+
+    to_end: the answer runs to the end of the clause, so a cut may have shortened it. sure: a mismatch proves the
+    statement wrong, because the sentence offers no other value.
+    """
+
+    answer: str | None
+    firm: bool = False
+    to_end: bool = False
+    sure: bool = True
+
+
+NOTHING = Reading(None)
+_CHOICE = re.compile(r"\(?(?:\\text(?:bf|rm|it)?\{\s*\(?)?([A-Z])(?:\)|[.:](?=\s))\}?\)?[:.]?(?=\s|$)")
+_QUOTED = re.compile(r"\s*\"((?:[^\"\\\n]|\\.)+)\"")
+
+
+def read_clause(clause: str, choices: bool = False) -> Reading:
+    """What the words behind `answer is` state, in at most MAX_CLAUSE characters.
+
+    choices: the reference is a choice letter, so `(B) 12` states B; otherwise it states 12.
+    """
+    if quoted := _QUOTED.match(clause):
+        return Reading(quoted[1].strip(), True)
+    math = MATH.match(clause)
+    line = clause[:math.end()].replace("\n", " ") + clause[math.end():].split("\n", 1)[0] if math \
+        else clause.split("\n", 1)[0]
+    line = BOLD.sub("", ascii_math(line))
+    start = skip(line)
+    if denial := DENIAL.match(line, start):
+        end = SENTENCE_END.search(line, start)
+        corrected = CORRECTED.search(line, denial.end(), end.start() if end else len(line))
+        if corrected is None:
+            return NOTHING
+        start = skip(line, corrected.end())
+    if choice := _CHOICE.match(line, start):
+        if choices:
+            stated = choice[0] if choice[0].endswith(")") else choice[1]
+            return Reading(stated.strip(), True, not line[choice.end():].strip(" \t"))
+        start = skip(line, choice.end()) if value_at(line, skip(line, choice.end())) else start
+    value = value_at(line, start)
+    if value is None:
+        return _words(line, start)
+    if line[value.end:].lstrip().startswith("?"):
+        return NOTHING
+    return Reading(value.text.strip(), True, not line[value.end:].strip(" \t"))
+
+
+def _words(line: str, at: int) -> Reading:
+    """An answer in words (`Evelyn`, `no solution`); a sentence is searched for the value it arrives at."""
+    end = SENTENCE_END.search(line, at)
+    sentence = line[:end.start() if end else len(line)]
+    if (guess := guess_in(sentence)) is not None:
+        return Reading(guess.answer, False, guess.to_end and end is None, guess.sure)
+    head = sentence[at:]
+    short = REASON.split(head, maxsplit=1)[0].strip(" .:*\"")
+    if short and len(short.split()) <= 4 and not REMARK.match(short):
+        return Reading(short, False, end is None and short == head.strip())
+    return NOTHING
+
+
+def bare_answer(line: str, last: bool = False) -> str | None:
+    """The answer that a line holds beside nothing else; None for a line of text such as a heading.
+
+    last: nothing follows the line, so that a few words (`Evelyn`) or `5.` are no heading either.
+    """
+    plain = BOLD.sub("", ascii_math(line)).strip()
+    value = value_at(plain, skip(plain))
+    if value is None:
+        return plain if last and len(plain.split()) <= 4 and "nswer" not in plain else None
+    rest = plain[value.end:].strip()
+    if rest and not (last and rest == ".") and not (rest[0] == "(" and rest[-1] == ")"):
+        return line if last and not rest.startswith((":", ".")) else None
+    return value.text.strip()

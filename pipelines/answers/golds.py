@@ -1,0 +1,68 @@
+"""Golds: the bare answer of a reference as data sets write it, or that there is none.
+
+A reference goes in: a bare answer, a whole solution (`… #### 72`, `\\boxed{72}`, `A: 24`) or a sentence with one
+value. Its answer comes out; None for a placeholder (`proof`, `notfound`, `nan`) and for prose that states no answer,
+so that every solution of such a problem stays undecided.
+"""
+
+import re
+
+from stepforge.pipelines.answers.clauses import bare_answer
+from stepforge.pipelines.answers.extract import EXPLICIT, extract_answer
+from stepforge.pipelines.answers.normalize import unwrap
+
+PLACEHOLDERS = frozenset("""proof proved proven notfound not-found none null nil nan n/a #n/a na n.a n.a. unknown
+    undetermined missing empty tbd todo ? ?? ??? - -- --- _ . .. ... … answer solution omitted error unavailable
+    [] {} "" ''""".split()) | frozenset(" ".join(words.split()) for words in """not found|no answer|not available
+    |not applicable|not provided|not given|not specified|see solution|see proof|see the proof|see above|see below|see explanation
+    |answer not found|no answer found|no answer provided|no final answer|no solution provided|proof omitted
+    |proof problem|to be determined""".split("|"))
+MIN_PROSE = 6        # words without a value that make a sentence no answer
+_TEXT = re.compile(r"\\(?:text|mathrm|textbf|mbox)\s*\{([^{}]*)\}").fullmatch
+_HASH_LINE = re.compile(r"#{1,6}\s*(?=\S)")
+_WORD = re.compile(r"(?<![\\a-zA-Z{])[a-zA-Z]{2,}(?:['’-][a-zA-Z]+)*(?![a-zA-Z}])")
+_HAS_VALUE = re.compile(r"[\d$]|\\[(\[a-zA-Z]")
+_VERB = re.compile(r"\b(?:is|are|was|were|equals?|has|have|had|makes?|gets?|gives?|needs?|costs?|takes?|leaves?|will"
+                   r"|can|must|there)\b", re.IGNORECASE)
+_MATH_AND_UNIT = re.compile(r"(?:\$[^$]+\$|\\\(.+?\\\))\s*[a-z]{3,}(?: [a-z]+){0,2}").fullmatch
+_BARE_MARK = re.compile(r"(?<!#)####(?!#)\s*(\S[^\n]*)")
+
+
+def reference_answer(gold: str) -> str | None:
+    """The bare answer that a reference states, None where it states none."""
+    answer = _stated(gold.strip())
+    return None if answer is None or is_placeholder(answer) else answer
+
+
+def is_placeholder(answer: str) -> bool:
+    """Whether a text stands for an answer that nobody wrote down."""
+    plain = unwrap(answer.strip())
+    if text := _TEXT(plain):
+        plain = text[1].strip()
+    return not plain or plain.casefold().rstrip(".!") in PLACEHOLDERS or plain.casefold() in PLACEHOLDERS
+
+
+def _stated(gold: str) -> str | None:
+    if marks := _BARE_MARK.findall(gold):
+        return bare_answer(marks[-1].strip(), True) or marks[-1].strip()
+    if mark := _HASH_LINE.match(gold):
+        gold = gold[mark.end():]
+    if "\\boxed" in gold or "\\fbox" in gold:
+        return extract_answer(gold).answer
+    if not _is_prose(gold):
+        return bare_answer(gold) or gold if _MATH_AND_UNIT(gold) else gold
+    stated = extract_answer(gold)
+    return stated.answer if stated.how in EXPLICIT or (stated.answer is not None and stated.sure) else None
+
+
+def _is_prose(gold: str) -> bool:
+    """Whether a reference is text that has its answer somewhere, not the answer itself."""
+    if "answer" in gold.casefold() or gold.startswith("A:"):
+        return True
+    if "\\begin{" in gold:
+        return False
+    words = len(_WORD.findall(gold))
+    sentence = words >= 3 and (gold[-1:] in ".!" or bool(_VERB.search(gold)))
+    if _HAS_VALUE.search(gold):
+        return words >= 2 and "\n" in gold or sentence and gold[:1].isupper() or words > 12
+    return words >= MIN_PROSE and (gold[-1:] in ".!" or words > 12)

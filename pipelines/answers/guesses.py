@@ -1,0 +1,141 @@
+"""Guesses: the value that a text arrives at without calling it the answer, such as `so there are 3 of them`.
+
+The tail of a text goes in; the value of its last sentence that states one comes out. A bold value is preferred, then
+what follows `is`, `are` or `=`, then the result of the last equation before, then the last value that does not only
+say when or how long. A guess is `sure` where the last sentence offers no other value: only then does a mismatch say
+that the solution is wrong. Values that the sentence denies (`15 is not a solution`) or only compares with
+(`more than 5`) are left out, and so are lone variables.
+"""
+
+import re
+from typing import NamedTuple
+
+from stepforge.pipelines.answers import wording
+from stepforge.pipelines.answers.normalize import ascii_math
+from stepforge.pipelines.answers.terms import MATH, Term
+from stepforge.pipelines.answers.values import skip, value_at
+
+TAIL = 2000          # characters searched
+MAX_SENTENCES = 12   # looked at, from the end
+BEFORE = 60          # characters before a value that may deny it or lead to it
+
+
+class Guess(NamedTuple):
+    """sure: the last sentence offers no other value. to_end: the value runs to the end of the text."""
+
+    answer: str
+    sure: bool
+    to_end: bool = False
+    formula: bool = False
+    bold: bool = False
+
+
+BOLD = re.compile(r"(?<![\w)}*])(?:\*\*|__)(?!\s)|(?<!\s)(?:\*\*|__)(?![\w(*])|`+")
+SENTENCE_END = re.compile(r"(?:(?<=[.!?。])[\"')*\]]*|(?<=\\\]|\$\$))\s+(?=[A-Z\\$*(\"#>|])|(?<=[。！？])|\n+")
+_BOLDED = re.compile(r"(?<![\w*])\*\*(?!\s)([^*\n]{1,80}?)[.:]?\*\*(?![\w*])")
+_MARKER = re.compile(r"(?:[-*+•>]|#+|\d{1,2}[.)]|\([a-z0-9]\)|\|)\s+")
+_LEFT_OUT = re.compile(r"<<[^<>\n]*>>|\\(?:boxed|fbox)\{[^{}]*\}")     # a calculator's notes; boxes that were denied
+_START = re.compile(
+    r"(?:^|(?<=[\s(\[{\"'“:=,;>|*≈~])|(?<=[^\x00-\x7f]))(?=[-+]?[\d.$\\(\[{€£¥₹]|[-+]?[a-z](?![a-z])|"
+    + wording.phrases("""(?:negative|minus|square|positive|principal|cube|half|one half|twice|double|triple|three times
+|reciprocal|inverse|less|fewer|smaller|lower|more|greater|larger|bigger|higher|at|no|up|under|below|over|above|between
+|strictly|much|slightly|well|just|sqrt|pi|sin|cos|tan|log|ln|exp)(?![a-z])""") + ")", re.IGNORECASE)
+_BOUND = re.compile(r"^x\\[lg]e (?=[\d$\\])")                           # in a sentence, `at least 7` means 7
+_COMPARISON = re.compile(r"x[<>]|.*\\ne(?:q)?(?![a-z])")
+_RESULT = re.compile(r"(?:=|≈|\\approx)\s*\\?[$€£]?\s*(-?\d[\d,]*(?:\.\d+)?)")
+_DIGITS = re.compile(r"-?\d[\d,]*(?:\.\d+)?")
+_COUNTS = re.compile(r"\b(?:is|are|equals|exactly|be)\s*$")
+
+
+def guess(text: str) -> Guess | None:
+    """The value that the end of a text states, None where none of its last sentences has one."""
+    tail = MATH.sub(lambda math: math[0].replace("\n", " "), _LEFT_OUT.sub("", text[-TAIL:]).rstrip())
+    bounds = [0, *(end.end() for end in SENTENCE_END.finditer(tail)), len(tail)]
+    best: Guess | None = None
+    last = True
+    for start, end in list(zip(bounds, bounds[1:], strict=False))[::-1][:MAX_SENTENCES]:
+        sentence = tail[start:end].strip()
+        if not sentence or wording.CLOSING.match(sentence):
+            continue
+        candidate = guess_in(sentence, tail[:start])
+        if best is not None:                        # a formula that is not sure: a bold value before it is better
+            return candidate._replace(sure=False) if candidate is not None and candidate.bold else best
+        if candidate is not None:
+            best = candidate._replace(sure=candidate.sure and last, to_end=candidate.to_end and end == len(tail))
+            if best.bold or best.sure or not best.formula:
+                return best
+        last = False
+    return best
+
+
+def guess_in(sentence: str, before: str = "") -> Guess | None:
+    """The value that one sentence arrives at; `before` is the text whose last equations may tell which."""
+    if bold := _bold(sentence):
+        return Guess(bold[-1], len(set(bold)) == 1, bold=True)
+    line = BOLD.sub("", ascii_math(sentence))
+    marker = _MARKER.match(line)
+    values = _values(line, marker.end() if marker else 0)
+    if not values:
+        return _spelled(line)
+    plain = [value for value in values if not (line[:value.start].endswith("(") and line[value.end:].startswith(")"))]
+    offered = plain or values
+    led = [value for value in offered if wording.LEADS.search(_before(line, value.start))]
+    main = led or [value for value in offered if not wording.CIRCUMSTANCE.search(_before(line, value.start))]
+    chosen = led[-1] if led else _result(main or offered, before) or (main or offered)[-1]
+    alone = len({value.text.replace(" ", "") for value in values}) == 1 or len(main) == 1 and chosen is main[0]
+    return Guess(chosen.text.strip(), bool(plain) and alone, chosen.end == len(line), chosen.kind == "formula")
+
+
+def _before(line: str, at: int) -> str:
+    return line[max(0, at - BEFORE):at]
+
+
+def _values(line: str, at: int) -> list[Term]:
+    """The values of a line from a position on that it neither denies nor only compares with."""
+    values: list[Term] = []
+    while start := _START.search(line, at):
+        value = value_at(line, start.end())
+        at = max(value.end if value else 0, start.end() + 1)
+        if value is not None and value.kind != "name" and _stands(line, value):
+            values.append(value._replace(text=_BOUND.sub("", value.text)))
+    return values
+
+
+def _stands(line: str, value: Term) -> bool:
+    before = _before(line, value.start)
+    return not (wording.DENIED_BEFORE.search(before) or wording.DENIED_AFTER.match(line, value.end)
+                or wording.COMPARED.search(before) or wording.LABEL.search(before)
+                or wording.ORDINAL.match(line, value.end) or wording.CONDITION.search(line[:value.start])
+                or _COMPARISON.match(value.text))
+
+
+def _bold(sentence: str) -> list[str]:
+    """The values that are bold as a whole."""
+    values = []
+    for bold in _BOLDED.finditer(sentence):
+        content = ascii_math(bold[1])
+        value = value_at(content, skip(content))
+        if value is not None and value.kind != "name" and not content[value.end:].strip(" .") \
+                and not wording.DENIED_AFTER.match(sentence, bold.end()) \
+                and not wording.DENIED_BEFORE.search(_before(sentence, bold.start())):
+            values.append(value.text.strip())
+    return values
+
+
+def _result(values: list[Term], before: str) -> Term | None:
+    """The value that the last equations before the sentence came to."""
+    by_digits = {digits[0].replace(",", ""): value for value in values
+                 if value.many == 1 and (digits := _DIGITS.search(value.text))}
+    for result in reversed(_RESULT.findall(before[-600:])):
+        if (value := by_digits.get(result.replace(",", ""))) is not None:
+            return value
+    return None
+
+
+def _spelled(line: str) -> Guess | None:
+    """A number in words, such as `There are twenty-five of them`."""
+    words = [word for word in wording.NUMBER_WORD.finditer(line)
+             if not wording.DENIED_BEFORE.search(_before(line, word.start()))]
+    if not words:
+        return None
+    return Guess(words[-1][0], len(words) == 1 and _COUNTS.search(line[:words[-1].start()]) is not None)

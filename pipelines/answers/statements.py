@@ -1,0 +1,193 @@
+"""Statements: where a text names its answer, as `The answer is 18`, `#### 18`, `"answer": "18"` or under a heading.
+
+A text goes in; its statements come out in order. A Markdown heading is structure: `#### 18` counts because the line is
+bare, and under `### Final Answer` the next line counts. `If the answer is 5` and `number of wrong answers: 5` state
+nothing.
+"""
+
+import re
+from collections import deque
+from typing import Literal, NamedTuple
+
+from stepforge.pipelines.answers.clauses import MAX_CLAUSE, Reading, bare_answer, read_clause
+from stepforge.pipelines.answers.guesses import SENTENCE_END, guess, guess_in
+from stepforge.pipelines.answers.wording import CONDITION
+
+MAX_STATEMENTS = 64  # looked at, from the end
+
+How = Literal["boxed", "hash", "phrase", "choice", "last_formula", "last_number", "none", "unclosed_thought"]
+
+
+class Statement(NamedTuple):
+    """firm: the answer stands where it is announced, not somewhere in a sentence. to_end: the text ends with it.
+
+    part: an answer to a part of the problem, which is no guess at the whole.
+    """
+
+    start: int
+    end: int
+    answer: str
+    how: How
+    firm: bool = True
+    sure: bool = True
+    to_end: bool = False
+    part: bool = False
+
+
+_HEADS = (("nswer", re.compile(r"nswers?(?![a-z])")), ("NSWER", re.compile("NSWERS?(?![A-Z])")),
+          ("A:", re.compile(r"A(?=:(?:(?<=\nA:)|(?<![\s\S]A:)))")))
+_RARE_HEADS = (("esult", re.compile(r"(?<=[rR])esult(?![a-z])")), ("ESULT", re.compile(r"(?<=R)ESULT(?![A-Z])")),
+               ("ns", re.compile(r"(?<![a-zA-Z])[Aa](?:ns|NS)(?=[.: =])\.?")))
+_FOREIGN = (("espuesta", re.compile("[Rr]espuesta")), ("esposta", re.compile("[Rr]esposta")),
+            ("isposta", re.compile("[Rr]isposta")), ("ntwort", re.compile("[Aa]ntwort")),
+            ("ponse", re.compile("[Rr][ée]ponse")))
+_OTHER_SCRIPTS = re.compile("[Оо]твет|答案|答え|答(?=[:：])|정답|답(?=[은는:])")
+_FOREIGN_LINK = re.compile(r"[*_\s]*(?:(?:final|finale|correcta|correcte|richtige)[\s*_]*)?"
+                           r"(?:es|est|ist|é|è|lautet|[:：]|是|为|為|は|은|는|—|-|=)(?![a-z])\s*[:：]?[\s*_]*")
+_PLAIN = re.compile(r"(-?\$?\d+(?:,\d{3})*(?:\.\d+)?)(?:\.?\s*$)", re.ASCII)
+_QUICK = re.compile(r"(?: is|:) (-?\$?\d+(?:,\d{3})*(?:\.\d+)?)\.?\s*$", re.ASCII)
+_LINK = re.compile(
+    r"""["'*_`)>]*(?:\s*(?:[:=|→>]|->)["'*_`]*
+    |\s+(?:\([^()\n]{1,40}\)\s+)?(?P<part>(?:to|for|of|in|here)\b[^\n.:]{0,80}?\s)?
+    (?:(?:therefore|thus|then|hence|simply|indeed|also|again)\s+)?
+    (?:is|are|was|were|equals|becomes|remains|comes\ out\ (?:to\ be|to|as)
+    |(?:would|will|should|must|has\ to|turns\ out\ to|happens\ to|appears\ to|seems\ to|might|may|could)\ be|'s)\b
+    [:*]*)\s*""", re.VERBOSE)
+_PART = re.compile(r"(?:to|for|of|in)\s+(?:the\s+)?(?:first|second|third|part|question|sub|\()", re.IGNORECASE)
+_TITLE = re.compile(r"[*_` \t]*:?[*_` \t]*\n[\s=*_`-]*(?=\S)")
+_TITLE_BEFORE = re.compile(r"[#>*_\s\d.|]*(?:(?:the|my|our|your)\s)?(?:(?:final|correct|short|full|end)\s)?[ar]?",
+                           re.IGNORECASE)
+_FINAL = re.compile(r"(?:final|end) r", re.IGNORECASE)
+_USUAL = frozenset(("A", "The a", "The final a", "Final A", "**A", "**Final A", "So the a", "Therefore, the a", ""))
+_COUNTED = re.compile(r"\b(?:number|total|count|sum|many|wrong|false|incorrect|each|different|distinct|other)\b"
+                      r"[^.\n]{0,30}$", re.IGNORECASE)
+_BACKWARD = re.compile(r"\s(?:is|are|as|be)\s+(?:thus\s|therefore\s|indeed\s)?(?:the|our|my|your)\s(?:\w+\s){0,2}"
+                       r"a$", re.IGNORECASE)
+_HASH = re.compile(r"(?<!#)####(?!#)[ \t]*(?P<clause>\S[^\n]*)")
+
+
+def statements(text: str, choices: bool = False) -> list[Statement]:
+    """The last statements of a text other than its boxes; results and other languages where it names no answer."""
+    found = _at_heads(text, _HEADS, choices)
+    if "####" in text:
+        found += [statement for match in deque(_HASH.finditer(text), maxlen=MAX_STATEMENTS)
+                  if (statement := _hash(text, match)) is not None]
+    return found
+
+
+def rare_statements(text: str, choices: bool = False) -> list[Statement]:
+    """Statements in forms that are looked for only where there is no other."""
+    return _at_heads(text, _RARE_HEADS, choices) + _foreign(text, choices)
+
+
+def _at_heads(text: str, heads: tuple[tuple[str, re.Pattern[str]], ...], choices: bool) -> list[Statement]:
+    return [statement for head, pattern in heads if head in text
+            for match in deque(pattern.finditer(text), maxlen=MAX_STATEMENTS)
+            if (statement := _stated(text, match, choices)) is not None]
+
+
+def _stated(text: str, head: re.Match[str], choices: bool) -> Statement | None:
+    """What stands at one word `answer`, `result` or `A`."""
+    start, after = head.span()
+    line = text[max(text.rfind("\n", 0, start) + 1, start - 200):start]
+    if line in _USUAL and (quick := _QUICK.match(text, after, _line_end(text, after))):
+        return Statement(start, quick.end(1), quick[1], "phrase", True, True, not text[quick.end(1):].strip(" \t"))
+    link = _LINK.match(text, head.end())
+    title = None if link and "\n" not in link[0] else _TITLE.match(text, head.end())
+    if title is not None and _TITLE_BEFORE.fullmatch(line):
+        return _titled(text, head.start(), title.end(), choices)
+    if line not in _USUAL and not _asserted(line, head[0], link is not None and ":" in link[0]):
+        return None
+    if link is None:
+        return _backward(text, head, line)
+    at = link.end()
+    if plain := _PLAIN.match(text, at, _line_end(text, at)):
+        return Statement(head.start(), plain.end(1), plain[1], "phrase",
+                         to_end=not text[plain.end(1):].strip(" \t"), part=bool(_PART.match(link["part"] or "")))
+    clause = text[at:at + MAX_CLAUSE]
+    if line.endswith(("<", "</")) or link[0].startswith(">"):
+        clause = clause.split("<", 1)[0] if line.endswith("<") else ""
+    if _announces(clause):
+        return None                                             # the box or the phrase inside speaks for itself
+    reading = read_clause(clause, choices)
+    if reading.answer is None:
+        return None
+    if not reading.firm and link[0].lstrip('"*_`').startswith(":"):
+        reading = _searched(text, at) or reading
+    return _statement(text, head.start(), at, reading, bool(_PART.match(link["part"] or "")))
+
+
+def _line_end(text: str, at: int) -> int:
+    end = text.find("\n", at)
+    return len(text) if end < 0 else end
+
+
+def _announces(clause: str) -> bool:
+    return re.match(r"[^.\n]{0,60}?(?:\\boxed|\\fbox|nswer\b|NSWER\b)", clause) is not None
+
+
+def _asserted(line: str, word: str, colon: bool) -> bool:
+    """Whether the words before `answer` leave it a statement: not a condition, a doubt or a count of answers."""
+    if word.lower() == "esult":
+        return bool(_FINAL.search(line[-7:])) or (colon and bool(_TITLE_BEFORE.fullmatch(line)))
+    if word == "A" or not line.strip("#*_ "):
+        return True
+    if word.lower().endswith("s") and word != "Ans" and _COUNTED.search(line):
+        return False
+    return CONDITION.search(line) is None
+
+
+def _titled(text: str, start: int, at: int, choices: bool) -> Statement | None:
+    """The answer under a heading: its first line, else what the text after it arrives at."""
+    clause = text[at:at + MAX_CLAUSE]
+    if _announces(clause):
+        return None
+    reading = read_clause(clause, choices)
+    if not reading.firm:
+        reading = _searched(text, at) or reading
+    return _statement(text, start, at, reading, False) if reading.answer is not None else None
+
+
+def _searched(text: str, at: int) -> Reading | None:
+    best = guess(text[at:])
+    return Reading(best.answer, False, best.to_end, best.sure) if best else None
+
+
+def _backward(text: str, head: re.Match[str], line: str) -> Statement | None:
+    """`12 is the answer`."""
+    named = _BACKWARD.search(line)
+    if named is None:
+        return None
+    best = guess_in(SENTENCE_END.split(line[:named.start()])[-1])
+    return Statement(head.start(), head.end(), best.answer, "phrase", best.sure, best.sure) if best else None
+
+
+def _statement(text: str, start: int, at: int, reading: Reading, part: bool) -> Statement:
+    end = min(_line_end(text, at), at + MAX_CLAUSE)
+    to_end = reading.to_end and not text[end:].strip(" \t")
+    return Statement(start, at, reading.answer or "", "phrase", reading.firm, reading.sure, to_end, part)
+
+
+def _foreign(text: str, choices: bool) -> list[Statement]:
+    heads = [match for head, pattern in _FOREIGN if head in text
+             for match in deque(pattern.finditer(text), maxlen=MAX_STATEMENTS)]
+    if not text.isascii():
+        heads += deque(_OTHER_SCRIPTS.finditer(text), maxlen=MAX_STATEMENTS)
+    found = []
+    for head in heads:
+        if link := _FOREIGN_LINK.match(text, head.end()):
+            clause = text[link.end():link.end() + MAX_CLAUSE]
+            reading = read_clause(clause, choices)
+            if reading.answer is not None and reading.firm and not _announces(clause):
+                found.append(_statement(text, head.start(), link.end(), reading, False))
+    return found
+
+
+def _hash(text: str, match: re.Match[str]) -> Statement | None:
+    """`#### 18`: an answer where the line holds nothing else, a heading otherwise."""
+    last = not text[match.end():].strip()
+    clause = match["clause"][:MAX_CLAUSE].strip()
+    answer = bare_answer(clause, last)
+    if answer is None:
+        return None
+    return Statement(match.start(), match.end(), answer, "hash", to_end=not text[match.end():])

@@ -1,0 +1,65 @@
+"""Values in words: `negative 5`, `the square root of 5`, `less than 5`, `5 or more`, `5 squared` as mathematics.
+
+A line and a position go in; the value that is written there comes out as a `Term` whose words are applied to it, so
+that `less than 5` is no 5.
+"""
+
+import re
+
+from stepforge.pipelines.answers.terms import Term, series_at, term_at
+from stepforge.pipelines.answers.wording import FILLER
+
+_SIGN = re.compile(r"(?:negative|minus)\s+(?=[\d\\$.a-z(])", re.IGNORECASE)
+_MUCH = r"(?:(?:strictly|much|slightly|a bit|a little|well|just)\s+)*"
+_LESS, _MORE = r"(?:less|fewer|smaller|lower) than", r"(?:more|greater|larger|bigger|higher) than"
+_APPLIED = tuple((re.compile(words + r"\s+", re.IGNORECASE), form) for words, form in (
+    (r"(?:positive |principal )?square root of", r"\sqrt{%s}"),
+    (r"cube root of", r"\sqrt[3]{%s}"),
+    (r"(?:one )?half of", r"\frac{%s}{2}"),
+    (r"(?:twice|double)", r"2\cdot(%s)"),
+    (r"(?:three times|triple)", r"3\cdot(%s)"),
+    (r"(?:reciprocal|inverse) of", r"\frac{1}{%s}"),
+    (rf"(?:{_LESS} or equal to|at most|no {_MORE}|up to)", r"x\le %s"),
+    (rf"(?:{_MORE} or equal to|at least|no {_LESS})", r"x\ge %s"),
+    (rf"{_MUCH}(?:{_LESS}|under|below)", "x<%s"),
+    (rf"{_MUCH}(?:{_MORE}|over|above)", "x>%s")))
+_BETWEEN = re.compile(r"(?:strictly |somewhere )?between\s+", re.IGNORECASE)
+_OR_MORE = re.compile(r"\s*,?\s*or (?:(more|greater|higher|larger|above)|less|fewer|lower|smaller|below)\b",
+                      re.IGNORECASE)
+_POWER = re.compile(r"\s+(squared|cubed|factorial)\b")
+_POWERS = {"squared": "(%s)^2", "cubed": "(%s)^3", "factorial": "(%s)!"}
+
+
+def skip(line: str, at: int = 0) -> int:
+    """Where the words end that only lead to a value: `therefore`, `a total of`, `the number`."""
+    filler = FILLER.match(line, at)
+    return filler.end() if filler else at
+
+
+def value_at(line: str, at: int) -> Term | None:
+    """The value that is written at a position, with the words that change it."""
+    if line[at:at + 1].isalpha() and (applied := _in_words(line, at)) is not None:
+        return applied
+    term = series_at(line, at)
+    if term is None:
+        return None
+    if term.many == 1 and (more := _OR_MORE.match(line, term.end)):
+        order = r"x\ge" if more[1] else r"x\le"
+        return term._replace(end=more.end(), text=f"{order} {term.text}", kind="formula")
+    if power := _POWER.match(line, term.end):
+        return term._replace(end=power.end(), text=_POWERS[power[1]] % term.text)
+    return term
+
+
+def _in_words(line: str, at: int) -> Term | None:
+    """The value behind words that change it."""
+    if between := _BETWEEN.match(line, at):
+        both = series_at(line, between.end())
+        return both._replace(text=f"({both.text.replace(' and ', ', ')})", kind="formula") if both else None
+    if sign := _SIGN.match(line, at):
+        term = term_at(line, sign.end())
+        return term._replace(text=f"-{term.text}") if term else None
+    for words, form in _APPLIED:
+        if (applied := words.match(line, at)) and (term := term_at(line, skip(line, applied.end()))):
+            return term._replace(text=form % term.text, kind="formula")
+    return None

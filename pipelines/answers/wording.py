@@ -1,0 +1,90 @@
+"""The English around an answer: which words lead to it, deny it, doubt it, take it back, or only remark on it.
+
+Patterns only; each says whether it is matched at a position (behind a value) or searched for in the words before one.
+"""
+
+import re
+
+
+def phrases(listed: str) -> str:
+    """A group that matches any of the phrases between bars; a line break counts as one space.
+
+    >>> phrases("is|are not")
+    '(?:is|are not)'
+    """
+    return "(?:" + re.sub(r"\s+", " ", listed.strip()).replace(" |", "|").replace("'", "['’]") + ")"
+
+
+def _pattern(*parts: str) -> re.Pattern[str]:
+    return re.compile("".join(parts), re.IGNORECASE)
+
+
+# Behind `is`: words that only lead to the value.
+FILLER = _pattern(r"(?:[:\s\"“”>]|\*(?!\*)|", phrases(r"""therefore|thus|then|hence|so|simply|just|exactly|precisely
+|approximately|about|roughly|around|that|indeed|also|now|given by|equal to|equals|equivalent to|option|choice|letter
+|either|both|still|clearly|definitely|certainly|probably|likely|perhaps|maybe|possibly|only|actually|obviously
+|found to be|a total of|the total of|an? (?:value|amount|sum) of|an?|is|are|it|be
+|the (?:number|value|integer|fraction|point|letter|pair|ordered pair|interval|set)(?! of| \w+ (?:is|are))|the"""),
+                  r"\b,?)*")
+
+# Behind `is`: the value that follows is denied. What comes after CORRECTED is stated instead.
+DENIAL = _pattern(r"(?:", phrases("""definitely|certainly|clearly|surely|probably|also|therefore|obviously|simply
+|actually|most|in fact"""), r"\s+)*", phrases("""not|never|neither|no longer|anything but|far from|nowhere near
+|different from|other than|unlikely|impossible|wrong|incorrect|isn't|aren't|wasn't|cannot be|can't be"""), r"\b")
+CORRECTED = _pattern(r"\b", phrases("but(?: rather| instead)?|rather|instead|it is|it's|it should be"),
+                     r"(?:\s+(?:it is|it's|is|just|only|rather))?\s+")
+
+# Before a value: it is denied, supposed or doubted, or something else is compared with it.
+DENIED_BEFORE = _pattern(
+    phrases(r"""\bnot|n't|\bnever|\bnor|\bneither|\bcannot|\brather than|\banything but|\binstead of|\bunlike|\bexcept
+|\bother than|\bexclud\w+|≠|\\ne(?:q)?"""),
+    r"\s*(?:(?:have|include|possibly|simply|just|be|been|equal to|equal|the|an?|any|answer|number|value|solution)\s*)*"
+    r"[$\\(\[\s]*$")
+MAY_DENY = ("not", "n't", "n’t", "never", "nor", "neither", "rather", "anything", "instead", "unlike", "xcept",
+            "other", "xclud", "≠", "\\ne")
+CONDITION = _pattern(phrases("""\\b(?:if|whether|suppose|assum\\w+|unless|doubt|unlikely|check that|let's say|pretend)
+|\\bnot (?:true|the case|sure|certain|clear|believe|think)|n't (?:think|believe|sure|clear)"""),
+                     r"\b(?!.*\b(?:then|but|so)\b)[^,.!?\n]*$")
+COMPARED = _pattern(r"\b", phrases("than|between|exceeds?|exceeding|beyond|over|under|above|below|nearly|almost"),
+                    r"\s*$")
+
+# Behind a value: it is denied.
+DENIED_AFTER = _pattern(r"[$\s*]*(?:\\[)\]])?[\s*]*(?:", phrases(r"""(?:is|are|was|were)(?: not|n't)"""), r"\s+",
+                        r"(?:(?:an?|the|our|any|in the|one of the|among the)\s+)?(?:\w+\s+)?",
+                        phrases("""valid|possible|solutions?|answers?|correct|right|acceptable|allowed|true|admissible
+|domain|roots?|options?|feasible|suitable"""), r"\b|", phrases("""cannot be|can't be|could not be|couldn't be
+|(?:is|are|was|would be) (?:an? )?(?:impossible|wrong|incorrect|invalid|extraneous|rejected|excluded|ruled out
+|inadmissible|too (?:small|large|big|high|low|many|few))
+|(?:do not|does not|don't|doesn't|won't|will not|cannot|can't) (?:work|satisfy|hold|fit|solve|happen)|fails?
+|must be (?:rejected|discarded|excluded)"""), r"\b)")
+
+# Behind a stated answer: the text takes it back.
+RETRACTED = _pattern(r"\b", phrases("wait|actually|hmm|oops|no|sorry|hold on|but"), r"\b[^.!?\n]{0,60}?\b",
+                     phrases("that|this|it|which"), phrases("'s| is| was| isn't| must be"), r"\s+",
+                     phrases("""not (?:right|correct|possible|the answer)|wrong|incorrect|impossible|a mistake
+|an error"""),
+                     r"|\bI (?:have )?made an? (?:\w+ )?(?:mistake|error)|\b",
+                     phrases("(?:that|this|which) (?:is|was) (?:wrong|incorrect|not (?:right|correct|the answer))"),
+                     r"\b")
+MAY_RETRACT = ("wrong", "ncorrect", "mistake", "error", "right", "correct", "possible", "not the answer")
+
+# A clause that says something of the answer, not the answer; a sentence that closes a text; a reason behind an answer.
+REMARK = _pattern(phrases("""correct|right|wrong|reasonable|valid|clear|consistent|as follows|below|above|shown|given
+|found|in|positive|negative|independent|unique|simplified|rounded|obvious|verified|expressed"""), r"\b")
+CLOSING = _pattern(r"(?:i |we )?", phrases("""hope|let me know|if you|please|note that|feel free|thank|this completes
+|happy to|good luck|q\\.?e\\.?d"""), r"|.*\?[\"')*]*\s*$")
+REASON = _pattern(r"\s(?:because|since|so|which|as|where|I hope|for|when|if)\b|<")
+
+# Before a value: it is what the sentence arrives at; it only tells when, where or how long; it numbers something.
+LEADS = _pattern(r"(?:\b(?:a total of|is|are|was|were|be|equals?|becomes?|remains?|totals|it['’]s|that['’]s)\b"
+                 r"|[=:≈]|->|→|(?<=[^\x00-\x7f]))\s*$")
+CIRCUMSTANCE = _pattern(r"\b(?:in|for|over|within|every|during|after|at|of|from|with|by|on|to|only|all)\s+"
+                        r"(?:(?:the|those|these|all|her|his|its|their|an?|first|last|next|remaining)\s+)*$")
+LABEL = _pattern(r"\b", phrases("""step|case|part|problem|question|figure|equation|eq|example|method|section|theorem
+|lemma|page|year|line|day|week|round|version|formula|property|rule|table|mod|modulo|base"""), r"\.?\s*\(?$")
+ORDINAL = re.compile(r"(?:st|nd|rd|th)\b|-[a-z]|\.\s+[A-Z]")
+
+_TENS = "twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety"
+_ONES = "two|three|four|five|six|seven|eight|nine"
+NUMBER_WORD = _pattern(rf"\b(?:(?:{_TENS})[- ](?:one|{_ONES})|{_TENS}|zero|{_ONES}|ten|eleven|twelve|\w+teen"
+                       r"|one hundred|a hundred)\b(?![- ](?:hundred|thousand|half|halves|thirds?|fourths?|fifths?))")
