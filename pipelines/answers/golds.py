@@ -14,9 +14,9 @@ from stepforge.pipelines.answers.normalize import unwrap
 PLACEHOLDERS = frozenset("""proof proved proven notfound not-found none null nil nan n/a #n/a na n.a n.a. unknown
     undetermined missing empty tbd todo ? ?? ??? - -- --- _ . .. ... … answer solution omitted error unavailable
     [] {} "" ''""".split()) | frozenset(" ".join(words.split()) for words in """not found|no answer|not available
-    |not applicable|not provided|not given|not specified|see solution|see proof|see the proof|see above|see below|see explanation
-    |answer not found|no answer found|no answer provided|no final answer|no solution provided|proof omitted
-    |proof problem|to be determined""".split("|"))
+    |not applicable|not provided|not given|not specified|see solution|see proof|see the proof|see above|see below
+    |see explanation|answer not found|no answer found|no answer provided|no final answer|no solution provided
+    |proof omitted|proof problem|to be determined""".split("|"))
 MIN_PROSE = 6        # words without a value that make a sentence no answer
 _TEXT = re.compile(r"\\(?:text|mathrm|textbf|mbox)\s*\{([^{}]*)\}").fullmatch
 _HASH_LINE = re.compile(r"#{1,6}\s*(?=\S)")
