@@ -38,12 +38,22 @@ def write_rows(path: Path, rows: Iterable[dict], schema: pa.Schema, row_group: i
     count = 0
     with replacing(path) as temporary, open_writer(temporary, schema) as writer:
         for batch in batched(rows, row_group):
+            refuse_unknown(batch, schema, path.name)
             try:
                 writer.write_table(pa.Table.from_pylist(batch, schema=schema), row_group_size=row_group)
             except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
                 raise ValueError(f"rows for {path.name} do not fit its schema: {error}") from error
             count += len(batch)
     return count
+
+
+def refuse_unknown(rows: Iterable[dict], schema: pa.Schema, table: str) -> None:
+    """Raises ValueError where a row has a column that the schema does not know; pyarrow and DuckDB pass over it."""
+    known = frozenset(schema.names)
+    for row in rows:
+        if not known.issuperset(row):
+            raise ValueError(f"rows for {table} have columns that its schema does not know: "
+                             f"{', '.join(sorted(row.keys() - known))}")
 
 
 def open_writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:

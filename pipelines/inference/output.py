@@ -11,6 +11,8 @@ from typing import IO, Any
 import orjson
 from datatrove.data import Document
 
+from stepforge.builders.parquet import refuse_unknown
+from stepforge.builders.tables import TABLES
 from stepforge.pipelines.progress import RankProgress
 
 
@@ -45,9 +47,12 @@ class TableOutput:
 
         Raises:
             OSError: the disk is full or gone.
+            ValueError: a row has a column that its table does not know: misspelt, it would be null without a word.
         """
         self.open(rank)
         for name, rows in tables.items():
+            if name in TABLES:
+                refuse_unknown(rows, TABLES[name].schema, name)
             lines = (orjson.dumps(row | {"position": position}, option=orjson.OPT_APPEND_NEWLINE) for row in rows)
             self._files[name].writelines(lines)
             self.count(**{name: len(rows)})

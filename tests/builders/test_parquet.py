@@ -37,6 +37,11 @@ def test_row_that_does_not_fit_names_the_table_and_not_its_text(tmp_path):
         write_rows(tmp_path / "t.parquet", [{"n": "secret text", "text": None}], SCHEMA)
 
 
+def test_misspelt_column_is_an_error_not_a_null(tmp_path):
+    with pytest.raises(ValueError, match="t.parquet .*: txt"):
+        write_rows(tmp_path / "t.parquet", [{"n": 1, "txt": "a"}], SCHEMA)
+
+
 def test_query_with_a_null_where_none_is_allowed_is_an_error(tmp_path):
     null = pytest.raises(ValueError, match="null in column 'n'")
     with open_duckdb("256MiB", tmp_path / "spill") as connection, null:

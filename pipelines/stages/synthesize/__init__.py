@@ -132,7 +132,8 @@ async def solve_draft(document: Document, generate: Generate, *, options: Synthe
         requests.append(Request(key, payload_of(solver, prompt, solution_seed)))
     solutions: list[Completion] = [completion for completion, *_ in await asyncio.gather(*map(generate, requests))]
     result = election(solutions, options.agreement)
-    return {"drafts": [row | result._asdict() | {
+    draft = {name: row[name] for name in DRAFTS.schema.names}
+    return {"drafts": [draft | result._asdict() | {
         "draft_id": document.id, "solutions": sum(not s.dropped for s in solutions),
         "problem_id": content_id("problem", row["problem"], result.answer) if result.outcome == "kept" else None,
         "solver_prompt_tokens": total(s.prompt_tokens for s in solutions),

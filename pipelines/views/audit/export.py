@@ -53,6 +53,7 @@ def export_sample(run: Path, sample: int, out: Path, seed: int = 0) -> tuple[int
     strata = sorted((key, row["stratum"], row["population"]) for key, row in drawn.items())
     audit_id = content_id("audit", splitter, strata)[:12]
     rows = [{**drawn[item["solution_id"]], "audit_id": audit_id, "steps": len(item["steps"])} for item in items]
+    rows = [{name: row[name] for name in AUDIT_SAMPLES.schema.names} for row in rows]
     write_rows(audit_samples_path(run) / f"{audit_id}.parquet", rows, AUDIT_SAMPLES.schema)
     with replacing(out) as temporary:
         temporary.write_text(_WRITERS[out.suffix](audit_id, items), encoding="utf-8", newline="")

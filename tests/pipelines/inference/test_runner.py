@@ -53,12 +53,12 @@ async def four_samples(document, generate, n=1):
     base = document.metadata["position"] * 10
     requests = [Request(f"{document.id}-{i}", {"prompt": "p", "seed": base + i, "n": n}) for i in range(4)]
     answers = await asyncio.gather(*map(generate, requests))
-    return {"solutions": [{"id": document.id, "texts": [c.text for c in a], "error": a[0].error} for a in answers]}
+    return {"answers": [{"id": document.id, "texts": [c.text for c in a], "error": a[0].error} for a in answers]}
 
 
 async def two_choices(document, generate):
     (answer,) = [await generate(Request(document.id, {"prompt": "p", "seed": 1, "n": 2}))]
-    return {"solutions": [{"text": c.text, "ids": c.token_ids, "tokens": c.completion_tokens,
+    return {"answers": [{"text": c.text, "ids": c.token_ids, "tokens": c.completion_tokens,
                            "prompt": c.prompt_tokens, "cached": c.cached_prompt_tokens} for c in answer]}
 
 
@@ -67,11 +67,11 @@ def documents(count):
 
 
 def run(folder, rollout, count=3):
-    output = TableOutput(folder / "work", ("solutions",))
+    output = TableOutput(folder / "work", ("answers",))
     Runner(rollout, GENERATOR, folder / "journal", output).run(iter(documents(count)), 0, 1)
     import orjson
 
-    lines = (folder / "work/out/solutions/00000.jsonl").read_bytes().splitlines()
+    lines = (folder / "work/out/answers/00000.jsonl").read_bytes().splitlines()
     return [orjson.loads(line) for line in lines]
 
 
@@ -152,7 +152,7 @@ def test_base_runner_collapses_repeated_samples_on_resume(tmp_path, script, monk
 
 def test_document_that_cannot_be_written_stops_the_rank(tmp_path, script):
     async def unwritable(document, generate):
-        return {"solutions": [{"value": object()}]}
+        return {"answers": [{"value": object()}]}
 
     with pytest.raises(Exception, match="not JSON serializable"):
         run(tmp_path, unwritable, 1)
