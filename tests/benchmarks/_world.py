@@ -8,9 +8,12 @@ follows backwards from the last possible step, exactly:
 
 Out: problems with their negatives (drawn until enough are wrong), the exact Q of every step, and for every step a row
 of rollouts, each of them walked step by step with its outcome and tokens, so that all strategies meet the same ones.
+`judged` adds a judge that reads each solution in order: it calls the pit wrong at the rate of its sensitivity, another
+step at one minus its specificity, and stops there.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,10 +23,11 @@ from stepforge.pipelines.credit.search import Ask, Outcome, Solution
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
-STEPS = 14                   # the longest solution; 8 steps on average
-ENDS = np.array([0, 0, 0, .05, .10, .15, .20, .25, .30, .35, .40, .50, .60, 1])
+ENDS = np.array([0, 0, 0, .05, .10, .15, .20, .25, .30, .35, .40, .50, .60, 1])     # 8 steps on average
 TOKENS = 25                  # of a step
 BASE, ROLLOUTS = 16, 128     # base samples of a problem; recorded rollouts of a step
+EPS = 0.05
+READ = 1.5                   # what a judge's read costs, in lengths of the solution
 
 
 @dataclass(frozen=True)
@@ -33,23 +37,24 @@ class World:
     policy: Array
     writer: Array
     right: Array
+    ends: Array = field(default_factory=lambda: ENDS)     # [steps] P(a solution ends after its t-th step)
 
     def q(self) -> Array:
-        """[STEPS + 1, states] value of each state after t steps, under the policy."""
-        q = np.zeros((STEPS + 1, len(self.right)))
-        for t in range(STEPS - 1, -1, -1):
-            q[t] = self.policy @ (ENDS[t] * self.right + (1 - ENDS[t]) * q[t + 1])
+        """[steps + 1, states] value of each state after t steps, under the policy."""
+        q = np.zeros((len(self.ends) + 1, len(self.right)))
+        for t in range(len(self.ends) - 1, -1, -1):
+            q[t] = self.policy @ (self.ends[t] * self.right + (1 - self.ends[t]) * q[t + 1])
         return q
 
     def walk(self, moves: Array, state: Ints, t: Ints, rng: np.random.Generator) -> tuple[Ints, Ints, Bools]:
-        """Continue from states after t steps. States [n, STEPS] (-1 where none), number of steps, right or not."""
+        """Continue from states after t steps. States [n, steps] (-1 where none), number of steps, right or not."""
         n, cumulative = len(state), moves.cumsum(1)
-        states, length, right = np.full((n, STEPS), -1), np.zeros(n, int), np.zeros(n, bool)
+        states, length, right = np.full((n, len(self.ends)), -1), np.zeros(n, int), np.zeros(n, bool)
         on, state, t = np.arange(n), state.copy(), t.copy()
         while len(on):
             state = np.minimum((rng.random((len(on), 1)) > cumulative[state]).sum(1), len(self.right) - 1)
             states[on, t] = state
-            over = rng.random(len(on)) < ENDS[t]
+            over = rng.random(len(on)) < self.ends[t]
             length[on[over]] = t[over] + 1
             right[on[over]] = rng.random(over.sum()) < self.right[state[over]]
             on, state, t = on[~over], state[~over], t[~over] + 1
@@ -65,16 +70,20 @@ class Problem:
     base_successes: int
     outcomes: list[Bools]     # for each solution [steps, ROLLOUTS], row 0 = the bare problem
     tokens: list[Ints]
+    read_tokens: float = 0.0     # what a judge cost
 
     def rollout(self, ask: Ask) -> tuple[Outcome, int]:
         b, row = int(ask.solution_id), ask.step_index + 1
         return "success" if self.outcomes[b][row, ask.index] else "failure", int(self.tokens[b][row, ask.index])
 
 
-def draw(world: World, problems: int, negatives: int, seed: int) -> list[Problem]:
-    """Problems start in any live state alike; each has up to `negatives` wrong solutions by the writer."""
+def draw(world: World, problems: int, negatives: int, seed: int, base_rate: float | None = None) -> list[Problem]:
+    """Problems start in any live state alike, or all in the one whose Q is nearest to `base_rate`; each has up to
+    `negatives` wrong solutions by the writer."""
     rng, q, tries = np.random.default_rng(seed), world.q(), 20 * negatives
     starts = rng.integers(1, len(world.right), problems)
+    if base_rate is not None:
+        starts[:] = 1 + np.abs(q[0, 1:] - base_rate).argmin()
     states, length, right = world.walk(world.writer, np.repeat(starts, tries), np.zeros(problems * tries, int), rng)
     wrong = [k * tries + np.flatnonzero(~right[k * tries:(k + 1) * tries])[:negatives] for k in range(problems)]
     drawn = [_problem(world, q, int(start), states[w], length[w], rng)
@@ -121,11 +130,43 @@ def _moves(fatal: Array, drop: float, rise: float, recover: float) -> Array:
     return moves
 
 
+def judged(problems: Sequence[Problem], sensitivity: float, specificity: float, seed: int) -> list[Problem]:
+    """The same problems, each of their solutions read by a judge."""
+    rng, found = np.random.default_rng(seed), []
+    for problem in problems:
+        solutions = []
+        for solution, q in zip(problem.solutions, problem.q, strict=True):
+            pit = exact_pit(q)
+            rates = [sensitivity if step == pit else 1 - specificity for step in range(len(solution.steps))]
+            named = next((step for step, rate in enumerate(rates) if rng.random() < rate), None)
+            solutions.append(replace(solution, first_errors={"judge": named}))
+        read = READ * sum(solution.cost_after(-1) for solution in solutions)
+        found.append(replace(problem, solutions=solutions, read_tokens=read))
+    return found
+
+
+def exact_pit(q: Array) -> int:
+    """Step index of the first Q <= min Q + EPS (q[0] is the bare problem)."""
+    return int(np.argmax(q[1:] <= q[1:].min() + EPS))
+
+
+def recovers(q: Array) -> bool:
+    """Whether Q rises to twice the threshold after the first pit."""
+    return bool((q[exact_pit(q) + 1:] > 2 * EPS).any())
+
+
 _SURE = np.array([0.0] + [0.97] * 12)
 _POLICY = hazards(drop=0.10, rise=0.10, recover=0.005)
+_LONG = np.array([0.0] * 26 + [.15, .20, .30, .40, .50, 1])     # 29 steps on average
+_SHORT = np.array([0, 0, .4, 1])
 WORLDS = {
     "martingale": World(_POLICY, _POLICY, _SURE),
     "other_writer": World(_POLICY, hazards(drop=0.20, rise=0.15, recover=0.10, factor=1.5), _SURE),
+    "recovers_often": World(_POLICY, hazards(drop=0.20, rise=0.15, recover=0.30, factor=1.5), _SURE),
+    "short": World(*[hazards(drop=0.10, rise=0.10, recover=0.005, factor=2.0)] * 2, _SURE, _SHORT),
+    "long": World(*[hazards(drop=0.10, rise=0.10, recover=0.002, factor=0.3)] * 2, _SURE, _LONG),
+    "easy": World(*[hazards(drop=0.10, rise=0.10, recover=0.005, factor=0.25)] * 2, _SURE),
+    "hard": World(*[hazards(drop=0.10, rise=0.10, recover=0.005, factor=2.5)] * 2, _SURE),
     "open_end": World(*[ladder(drop=0.12, rise=0.10, recover=0.006, fatal=0.08)] * 2,
                       np.concatenate([[0.0], np.linspace(0.02, 0.98, 25)])),
 }

@@ -1,72 +1,143 @@
 """How many rollout tokens each search needs to find the pit and to estimate advantages, against exact values.
 
-    make bench NAME=search        (writes build/bench/search.json; PROBLEMS=20 before it for a quick look)
+    make bench NAME=search        (writes build/bench/search.json; PROBLEMS=10 SEEDS=2 before it for a quick look)
 
 Worlds (_world.py): `martingale` draws its solutions from the rollout policy itself, `other_writer` from a policy that
-errs and recovers far more often, `open_end` is a process unlike both. The chain model is fitted on 32 rollouts a step
-of other problems of the same world, and tested on fresh ones. Truth is the rule applied to exact Q. Every search is
-the real one, driven ask by ask; all meet the same recorded rollouts. A ratio is tokens of `adaptive` over tokens of
-the baseline where both reach the same accuracy or error, read between the points of adaptive's curve (one run, one
-point for each level of `min_gain`); the pit's curve comes of a search for pits alone, the error's of one for values.
-A ratio of null: not reached on the curve. Headline keys are the worse of the first two worlds, recovering solutions
-only counted where there are at least 30. Goals: 0.10 (within a point), 0.25, 0.33 (within three points), 0.33.
+errs and recovers far more often; in `recovers_often` 30% of the solutions recover from their pit, `short` has 3 or 4
+steps, `long` about 29; `easy` and `hard` start at a base rate near .9 and .05. The chain model is fitted on 32
+rollouts a step of as many other problems of the same world and seed, and tested on fresh ones; rows `as run` fit it as
+a run does, on a pilot's search, and stop as a run does. Truth is the rule applied to exact Q. All searches meet the
+same recorded rollouts. A ratio is tokens of `adaptive` over tokens of the baseline where both reach the same accuracy
+or error, read between the points of adaptive's curve (one run, one point for each level of `min_gain`); the curve of
+pits comes of a search for pits alone, that of errors of one for values. null: not reached on the curve. All seeds are
+pooled; intervals are the central 95% of a bootstrap over problems. A judge's reads (1.5 lengths of the solution each)
+count as tokens. Headline keys are the worse of the first two worlds.
 """
 
 import json
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from itertools import accumulate
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _world import BASE, WORLDS, Array, Problem, draw
+from _baselines import GAINS, Amcs, Omega, oracle
+from _searches import (
+    LEVELS,
+    VALUE_LEVELS,
+    Row,
+    Score,
+    adaptive,
+    as_run,
+    counts,
+    decoded,
+    finish,
+    fitted,
+    fitted_on_pilot,
+    marked_pit,
+    plain,
+    pooled,
+    tokens_for,
+)
+from _world import BASE, WORLDS, Array, Problem, draw, exact_pit, judged, recovers
 
-from stepforge.pipelines.credit.adaptive import Adaptive, pit_threshold
-from stepforge.pipelines.credit.advantages import StepValue
-from stepforge.pipelines.credit.chain import Chain, Counts
-from stepforge.pipelines.credit.search import Search, SearchSettings, make_search
+from stepforge.pipelines.credit.adaptive import pit_threshold
+from stepforge.pipelines.credit.chain import Chain
+from stepforge.pipelines.credit.search import SearchSettings, make_search
 from stepforge.pipelines.options.stages import Annotate
+from stepforge.pipelines.stages.annotate.problem import ADAPTIVE_BATCH as BATCH
 
-EPS = 0.05
-Row = dict[str, float]
 PILOT = Annotate.model_fields["pilot"].default
-LEVELS = (0.6, 0.35, 0.2, 0.12, 0.08, 0.055, 0.04, 0.03, 0.022, 0.016, 0.011, 0.008, 0.006, 0.0045, 0.0033)
+JUDGES = {"judge": (0.70, 0.93), "good_judge": (0.85, 0.97)}
+HEADLINE = ("martingale", "other_writer")
+BASE_RATES = {"easy": 0.9, "hard": 0.05}
+RESAMPLES = 200
+Ratios = dict[str, float | None]
 
 
 @dataclass
-class Score:
-    """Sums over solutions: tokens, pits found, recovering ones found, |A error| of all steps."""
+class Scores:
+    """Scores of one world, by name; seeds pool by joining them."""
 
-    tokens: float = 0.0
-    hits: list[bool] = field(default_factory=list)
-    recovering: list[bool] = field(default_factory=list)
-    errors: list[float] = field(default_factory=list)
+    single: dict[str, Score]                 # one point
+    curves: dict[str, list[Score]]           # a point for each level
 
-    def add(self, truth: Array, pit: int | None, q: Array | None) -> None:
-        right = pit == exact_pit(truth)
-        self.hits.append(right)
-        if recovers(truth):
-            self.recovering.append(right)
-        if q is not None:
-            self.errors += list(np.abs(np.diff(q) - np.diff(truth)))
+    def ratios(self, weights: Array | None = None) -> Ratios:
+        row = {name: score.row(weights) for name, score in self.single.items()}
+        curve = {name: [score.row(weights) for score in points] for name, points in self.curves.items()}
+        raw32, base16 = row["exhaustive-32"], row["exhaustive-16 decoded"]
 
-    def row(self) -> Row:
-        return {"tokens": self.tokens / len(self.hits), "pit": float(np.mean(self.hits)),
-                "recovering": float(np.mean(self.recovering)) if self.recovering else float("nan"),
-                "error": float(np.mean(self.errors)) if self.errors else float("nan")}
+        def ratio(name: str, key: str, slack: float, base: Row) -> float | None:
+            tokens = tokens_for(curve[name], key, base[key] - slack)
+            return None if tokens is None else tokens / base["tokens"]
+
+        found = {"ratio_pit_raw32": ratio("pits", "pit", 0.01, raw32),
+                 "ratio_pit_decoded16": ratio("pits", "pit", 0, base16),
+                 "ratio_recovering": ratio("pits", "recovering", 0.03, base16),
+                 "ratio_advantage": ratio("values", "error", 0, base16)}
+        if "oracle" in curve:
+            best, ours = ratio("oracle", "error", 0, base16), found["ratio_advantage"]
+            found |= {"oracle": best, "ratio_to_oracle": None if None in (best, ours) else ours / best}
+        for judge in JUDGES:
+            if f"pits, {judge}" in curve:
+                found |= {f"ratio_pit_raw32_{judge}": ratio(f"pits, {judge}", "pit", 0.01, raw32),
+                          f"ratio_pit_{judge}": ratio(f"pits, {judge}", "pit", 0, base16),
+                          f"ratio_advantage_{judge}": ratio(f"values, {judge}", "error", 0, base16)}
+        return found
+
+    def intervals(self) -> dict[str, tuple[float, float] | None]:
+        """Central 95% of each ratio over resamples of the problems; None where a resample does not reach it."""
+        size, rng = len(self.single["exhaustive-32"].problems), np.random.default_rng(0)
+        drawn = [self.ratios(rng.multinomial(size, np.full(size, 1 / size)).astype(float)) for _ in range(RESAMPLES)]
+        found: dict[str, tuple[float, float] | None] = {}
+        for key in drawn[0]:
+            seen = [ratios[key] for ratios in drawn]
+            low, high = np.quantile([np.inf if r is None else r for r in seen], (0.025, 0.975), method="nearest")
+            found[key] = None if np.isinf(high) else (float(low), float(high))
+        return found
 
 
-def exact_pit(q: Array) -> int:
-    """Step index of the first Q <= min Q + eps (q[0] is the bare problem)."""
-    return int(np.argmax(q[1:] <= q[1:].min() + EPS))
+def measured(name: str, size: int, seed: int) -> tuple[Scores, list[Problem]]:
+    """All strategies in one world at one seed, and the problems that they met."""
+    rate = BASE_RATES.get(name)
+    train = draw(WORLDS[name], size, 8, 100 + seed, rate)
+    test = draw(WORLDS[name], size, 8, seed, rate)
+    chain, pilot = fitted(train), fitted_on_pilot(draw(WORLDS[name], PILOT, 8, 200 + seed, rate))
+    single = {f"exhaustive-{n}": plain("exhaustive", test, n) for n in (8, 16, 32)}
+    single |= {f"exhaustive-{n} decoded": decoded(test, n, chain) for n in (8, 16, 32)}
+    single["exhaustive-16 decoded by the pilot's fit"] = decoded(test, 16, pilot)
+    single |= {f"{plan}-{n}": plain(plan, test, n) for plan in ("scan", "bisect") for n in (4, 8, 16)}
+    single |= {"omega": plain(Omega, test, 8), "amcs": plain(Amcs, test, 16)}
+    single |= {"adaptive as run": as_run(test, pilot, BATCH), "adaptive as run, no fit": as_run(test, None, BATCH)}
+    curves = {"pits": adaptive(test, chain, "pit", BATCH), "values": adaptive(test, chain, "values", BATCH)}
+    if name in HEADLINE:
+        curves["oracle"] = oracle(test, chain)
+        for judge, (sensitivity, specificity) in JUDGES.items():
+            read = judged(test, sensitivity, specificity, 300 + seed)
+            model = fitted(judged(train, sensitivity, specificity, 400 + seed))
+            curves |= {f"pits, {judge}": adaptive(read, model, "pit", BATCH),
+                       f"values, {judge}": adaptive(read, model, "values", BATCH)}
+    return Scores(single, curves), test
 
 
-def recovers(q: Array) -> bool:
-    """Whether Q rises to twice the threshold after the first pit."""
-    return bool((q[exact_pit(q) + 1:] > 2 * EPS).any())
+def world_report(name: str, size: int, seeds: Sequence[int]) -> dict[str, Any]:
+    parts = [measured(name, size, seed) for seed in seeds]
+    first = parts[0][0]
+    scores = Scores({key: pooled([part.single[key] for part, _ in parts]) for key in first.single},
+                    {key: [pooled([part.curves[key][i] for part, _ in parts]) for i in range(len(points))]
+                     for key, points in first.curves.items()})
+    table = {key: score.row() for key, score in scores.single.items()}
+    levels = {"pits": LEVELS, "values": VALUE_LEVELS, "oracle": GAINS}
+    for key, points in scores.curves.items():
+        table |= {f"{key}, {level:.4g}": point.row()
+                  for level, point in zip(levels[key.split(",")[0]], points, strict=True)}
+    truths = [q for _, problems in parts for problem in problems for q in problem.q]
+    return {**scores.ratios(), "intervals": scores.intervals(), "table": table, "negatives": len(truths),
+            "recovering": sum(map(recovers, truths)), "base_rate": float(np.mean([q[0] for q in truths])),
+            "steps": float(np.mean([len(q) - 1 for q in truths])),
+            "error_of_always_0": float(np.abs(np.concatenate([np.diff(q) for q in truths])).mean())}
 
 
 RULES: dict[str, tuple[SearchSettings, Callable[[Array], int]]] = {
@@ -77,224 +148,57 @@ RULES: dict[str, tuple[SearchSettings, Callable[[Array], int]]] = {
 }
 
 
-def finish(search: Search, problem: Problem, limit: int) -> None:
-    while batch := search.next_batch(limit):
-        for ask in batch:
-            search.observe(ask, *problem.rollout(ask))
-
-
-def marked_pit(values: Sequence[StepValue]) -> int | None:
-    return next((i for i, value in enumerate(values) if value.is_pit), None)
-
-
-def plain(strategy: str, problems: Sequence[Problem], n: int) -> Score:
-    """A strategy without a model: pits and values as `values()` publishes them."""
-    score, settings = Score(), SearchSettings(rollouts=n)
-    for problem in problems:
-        search = make_search(strategy, problem.solutions, settings, problem.base_successes, BASE)
-        finish(search, problem, 64)
-        score.tokens += search.tokens
-        for values, truth in zip(search.values().values(), problem.q, strict=True):
-            q = [problem.base_successes / BASE] + [value.q for value in values]
-            score.add(truth, marked_pit(values), np.array(q) if strategy == "exhaustive" else None)
-    return score
-
-
-def by_rule(strategy: str, problems: Sequence[Problem], name: str, chain: Chain | None = None) -> Score:
-    """Pits under another rule, against that rule on exact Q."""
-    settings, exact = RULES[name]
-    score = Score()
+def by_rule(strategy: str, problems: Sequence[Problem], name: str, chain: Chain | None = None) -> Row:
+    """Tokens per negative and pits under one rule, against that rule on exact Q."""
+    (settings, exact), hits, tokens = RULES[name], [], 0
     for problem in problems:
         search = make_search(strategy, problem.solutions, settings, problem.base_successes, BASE, chain)
-        finish(search, problem, 8)
-        score.tokens += search.tokens
-        score.hits += [marked_pit(values) == exact(truth)
-                       for values, truth in zip(search.values().values(), problem.q, strict=True)]
-    return score
-
-
-def prefixes(problem: Problem) -> list[list[str]]:
-    """For every solution a name of each node: the text so far; the whole solution is a node of its own."""
-    return [[*accumulate(("", *each.steps[:-1])), f"end of {each.solution_id}"] for each in problem.solutions]
-
-
-def counts(problems: Sequence[Problem], n: int) -> Counts:
-    """What n rollouts at every step of all solutions tell."""
-    rows = [(k, p, b) for k, p in enumerate(problems) for b in range(len(p.q))]
-    width = max(len(p.q[b]) for _, p, b in rows)
-    successes, failures = np.zeros((len(rows), width)), np.zeros((len(rows), width))
-    place, number = np.full((len(rows), width), -1), {}
-    for i, (k, p, b) in enumerate(rows):
-        done = p.outcomes[b][1:, :n].sum(1)
-        successes[i, 0], successes[i, 1:1 + len(done)] = p.base_successes, done
-        failures[i, 0], failures[i, 1:1 + len(done)] = BASE - p.base_successes, n - done
-        names = prefixes(p)[b]
-        place[i, :len(names)] = [number.setdefault((k, name), len(number)) for name in names]
-    last = np.array([len(p.q[b]) - 1 for _, p, b in rows])
-    return Counts(successes, failures, last, np.zeros(len(rows), bool), place)
-
-
-def decoded(problems: Sequence[Problem], n: int, chain: Chain) -> Score:
-    """`exhaustive` with n rollouts, read through the chain model."""
-    score, beliefs = Score(), chain.beliefs(counts(problems, n))
-    for p in problems:
-        paid = {name: rows[i, :n].sum() for rows, names in zip(p.tokens, prefixes(p), strict=True)
-                for i, name in enumerate(names[:-1]) if i}
-        score.tokens += float(sum(paid.values()))
-    for i, truth in enumerate(q for p in problems for q in p.q):
-        score.add(truth, int(beliefs.pit[i].argmax()) - 1, beliefs.q[i, :len(truth)])
-    return score
-
-
-def typical_length(problems: Sequence[Problem]) -> float:
-    return float(np.mean([s.cost_after(-1) for p in problems for s in p.solutions]))
-
-
-def adaptive(problems: Sequence[Problem], chain: Chain, goal: str, limit: int = 8, rollouts: int = 32) -> list[Row]:
-    """The curve of one run: a search would have ended at each level when its price first fell below it."""
-    curve = [Score() for _ in LEVELS]
-    weight, confidence = (0.0, 0.999) if goal == "pit" else (1.0, 0.0)     # 0: every pit counts as settled
-    levels = [level * (1.0 if goal == "pit" else 0.25) for level in LEVELS]
-    settings = SearchSettings(min_gain=levels[-1], value_weight=weight, rollouts=rollouts, confidence=confidence,
-                              typical_length=typical_length(problems))
-    for problem in problems:
-        search = Adaptive(problem.solutions, settings, problem.base_successes, BASE, chain)
-        level, batch = 0, search.next_batch(limit)
-        while level < len(levels):
-            if search.price <= levels[level]:
-                beliefs = search.beliefs()
-                curve[level].tokens += search.tokens
-                for b, truth in enumerate(problem.q):
-                    curve[level].add(truth, int(beliefs.pit[b].argmax()) - 1, beliefs.q[b, :len(truth)])
-                level += 1
-                continue
-            for ask in batch:
-                search.observe(ask, *problem.rollout(ask))
-            batch = search.next_batch(limit)
-    return [score.row() for score in curve]
-
-
-def tokens_for(curve: Sequence[Row], key: str, goal: float) -> float | None:
-    """Tokens at which a curve first is as good as `goal`: more is better, for errors less."""
-    sign = -1 if key == "error" else 1
-    for a, b in zip(curve, curve[1:], strict=False):
-        if sign * a[key] >= sign * goal:
-            return a["tokens"]
-        if sign * b[key] >= sign * goal:
-            share = (goal - a[key]) / (b[key] - a[key])
-            return a["tokens"] + share * (b["tokens"] - a["tokens"])
-    return None
-
-
-def accuracy_at(curve: Sequence[Row], tokens: float) -> float | None:
-    """Pit accuracy of a curve at a budget, None where it begins above it."""
-    if tokens < curve[0]["tokens"]:
-        return None
-    return float(np.interp(tokens, [row["tokens"] for row in curve], [row["pit"] for row in curve]))
-
-
-def ratios(raw32: Row, base16: Row, pits: Sequence[Row], values: Sequence[Row] = ()) -> dict[str, float | None]:
-    def ratio(curve: Sequence[Row], key: str, slack: float, base: Row) -> float | None:
-        tokens = tokens_for(curve, key, base[key] - slack)
-        return None if tokens is None else tokens / base["tokens"]
-
-    return {"ratio_pit_raw32": ratio(pits, "pit", 0.01, raw32), "ratio_pit_decoded16": ratio(pits, "pit", 0, base16),
-            "ratio_recovering": ratio(pits, "recovering", 0.03, base16),
-            "ratio_advantage": ratio(values, "error", 0, base16)}
-
-
-def world_report(name: str, size: int) -> tuple[dict[str, Any], Chain]:
-    """All strategies in one world; the chain model fitted on its first half comes back for reuse."""
-    chain = Chain.default(EPS).fit(counts(draw(WORLDS[name], size, 8, seed=1), 32))
-    test = draw(WORLDS[name], size, 8, seed=2)
-    table = {f"exhaustive-{n}": plain("exhaustive", test, n).row() for n in (8, 16, 32)}
-    table |= {f"exhaustive-{n} decoded": decoded(test, n, chain).row() for n in (8, 16, 32)}
-    table |= {f"{name}-{n}": plain(name, test, n).row() for name in ("scan", "bisect") for n in (4, 8, 16, 32)}
-    pits, values = adaptive(test, chain, "pit"), adaptive(test, chain, "values")
-    table |= {f"adaptive for pits, {level}": row for level, row in zip(LEVELS, pits, strict=True)}
-    table |= {f"adaptive for values, {level / 4:.4f}": row for level, row in zip(LEVELS, values, strict=True)}
-    ahead = {key: accuracy - row["pit"] for key, row in table.items() if key.startswith(("scan", "bisect"))
-             if (accuracy := accuracy_at(pits, row["tokens"])) is not None}
-    truths = [q for p in test for q in p.q]
-    return {**ratios(table["exhaustive-32"], table["exhaustive-16 decoded"], pits, values), "table": table,
-            "ahead_at_equal_tokens": ahead, "negatives": len(truths), "recovering": sum(map(recovers, truths)),
-            "error_of_always_0": float(np.abs(np.concatenate([np.diff(q) for q in truths])).mean())}, chain
-
-
-def fitted_on_pilot(problems: Sequence[Problem]) -> Chain:
-    """What `stepforge run` does: the adaptive search without a fit on a few problems, then a fit to its counts."""
-    evidence, settings = [], SearchSettings(typical_length=typical_length(problems))
-    for problem in problems:
-        search = Adaptive(problem.solutions, settings, problem.base_successes, BASE)
-        finish(search, problem, 64)
-        evidence.append(search.evidence())
-    return Chain.default(EPS).fit(Counts.joined(evidence))
-
-
-def variations(chain: Chain, size: int) -> dict[str, Any]:
-    """What is lost when the model was fitted elsewhere or not at all, and with batches on a single negative."""
-    report: dict[str, Any] = {}
-    single = draw(WORLDS["martingale"], 3 * size, 1, seed=3)
-    own = Chain.default(EPS).fit(counts(draw(WORLDS["open_end"], size, 8, seed=1), 32))
-    pilot = fitted_on_pilot(draw(WORLDS["martingale"], PILOT, 8, seed=5))
-    for name, test, model, limit in (
-            ("model fitted on a pilot, as in a run", draw(WORLDS["martingale"], size, 8, seed=2), pilot, 8),
-            ("unfitted model", draw(WORLDS["martingale"], size, 8, seed=2), Chain.default(EPS), 8),
-            ("process unlike both, own fit", draw(WORLDS["open_end"], size, 8, seed=2), own, 8),
-            ("process unlike both, model fitted on martingale", draw(WORLDS["open_end"], size, 8, seed=2), chain, 8),
-            ("one negative a problem, 1 at a time", single, chain, 1),
-            ("one negative a problem, batches of 4", single, chain, 4),
-            ("one negative a problem, batches of 16", single, chain, 16)):
-        raw, base, pits = plain("exhaustive", test, 32).row(), decoded(test, 16, model).row(), \
-            adaptive(test, model, "pit", limit)
-        report[name] = {**ratios(raw, base, pits), "exhaustive-32": raw, "exhaustive-16 decoded": base, "curve": pits}
-        show(name, {"exhaustive-32": raw, "exhaustive-16 decoded": base}, report[name])
-    return report
+        finish(search, problem, BATCH)
+        tokens += search.tokens
+        hits += [marked_pit(values) == exact(truth)
+                 for values, truth in zip(search.values().values(), problem.q, strict=True)]
+    return {"tokens": tokens / len(hits), "pit": float(np.mean(hits))}
 
 
 def rules(problems: Sequence[Problem], fit: Sequence[Problem]) -> dict[str, Any]:
+    """Each search made for each rule."""
     report: dict[str, Any] = {}
     for name, (settings, _) in RULES.items():
         model = Chain.default(pit_threshold(settings)).fit(counts(fit, 32))
-        report[name] = {strategy: by_rule(strategy, problems, name, model if strategy == "adaptive" else None).row()
+        report[name] = {strategy: by_rule(strategy, problems, name, model if strategy == "adaptive" else None)
                         for strategy in ("exhaustive", "scan", "bisect", "adaptive")}
         show(f"rule {name} (exhaustive, scan, bisect with 16; adaptive as set by default)", report[name], {})
     return report
 
 
-def show(title: str, table: dict[str, Row], report: dict[str, Any]) -> None:
-    print(f"\n{title}\n{'':32}{'tokens':>9}{'pit':>8}{'recov.':>8}{'|A err|':>9}")
+def show(title: str, table: dict[str, Row], facts: dict[str, Any]) -> None:
+    columns = list(next(iter(table.values())))
+    print(f"\n{title}\n{'':42}" + "".join(f"{column:>12}" for column in columns))
     for name, row in table.items():
-        print(f"{name:32}{row['tokens']:9.0f}{row['pit']:8.3f}{row['recovering']:8.3f}{row['error']:9.4f}")
-    facts = {key: value for key, value in report.items() if key.startswith(("ratio", "error", "neg", "recov"))}
+        print(f"{name:42}" + "".join(f"{'–':>12}" if row[c] != row[c] else f"{row[c]:12.3f}" for c in columns))
     print("  ".join(f"{key} {value:.3f}" if isinstance(value, float) else f"{key} {value}"
-                    for key, value in facts.items()), flush=True)
+                    for key, value in facts.items() if key not in ("table", "intervals")), flush=True)
+    for key, interval in facts.get("intervals", {}).items():
+        ends = "not always reached" if interval is None else "{:.3f} to {:.3f}".format(*interval)
+        print(f"    {key:30} {ends}", flush=True)
 
 
 def main() -> None:
-    began, size = time.monotonic(), int(os.environ.get("PROBLEMS", "100"))
-    worlds: dict[str, dict[str, Any]] = {}
-    for name in ("martingale", "other_writer"):
-        worlds[name], chain = world_report(name, size)
-        show(f"world {name}", worlds[name]["table"], worlds[name])
-        print("adaptive ahead of scan and bisect at their tokens:",
-              {key: round(value, 3) for key, value in worlds[name]["ahead_at_equal_tokens"].items()})
-        if name == "martingale":
-            martingale = chain
-    small = max(10, size // 3)
-    report: dict[str, Any] = {}
-    for key in ("ratio_pit_raw32", "ratio_pit_decoded16", "ratio_recovering", "ratio_advantage"):
-        seen = [w[key] for w in worlds.values() if key != "ratio_recovering" or w["recovering"] >= 30]
-        report[key] = max(seen) if seen and None not in seen else None
-    for key, column in (("pit_accuracy", "pit"), ("advantage_error", "error")):
-        report[key] = {f"{world}: {name}": row[column] for world, w in worlds.items()
-                       for name, row in w["table"].items() if row[column] == row[column]}
-    report["worlds"] = worlds
-    report["rules"] = rules(draw(WORLDS["martingale"], small, 8, seed=2), draw(WORLDS["martingale"], small, 8, seed=1))
-    report["variations"] = variations(martingale, small)
-    report["seconds"] = time.monotonic() - began
-    path = Path("build/bench/search.json")
+    began, size = time.monotonic(), int(os.environ.get("PROBLEMS", "40"))
+    seeds = range(int(os.environ.get("SEEDS", "4")))
+    path, report = Path("build/bench/search.json"), dict[str, Any](worlds={})
     path.parent.mkdir(parents=True, exist_ok=True)
+    for name in os.environ.get("WORLDS", "martingale other_writer short recovers_often hard easy long").split():
+        report["worlds"][name] = world = world_report(name, size, seeds)
+        show(f"world {name}", world["table"], world)
+        path.write_text(json.dumps(report, indent=1).replace("NaN", "null"))
+    first = [world for name, world in report["worlds"].items() if name in HEADLINE]
+    for key in [key for key in (first or [{}])[0] if key.startswith("ratio")]:
+        seen = [world[key] for world in first]
+        report[key] = None if None in seen else max(seen)
+    fit, test = (draw(WORLDS["martingale"], max(10, size // 3), 8, seed) for seed in (1, 2))
+    report["rules"] = rules(test, fit)
+    report["seconds"] = time.monotonic() - began
     path.write_text(json.dumps(report, indent=1).replace("NaN", "null"))
     print("\n" + "  ".join(f"{key} {report[key]}" for key in report if key.startswith("ratio")))
 

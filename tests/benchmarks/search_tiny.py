@@ -6,9 +6,10 @@ Problems are of the arithmetic source's test split. For each the model writes 16
 ones are valued. From every step of theirs 320 rollouts are drawn once and kept in build/bench/search_tiny: the last
 256 are the reference, the first 64 are what the searches get, so that none is measured against its own draws. The
 chain model is fitted as a run does it, on a pilot's search, with the other half of the problems. Searches and scores
-are those of search.py. `recovering` is the share of negatives whose reference value rises above twice the tolerance
-after the pit, where the assumption of `bisect` fails. Two errors remain in the reference itself: with 256 rollouts a
-standard error of up to .03 for each value, and pits of steps near the tolerance.
+are those of search.py, once without evidence and once with false equations (keys and rows with `equations`).
+`recovering` is the share of negatives whose reference value rises above twice the tolerance after the pit, where the
+assumption of `bisect` fails. Two errors remain in the reference itself: with 256 rollouts a standard error of up to
+.03 for each value, and pits of steps near the tolerance.
 """
 
 import json
@@ -16,16 +17,30 @@ import os
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _world import BASE, Problem
-from search import Row, adaptive, decoded, fitted_on_pilot, plain, prefixes, ratios, recovers, show
+from _searches import (
+    LEVELS,
+    VALUE_LEVELS,
+    Score,
+    adaptive,
+    as_run,
+    decoded,
+    fitted_on_pilot,
+    plain,
+    pooled,
+    prefixes,
+)
+from _world import BASE, Problem, exact_pit, recovers
+from search import BATCH, Scores, show
 
 from stepforge.builders.sources import arithmetic
 from stepforge.builders.tables import content_id, derive_seed
-from stepforge.pipelines.answers import Claim, Verifier
+from stepforge.pipelines.answers import Claim, Verifier, first_false_step
+from stepforge.pipelines.credit.evidence import KINDS, SOURCES
 from stepforge.pipelines.credit.rollouts import FAILURES
 from stepforge.pipelines.credit.search import Solution
 from stepforge.pipelines.credit.split import split
@@ -95,7 +110,8 @@ def as_problem(found: dict[str, Any]) -> Problem:
     for b, text in enumerate(found["negatives"]):
         steps = split("newline", text)
         size = np.mean(found["nodes"][""]["tokens"]) / np.mean([len(t) for t in found["negatives"]])
-        solutions.append(Solution(str(b), tuple(steps), False, tuple(max(1, round(size * len(s))) for s in steps)))
+        solutions.append(Solution(str(b), tuple(steps), False, tuple(max(1, round(size * len(s))) for s in steps),
+                                  {"equations": first_false_step(steps)}))
     problem = Problem(solutions, [], found["base"], [], [])
     for names in prefixes(problem):
         nodes = [found["nodes"][name] for name in names[:-1]]
@@ -106,29 +122,48 @@ def as_problem(found: dict[str, Any]) -> Problem:
     return problem
 
 
+def without_evidence(problem: Problem) -> Problem:
+    return replace(problem, solutions=[replace(solution, first_errors={}) for solution in problem.solutions])
+
+
 def main() -> None:
     began = time.monotonic()
     problems = [as_problem(found) for found in recorded(int(os.environ.get("PROBLEMS", "40")))]
     truths = [q for p in problems for q in p.q]
-    table: dict[str, Row] = {f"{name}-{n}": plain(name, problems, n).row()
-                             for name in ("exhaustive", "scan", "bisect") for n in (8, 16, 32)}
-    halves = [problems[::2], problems[1::2]]
-    chains = [fitted_on_pilot(halves[1]), fitted_on_pilot(halves[0])]
-
-    def both(rows: list[Row]) -> Row:
-        weights = [sum(len(p.q) for p in half) for half in halves]
-        return {key: float(np.average([row[key] for row in rows], weights=weights)) for key in rows[0]}
-
-    for n in (8, 16, 32):
-        table[f"exhaustive-{n} decoded"] = both([decoded(half, n, chain).row()
-                                                 for half, chain in zip(halves, chains, strict=True)])
-    curves = {goal: [both(list(rows)) for rows in zip(*(adaptive(half, chain, goal, 8, 16) for half, chain
-                                                       in zip(halves, chains, strict=True)), strict=True)]
-              for goal in ("pit", "values")}
-    table |= {f"adaptive for {goal}, {i}": row for goal, curve in curves.items() for i, row in enumerate(curve)}
-    report = {**ratios(table["exhaustive-32"], table["exhaustive-16 decoded"], curves["pit"], curves["values"]),
-              "negatives": len(truths), "recovering": float(np.mean([recovers(q) for q in truths])),
+    plain_problems = list(map(without_evidence, problems))
+    single = {f"{name}-{n}": plain(name, problems, n) for name in ("exhaustive", "scan", "bisect")
+              for n in (8, 16, 32)}
+    curves: dict[str, list[Score]] = {}
+    for name, taken in (("", plain_problems), (", equations", problems)):
+        halves = [taken[::2], taken[1::2]]
+        chains = [fitted_on_pilot(halves[1], BATCH), fitted_on_pilot(halves[0], BATCH)]
+        for n in (8, 16, 32):
+            single[f"exhaustive-{n} decoded{name}"] = pooled([decoded(half, n, chain) for half, chain
+                                                              in zip(halves, chains, strict=True)])
+        single[f"adaptive as run{name}"] = pooled([as_run(half, chain, BATCH) for half, chain
+                                                   in zip(halves, chains, strict=True)])
+        for goal, label in (("pit", "pits"), ("values", "values")):
+            runs = [adaptive(half, chain, goal, BATCH, 16) for half, chain in zip(halves, chains, strict=True)]
+            curves[label + name] = [pooled(list(points)) for points in zip(*runs, strict=True)]
+        if name:
+            rates = dict(zip(KINDS, np.mean([chain.rates[SOURCES.index("equations")] for chain in chains], axis=0),
+                             strict=True))
+    flagged = [solution.first_errors["equations"] for problem in problems for solution in problem.solutions]
+    report = {**Scores(single, curves).ratios(), "negatives": len(truths),
+              **{f"{key}_equations": value for key, value in
+                 Scores(single, {"pits": curves["pits, equations"], "values": curves["values, equations"]}
+                        ).ratios().items()},
+              "recovering": float(np.mean([recovers(q) for q in truths])),
+              "with_a_false_equation": float(np.mean([step is not None for step in flagged])),
+              "false_equation_at_the_pit": float(np.mean([step == exact_pit(q) for step, q in zip(flagged, truths,
+                                                                                                 strict=True)])),
+              **{f"equations_name_a_step_that_is_{kind}": float(rate) for kind, rate in rates.items()},
               "error_of_always_0": float(np.abs(np.concatenate([np.diff(q) for q in truths])).mean())}
+    table = {name: score.row() for name, score in single.items()}
+    levels = {"pits": LEVELS, "values": VALUE_LEVELS}
+    for name, points in curves.items():
+        table |= {f"{name}, {level:.4g}": point.row()
+                  for level, point in zip(levels[name.split(",")[0]], points, strict=True)}
     show("tiny model, 256 rollouts a step as reference", table, report)
     Path("build/bench/search_tiny.json").write_text(json.dumps(
         {**report, "table": table, "seconds": time.monotonic() - began}, indent=1).replace("NaN", "null"))

@@ -25,6 +25,7 @@ from stepforge.pipelines.stages.annotate.evidence import first_errors
 
 CHARACTERS = 3  # of a token, about: mathematics has short ones
 BATCH = 64  # rollouts that a problem's search may ask for at once
+ADAPTIVE_BATCH = 8  # the same of the adaptive search, which needs a third more tokens with 64
 
 
 class Problem:
@@ -66,7 +67,7 @@ class Problem:
         return search
 
     async def _drive(self, search: Search) -> None:
-        while batch := search.next_batch(BATCH):
+        while batch := search.next_batch(ADAPTIVE_BATCH if isinstance(search, Adaptive) else BATCH):
             rows = await self._roll_out([self._start(ask) for ask in batch])
             self.rollouts += rows
             for ask, row in zip(batch, rows, strict=True):
