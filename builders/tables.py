@@ -144,7 +144,7 @@ VERDICTS = _table(
     _optional("answer_key", TEXT, "Canonical form of the answer, for voting."),
     column("verdict", TEXT, "correct, incorrect or undecided."),
     _optional("reason", TEXT, "Why the verdict is what it is, where that is not plain."),
-    column("method", TEXT, "literal, numeric, symbolic or none: what decided."),
+    column("method", TEXT, "literal, numeric, symbolic or none: what decided; a user's verifier has its own words."),
     _optional("equation_key", TEXT, "Hash of the ordered computations: equal for solutions that compute the same."),
     _optional("false_step", INT, "First step that holds a false equation, from 0."),
     _optional("soundness", TEXT, "sound, unsound or undecided: the reasoning, apart from the answer."),

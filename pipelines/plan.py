@@ -76,17 +76,18 @@ def plan(recipe: Recipe, folder: Path) -> list[Planned]:
     """Every stage in order. What stands behind a stage that would run runs too where that stage's rows then differ."""
     state = read_state(folder)
     seen: dict[str, str] = {}
-    return [_planned(stage, recipe, folder, state, seen) for stage in STAGES]
+    return [_planned(stage, recipe, stage.settings(recipe), folder, state, seen) for stage in STAGES]
 
 
-def _planned(stage: Stage, recipe: Recipe, folder: Path, state: dict[str, Any], seen: dict[str, str]) -> Planned:
+def _planned(stage: Stage, recipe: Recipe, settings: Any, folder: Path, state: dict[str, Any], seen: dict[str, str]
+             ) -> Planned:
     """The stage's plan; puts into `seen` what later stages see of it: its fingerprint, and how much was left out.
 
     A failed request that is answered later makes other rows under the same settings.
     """
     read = [name for name in stage.inputs if name not in stage.unread(recipe)]
     inputs = [seen[name] for name in read] + stage.imported(folder)
-    fingerprint = content_id(stage.name, stage.version, stage.settings(recipe), inputs)
+    fingerprint = content_id(stage.name, stage.version, settings, inputs)
     reason = _why(stage, fingerprint, state, folder)
     failed = 0 if reason == CHANGED else state.get(stage.name, {}).get("failed", 0)
     seen[stage.name] = seen_by_later(fingerprint, failed)
@@ -116,7 +117,7 @@ def run(recipe: Recipe, folder: Path, tell: Tell, report: Callable[[Planned, dic
     """Run what is not done, in order; `report` is told of every stage (its account, or null where it was done).
 
     Raises:
-        UserError: another process runs in this folder.
+        UserError: another process runs in this folder, or a stage cannot do what the recipe asks of it.
         StageFailed: a stage did not finish or lost rows; what it had done so far is kept.
     """
     if ":/" in str(folder):
@@ -125,12 +126,13 @@ def run(recipe: Recipe, folder: Path, tell: Tell, report: Callable[[Planned, dic
     with locked(folder), Servers(server_logs_path(folder)) as servers:
         with replacing(recipe_path(folder)) as temporary:
             temporary.write_text(yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False), encoding="utf-8")
+        settings = {stage.name: stage.settings(recipe) for stage in STAGES}    # all of them before anything is paid
         seen: dict[str, str] = {}
         for number, stage in enumerate(STAGES):
             if not any(later.journal for later in STAGES[number:]):
                 servers.close()
             state = read_state(folder)
-            planned = _planned(stage, recipe, folder, state, seen)
+            planned = _planned(stage, recipe, settings[stage.name], folder, state, seen)
             if planned.reason is None:
                 report(planned, None)
                 continue

@@ -26,7 +26,7 @@ from stepforge.builders.parquet import replacing
 from stepforge.builders.sources import arithmetic
 from stepforge.builders.sources.records import Drop
 from stepforge.builders.tables import content_id, derive_seed
-from stepforge.pipelines.answers import UNANSWERED, Claim, Verdict, Verifier
+from stepforge.pipelines.answers import UNANSWERED, Claim, Verdict, open_verifier, versions
 from stepforge.pipelines.credit.split import newline
 from stepforge.pipelines.inference.prompts import render
 from stepforge.pipelines.inference.sample import sample
@@ -74,6 +74,7 @@ def problems(name: str, options: Sequence[str], limit: int, variant: int | None)
 
 def answer(model: str, rows: Sequence[Row], args: argparse.Namespace) -> list[Row]:
     """Sample every problem greedily once and --samples times, and judge all of it; one row a problem."""
+    versions(args.verifier)  # one that cannot be used is told before anything is sampled
     prompts = [render(args.prompt, row["problem"], args.model) for row in rows]
     common = {"max_tokens": args.max_tokens, "stop": args.stop}
     try:
@@ -84,7 +85,7 @@ def answer(model: str, rows: Sequence[Row], args: argparse.Namespace) -> list[Ro
     except ValueError as error:  # a setting that the engine does not allow, or a prompt that is too long
         raise UserError(str(error)) from error
     texts = [one + more for one, more in zip(greedy, drawn, strict=True)]
-    with Verifier() as verifier:
+    with open_verifier(args.verifier) as verifier:
         claims = (Claim(row["answer"], *one) for row, found in zip(rows, texts, strict=True) for one in found)
         verdicts = verifier.verify_many(claims)
         judged = [[told(one.text, next(verdicts)) for one in found] for found in texts]
@@ -192,6 +193,7 @@ def arguments() -> argparse.ArgumentParser:
     add("--max_tokens", type=int, default=512)
     add("--stop", nargs="*", default=[], help="texts that end a solution")
     add("--prompt", default="plain", help="name of a prompt, or a Jinja template with {{ problem }}")
+    add("--verifier", default="math", help="math, or module:function, code of your own")
     add("--prm", help="folder of a process reward model that chooses among the samples")
     add("--seed", type=int, default=0)
     add("--out", type=Path, default=Path("results.jsonl"), help="one line a problem")

@@ -18,12 +18,15 @@ TRUNCATED = "truncated"                # generation stopped at the length limit 
 GOLD_UNPARSEABLE = "gold_unparseable"  # the reference answer is empty, undefined, or outside what can be read
 TIMEOUT = "timeout"                    # the check ran past its deadline and was killed
 OUT_OF_BOUNDS = "out_of_bounds"        # too long, too nested or too large to be evaluated safely
+VERIFIER_FAILED = "verifier_failed"    # the user's verifier raised an exception
+INVALID_VERDICT = "invalid_verdict"    # the user's verifier returned something that is no verdict
 WORKER_DIED = "worker_died"            # the worker crashed or ran out of memory
 AMBIGUOUS = "ambiguous"                # equal under one reading only: 5 and 5%, 52 and 52 in base 8, ab and ba
 MANY_ANSWERS = "many_answers"          # with `incorrect`: several answers offered where one was asked for
 
 UNANSWERED = (NO_ANSWER, GUESSED, TRUNCATED)       # undecided because of the solution: it earns no reward
-UNDECIDED_REASONS = (*UNANSWERED, GOLD_UNPARSEABLE, TIMEOUT, OUT_OF_BOUNDS, WORKER_DIED, AMBIGUOUS)
+UNDECIDED_REASONS = (*UNANSWERED, GOLD_UNPARSEABLE, TIMEOUT, OUT_OF_BOUNDS, VERIFIER_FAILED, INVALID_VERDICT,
+                     WORKER_DIED, AMBIGUOUS)
 
 
 class Claim(NamedTuple):
@@ -47,14 +50,15 @@ class Verdict(NamedTuple):
     answer_key: canonical form of the answer, equal for `0.5`, `1/2` and `\\frac{1}{2}`; use it for voting.
     verdict: `correct`, `incorrect` or `undecided`.
     reason: why it is undecided (one of UNDECIDED_REASONS), or `many_answers` for such an incorrect one; else None.
-    method: the tier that decided: `literal` (same text), `numeric` (exact arithmetic), `symbolic`, or `none`.
+    method: the tier that decided: `literal` (same text), `numeric` (exact arithmetic), `symbolic`, or `none`; a
+        verifier of the user's has reasons and methods of its own.
     """
 
     answer: str | None
     answer_key: str | None
     verdict: Outcome
     reason: str | None
-    method: Method
+    method: str
 
 
 def fingerprint() -> dict[str, str]:

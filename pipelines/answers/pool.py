@@ -17,12 +17,13 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
+from stepforge.builders.errors import UserError
 from stepforge.pipelines.answers import outcome
 
 START_SECONDS = 300.0      # of wall time to import SymPy on a busy machine; not part of any deadline
@@ -32,8 +33,8 @@ TICKS = os.sysconf("SC_CLK_TCK")
 Result = TypeVar("Result")
 
 
-class WorkerError(RuntimeError):
-    """A worker could not be started."""
+class WorkerError(UserError):
+    """A worker could not be started, or cannot do its task."""
 
 
 class CheckFailed(Exception):
@@ -47,7 +48,7 @@ class CheckFailed(Exception):
 class Worker:
     """One child process. Not safe for two threads at once; the pool hands it to one at a time.
 
-    task: what the worker does (worker.py). `about` holds what it says of the task once it is ready.
+    task: what the worker does (worker.py). `version` is the task's own, where it has one.
     """
 
     def __init__(self, task: str, timeout_s: float, memory_mb: int) -> None:
@@ -61,11 +62,14 @@ class Worker:
         self.selector.register(self.replies, selectors.EVENT_READ)
         self.count, self.cpu_seconds = 0, 0.0
         try:
-            self.about = self._reply(START_SECONDS, START_SECONDS)
+            self.version, complaint = self._reply(START_SECONDS, START_SECONDS)
         except OSError as error:
             self.kill()
             raise WorkerError(f"the worker for {task} did not start ({_in_words(error, self.process.returncode)}); "
                               f"run `{' '.join(command)}` to see why") from error
+        if complaint:
+            self.kill()
+            raise WorkerError(complaint)
 
     def ask(self, arguments: list[Any], timeout_s: float) -> Any:
         """Raises TimeoutError past the deadline, OSError when the process has died; then the worker is of no use."""
@@ -149,6 +153,11 @@ class Pool:
         self.closed = False
         self._lock = threading.Lock()
 
+    def version(self) -> str:
+        """The version of the task, as a worker says it."""
+        with self._borrowed() as worker:
+            return str(worker.version)
+
     def ask(self, *arguments: Any) -> Any:
         """The worker's result for JSON-serialisable arguments.
 
@@ -156,21 +165,26 @@ class Pool:
             CheckFailed: the deadline passed or the worker died.
             WorkerError: no worker can be started.
         """
+        with self._borrowed() as worker:
+            try:
+                return worker.ask(list(arguments), self.timeout_s)
+            except TimeoutError as error:
+                raise CheckFailed(outcome.TIMEOUT) from error
+            except OSError as error:
+                worker.kill()
+                overran = worker.process.returncode == -signal.SIGXCPU
+                raise CheckFailed(outcome.TIMEOUT if overran else outcome.WORKER_DIED) from error
+
+    @contextmanager
+    def _borrowed(self) -> Iterator[Worker]:
+        """A worker of this pool, started where its place is empty; one that the block fails with is killed."""
         idle = self.idle
         worker, unharmed = idle.get(), False
         try:
             if worker is None or worker.process.poll() is not None:
                 worker = Worker(self.task, self.timeout_s, self.memory_mb)
-            result = worker.ask(list(arguments), self.timeout_s)
+            yield worker
             unharmed = True
-            return result
-        except TimeoutError as error:
-            raise CheckFailed(outcome.TIMEOUT) from error
-        except OSError as error:
-            assert worker is not None
-            worker.kill()
-            overran = worker.process.returncode == -signal.SIGXCPU
-            raise CheckFailed(outcome.TIMEOUT if overran else outcome.WORKER_DIED) from error
         finally:
             if worker is not None and not unharmed:
                 worker.kill()

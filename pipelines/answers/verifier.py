@@ -62,6 +62,19 @@ class Verifier:
         """The verdict of one claim; blocks for at most the time-out and, at first, the start of a worker."""
         return self._finish(*self._begin(claim))
 
+    def versions(self) -> dict[str, str]:
+        """Versions that a verdict depends on: ours and those of the symbolic tier's packages."""
+        return outcome.fingerprint()
+
+    def stated(self, solution: str, complete: bool | None) -> tuple[str, str] | None:
+        """The answer that a solution states in so many words, and its key; a last number nobody calls so is none."""
+        found = extract_answer(solution)
+        answer = (found.answer or "").strip()
+        whole = complete is not False or not found.at_end
+        if not answer or found.how not in EXPLICIT or found.stated > MAX_STATED or not whole:
+            return None
+        return answer, answer_key(answer)
+
     def verify_many(self, claims: Iterable[Claim]) -> Iterator[Verdict]:
         """One verdict for every claim, in order, while reading at most a window of claims ahead."""
         waiting: deque[tuple[Claim, Extraction, Match | Future[Match]]] = deque()

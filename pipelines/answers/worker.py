@@ -1,9 +1,10 @@
 """The process that runs checks: `python -P -m stepforge.pipelines.answers.worker TASK CPU_SECONDS MEGABYTES`.
 
-TASK is `math`, the symbolic tier. One JSON list `[id, *arguments]` a line comes in on standard input, one
-`[id, cpu_seconds, result]` a line goes out on standard output, after a first line with id 0 that says it is ready. The
-pool kills it at the deadline. It ends when its input closes; should its parent die in the middle of a check, the
-kernel's limit on CPU seconds ends it soon after. (Linux can tie a child to its parent, but means the parent's
+TASK is `math`, the symbolic tier, or `module:function`, a verifier of the user's (custom.py). One JSON list
+`[id, *arguments]` per line comes in on standard input, one `[id, cpu_seconds, result]` per line goes out on standard
+output, after a first line with id 0 that says it is ready: its result is the task's version and what is wrong with the
+task. The pool kills it at the deadline. It ends when its input closes; should its parent die in the middle of a check,
+the kernel's limit on CPU seconds ends it soon after. (Linux can tie a child to its parent, but means the parent's
 *thread*, and pools are used from short-lived threads.)
 """
 
@@ -17,6 +18,7 @@ from collections.abc import Callable
 from typing import Any
 
 from stepforge.pipelines.answers import outcome
+from stepforge.pipelines.answers.custom import NotLoaded, load
 from stepforge.pipelines.answers.equivalence import Match, compare
 
 SPARE_SECONDS = 2       # of CPU beyond the deadline, which the pool enforces first
@@ -28,11 +30,15 @@ def main() -> None:
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)                            # whatever a check reads must not be the requests ...
     os.dup2(2, 1)                                  # ... and what it prints must not end up among the replies
-    seconds, megabytes = float(sys.argv[2]), int(sys.argv[3])
-    check = math_task()
+    task, seconds, megabytes = sys.argv[1], float(sys.argv[2]), int(sys.argv[3])
+    try:
+        version, check = math_task() if task == "math" else load(task)
+    except NotLoaded as error:
+        replies.write(json.dumps([0, used_cpu(), [None, str(error)]]) + "\n")
+        return
     resource.setrlimit(resource.RLIMIT_AS, (megabytes << 20, megabytes << 20))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    replies.write(json.dumps([0, used_cpu(), None]) + "\n")
+    replies.write(json.dumps([0, used_cpu(), [version, None]]) + "\n")
     for line in requests:
         number, *arguments = json.loads(line)
         _allow_cpu(seconds + SPARE_SECONDS)
@@ -40,7 +46,7 @@ def main() -> None:
         replies.write(json.dumps([number, used_cpu(), result]) + "\n")
 
 
-def math_task() -> Callable[[str, str], Any]:
+def math_task() -> tuple[str, Callable[[str, str], Any]]:
     """The symbolic tier: two answers in, a `Match` out."""
     from stepforge.pipelines.answers.symbolic import symbolic_match
 
@@ -52,7 +58,7 @@ def math_task() -> Callable[[str, str], Any]:
 
     check(r"\cot x+\sqrt{2}y", r"\sqrt{2}y+\frac{\cos x}{\sin x}")    # the first check is slow: nobody pays
     gc.freeze()                                    # SymPy's own objects live as long as the process
-    return check
+    return str(outcome.VERSION), check
 
 
 def used_cpu() -> float:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stepforge.builders.tables import content_id
-from stepforge.pipelines.answers import UNANSWERED, Claim, Verdict, Verifier
+from stepforge.pipelines.answers import UNANSWERED, AnyVerifier, Claim, Verdict
 from stepforge.pipelines.credit.tree import Outcome
 from stepforge.pipelines.inference.engines import payload_of, seed_of
 from stepforge.pipelines.inference.runner import WITH_TEXT, Completion, Generate, Request
@@ -37,7 +37,7 @@ class Policy:
     generator: Writer
     generator_id: str
     seed: int
-    verifier: Verifier
+    verifier: AnyVerifier
     lock: asyncio.Lock  # the verifier takes one caller at a time
 
     async def roll_out(self, generate: Generate, problem_id: str, prompt: str, gold: str, starts: Sequence[Start]

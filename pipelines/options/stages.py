@@ -1,6 +1,6 @@
 """How stages work: new problems, verdicts, deduplication, judging, step values."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -32,8 +32,16 @@ class Decontaminate(Options):
 
 
 class Verify(Options):
+    verifier: str = Field(
+        "math", pattern=r"^(math|[A-Za-z_][\w.]*:[A-Za-z_]\w*)$",
+        description="`math`, or `module:function`: code of your own, which every command that reads the recipe runs.",
+    )
     timeout_s: float = Field(5.0, ge=0.01, description="Deadline of one comparison, in CPU seconds.")
     memory_mb: int = Field(1024, ge=512, description="Memory limit of one verifying process, in MiB of addresses.")
+
+    def opening(self) -> dict[str, Any]:
+        """The arguments of `answers.open_verifier`."""
+        return {"name": self.verifier, "timeout_s": self.timeout_s, "memory_mb": self.memory_mb}
 
 
 class Deduplicate(Options):

@@ -1,8 +1,8 @@
 """Verify: is the final answer of each solution the gold answer?
 
 In: `solutions` and the answers of `problems`. Out: `verdicts`, one for every solution: correct, incorrect or
-undecided with a reason. Each rank has a verifier of its own, whose symbolic work is done in processes that are killed
-at their deadline (pipelines/answers).
+undecided with a reason. Each rank has a verifier of its own, ours or the user's, whose slow work is done in processes
+that are killed at their deadline (pipelines/answers).
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from datatrove.data import Document
 from datatrove.pipeline.base import PipelineStep
 
 from stepforge.builders.parquet import count_rows
-from stepforge.pipelines.answers import Claim, Verifier, equation_key, fingerprint, first_false_step
+from stepforge.pipelines.answers import Claim, equation_key, first_false_step, open_verifier, versions
 from stepforge.pipelines.inference.output import TableOutput
 from stepforge.pipelines.options.stages import Verify
 from stepforge.pipelines.recipe import Recipe
@@ -38,8 +38,7 @@ class VerifyStep(PipelineStep):
 
     def run(self, data: Any, rank: int = 0, world_size: int = 1) -> Iterator[Document]:
         documents, claims = tee(data)
-        with self.output as output, Verifier(timeout_s=self.settings.timeout_s,
-                                             memory_mb=self.settings.memory_mb) as verifier:
+        with self.output as output, open_verifier(**self.settings.opening()) as verifier:
             output.open(rank)
             verdicts = verifier.verify_many(claim_of(document) for document in claims)
             for document, verdict in zip(documents, verdicts, strict=True):
@@ -64,7 +63,7 @@ def reasoning_of(solution: str, verdict: str) -> dict[str, Any]:
 
 
 def settings(recipe: Recipe) -> Any:
-    return [recipe.verify.model_dump(mode="json"), fingerprint()]
+    return [recipe.verify.model_dump(mode="json"), versions(recipe.verify.verifier)]
 
 
 def run(context: Context) -> Account:
@@ -80,4 +79,4 @@ def run(context: Context) -> Account:
 
 
 STAGE = Stage("verify", 2, ("decontaminate", "generate"), settings, run, ("verdicts",),
-              described=("verifier", lambda context: fingerprint()))
+              described=("verifier", lambda context: versions(context.recipe.verify.verifier)))

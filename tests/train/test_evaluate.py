@@ -66,7 +66,7 @@ def test_variant_has_new_numbers_and_the_same_wording() -> None:
     (["--source", "nothing"], "nothing"), (["--with", "steps"], "write key=value"),
     (["--with", "steps=[9,2]"], "steps"), (["--source", "file"], "paths"),
     (["--source", "star_graph", "--variant", "1"], "--variant works with --source arithmetic"),
-    (["--top_p", "2"], "top_p is 2.0; allowed is"),
+    (["--top_p", "2"], "top_p is 2.0; allowed is"), (["--verifier", "absent:verify"], "cannot be imported"),
 ])
 def test_mistake_on_the_command_line_is_one_message_and_exit_code_2(
     options: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -85,12 +85,18 @@ def test_file_that_is_no_result_is_explained(tmp_path: Path, capsys: pytest.Capt
 
 
 def test_shipped_model_is_evaluated_and_compared_with_itself(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "r.jsonl"
     main(["--model", "tiny", "--limit", "12", "--with", "steps=[2,2]", "--samples", "4", "--max_tokens", "64", "--out",
           str(out)])
     main(["--out", str(out), "--compare", str(out)])
+    (tmp_path / "lenient.py").write_text(
+        "from stepforge.pipelines.answers import Verdict\nVERSION = 1\n"
+        "def verify(claim): return Verdict('1', '1', 'correct', None, 'lenient')\n")
+    monkeypatch.chdir(tmp_path)
+    main(["--model", "tiny", "--limit", "1", "--samples", "0", "--out", "l.jsonl", "--verifier", "lenient:verify"])
+    assert json.loads(Path("l.jsonl").read_text())["greedy"]["answer_key"] == "1"
     rows = [json.loads(line) for line in out.read_text().splitlines()]
     assert len(rows) == 12 and all(len(one["samples"]) == 4 for one in rows)
     estimates = json.loads(out.with_suffix(".summary.json").read_text())["estimates"]

@@ -18,8 +18,8 @@ from datatrove.data import Document
 from stepforge.builders.parquet import write_rows
 from stepforge.builders.sql import load_sql, query_rows
 from stepforge.builders.tables import ALTERNATIVES, ROLLOUTS, STEPS
-from stepforge.pipelines.answers import Verifier
-from stepforge.pipelines.answers import fingerprint as verifier_fingerprint
+from stepforge.pipelines.answers import open_verifier
+from stepforge.pipelines.answers import versions as verifier_versions
 from stepforge.pipelines.credit import search as searching
 from stepforge.pipelines.credit import split as splitting
 from stepforge.pipelines.credit.chain import Chain
@@ -49,7 +49,7 @@ JOURNAL = "rollouts"
 @contextmanager
 def make_policy(generator: Writer, seed: int, settings: Verify) -> Iterator[dict[str, Policy]]:
     """The policy with a verifier of its own, for as long as a rank runs."""
-    with Verifier(timeout_s=settings.timeout_s, memory_mb=settings.memory_mb) as verifier:
+    with open_verifier(**settings.opening()) as verifier:
         yield {"policy": Policy(generator, generator_id(generator), seed, verifier, asyncio.Lock())}
 
 
@@ -68,7 +68,7 @@ def settings(recipe: Recipe) -> Any:
     if annotate is None:
         return None
     policy = generator_id(recipe.generator(annotate.policy))
-    versions = [searching.VERSION, splitting.VERSION, verifier_fingerprint()]
+    versions = [searching.VERSION, splitting.VERSION, verifier_versions(recipe.verify.verifier)]
     if annotate.value_model is not None:
         versions.append(model_revision(annotate.value_model, annotate.value_revision))
     return [annotate.model_dump(mode="json"), policy, recipe.seed, versions]

@@ -13,6 +13,8 @@ the candidates are the seeds.
 
 import asyncio
 import shutil
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,12 +24,14 @@ from datatrove.data import Document
 from stepforge.builders.parquet import count_rows, replacing, write_rows
 from stepforge.builders.sql import query_rows
 from stepforge.builders.tables import DRAFTS, DROPS, PROBLEMS, content_id
+from stepforge.pipelines.answers import AnyVerifier, open_verifier
+from stepforge.pipelines.answers import versions as verifier_versions
 from stepforge.pipelines.inference.engines import generator_id, payload_of, sampling_of, seed_of
 from stepforge.pipelines.inference.output import TableOutput
 from stepforge.pipelines.inference.prompts import render
 from stepforge.pipelines.inference.runner import Completion, Generate, Request, Rollout, total
 from stepforge.pipelines.options.generators import RecordedGenerator, Writer
-from stepforge.pipelines.options.stages import Synthesize
+from stepforge.pipelines.options.stages import Synthesize, Verify
 from stepforge.pipelines.recipe import Recipe
 from stepforge.pipelines.stages.base import Account, Context, Expected, Query, Spent, Stage
 from stepforge.pipelines.stages.synthesize.prompt import VERSION, read_draft, writer_prompt, writer_template
@@ -120,8 +124,15 @@ async def write_drafts(document: Document, generate: Generate, *, options: Synth
     return {"drafts": drafts}
 
 
-async def solve_draft(document: Document, generate: Generate, *, options: Synthesize, solver: Writer,
-                      seed: int) -> dict[str, list[dict]]:
+@contextmanager
+def make_verifier(settings: Verify) -> Iterator[dict[str, AnyVerifier]]:
+    """The verifier that reads votes, for as long as a rank runs."""
+    with open_verifier(**settings.opening()) as verifier:
+        yield {"verifier": verifier}
+
+
+async def solve_draft(document: Document, generate: Generate, *, options: Synthesize, solver: Writer, seed: int,
+                      verifier: AnyVerifier) -> dict[str, list[dict]]:
     """The row of `drafts` of one draft, with the answer of the majority or why there is none."""
     row, solver_id = document.metadata, generator_id(solver)
     prompt = render(solver.prompt, row["problem"], solver.model)
@@ -131,7 +142,7 @@ async def solve_draft(document: Document, generate: Generate, *, options: Synthe
         key = content_id("solve", solver_id, prompt, index, solution_seed)
         requests.append(Request(key, payload_of(solver, prompt, solution_seed)))
     solutions: list[Completion] = [completion for completion, *_ in await asyncio.gather(*map(generate, requests))]
-    result = election(solutions, options.agreement)
+    result = await asyncio.to_thread(election, solutions, options.agreement, verifier)
     draft = {name: row[name] for name in DRAFTS.schema.names}
     return {"drafts": [draft | result._asdict() | {
         "draft_id": document.id, "solutions": sum(not s.dropped for s in solutions),
@@ -157,7 +168,9 @@ def settings(recipe: Recipe) -> Any:
     Raises:
         UserError: the recipe names a prompt that does not exist.
     """
-    return recipe.synthesize and [described(recipe), recipe.seed]
+    if recipe.synthesize is None:
+        return None
+    return [described(recipe), recipe.seed, verifier_versions(recipe.verify.verifier)]
 
 
 def run(context: Context) -> Account:
@@ -177,7 +190,8 @@ def run(context: Context) -> Account:
     fresh = context.work / "fresh.parquet"
     new = context.query_to_table(FRESH_SQL, tables, fresh, DRAFTS.schema)
     solve = partial(solve_draft, options=options, solver=solver, seed=context.recipe.seed)
-    tables["solved"] = _ask(context, "solve", solve, solver, (UNSOLVED_SQL, {"fresh": fresh}), new)
+    tables["solved"] = _ask(context, "solve", solve, solver, (UNSOLVED_SQL, {"fresh": fresh}), new,
+                            partial(make_verifier, context.recipe.verify))
     context.query_to_table(DRAFTS_SQL, tables, context.table("drafts"), DRAFTS.schema)
     tables = {name: context.table(name) for name in ("seeds", "drafts")}
     written_rows = context.query_to_table(PROBLEMS_SQL, tables, context.table("candidates"), PROBLEMS.schema,
@@ -191,12 +205,13 @@ def run(context: Context) -> Account:
 
 
 def _ask(context: Context, label: str, rollout: Rollout, generator: Writer,
-         source: tuple[str, dict[str, Path]], documents: int) -> Path:
+         source: tuple[str, dict[str, Path]], documents: int,
+         shared: Callable[[], AbstractContextManager[dict]] | None = None) -> Path:
     """Run `rollout` for every row of a query and collect the drafts that it gives."""
     sql, tables = source
     work, collected = context.work / label, context.work / f"{label}.parquet"
     context.ask(Query(sql, tables), rollout, generator, (JOURNAL, label, generator_id(generator)),
-                TableOutput(work, ("drafts",)), f"{label} problems", documents)
+                TableOutput(work, ("drafts",)), f"{label} problems", documents, shared)
     context.collect("drafts", [work], '"index"', collected)
     return collected
 

@@ -1,15 +1,15 @@
 """The vote on a new problem: solutions go in, the answer that enough of them state comes out, or why there is none.
 
-Votes are counted by canonical form (answers/keys.py), so that `0.5` and `\\frac{1}{2}` are one candidate. A solution
-that states no answer, offers many, or was cut off in it, is a vote for none; it counts among those that came back.
+Votes are counted by the key that the recipe's verifier gives an answer, so that `0.5` and `\\frac{1}{2}` are one
+candidate. A solution that states no answer, offers many, or was cut off in it, is a vote for none; it counts among
+those that came back.
 """
 
 from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from stepforge.pipelines.answers import answer_key
-from stepforge.pipelines.answers.extract import EXPLICIT, MAX_STATED, extract_answer
+from stepforge.pipelines.answers import AnyVerifier
 from stepforge.pipelines.inference.runner import Completion
 
 MAX_CHARS = 200  # of an answer that can become gold
@@ -24,7 +24,7 @@ class Election(NamedTuple):
     agreement: float | None = None
 
 
-def election(solutions: Sequence[Completion], agreement: float) -> Election:
+def election(solutions: Sequence[Completion], agreement: float, verifier: AnyVerifier) -> Election:
     """The answer that at least the share `agreement` (above one half) of the solutions gives.
 
     Where less than half of the requests were answered at all, nothing is decided.
@@ -33,8 +33,9 @@ def election(solutions: Sequence[Completion], agreement: float) -> Election:
     if 2 * len(came) < len(solutions):
         failed = next(solution.error or "" for solution in solutions if solution.dropped)
         return Election("error", f"{len(solutions) - len(came)} of {len(solutions)} solutions failed: {failed}")
-    answers = [answer for solution in came if (answer := stated_answer(solution)) is not None]
-    votes = Counter(map(answer_key, answers))
+    stated = [verifier.stated(solution.text, solution.complete) for solution in came]
+    answers = [vote for vote in stated if vote is not None and len(vote[0]) <= MAX_CHARS]
+    votes = Counter(key for _, key in answers)
     if not votes:
         return Election("unsolved", f"none of {len(came)} solutions states an answer")
     # Among equals the smallest key, so that what is told of a tie does not depend on the order of the solutions.
@@ -43,14 +44,5 @@ def election(solutions: Sequence[Completion], agreement: float) -> Election:
     told = f"{count} of {len(came)} solutions give one answer"
     if share < agreement:
         return Election("disagreement", told, agreement=share)
-    spellings = Counter(answer for answer in answers if answer_key(answer) == winner)
+    spellings = Counter(answer for answer, key in answers if key == winner)
     return Election("kept", told, min(spellings, key=lambda text: (-spellings[text], len(text), text)), share)
-
-
-def stated_answer(solution: Completion) -> str | None:
-    """The answer that a solution states in so many words; a last number that nobody calls the answer is none."""
-    found = extract_answer(solution.text)
-    whole = solution.complete is not False or not found.at_end
-    if found.answer is None or found.how not in EXPLICIT or found.stated > MAX_STATED or not whole:
-        return None
-    return answer if 0 < len(answer := found.answer.strip()) <= MAX_CHARS else None

@@ -12,6 +12,7 @@ from stepforge.builders.parquet import read_rows
 from stepforge.builders.release import read_manifest
 from stepforge.cards.check import check
 from stepforge.pipelines import plan
+from stepforge.pipelines.answers import open_verifier
 from stepforge.pipelines.inference.runner import Completion
 from stepforge.pipelines.recipe import Recipe
 from stepforge.pipelines.stages.synthesize.prompt import MAX_CHARS, SIMILAR, read_draft, writer_prompt, writer_template
@@ -75,6 +76,11 @@ def test_text_of_a_seed_is_never_a_template():
     assert "{{ 7 * 7 }}" in writer_prompt(SIMILAR, "{{ 7 * 7 }}?", "49", None)
 
 
+def vote_of(solutions, agreement):
+    with open_verifier() as verifier:
+        return election(solutions, agreement, verifier)
+
+
 def solution(answer, reason="stop"):
     return Completion("" if answer is None else f"So.\nThe answer is {answer}.", reason, 1, 1, 0,
                       error="refused" if reason == "error" else None)
@@ -91,20 +97,20 @@ def solution(answer, reason="stop"):
     (["9" * 300, "9" * 300], "unsolved", None, None),
 ])
 def test_majority_of_the_solutions_gives_the_answer(answers, outcome, answer, agreement):
-    found = election([solution(text) for text in answers], 0.6)
+    found = vote_of([solution(text) for text in answers], 0.6)
     assert (found.outcome, found.answer) == (outcome, answer)
     assert found.agreement == (None if agreement is None else pytest.approx(agreement))
-    assert election([solution(text) for text in reversed(answers)], 0.6) == found
+    assert vote_of([solution(text) for text in reversed(answers)], 0.6) == found
 
 
 def test_failed_requests_do_not_vote_and_too_many_of_them_decide_nothing():
     failed = solution(None, "error")
-    assert election([solution("3"), solution("3"), failed, failed], 1.0)[0] == "kept"
-    assert election([solution("3"), failed, failed], 0.6)[0] == "error"
+    assert vote_of([solution("3"), solution("3"), failed, failed], 1.0)[0] == "kept"
+    assert vote_of([solution("3"), failed, failed], 0.6)[0] == "error"
 
 
 def test_last_number_that_nobody_calls_the_answer_is_no_vote():
-    assert election([Completion("I see 4 and 7", "stop", 1, 1, 0)] * 2, 0.6)[0] == "unsolved"
+    assert vote_of([Completion("I see 4 and 7", "stop", 1, 1, 0)] * 2, 0.6)[0] == "unsolved"
 
 
 SEEDS = "Problem {}: what is {} + 1?"
@@ -182,6 +188,18 @@ def test_more_drafts_and_solutions_ask_for_the_missing_ones_alone(seeds, scripte
     execute(recipe(per_seed=2, solutions=3), seeds)
     drafts, generated = 4, 4
     assert sum(ScriptedServer.calls.values()) - before == drafts + (4 * 1 + 4 * 3) + generated
+
+
+def test_verifier_of_the_recipe_reads_the_votes(seeds, scripted, monkeypatch):
+    """Four solutions that differ agree once the user's function gives all of them one key."""
+    monkeypatch.setattr(plan, "STAGES", plan.STAGES[:2])
+    scripted(script)
+    (seeds.parent / "parity.py").write_text(
+        "from stepforge.pipelines.answers import Verdict\nVERSION = 1\n"
+        "def verify(claim): return Verdict('7', 'odd or even', 'incorrect', None, 'parity')\n")
+    execute(recipe() | {"verify": {"verifier": "parity:verify"}}, seeds)
+    assert Counter(row["outcome"] for row in rows(seeds, "drafts"))["kept"] == 5
+    assert {row["answer"] for row in rows(seeds, "drafts") if row["outcome"] == "kept"} == {"7"}
 
 
 def test_draft_whose_request_failed_is_asked_for_again(seeds, scripted, monkeypatch):
