@@ -5,8 +5,10 @@ rounding can explain. Equal expressions agree at every point, so True is certain
 """
 
 import cmath
+import math
 import re
 from collections.abc import Callable
+from fractions import Fraction
 from functools import lru_cache
 from math import pi
 
@@ -14,32 +16,41 @@ from stepforge.pipelines.answers.expression import GREEK, Unread, read
 
 _TOLERANCE = 1e-9      # of the largest value met on the way; rounding errors there stay near 1e-14
 _LARGEST = 1e100
+_MAX_FACTORIAL = 60
 _FUNCTIONS: dict[str, Callable[[complex], complex]] = {
-    r"\sin": cmath.sin, r"\cos": cmath.cos, r"\tan": cmath.tan, r"\cot": lambda z: 1 / cmath.tan(z),
-    r"\sec": lambda z: 1 / cmath.cos(z), r"\csc": lambda z: 1 / cmath.sin(z), r"\ln": cmath.log, r"\exp": cmath.exp}
+    "sin": cmath.sin, "cos": cmath.cos, "tan": cmath.tan, "cot": lambda z: 1 / cmath.tan(z),
+    "sec": lambda z: 1 / cmath.cos(z), "csc": lambda z: 1 / cmath.sin(z), "ln": cmath.log, "exp": cmath.exp,
+    "abs": lambda z: complex(abs(z)), "sinh": cmath.sinh, "cosh": cmath.cosh, "tanh": cmath.tanh,
+    "arcsin": cmath.asin, "arccos": cmath.acos, "arctan": cmath.atan}
 
 
 def apart(first: str, second: str) -> bool:
     """Whether two canonical expressions certainly have different values."""
-    one, two = _probe(first), _probe(second)
+    one, two = probe(first), probe(second)
     return one is not None and two is not None and abs(one[0] - two[0]) > _TOLERANCE * max(1.0, one[1], two[1])
 
 
 def constant(text: str) -> float | None:
     """The real value of an expression without symbols, to about 14 digits; None for anything else."""
-    probed = _probe(text)
-    if probed is None or _SYMBOL.search(text) or abs(probed[0].imag) > _TOLERANCE:
+    if text.removeprefix("+") in (r"\infty", r"-\infty"):
+        return -math.inf if text[0] == "-" else math.inf
+    probed = None if SYMBOL.search(text) else probe(text)
+    if probed is None or abs(probed[0].imag) > _TOLERANCE * max(1.0, probed[1]):
         return None
     return probed[0].real
 
 
-_SYMBOL = re.compile(r"(?<![\\a-zA-Z])(?!e(?![a-zA-Z]))[a-zA-Z]|\\(?!pi)(?:" + "|".join(GREEK) + ")")
+_NAMES = "|".join(sorted(GREEK, key=len, reverse=True))
+SYMBOL = re.compile(rf"(?<![\\a-zA-Z])(?!e(?![a-zA-Z]))[a-zA-Z]|\\(?!pi)(?:{_NAMES})(?![a-zA-Z])")
 
 
 @lru_cache(maxsize=16384)
-def _probe(text: str) -> tuple[complex, float] | None:
-    """The value at the fixed point and the largest magnitude met, None where the text is not read."""
-    domain = _Floating()
+def probe(text: str, shift: float = 0.0) -> tuple[complex, float] | None:
+    """The value at the fixed point and the largest magnitude met, None where the text is not read.
+
+    shift: moves the point, for a second look at the same expression.
+    """
+    domain = _Floating(shift)
     try:
         value = complex(read(text, domain))
     except (Unread, ArithmeticError, ValueError):
@@ -50,31 +61,48 @@ def _probe(text: str) -> tuple[complex, float] | None:
 class _Floating:
     """Complex numbers; e, i and \\pi are themselves, every other symbol has an irregular positive value."""
 
-    def __init__(self) -> None:
-        self.largest = 0.0
+    def __init__(self, shift: float = 0.0) -> None:
+        self.largest, self.shift = 0.0, shift
 
-    def number(self, digits: str) -> complex:
-        return complex(float(digits))
+    def number(self, value: Fraction) -> complex:
+        return complex(float(value))
 
     def symbol(self, name: str) -> complex:
         if name in ("e", "i", "pi"):
             return {"e": complex(cmath.e), "i": 1j, "pi": complex(pi)}[name]
-        number = ord(name) if len(name) == 1 else 200 + GREEK.index(name)
-        return complex(0.6 + (number * 0.6180339887498949) % 1.0)
+        number = sum(ord(letter) * 31**at for at, letter in enumerate(name)) if len(name) > 1 else ord(name)
+        return complex(0.6 + (number * 0.6180339887498949 + self.shift) % 1.0)
 
     def power(self, base: complex, exponent: complex) -> complex:
         if base == 0 and exponent.real <= 0:
             raise Unread
-        return base**exponent
+        return _above(base)**exponent
 
-    def root(self, value: complex) -> complex:
-        return cmath.sqrt(value)
+    def root(self, value: complex, index: int) -> complex:
+        if value.imag == 0 and value.real < 0 and index % 2:
+            return -((-value) ** (1 / index))
+        return cmath.sqrt(_above(value)) if index == 2 else _above(value) ** (1 / index)
 
     def call(self, function: str, value: complex) -> complex:
-        return _FUNCTIONS[function](value)
+        if function == "factorial":
+            if value.imag or not value.real.is_integer() or not 0 <= value.real <= _MAX_FACTORIAL:
+                raise Unread
+            return complex(math.factorial(int(value.real)))
+        if function in ("floor", "ceil"):
+            if abs(value.real - round(value.real)) < _TOLERANCE or value.imag:
+                raise Unread                               # rounding could take it to the other side
+            return complex(math.floor(value.real) if function == "floor" else math.ceil(value.real))
+        if function not in _FUNCTIONS:
+            raise Unread                                   # \log: its base is not known
+        return _FUNCTIONS[function](_above(value))
 
     def seen(self, value: complex) -> complex:
         self.largest = max(self.largest, abs(value))
         if not self.largest <= _LARGEST:
             raise Unread
         return value
+
+
+def _above(value: complex) -> complex:
+    """A negative number approached from above, so that both ways to write it lie on one side of a branch cut."""
+    return complex(value.real, value.imag + 0.0)

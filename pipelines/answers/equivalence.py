@@ -2,74 +2,67 @@
 
 Two bare answers go in, a `Match` comes out. The same recursion runs on both sides of the process boundary: in the
 caller without a symbolic check, where a pair that needs one comes back as `needs_symbolic`, and in a killable worker
-with it. All parts of a structure pass through the same guards.
+with it. All parts of a structure pass through the same guards. Swapping the sides never turns `equal` into `unequal`.
 """
 
-import re
-from collections.abc import Callable
 from functools import lru_cache
-from typing import NamedTuple
 
 from stepforge.pipelines.answers import outcome
-from stepforge.pipelines.answers.algebra import algebraically_equal
-from stepforge.pipelines.answers.differ import apart, constant
-from stepforge.pipelines.answers.exact import TooLarge, Undefined, evaluate
+from stepforge.pipelines.answers.exact import TooLarge, Undefined
+from stepforge.pipelines.answers.expressions import equations_match, expressions_match, orders_match
+from stepforge.pipelines.answers.matches import (
+    EQUAL,
+    NEEDS_SYMBOLIC,
+    NO_GOLD,
+    OTHER_WORDS,
+    SAME_WORDS,
+    TOO_BIG,
+    UNCLEAR,
+    UNEQUAL,
+    Match,
+    Symbolic,
+    all_of,
+    unclear_where_equal,
+)
 from stepforge.pipelines.answers.normalize import canonical
-from stepforge.pipelines.answers.outcome import Method
-from stepforge.pipelines.answers.quantity import Quantity, is_rounded, quantity, same
+from stepforge.pipelines.answers.quantity import Quantity, measured, quantity, same
+from stepforge.pipelines.answers.regions import Region, is_region, orders, region
+from stepforge.pipelines.answers.relations import Statement, solution, statement, symbols
 from stepforge.pipelines.answers.structure import Structure, structure
+from stepforge.pipelines.answers.units import conflict
+from stepforge.pipelines.answers.words import choice, is_marked, words
+
+__all__ = ["NEEDS_SYMBOLIC", "Match", "Symbolic", "compare"]
 
 MAX_CHARS = 1000       # of one answer; the longest reference of MATH-500 has 75
-MAX_SYMBOLIC = 300     # of what the symbolic check parses
-MAX_NESTING = 12       # 30 nested brackets keep the LaTeX parser busy for seconds
-MAX_EXPONENT = 200     # (x+1)^{2000} is expanded term by term
-MAX_DIGITS = 60        # of one number in a symbolic expression
-
-NEEDS_SYMBOLIC = "needs_symbolic"
-Symbolic = Callable[[str, str], "Match"]
-
-
-class Match(NamedTuple):
-    """equal: None where it cannot be told, for `reason`; method: the highest tier that was needed."""
-
-    equal: bool | None
-    method: Method
-    reason: str | None = None
-
-
-EQUAL, UNEQUAL = Match(True, "numeric"), Match(False, "numeric")
 
 
 def compare(gold: str, answer: str, symbolic: Symbolic | None = None) -> Match:
     """Whether two bare answers, as written, are equal. A name that only one of them gives (`x = 5`) is left out."""
     if len(gold) > MAX_CHARS or len(answer) > MAX_CHARS:
-        same_text = gold.strip() == answer.strip()
-        return Match(True, "literal") if same_text else Match(None, "none", outcome.OUT_OF_BOUNDS)
+        return SAME_WORDS if gold.strip() == answer.strip() else TOO_BIG
     gold, answer = canonical(gold), canonical(answer)
     if not gold:
-        return Match(None, "none", outcome.GOLD_UNPARSEABLE)
-    if not answer:
-        return Match(False, "literal")
-    return _compare(gold, answer, symbolic)
+        return NO_GOLD
+    return _compare(gold, answer, symbolic) if answer else OTHER_WORDS
 
 
 def _compare(gold: str, answer: str, symbolic: Symbolic | None) -> Match:
     if gold == answer and _number(gold) is not UNDEFINED:
-        return Match(True, "literal")
+        return SAME_WORDS
     gold_number, answer_number = _number(gold), _number(answer)
-    if gold_number is UNDEFINED:
-        return Match(None, "none", outcome.GOLD_UNPARSEABLE)
-    if answer_number is UNDEFINED:
-        return UNEQUAL
+    if UNDEFINED in (gold_number, answer_number):
+        return NO_GOLD if gold_number is UNDEFINED else UNEQUAL
     if TOO_LARGE in (gold_number, answer_number):
-        return Match(None, "none", outcome.OUT_OF_BOUNDS)
+        return TOO_BIG
     if isinstance(gold_number, Quantity) and isinstance(answer_number, Quantity):
         equal = same(gold_number, answer_number)
         return Match(equal, "numeric", outcome.AMBIGUOUS if equal is None else None)
     if gold.lstrip("-+") == r"\infty" or answer.lstrip("-+") == r"\infty":
         return Match(gold.lstrip("+") == answer.lstrip("+"), "literal")
-    return _words(gold, answer) or _relations(gold, answer, symbolic) or _structures(gold, answer, symbolic) \
-        or _symbolic(gold, answer, symbolic)
+    return _choices(gold, answer, symbolic) or _regions(gold, answer, symbolic) or _words(gold, answer) \
+        or _structures(gold, answer, symbolic) or _statements(gold, answer, symbolic) \
+        or _measures(gold, answer, symbolic) or expressions_match(gold, answer, symbolic)
 
 
 UNDEFINED, TOO_LARGE = "undefined", "too large"
@@ -87,126 +80,110 @@ def _number(text: str) -> Quantity | str | None:
 
 # Words: names, choices, letters -----------------------------------------------------------------------------------
 
-_CHOICE = re.compile(r"(?:\\text\{)?\(?([A-Za-z])\)?\}?[.)]?(?:\\text\{.*\})?").fullmatch
-_WORDS = re.compile(r"(?:\\text\{)?((?:[A-Za-z]{2,}|[A-Za-z](?= [A-Za-z]{2}))(?:[ '.-]+[A-Za-z]{2,})*\.?)\}?"
-                    ).fullmatch
+def _choices(gold: str, answer: str, symbolic: Symbolic | None) -> Match | None:
+    """`(B)`, `B)`, `(B)7`: the letter decides where both have one, else what stands behind it does."""
+    first, second = choice(gold), choice(answer)
+    if first and second and (first.marked or second.marked):
+        same_letter = first.letter.casefold() == second.letter.casefold()
+        return SAME_WORDS if same_letter else OTHER_WORDS
+    for one, other, text in ((first, second, answer), (second, first, gold)):
+        if one and one.content and not other:
+            inner = (one.content, text) if text is answer else (text, one.content)
+            return _compare(canonical(inner[0]), canonical(inner[1]), symbolic)
+    return None
 
 
 def _words(gold: str, answer: str) -> Match | None:
-    """Compare names and choice letters by their letters; None where neither side is a word."""
-    gold_word, answer_word = as_word(gold), as_word(answer)
-    if gold_word is None:
-        named = answer_word is not None and len(answer_word) > 1 and isinstance(_number(gold), Quantity)
-        return Match(False, "literal") if named else None
-    if answer_word is not None:
-        if gold_word.casefold() == answer_word.casefold() and (len(gold_word) > 1 or gold_word == answer_word
-                                                               or _marked(gold)):
-            return Match(True, "literal")
-        anagram = sorted(gold_word) == sorted(answer_word) and not _marked(gold) and not _marked(answer)
-        return Match(None, "none", outcome.AMBIGUOUS) if anagram else Match(False, "literal")
-    return Match(False, "literal") if _marked(gold) or isinstance(_number(answer), Quantity) else None
-
-
-def as_word(text: str) -> str | None:
-    """The letters of a canonical string that is a name, a word or a choice, None for anything else."""
-    if match := _CHOICE(text):
-        return match[1]
-    match = _WORDS(text)
-    return match[1].strip(" .") if match else None
-
-
-def _marked(text: str) -> bool:
-    return text.startswith((r"\text{", "("))
-
-
-# Equations: x = 5 --------------------------------------------------------------------------------------------------
-
-_EQUALS = re.compile(r"(?<![<>!\\=])=(?!=)")
-_NAME = re.compile(r"(?:\\text\{[^{}]*\}|\\?[a-zA-Z]+|[a-zA-Z][a-zA-Z ]*)(?:_(?:\w|\{\w+\}))?'?"
-                   r"(?:\([a-zA-Z0-9,]*\))?").fullmatch
-
-
-def _relations(gold: str, answer: str, symbolic: Symbolic | None) -> Match | None:
-    """Take `name = value` apart on either side; a false numeric equation (`17=3`) equals nothing."""
-    gold_name, gold_value = _assignment(gold)
-    answer_name, answer_value = _assignment(answer)
-    if answer_value is None:
-        return UNEQUAL
-    if gold_value is None:
-        return Match(None, "none", outcome.GOLD_UNPARSEABLE)
-    if (gold_name, answer_name) == (None, None) and (gold_value, answer_value) == (gold, answer):
+    """Compare names and letters as text; None where neither side is a word, or where symbols may be meant."""
+    first, second = words(gold), words(answer)
+    if first is None and second is None:
         return None
-    if gold_name and answer_name and _letters(gold_name) != _letters(answer_name):
-        descriptive = _descriptive(gold_name) and _descriptive(answer_name)     # `area = 5`, `A(x) = 5`
-        doubtful = descriptive and _compare(gold_value, answer_value, None).equal
-        return Match(None, "none", outcome.AMBIGUOUS) if doubtful else Match(False, "literal")
-    return _compare(gold_value, answer_value, symbolic)
+    if first is not None and second is not None:
+        if first == second or (len(first) == len(second) == 1 and first.casefold() == second.casefold()
+                               and (is_marked(gold) or is_marked(answer))):
+            return SAME_WORDS
+        anagram = sorted(first) == sorted(second) and not is_marked(gold) and not is_marked(answer)
+        return UNCLEAR if anagram else OTHER_WORDS
+    word, text, other = (first, gold, answer) if first is not None else (second, answer, gold)
+    if is_marked(text) or isinstance(_number(other), Quantity):
+        return None if "=" in other and word is not None else OTHER_WORDS
+    return None
 
 
-def _letters(name: str) -> str:
-    return name.replace("\\text", "").strip("\\{} ").casefold()
+# Sets of numbers and inequalities ----------------------------------------------------------------------------------
+
+def _regions(gold: str, answer: str, symbolic: Symbolic | None) -> Match | None:
+    """Sets of real numbers in any notation, and inequalities; None where neither side is one."""
+    if not (is_region(gold) or is_region(answer)):
+        return None
+    first, second = region(gold), region(answer)
+    if first is not None and second is not None:
+        return _same_region(first, second, symbolic)
+    if (first is None) != (second is None):
+        known, other = (first, answer) if first is not None else (second, gold)
+        assert known is not None
+        if known.intervals and all(one.low == one.high for one in known.intervals):
+            points = rf"\{{{','.join(one.low for one in known.intervals)}\}}"
+            return _compare(points, answer, symbolic) if other is answer else _compare(gold, points, symbolic)
+        if isinstance(_number(other), Quantity) or words(other) is not None:
+            return UNEQUAL
+    chains = orders(gold), orders(answer)
+    if chains[0] and chains[1]:
+        return orders_match(chains[0], chains[1])
+    return None
 
 
-def _descriptive(name: str) -> bool:
-    return len(_letters(name)) > 1 or "(" in name
+def _same_region(gold: Region, answer: Region, symbolic: Symbolic | None) -> Match:
+    if len(gold.intervals) != len(answer.intervals):
+        return UNEQUAL
+    matches = []
+    for one, other in zip(gold.intervals, answer.intervals, strict=True):
+        if (one.closed_low, one.closed_high) != (other.closed_low, other.closed_high):
+            return UNEQUAL
+        matches += [_compare(one.low, other.low, symbolic), _compare(one.high, other.high, symbolic)]
+    match = all_of(matches or [EQUAL])
+    if gold.variable and answer.variable and gold.variable != answer.variable and match.equal:
+        return UNCLEAR if "(" in gold.variable + answer.variable else UNEQUAL
+    return match
 
 
-def _assignment(text: str) -> tuple[str | None, str | None]:
-    """(name, value) of `x = 5`, `5 = x`, `x = 2 + 3 = 5`; (None, None) for a false chain, else (None, text)."""
-    if "=" not in text or "," in text or ";" in text:
-        return None, text
-    sides = [side.strip() for side in _EQUALS.split(text)]
-    if len(sides) < 2 or not all(sides) or len(sides) > 8:
-        return None, text
-    numbers = [number for side in sides if isinstance(number := _number(side), Quantity)]
-    if any(number.value != numbers[0].value for number in numbers[1:]):
-        return None, None
-    if _NAME(sides[0]):
-        return sides[0], sides[-1]
-    if len(sides) == 2 and _NAME(sides[1]) and numbers:
-        return sides[1], sides[0]
-    return (None, sides[-1]) if len(numbers) == len(sides) else (None, text)
-
-
-# Structures: tuples, sets, matrices --------------------------------------------------------------------------------
-
-def assignment_value(text: str) -> str:
-    """The value of a canonical `x = 5`, else the text itself."""
-    return _assignment(text)[1] or text
-
+# Structures: tuples, sets, lists, matrices -------------------------------------------------------------------------
 
 def _structures(gold: str, answer: str, symbolic: Symbolic | None) -> Match | None:
-    gold_parts, answer_parts = structure(gold), structure(answer)
-    if gold_parts is None and answer_parts is None:
+    first, second = structure(gold), structure(answer)
+    if first is not None and second is not None:
+        return _parts(first, second, symbolic)
+    if first is None and second is None:
         return None
-    if gold_parts is None:
-        assert answer_parts is not None
-        if answer_parts.kind in ("list", "set"):
-            return _one_of_many(gold, answer_parts, symbolic)
-        return None if answer_parts.kind == "union" else UNEQUAL
-    if answer_parts is None:
-        return None if gold_parts.kind in ("union", "set") or re.search(r"[\\<>]", answer) else UNEQUAL
-    return _parts(gold_parts, answer_parts, symbolic)
+    parts, other = (first, answer) if first is not None else (second, gold)
+    assert parts is not None
+    named = statement(other)
+    if named.value != other and named.value:
+        return _compare(gold, named.value, symbolic) if other is answer else _compare(named.value, answer, symbolic)
+    if named.sides and parts.kind == "tuple":
+        return UNEQUAL
+    if parts.kind in ("list", "set"):
+        return _one_of_many(other, parts, other is answer, symbolic)
+    return UNEQUAL
 
 
-def _one_of_many(gold: str, listed: Structure, symbolic: Symbolic | None) -> Match:
-    """One value was asked for: several spellings of it are one answer, different values are too many."""
-    distinct = dict.fromkeys(listed.parts)
-    matches = [_compare(gold, part, symbolic) for part in distinct]
-    if all(match.equal for match in matches):
+def _one_of_many(single: str, listed: Structure, swapped: bool, symbolic: Symbolic | None) -> Match:
+    """One value against several: several spellings of it are one answer, different values are too many."""
+    distinct = list(dict.fromkeys(listed.parts))
+    pairs = [(part, single) if swapped else (single, part) for part in distinct]
+    matches = [_compare(*pair, symbolic) for pair in (*pairs, *((distinct[0], part) for part in distinct[1:]))]
+    if matches and all(match.equal for match in matches):
         repeated = len(distinct) < len(listed.parts)       # `5,5` may also be a decimal comma
-        return Match(None, "none", outcome.AMBIGUOUS) if repeated else _all(matches)
-    if any(match.equal is False for match in matches):
-        return Match(False, "numeric", outcome.MANY_ANSWERS)
-    return _all(matches)
+        return UNCLEAR if repeated else all_of(matches)
+    if any(match.equal is False for match in matches) or not matches:
+        return Match(False, "numeric", None if swapped else outcome.MANY_ANSWERS)
+    return all_of(matches)
 
 
 def _parts(gold: Structure, answer: Structure, symbolic: Symbolic | None) -> Match:
     kinds = {gold.kind, answer.kind}
     if kinds <= {"list", "set"}:
         return _unordered(tuple(dict.fromkeys(gold.parts)), tuple(dict.fromkeys(answer.parts)), symbolic)
-    if kinds == {"union"}:
-        return _unordered(gold.parts, answer.parts, symbolic)
     if kinds == {"tuple", "list"}:
         brackets = gold.shape if gold.kind == "tuple" else answer.shape
         if brackets != "()" or len(gold.parts) != len(answer.parts):
@@ -217,95 +194,129 @@ def _parts(gold: Structure, answer: Structure, symbolic: Symbolic | None) -> Mat
             return UNEQUAL
     elif gold.kind != answer.kind or gold.shape != answer.shape or len(gold.parts) != len(answer.parts):
         return UNEQUAL
-    return _all([_compare(first, second, symbolic) if first and second else UNEQUAL
-                 for first, second in zip(gold.parts, answer.parts, strict=True)])
+    match = all_of([_compare(first, second, symbolic) if first and second else UNEQUAL
+                    for first, second in zip(gold.parts, answer.parts, strict=True)])
+    other_names = gold.names and answer.names and sorted(gold.names) != sorted(answer.names)
+    return unclear_where_equal(match) if other_names else match
 
 
 def _unordered(gold: tuple[str, ...], answer: tuple[str, ...], symbolic: Symbolic | None) -> Match:
     if len(gold) != len(answer):
         return Match(False, "numeric", outcome.MANY_ANSWERS if len(answer) > len(gold) else None)
-    if len(gold) > 8 and symbolic is None and sorted(gold) == sorted(answer):
+    if len(gold) > 8 and sorted(gold) == sorted(answer):
         return EQUAL
     matches, left = [], list(answer)
     for wanted in gold:
-        found = [_compare(wanted, offered, symbolic) for offered in left]
-        best = max(range(len(left)), key=lambda at: (found[at].equal is True, found[at].equal is None))
-        matches.append(found[best])
+        offers = [_compare(wanted, offered, symbolic) for offered in left]
+        best = max(range(len(left)), key=lambda at: (offers[at].equal is True, offers[at].equal is None))
+        matches.append(offers[best])
         left.pop(best)
-        if found[best].equal is False:
+        if offers[best].equal is False:
             break
-    return _all(matches)
+    return all_of(matches)
 
 
-def _all(matches: list[Match]) -> Match:
-    """The conjunction: one unequal part decides, else one unknown part does."""
-    ranks: tuple[Method, ...] = ("none", "literal", "numeric", "symbolic")
-    method: Method = max((match.method for match in matches), key=ranks.index, default="literal")
-    for match in matches:
-        if match.equal is False:
-            return Match(False, match.method, match.reason)
-    unknown = [match for match in matches if match.equal is None]
-    if unknown:
-        return next((match for match in unknown if match.reason == NEEDS_SYMBOLIC), unknown[0])
-    return Match(True, method)
+# Statements: x = 5, y = 2x + 1, f(x) = x^2 -------------------------------------------------------------------------
 
-
-# Symbolic ----------------------------------------------------------------------------------------------------------
-
-_LONG_NUMBER = re.compile(rf"[0-9]{{{MAX_DIGITS + 1}}}")
-_EXPONENT = re.compile(r"\^\s*(?:\{\s*([^{}]*)\}?|(\w))")
-_HEAVY = re.compile(r"([0-9]{1,9})\s*!|\\d?t?binom\s*\{?\s*([0-9]{1,9})|[0-9]+(?:\.[0-9]+)?[eE]\+?([0-9]{1,9})")
-_GAP = re.compile(r"[0-9] [0-9]|[0-9]_")     # `1 8` is not 18, nor 1 times 8; `5_7_8` is not 5
-_LOOPS = re.compile(r"\\(?:sum|prod|int|lim|iint|oint)(?![a-zA-Z])")
-
-
-def _symbolic(gold: str, answer: str, symbolic: Symbolic | None) -> Match:
-    for text in (gold, answer):
-        if not within_bounds(text):
-            return Match(None, "none", outcome.OUT_OF_BOUNDS)
-    if _rounds(gold, answer) or _rounds(answer, gold):
-        return EQUAL
-    equal = algebraically_equal(gold, answer)
-    if equal is not None:
-        return Match(equal, "symbolic")
-    if apart(gold, answer) or (_GAP.search(answer) and not _GAP.search(gold)):
+def _statements(gold: str, answer: str, symbolic: Symbolic | None) -> Match | None:
+    """Take names off on either side; rearranged equations are equal, a false chain (`17=3`) equals nothing."""
+    first, second = statement(gold), statement(answer)
+    if first.value == gold and second.value == answer and not (first.sides and second.sides):
+        return None
+    if not second.value:
         return UNEQUAL
-    if symbolic is None:
-        return Match(None, "symbolic", NEEDS_SYMBOLIC)
-    return symbolic(gold, answer)
+    if not first.value:
+        return NO_GOLD
+    if first.name and second.name:
+        return _both_named(first, second, symbolic)
+    if first.sides and second.sides:
+        return equations_match(first.sides, second.sides, symbolic)
+    if first.value == gold and second.value != answer:
+        return _one_named(second, gold, False, symbolic)
+    if second.value == answer and first.value != gold:
+        return _one_named(first, answer, True, symbolic)
+    return _best(first, second, symbolic)
 
 
-def _rounds(decimal: str, exact: str) -> bool:
-    """Whether a long decimal is an irrational constant rounded in its last place: `3.141593` and `\\pi`."""
-    number = _number(decimal)
-    if not isinstance(number, Quantity) or not is_rounded(number):
-        return False
-    value = constant(exact)
-    return value is not None and abs(float(number.value) - value) <= float(number.ulp) / 2
+def _one_named(named: Statement, other: str, named_is_gold: bool, symbolic: Symbolic | None) -> Match:
+    """A statement against a bare answer."""
+    bare = Statement(None, other)
+    pair = (named, bare) if named_is_gold else (bare, named)
+    if named.name is not None:
+        match = _best(*pair, symbolic)
+        asked = len(symbols(named.name)) > 1 and bool(named.sides)         # x^2+y^2=25: a curve, or the number 25
+        return unclear_where_equal(match) if asked and named_is_gold else match
+    if not named.sides:
+        return _best(*pair, symbolic)
+    root = solution(named.sides)
+    values = [value for value in (named.value, root) if value is not None]
+    return UNCLEAR if any(_compare(value, other, symbolic).equal is not False for value in values) else UNEQUAL
 
 
-@lru_cache(maxsize=16384)
-def within_bounds(text: str) -> bool:
-    """Whether a canonical expression is small enough to hand to a symbolic parser at all."""
-    if len(text) > MAX_SYMBOLIC or _LONG_NUMBER.search(text):
-        return False
-    depth = deepest = 0
-    for character in text:
-        depth += (character in "([{") - (character in ")]}")
-        deepest = max(deepest, depth)
-    if deepest > MAX_NESTING or text.count("^") > 12 or text.count("|") > 8 or len(_LOOPS.findall(text)) > 2:
-        return False
-    if any(int(next(filter(None, match.groups()))) > MAX_EXPONENT for match in _HEAVY.finditer(text)):
-        return False
-    return not any(_tower(match[1] or match[2] or "") for match in _EXPONENT.finditer(text))
+def _best(gold: Statement, answer: Statement, symbolic: Symbolic | None) -> Match:
+    """Compare the values; where one gives a rounded value beside (`\\sqrt2\\approx 1.41`), that counts too."""
+    match = _compare(gold.value, answer.value, symbolic)
+    for one, other in ((gold.rounded, answer.value), (answer.rounded, gold.value)):
+        if one and not match.equal and _compare(one, other, None).equal:
+            return EQUAL
+    return match
 
 
-def _tower(exponent: str) -> bool:
-    """Whether an exponent is a large number or holds another power."""
-    if "^" in exponent or "!" in exponent:
-        return True
-    try:
-        value = evaluate(exponent)
-    except ValueError:
-        return True
-    return value is not None and abs(value) > MAX_EXPONENT
+def _both_named(gold: Statement, answer: Statement, symbolic: Symbolic | None) -> Match:
+    first, second = _letters(str(gold.name)), _letters(str(answer.name))
+    if gold.call and answer.call and len(gold.call) == len(answer.call) and gold.call != answer.call:
+        if first.split("(")[0] == second.split("(")[0]:
+            return _compare(gold.renamed(), answer.renamed(), symbolic)
+    if first == second:
+        return _best(gold, answer, symbolic)
+    if first[:1] == second[:1] == "(":
+        return _permuted(first, second, gold.value, answer.value, symbolic)
+    if gold.sides and answer.sides:
+        return equations_match(gold.sides, answer.sides, symbolic)
+    if (gold.call and second == "y") or (answer.call and first == "y"):
+        return _compare(gold.value, answer.value, symbolic)
+    if len(first) > 1 or len(second) > 1:
+        return unclear_where_equal(_compare(gold.value, answer.value, symbolic))
+    return OTHER_WORDS
+
+
+def _permuted(gold: str, answer: str, gold_value: str, answer_value: str, symbolic: Symbolic | None) -> Match:
+    """`(c,b)=(5,6)` says the same as `(b,c)=(6,5)`."""
+    names, others = gold.strip("()").split(","), answer.strip("()").split(",")
+    values = structure(answer_value)
+    if sorted(names) == sorted(others) and values and len(values.parts) == len(others):
+        by_name = dict(zip(others, values.parts, strict=True))
+        return _compare(gold_value, f"({','.join(by_name[name] for name in names)})", symbolic)
+    return unclear_where_equal(_compare(gold_value, answer_value, symbolic))
+
+
+def _letters(name: str) -> str:
+    plain = name.replace("\\text", "").replace(" ", "").translate(str.maketrans("", "", "\\{}"))
+    return plain.casefold() if len(plain) > 1 and "(" not in plain else plain
+
+
+# Units on expressions that are no plain numbers --------------------------------------------------------------------
+
+def _measures(gold: str, answer: str, symbolic: Symbolic | None) -> Match | None:
+    first, second = measured(gold), measured(answer)
+    for parted, other in ((first, answer), (second, gold)):
+        if parted and parted.plain_letter and parted.plain_letter in symbols(other):
+            return None
+        if parted and parted.unit.dimension == (("degree", 1),) and (first is None or second is None) \
+                and r"\pi" in other:
+            return None                                    # 60° and \pi/3
+    if first is None and second is None:
+        return None
+    if first and second:
+        if {first.unit.dimension, second.unit.dimension} == {(("degree", 1),), (("radian", 1),)}:
+            turned = [f"({one.bare})°" if "degree" in one.unit.dimension[0] else one.bare for one in (first, second)]
+            return _compare(turned[0], turned[1], symbolic)
+        if conflict(first.unit, second.unit):
+            return UNEQUAL
+    scaled = first is not None and second is not None and first.unit.dimension == second.unit.dimension
+    texts = []
+    for parted, text in ((first, gold), (second, answer)):
+        factor = parted.multiplier * (parted.unit.factor if scaled else 1) if parted else 1
+        bare = parted.bare if parted else text
+        texts.append(bare if factor == 1 else f"({bare})\\cdot\\frac{{{factor.numerator}}}{{{factor.denominator}}}")
+    return _compare(texts[0], texts[1], symbolic)

@@ -1,6 +1,7 @@
 """Exact arithmetic on untrusted text: `3/4 + 1`, `\\frac{1}{2}\\times 10^{3}`, `2\\frac{1}{2}`, `5!`, `20\\%`.
 
-A text goes in, its exact value comes out as a Fraction, or None where the text is anything but arithmetic.
+A text goes in, its exact value comes out as a Fraction, or None where the text is anything but arithmetic. Repeating
+decimals (`0.\\overline{3}`), digits in a base (`101_2`) and binomials are numbers too.
 
 A recursive-descent parser over a short token list; nothing is ever passed to `eval`. Only closed rational arithmetic
 is understood: with a symbol or an irrational root the answer is None. Bounds on length, nesting, exponents and
@@ -10,12 +11,13 @@ factorials are checked before a value is built, so every call ends within millis
 import re
 from fractions import Fraction
 from functools import lru_cache
-from math import isqrt
+from math import comb, isqrt
 
 MAX_CHARS = 600        # longer texts are no arithmetic that a person wrote
 MAX_DEPTH = 24         # nested brackets
 MAX_BITS = 1 << 16     # size of a numerator or denominator: 1e9999 fits, a power tower does not
 MAX_FACTORIAL = 4000   # 4000! has 42,000 bits
+MAX_ROOT = 12
 
 
 class TooLarge(ValueError):
@@ -26,13 +28,15 @@ class Undefined(ValueError):
     """The text is arithmetic without a value: a division by zero, 0^0, the factorial of a fraction."""
 
 
-class _NotArithmetic(Exception):
-    pass
+class NotArithmetic(Exception):
+    """The text is something else."""
 
 
 _TOKEN = re.compile(r"""\s*(?:
-    (?P<number>\d{1,3}(?:,\d{3})+(?![\d])(?:\.\d+)?|\d+\.?\d*|\.\d+)(?P<exponent>[eE][+-]?\d+(?![\d.]))?
-  | (?P<operator>\*\*|[-+*/^!%(){}\[\]×÷−·]|\\(?:frac|sqrt|times|cdot|div|left|right)(?![a-zA-Z]))
+    (?P<based>[0-9A-Za-z]*[0-9][0-9A-Za-z]*(?:\.[0-9A-Za-z]+)?|[A-F]+)_(?:(?P<base>[2-9])(?!\d)|\{(?P<large>\d{1,2})\})
+  | (?P<cycle>\d*\.\d*)\\overline\{(?P<repeats>\d{1,60})\}
+  | (?P<number>\d{1,3}(?:,\d{3})+(?![\d])(?:\.\d+)?|\d+\.?\d*|\.\d+)(?P<exponent>[eE][+-]?\d+(?![\d.]))?
+  | (?P<operator>\*\*|[-+*/^!%(){}\[\]|×÷−·]|\\(?:frac|sqrt|binom|times|cdot|div|left|right)(?![a-zA-Z]))
   )""", re.VERBOSE | re.ASCII)
 _OPERATORS = {r"\times": "*", r"\cdot": "*", r"\div": "/", "×": "*", "÷": "/", "·": "*", "−": "-", "**": "^",
               "[": "(", "]": ")"}
@@ -50,7 +54,7 @@ def evaluate(text: str) -> Fraction | None:
         parser = _Parser(_tokens(text))
         value = parser.sum()
         return value if parser.peek() is None else None
-    except _NotArithmetic:
+    except NotArithmetic:
         return None
 
 
@@ -60,15 +64,37 @@ def _tokens(text: str) -> list[Fraction | str]:
     while position < end:
         match = _TOKEN.match(text, position)
         if match is None:
-            raise _NotArithmetic
-        if match["number"]:
+            raise NotArithmetic
+        if match["based"]:
+            tokens.append(in_base(match["based"], int(match["base"] or match["large"])))
+        elif match["cycle"]:
+            tokens.append(repeating(match["cycle"], match["repeats"]))
+        elif match["number"]:
             tokens.append(_number(match["number"].replace(",", ""), match["exponent"]))
         elif match["operator"] not in (r"\left", r"\right"):
             tokens.append(_OPERATORS.get(match["operator"], match["operator"]))
         position = match.end()
     if not tokens:
-        raise _NotArithmetic
+        raise NotArithmetic
     return tokens
+
+
+def in_base(digits: str, base: int) -> Fraction:
+    """The value of digits, with or without a point, in a base. Raises Undefined for a digit that it does not have."""
+    if not 2 <= base <= 36 or len(digits) > 64 or (base <= 10 and not digits.replace(".", "").isdigit()):
+        raise NotArithmetic
+    whole, _, part = digits.partition(".")
+    try:
+        return Fraction(int(whole + part, base), base ** len(part))
+    except ValueError:
+        raise Undefined(f"a digit outside base {base}") from None
+
+
+def repeating(digits: str, cycle: str) -> Fraction:
+    """`1.2` with the cycle `34` is 1.2343434..."""
+    whole, _, part = digits.partition(".")
+    fixed = Fraction(int(whole + part or "0"), 10 ** len(part))
+    return fixed + Fraction(int(cycle), 10 ** len(part) * (10 ** len(cycle) - 1))
 
 
 def _number(digits: str, exponent: str | None) -> Fraction:
@@ -79,11 +105,11 @@ def _number(digits: str, exponent: str | None) -> Fraction:
 
 
 def power(base: Fraction, exponent: Fraction) -> Fraction:
-    """base ** exponent for an integer exponent, or one half where the root is rational."""
-    if exponent.denominator == 2 and abs(exponent.numerator) < MAX_BITS:
-        return power(root(base), Fraction(exponent.numerator))
+    """base ** exponent for an integer exponent, or where the root of a base that is not negative is rational."""
+    if exponent.denominator != 1 and abs(exponent.numerator) < MAX_BITS and base >= 0:
+        return power(root(base, exponent.denominator), Fraction(exponent.numerator))
     if exponent.denominator != 1:
-        raise _NotArithmetic
+        raise NotArithmetic
     if base == 0 and exponent <= 0:
         raise Undefined("zero to a power that is not positive")
     size = max(base.numerator.bit_length(), base.denominator.bit_length())
@@ -94,14 +120,34 @@ def power(base: Fraction, exponent: Fraction) -> Fraction:
     return base ** int(exponent)
 
 
-def root(value: Fraction) -> Fraction:
-    """The square root where it is rational."""
-    if value < 0:
-        raise _NotArithmetic
-    found = Fraction(isqrt(value.numerator), isqrt(value.denominator))
-    if found * found != value:
-        raise _NotArithmetic
-    return found
+def root(value: Fraction, index: int = 2) -> Fraction:
+    """The real root where it is rational; odd roots of negative numbers are negative."""
+    if value < 0 and index % 2:
+        return -root(-value, index)
+    if value < 0 or not 2 <= index <= MAX_ROOT:
+        raise NotArithmetic
+    result = Fraction(integer_root(value.numerator, index), integer_root(value.denominator, index))
+    if result**index != value:
+        raise NotArithmetic
+    return result
+
+
+def integer_root(number: int, index: int) -> int:
+    """The largest integer whose power is at most the number."""
+    if index == 2 or number < 2:
+        return isqrt(number) if index == 2 else number
+    guess = 1 << -(-number.bit_length() // index)
+    while True:
+        better = ((index - 1) * guess + number // guess ** (index - 1)) // index
+        if better >= guess:
+            return guess
+        guess = better
+
+
+def _binomial(top: Fraction, bottom: Fraction) -> Fraction:
+    if top.denominator != 1 or bottom.denominator != 1 or not 0 <= top <= MAX_FACTORIAL or bottom < 0:
+        raise TooLarge("binomial") if top > MAX_FACTORIAL else NotArithmetic
+    return Fraction(comb(int(top), int(bottom)))
 
 
 def _factorial(value: Fraction) -> Fraction:
@@ -140,7 +186,7 @@ class _Parser:
     def take(self, expected: str | None = None) -> Fraction | str:
         token = self.peek()
         if token is None or (expected is not None and token != expected):
-            raise _NotArithmetic
+            raise NotArithmetic
         self.at += 1
         return token
 
@@ -160,7 +206,7 @@ class _Parser:
             elif token == "/":
                 self.take()
                 value = divide(value, self.signed())
-            elif token == "(":                                # 3(4), (2)(5)
+            elif token == "(" or (token == r"\sqrt" and self.tokens[self.at - 1] == ")"):     # 3(4), (2)(5)
                 value *= self.signed()
             else:
                 return _bounded(value)
@@ -195,12 +241,17 @@ class _Parser:
             return self.mixed(token)
         if token == r"\frac":
             return divide(self.group("{", "}"), self.group("{", "}"))
+        if token == r"\binom":
+            return _binomial(self.group("{", "}"), self.group("{", "}"))
         if token == r"\sqrt":
-            return root(self.group("{", "}"))
+            index = self.group("(", ")") if self.peek() == "(" else Fraction(2)
+            return root(self.group("{", "}"), int(index))
+        if token == "|":
+            return abs(self.group("|", "|", opened=True))
         if token in ("(", "{"):
             self.at -= 1
             return self.group(token, ")" if token == "(" else "}")
-        raise _NotArithmetic
+        raise NotArithmetic
 
     def mixed(self, whole: Fraction) -> Fraction:
         """`1\\frac{4}{5}` and `1 4/5`; an improper or computed fraction after a number is left to others."""
@@ -209,18 +260,19 @@ class _Parser:
             numerator, denominator, used = rest[2], rest[5], 7
         elif len(rest) >= 3 and isinstance(rest[0], Fraction) and rest[1] == "/":
             numerator, denominator, used = rest[0], rest[2], 3
-        elif rest and (isinstance(rest[0], Fraction) or rest[0] in (r"\frac", r"\sqrt", "{")):
-            raise _NotArithmetic                              # two numbers side by side: no reading is safe
+        elif rest and (isinstance(rest[0], Fraction) or rest[0] in (r"\frac", r"\sqrt", r"\binom", "{")):
+            raise NotArithmetic                              # two numbers side by side: no reading is safe
         else:
             return whole
         if not isinstance(numerator, Fraction) or not isinstance(denominator, Fraction) \
                 or not 0 < numerator < denominator or whole.denominator != 1:
-            raise _NotArithmetic
+            raise NotArithmetic
         self.at += used
         return whole + numerator / denominator
 
-    def group(self, opening: str, closing: str) -> Fraction:
-        self.take(opening)
+    def group(self, opening: str, closing: str, opened: bool = False) -> Fraction:
+        if not opened:
+            self.take(opening)
         self.depth += 1
         if self.depth > MAX_DEPTH:
             raise TooLarge("nesting")

@@ -1,22 +1,34 @@
 """Canonical keys of answers, for votes: an answer goes in, a string that all its spellings share comes out.
 
-`0.5`, `1/2` and `\\frac{1}{2}` count as one. A key depends on the answer alone, never on the reference.
+`0.5`, `1/2` and `\\frac{1}{2}` count as one. A key depends on the answer alone, never on the reference. What
+`equivalence.compare` calls equal shares its key, as far as equality is transitive: names and units that only one side
+gives are left out, so `5`, `x=5`, `5 cm` and `5 m` share one. Expressions are keyed by their value at a fixed point.
 """
 
 import hashlib
+from fractions import Fraction
 from functools import lru_cache
 
-from stepforge.pipelines.answers.algebra import algebraic_key
-from stepforge.pipelines.answers.equivalence import as_word, assignment_value, within_bounds
+from stepforge.pipelines.answers.algebra import normal_equation, solved_for
+from stepforge.pipelines.answers.differ import probe
+from stepforge.pipelines.answers.exact import TooLarge, Undefined
+from stepforge.pipelines.answers.expressions import within_bounds
 from stepforge.pipelines.answers.normalize import canonical
-from stepforge.pipelines.answers.quantity import quantity
+from stepforge.pipelines.answers.quantity import MINUTES, ROUNDED_PLACES, Quantity, measured, quantity, terminates
+from stepforge.pipelines.answers.regions import Interval, is_region, region
+from stepforge.pipelines.answers.relations import Statement, solution, statement, symbols
 from stepforge.pipelines.answers.structure import structure
+from stepforge.pipelines.answers.words import LETTERS, choice, words
 
 MAX_KEY = 200          # longer keys are replaced by a hash
+DIGITS = 9             # of the value of an expression at a fixed point
+_HALF_DAY = 12 * MINUTES
+_EXACT_BITS = 512      # larger fractions are written in hexadecimal
+_INFINITE = (r"\infty", r"-\infty")
 
 
 def answer_key(answer: str) -> str:
-    """The key of an answer as written: an exact fraction for numbers, a spelling without spaces for the rest."""
+    """The key of an answer as written: an exact fraction for numbers, a value at a fixed point for expressions."""
     if len(answer) > MAX_KEY * 5:
         return _hashed(answer)
     return _key(answer)
@@ -29,24 +41,115 @@ def _key(answer: str) -> str:
 
 
 def _spelling(text: str) -> str:
-    text = assignment_value(text)
-    if (parts := structure(text)) is not None and parts.parts:
-        keys = [_spelling(part) for part in parts.parts]
-        if parts.kind in ("list", "set", "union"):
-            return "{" + ",".join(sorted(keys)) + "}"
-        brackets = parts.shape if parts.kind == "tuple" else "()"
-        return brackets[0] + ",".join(keys) + brackets[1]
     try:
         number = quantity(text)
-    except ValueError:
-        number = None
-    if number is not None and number.form != "based":
-        size = number.value.numerator.bit_length() + number.value.denominator.bit_length()
-        return str(number.value) if size < 512 else f"{number.value.numerator:x}/{number.value.denominator:x}"
-    word = as_word(text)
-    if word is not None:
-        return word.casefold() if len(word) > 1 else word
-    return (within_bounds(text) and algebraic_key(text)) or text.replace(" ", "")
+    except (Undefined, TooLarge):
+        return text.replace(" ", "")
+    if number is not None:
+        return _number(number)
+    if (chosen := choice(text)) and chosen.marked:
+        return chosen.letter.upper()
+    return _set(text) or words(text) or _structure(text) or _statement(text) or _expression(text)
+
+
+def _number(number: Quantity) -> str:
+    if number.form == "based":
+        return f"{number.value}_{number.detail.rsplit('_')[1]}"
+    if number.form == "clock":
+        return _real(number.value % _HALF_DAY / MINUTES)
+    return _real(number.value)
+
+
+def _real(value: Fraction) -> str:
+    """Exact, but for fractions without an end and the long decimals that may stand for them: those are rounded."""
+    if max(value.numerator.bit_length(), value.denominator.bit_length()) > _EXACT_BITS:
+        return f"{value.numerator:x}/{value.denominator:x}"
+    if value.denominator == 1 or (terminates(value) and not _long(value)):
+        return str(value)
+    return _rounded(float(value))
+
+
+def _long(value: Fraction) -> bool:
+    places = 1
+    while (value * 10**places).denominator != 1:
+        places += 1
+    return places >= ROUNDED_PLACES and len(str(abs(value * 10**places))) >= ROUNDED_PLACES
+
+
+def _rounded(value: float) -> str:
+    shown = f"{value:.{ROUNDED_PLACES}f}" if 0.1 <= abs(value) < 1e8 else f"{value:.{ROUNDED_PLACES - 1}e}"
+    return "~" + shown
+
+
+def _set(text: str) -> str | None:
+    found = region(text) if is_region(text) else None
+    if found is None:
+        return None
+    if found.intervals and all(one.low == one.high for one in found.intervals):
+        return _unordered([one.low for one in found.intervals])
+    return " or ".join(map(_interval, found.intervals)) or "no solution"
+
+
+def _interval(one: Interval) -> str:
+    low, high = (end if end in _INFINITE else _spelling(end) for end in (one.low, one.high))
+    return f"{'[' if one.closed_low else '('}{low},{high}{']' if one.closed_high else ')'}"
+
+
+def _structure(text: str) -> str | None:
+    parts = structure(text)
+    if parts is None or not parts.parts:
+        return None
+    if parts.kind in ("list", "set"):
+        return _unordered(list(parts.parts))
+    keys = ",".join(map(_spelling, parts.parts))
+    if parts.kind == "tuple":
+        return parts.shape[0] + keys + parts.shape[1]
+    return f"({keys})" if "1" in parts.shape.split("x") else f"{parts.shape}({keys})"
+
+
+def _unordered(parts: list[str]) -> str:
+    keys = sorted({_spelling(part) for part in parts})
+    return keys[0] if len(keys) == 1 else "{" + ",".join(keys) + "}"
+
+
+def _statement(text: str) -> str | None:
+    said = statement(text)
+    if not said.value or (said.value == text and not said.sides):
+        return None
+    if said.name is not None and not (said.sides and len(symbols(said.sides[0])) > 1):
+        return _spelling(_with_plain_letters(said))
+    if not said.sides:
+        return _spelling(said.value)
+    if (root := solution(said.sides)) is not None:
+        return _spelling(root)
+    difference = f"({said.sides[0]})-({said.sides[1]})"
+    if not within_bounds(difference):
+        return None
+    solved = solved_for(difference, "y")
+    return _spelling(solved) if solved is not None else normal_equation(difference)
+
+
+def _with_plain_letters(said: Statement) -> str:
+    """The value of `f(t)=t^2` as that of `f(x)=x^2`."""
+    if not said.call or len(said.call) > 3 or set("xyz") & set(said.call):
+        return said.value
+    plain = said.renamed()
+    for at in range(len(said.call)):
+        plain = plain.replace(f"u_{at}", "xyz"[at])
+    return plain
+
+
+def _expression(text: str) -> str:
+    if (parted := measured(text)) is not None and not parted.plain_letter:
+        return _spelling(parted.bare) if parted.multiplier == 1 else f"{_spelling(parted.bare)}*{parted.multiplier}"
+    probed = probe(text) if within_bounds(text) else None
+    if probed is None:
+        return text.replace(" ", "").replace(r"\text", "")
+    value, largest = probed
+    if abs(value.imag) < 1e-9 * max(1.0, largest) and not symbols(text):
+        return _rounded(value.real)
+    parts = (0.0 if abs(part) < 1e-9 * max(1.0, largest) else part for part in (value.real, value.imag))
+    return ",".join(sorted(symbols(text))) + ":" + "i".join(f"{part:.{DIGITS - 1}e}" for part in parts)
 
 
 def _hashed(text: str) -> str:
@@ -55,8 +158,8 @@ def _hashed(text: str) -> str:
 
 @lru_cache(maxsize=4096)
 def is_choice(gold: str) -> bool:
-    """Whether a reference is a choice letter: `C`, `(C)`, `\\text{(C)}`, A to H."""
+    """Whether a reference is a choice letter: `C`, `(C)`, `\\text{(C)}`, A to J."""
     if len(gold) > 40:
         return False
-    word = as_word(canonical(gold))
-    return word is not None and len(word) == 1 and word in "ABCDEFGH"
+    chosen = choice(canonical(gold))
+    return chosen is not None and chosen.letter in LETTERS and not chosen.content

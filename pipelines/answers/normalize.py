@@ -9,6 +9,9 @@ import re
 import unicodedata
 from functools import lru_cache
 
+from stepforge.pipelines.answers.number_words import leading_number
+from stepforge.pipelines.answers.plain import closing, latex_of_plain
+
 _SUPERSCRIPTS = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+", strict=True))
 _SUBSCRIPTS = dict(zip("₀₁₂₃₄₅₆₇₈₉", "0123456789", strict=True))
 _SYMBOLS = {
@@ -53,31 +56,43 @@ def _ascii_character(character: str) -> str:
     return unicodedata.normalize("NFKC", character)
 
 
-_SIZES = re.compile(r"\\(?:[mM]?left|[mM]?right|[bB]igg?[lrm]?)(?![a-zA-Z])\s*\.?"
-                    r"|\\(?:displaystyle|textstyle|limits|nolimits)(?![a-zA-Z])")
+_STYLES = re.compile(r"\\(?:[mM]?left|[mM]?right|middle|[bB]igg?[lrm]?)(?![a-zA-Z])\s*\.?"
+                     r"|\\(?:displaystyle|textstyle|limits|nolimits|tiny|small|normalsize|large|Large|LARGE|huge|Huge"
+                     r"|bfseries|itshape|centering|bf|it|sf|tt|boldmath)(?![a-zA-Z])|\\h?phantom\s*\{[^{}]*\}"
+                     r"|\\color\s*(?:\[\w*\])?\{[^{}]*\}|\\color\s+[a-z]+(?![a-z])")
+_DRAWN = re.compile(r"\\(?:textcolor\s*(?:\[\w*\])?\{[^{}]*\}|colorbox\s*\{[^{}]*\}|underline|uline|emph|boldsymbol"
+                    r"|bm|pmb|mathbf|mathit|mathsf|mathtt|mathnormal|ensuremath|fbox|framebox|boxed|cancel)\s*"
+                    r"\{([^{}]*(?:\{[^{}]*\}[^{}]*)*)\}")
 _THOUSANDS_GAP = re.compile(r"(?<=\d)(?:\\[,!; ]|~|\{,\}|,\s*\\!)\s*(?=\d{3}(?!\d))")
-_BRACED_COMMA = re.compile(r"\{\s*,\s*\}|,\s*\\!")
+_SPACED_THOUSANDS = re.compile(r"(?<![\d.,] )(?<![\d.,_^])[1-9]\d{0,2}(?: \d{3})+(?!\d| \d|/| /|\s*[-+*/^]?\\?frac)")
+_BRACED_MARK = re.compile(r"\{\s*([,:.])\s*\}|(,)\s*\\!")
+_WIDE = re.compile(r"\s*(?:\\q?quad(?![a-zA-Z])\s*)+(?:\\[,;: ]\s*)*")
 _SPACES = re.compile(r"(?:\\[!,;:> ]|\\q?quad(?![a-zA-Z])|~|\s)+")
 _FRACTION = re.compile(r"\\[dtc]?frac(?![a-zA-Z])")
-_SHORT_FRACTION = re.compile(r"\\frac\s*(?:(\d)|\{([^{}]*)\})\s*(?:(\d)|\{([^{}]*)\})")
-_SHORT_ROOT = re.compile(r"\\sqrt\s*(\d|[a-zA-Z](?![a-zA-Z]))")
+_SHORT_FRACTION = re.compile(r"\\frac\s*(?:(\d)|([a-zA-Z])(?![a-zA-Z])|(\\pi)(?![a-zA-Z])|\{([^{}]*)\})"
+                             r"\s*(?:(\d)|([a-zA-Z])|(\\pi)(?![a-zA-Z])|\{([^{}]*)\})")
+_HALF_SHORT_FRACTION = re.compile(r"\\frac\s*(\d)\s*(?=\{)|(?<=\})\s*\\frac\s+(?=\{)")
+_SHORT_ROOT = re.compile(r"\\sqrt\s*(\d|[a-zA-Z](?![a-zA-Z])|\\pi(?![a-zA-Z]))")
 _DEGREES = re.compile(r"\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![a-zA-Z]))|\\degrees?(?![a-zA-Z])")
-_FONT = re.compile(r"\\(?:text(?:bf|it|rm|normal|sf|tt)?|mbox|hbox|math(?:rm|bf|it|sf|tt)|operatorname\*?)"
-                   r"\s*\{([^{}]*)\}")
-_BARE_FONT = re.compile(r"\\(?:mathrm|mathbf|mathit|rm|bf|it)\s+([a-zA-Z])(?![a-zA-Z])")
+_FONT = re.compile(r"\\(?:text(?:bf|it|rm|normal|sf|tt|up|sc)?|mbox|hbox|mathrm|operatorname\*?)\s*"
+                   r"\{([^{}]*(?:\{[^{}]*\}[^{}]*)*)\}")
+_BARE_FONT = re.compile(r"\\(?:mathrm|mathbf|mathit|rm)\s+([a-zA-Z])(?![a-zA-Z])|\\rm(?![a-zA-Z])")
 _SCRIPT = re.compile(r"([\^_])\{(\w)\}")
-_ALIASES = re.compile(r"\\(leq|geq|neq|lbrace|rbrace|lbrack|rbrack|emptyset|varnothing|dots|cdots|lvert|rvert)"
-                      r"(?![a-zA-Z])")
-_ALIAS_OF = {"leq": r"\le", "geq": r"\ge", "neq": r"\ne", "lbrace": r"\{", "rbrace": r"\}", "lbrack": "[",
-             "rbrack": "]",
-             "emptyset": r"\emptyset", "varnothing": r"\emptyset", "dots": r"\ldots", "cdots": r"\ldots",
-             "lvert": "|", "rvert": "|"}
+_ALIAS_OF = {"leq": r"\le", "geq": r"\ge", "leqslant": r"\le", "geqslant": r"\ge", "lt": "<", "gt": ">",
+             "neq": r"\ne", "lbrace": r"\{", "rbrace": r"\}", "lbrack": "[", "rbrack": "]", "varnothing": r"\emptyset",
+             "lvert": "|", "rvert": "|", "vert": "|", "mid": "|", "dbinom": r"\binom", "tbinom": r"\binom",
+             "R": r"\mathbb{R}", "reals": r"\mathbb{R}", "iff": r"\implies", "Rightarrow": r"\implies",
+             "Longrightarrow": r"\implies", "Leftrightarrow": r"\implies", "vee": r"\lor", "wedge": r"\land",
+             "backslash": r"\setminus", "smallsetminus": r"\setminus", "ast": "*", "varepsilon": r"\epsilon",
+             "bmod": r"\mod", "colon": ":", "degree": "°", "pounds": "£", "euro": "€",
+             "land": r"\land", "lor": r"\lor", "implies": r"\implies", "emptyset": r"\emptyset",
+             "le": r"\le", "ge": r"\ge", "ne": r"\ne"}
+_ALIASES = re.compile(r"\\(" + "|".join(sorted(_ALIAS_OF, key=len, reverse=True)) + r")(?![a-zA-Z])\s*")
 _WRAPPERS = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"), ("**", "**"), ("`", "`"))
 _INNER_SPACE = re.compile(r"(?<![a-zA-Z0-9]) | (?![a-zA-Z0-9])")
-_TEXT_WITH_NUMBER = re.compile(r"\\text\{([^{}]*[0-9][^{}]*)\}").fullmatch
 _DOUBLED = re.compile(r"\\\\(?=[a-zA-Z])")
 _ROW = "\ue000"                         # stands for the row break of a matrix while spacing commands are removed
-_PLAIN_INTEGER = re.compile(r"-?[0-9]{1,18}").fullmatch
+_PLAIN_NUMBER = re.compile(r"-?[0-9]{1,18}").fullmatch
 
 
 def unwrap(text: str) -> str:
@@ -85,10 +100,10 @@ def unwrap(text: str) -> str:
     while True:
         before = text
         text = text.strip().rstrip(".,;:\\ ").lstrip(":=").strip()
-        for opening, closing in _WRAPPERS:
-            inner = text[len(opening):len(text) - len(closing)]
-            if len(text) > len(opening) + len(closing) and text.startswith(opening) and text.endswith(closing) \
-                    and not inner.endswith("\\") and opening not in inner:
+        for opening, end in _WRAPPERS:
+            inner = text[len(opening):len(text) - len(end)]
+            if len(text) > len(opening) + len(end) and text.startswith(opening) and text.endswith(end) \
+                    and not inner.endswith("\\") and opening not in inner.replace(r"\$", ""):
                 text = inner
                 break
         if text == before:
@@ -99,32 +114,113 @@ def unwrap(text: str) -> str:
 @lru_cache(maxsize=16384)
 def canonical(text: str) -> str:
     """The canonical spelling of an answer. `\\text{…}` keeps its marker, because words are not products of symbols."""
-    if _PLAIN_INTEGER(text):
+    if _PLAIN_NUMBER(text):
         return text
-    text = unwrap(ascii_math(text))
-    text = _DOUBLED.sub(r"\\", text) if "matrix" not in text else text
-    text = text.replace("\\\\", _ROW)
-    text = _SIZES.sub("", text)
-    text = _THOUSANDS_GAP.sub(",", text)
-    text = _BRACED_COMMA.sub(",", text)
-    text = _FRACTION.sub(r"\\frac", text)
-    text = _SHORT_FRACTION.sub(lambda m: rf"\frac{{{m[1] or m[2]}}}{{{m[3] or m[4]}}}", text)
-    text = _SHORT_ROOT.sub(r"\\sqrt{\1}", text)
-    text = _PAREN_SQRT.sub(r"\\sqrt{\1}", text)
-    text = _DEGREES.sub("°", text)
-    text = _ALIASES.sub(lambda m: _ALIAS_OF[m[1]] + " ", text)
-    text = _BARE_FONT.sub(r"\1", _FONT.sub(_plain_font, text))
-    text = text.replace(r"\%", "%").replace(r"\$", "$").replace("\\#", "#")
+    text = latex_of_plain(ascii_math(text))
+    text = unwrap(text)
+    if _PLAIN_NUMBER(text):
+        return text
+    if "\\" in text or "{" in text:
+        text = _canonical_latex(text)
+    text = _plain_words(text)
+    text = _SPACED_THOUSANDS.sub(lambda m: m[0].replace(" ", ","), text)
     text = _SPACES.sub(" ", text)
-    if match := _TEXT_WITH_NUMBER(text.strip()):
-        text = match[1]
     text = _SCRIPT.sub(r"\1\2", text)
-    return _INNER_SPACE.sub("", unwrap(text)).replace(_ROW, "\\\\")
+    return _ungrouped(_INNER_SPACE.sub("", unwrap(text)).replace(_ROW, "\\\\"))
+
+
+def _canonical_latex(text: str) -> str:
+    text = _DOUBLED.sub(r"\\", text) if "matrix" not in text and "array" not in text else text
+    text = text.replace("\\\\", _ROW)
+    text = _STYLES.sub("", text)
+    for _ in range(3):
+        if (plainer := _DRAWN.sub(lambda m: f" {m[1]} " if m[1].isalnum() else f"{{{m[1]}}}", text)) == text:
+            break
+        text = plainer
+    text = _THOUSANDS_GAP.sub(",", text)
+    text = _BRACED_MARK.sub(lambda m: m[1] or m[2], text)
+    text = _FRACTION.sub(r"\\frac", text)
+    text = _SHORT_FRACTION.sub(lambda m: rf"\frac{{{m[1] or m[2] or m[3] or m[4]}}}{{{m[5] or m[6] or m[7] or m[8]}}}",
+                               text)
+    text = _HALF_SHORT_FRACTION.sub(lambda m: rf"\frac{{{m[1]}}}" if m[1] else r"\frac", text)
+    text = _SHORT_ROOT.sub(r"\\sqrt{\1}", text)
+    text = _DEGREES.sub("°", text)
+    text = _ALIASES.sub(lambda m: _ALIAS_OF[m[1]] + (" " if _ALIAS_OF[m[1]][-1].isalpha() else ""), text)
+    text = _FONT.sub(_plain_font, text)
+    text = _BARE_FONT.sub(r"\1", text)
+    text = text.replace(r"\%", "%").replace(r"\$", "$").replace(r"\#", "#").replace(r"\&", r"\land ")
+    return _WIDE.sub(lambda m: _wide_space(text, m), text)
+
+
+def _wide_space(text: str, gap: re.Match[str]) -> str:
+    """`\\quad` between two statements parts them; beside words, a connective or nothing it is mere space."""
+    before, after = text[:gap.start()].rstrip(), text[gap.end():].lstrip()
+    words = after.startswith(("\\text", "\\l", "\\implies", ",", ";", ")", "(mod")) or before.endswith(
+        ("\\lor", "\\land", "\\implies", ",", ";", "}")) and (not before.endswith("}") or "\\text" in before[-24:])
+    return " " if not before or not after or words else " ; "
+
+
+_AND_OR = re.compile(r"(?<![a-zA-Z\\])(and|or)(?![a-zA-Z])", re.IGNORECASE)
+_CHOICES = re.compile(r"\(?[A-J]\)?(?:\s*,\s*\(?[A-J]\)?)+").fullmatch
+_EITHER = re.compile(r"(?<![a-zA-Z\\])(?:either|both)(?![a-zA-Z])\s*", re.IGNORECASE)
+_LETTERS = re.compile(r"[a-zA-Z]").search
 
 
 def _plain_font(match: re.Match[str]) -> str:
-    """The constants e and i in another font are constants; anything else is a word or a unit and stays marked."""
-    content = match[1].strip()
+    """What `\\text{…}` holds. Numbers, choices and connectives come out of it; words and units stay marked."""
+    content = " ".join(match[1].replace("$", " ").replace(_ROW, " ").split())
     if content in ("e", "i"):
         return content + " "
-    return rf"\text{{{' '.join(content.split())}}}" if content else " "
+    return " " + _marked_words(content) + " "
+
+
+def _marked_words(content: str) -> str:
+    content = _EITHER.sub("", content)
+    if spelled := leading_number(content):
+        rest = _marked_words(spelled[1]) if spelled[1] else ""
+        return f"{spelled[0]} {rest}" if not rest or rest[0] in "\\ " else content
+    if _CHOICES(content):
+        return ",".join(rf"\text{{{letter.strip()}}}" for letter in content.split(","))
+    if _AND_OR.search(content):
+        pieces = _AND_OR.split(content)
+        signs = {"or": r"\lor ", "and": r"\land "}
+        return "".join(signs[piece.casefold()] if at % 2 else _marked_words(piece.strip())
+                       for at, piece in enumerate(pieces))
+    if not _LETTERS(content) or any(character.isdigit() or character in "\\=<>" for character in content):
+        return content
+    return rf"\text{{{content}}}" if content.strip() else " "
+
+
+def _plain_words(text: str) -> str:
+    """Number words and connectives in a text that has no markup around them."""
+    if not _LETTERS(text):
+        return text
+    if "\\text" not in text and (spelled := leading_number(text)):
+        text = " ".join(spelled).strip()
+    text = _EITHER.sub("", text)
+    return _AND_OR.sub(lambda m: r"\lor " if m[1].casefold() == "or" else r"\land ", text)
+
+
+def _ungrouped(text: str) -> str:
+    """The text without braces or a `\\text{}` marker around all of it; `{1,2}` is meant as a set."""
+    while text[:1] == "{" and closing(text, 0) == len(text) - 1:
+        inner = text[1:-1]
+        if "," in inner and top_level_comma(inner):
+            return rf"\{{{inner}\}}"
+        text = inner
+    return text
+
+
+def top_level_comma(text: str) -> bool:
+    """Whether a comma that is no thousands separator stands outside all brackets."""
+    depth = 0
+    for at, character in enumerate(text):
+        depth += (character in "([{") - (character in ")]}")
+        if character == "," and depth == 0 and not _grouped(text, at):
+            return True
+    return False
+
+
+def _grouped(text: str, at: int) -> bool:
+    return text[at - 1:at].isdigit() and text[at + 1:at + 4].isdigit() and len(text[at + 1:at + 4]) == 3 \
+        and not text[at + 4:at + 5].isdigit() and "," not in text[:at].replace(" ", "")

@@ -1,85 +1,70 @@
-"""Numbers as people write them in an answer: `$1,234.50`, `25\\%`, `5.4 \\text{ cents}`, `90^\\circ`, `52_8`.
+"""Numbers as people write them in an answer: `$1,234.50`, `25%`, `5.4\\text{cents}`, `90°`, `52_8`, `3:30 p.m.`.
 
 A canonical string goes in (see normalize.py); a `Quantity` comes out: an exact value with its unit, or None where the
 text is no closed rational number. `same` compares two of them and says so when only one reading makes them equal.
+`measured` takes the unit off any expression, so that `10\\pi\\text{cm}` is read too.
 """
 
 import re
+from collections.abc import Callable
 from fractions import Fraction
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
-from stepforge.pipelines.answers.exact import Undefined, evaluate
+from stepforge.pipelines.answers.exact import evaluate
+from stepforge.pipelines.answers.units import NONE, Unit, conflict, plain_unit, unit_of
 
 ROUNDED_PLACES = 6       # 0.333333 stands for 1/3, and 3.141593 for \\pi, from this many decimal places on
+MINUTES = 60
+
+Reader = Callable[[str], Unit | None]
+Form = Literal["plain", "percent", "based", "clock", "ratio"]
 
 
 class Quantity(NamedTuple):
-    """value: exact, percentages already divided by 100.
+    """value: exact, percentages already divided by 100, times of day in minutes.
 
-    unit: canonical name, None for none or a mere noun (`eggs`); the value counts pieces of `factor` such units.
-
-    form: `plain`, `percent`, or `based` (digits with a base, whose digits alone are `digits`). significant: the
-    number of significant digits where the text is one decimal literal, else 0. ulp: its last place.
+    form: `plain`, `percent`, `based` (digits with a base), `clock` or `ratio`. detail: the digits and the base of a
+    based number, `am`, `pm` or nothing of a clock. significant: the number of significant digits where the text is
+    one decimal literal, else 0. ulp: its last place.
     """
 
     value: Fraction
-    unit: str | None = None
-    factor: Fraction = Fraction(1)
-    form: Literal["plain", "percent", "based"] = "plain"
-    digits: str = ""
+    unit: Unit = NONE
+    form: Form = "plain"
+    detail: str = ""
     significant: int = 0
     ulp: Fraction = Fraction(0)
 
 
-_UNITS: dict[str, tuple[str, Fraction]] = {}     # spelling -> (canonical unit, how many of it)
+class Measured(NamedTuple):
+    """A text without its unit. `plain_letter`: the unit is one letter that could be a symbol (`5 m`)."""
 
+    bare: str
+    unit: Unit
+    multiplier: Fraction = Fraction(1)
+    plain_letter: str = ""
 
-def _unit(canonical: str, spellings: str, factor: str = "1") -> None:
-    for spelling in spellings.split():
-        _UNITS[spelling] = (canonical, Fraction(factor))
-
-
-_unit("mm", "mm millimeter millimeters millimetre millimetres")
-_unit("mm", "cm centimeter centimeters centimetre centimetres", "10")
-_unit("mm", "m meter meters metre metres", "1000")
-_unit("mm", "km kilometer kilometers kilometre kilometres", "1000000")
-_unit("inch", "in inch inches")
-_unit("inch", "ft foot feet", "12")
-_unit("inch", "yd yard yards", "36")
-_unit("inch", "mi mile miles", "63360")
-_unit("mg", "mg milligram milligrams")
-_unit("mg", "g gram grams", "1000")
-_unit("mg", "kg kilogram kilograms kgs", "1000000")
-_unit("ounce", "oz ounce ounces")
-_unit("ounce", "lb lbs pound pounds", "16")
-_unit("ml", "ml mL milliliter milliliters millilitre millilitres")
-_unit("ml", "l L liter liters litre litres", "1000")
-_unit("second", "s sec secs second seconds")
-_unit("second", "min mins minute minutes", "60")
-_unit("second", "h hr hrs hour hours", "3600")
-_unit("second", "day days", "86400")
-_unit("second", "week weeks", "604800")
-_unit("cent", "cent cents")
-_unit("cent", "dollar dollars USD usd", "100")
-_unit("degree", "degree degrees deg °")
-_unit("mph", "mph")
-_unit("km/h", "kmh km/h kph")
 
 _MULTIPLIERS = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9, "trillion": 10**12, "dozen": 12}
-_SPELLED = tuple("""zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen
-    sixteen seventeen eighteen nineteen twenty""".split())
-_NOT_NOUNS = frozenset("""and or if to of than by not but mod over plus minus times squared cubed square cube factorial
-    choose pi sqrt root sin cos tan cot sec csc log ln exp lim inf infinity infty theta alpha beta phi half halves
-    third thirds quarter quarters between through per e i x y z""".split())
-_BASED = re.compile(r"([0-9A-Za-z]*[0-9][0-9A-Za-z]*)_(?:\{(\d{1,2})\}|(\d{1,2}))(?:\\text\{.*\})?", re.ASCII)
-_CURRENCY = re.compile(r"^([-+]?)\s*(?:\\text\{)?([$€£¥₹]|USD|US\$|Rs\.?)\}?\s*")
-_SUFFIX = re.compile(r"^(.*?[\d)}%!.])\s*(?:\\text\{\s*([^{}]*)\}(?:\^\{?(\d)\}?)?|(°)\s*([CF])?"
-                     r"|([A-Za-z][A-Za-z /.-]*)(?:\^\{?(\d)\}?)?)$")
-_CURRENCY_SUFFIX = re.compile(r"^(.*\d)\s*([$€£¥₹])$")
-_DECIMAL = re.compile(r"-?(?:\d{1,3}(?:,\d{3})+|\d*)\.(\d+)", re.ASCII)
+_BASED = re.compile(r"(-?)\(?([0-9A-Za-z]*[0-9][0-9A-Za-z]*(?:\.[0-9A-Za-z]+)?|[A-F]+)\)?"
+                    r"(?:_(?:([2-9])|\{(\d{1,2})\})(?:\\text\{[^{}]*\})?"
+                    r"|\s*(?:\\text\{)?\s*\(?(?:in )?base ?\}?(\d{1,2})\)?)", re.ASCII).fullmatch
+_CLOCK = re.compile(r"(\d{1,2})(?::(\d\d)(?::00)?)?\s*(?:\\text\{)?\s*([ap]\.? ?m\.?)?\}?", re.IGNORECASE).fullmatch
+_RATIO = re.compile(r"(-?\d+(?:\.\d+)?):(-?\d+(?:\.\d+)?)").fullmatch
+_CURRENCY = re.compile(r"([-+]?)\s*(?:\\text\{)?([$€£¥₹]|USD|US\$|Rs\.?|EUR)\}?\s*(?=[-\d.(\\])").match
+_MARKED = re.compile(r"(.*?[^\s\\+\-*/=,(])\s*((?:\\text\{[^{}]*\}|°)(?:\^\{?-?\d\}?)?"
+                     r"(?:[\s/]*(?:\\text\{[^{}]*\}|(?<=[°\s/}])[A-Za-z]+|/)(?:\^\{?-?\d\}?)?)*)").fullmatch
+_PLAIN = re.compile(r"(.*?(?:[\d)}%!.]|\\pi))(\s*)([A-Za-z€£¥₹$][A-Za-z /.^{}0-9'€-]*)").fullmatch
+_PREFIX = re.compile(r"(?:\\text\{([^{}]*)\}|([A-Za-z][A-Za-z ]* (?:of|by|about|approximately|around) ))(?=[-\d$\\(])"
+                     ).match
+_COMPOUND = re.compile(r"(\$?-?[\d./]+)\s*(\\text\{[a-zA-Z ]+\}|[a-zA-Z]*)\s*(?:\\land\s*|,\s*)?"
+                       r"([\d./]+)\s*(\\text\{[a-zA-Z ]+\}|[a-zA-Z]+)").fullmatch
+_DECIMAL = re.compile(r"-?(?:\d{1,3}(?:,\d{3})+|\d*)\.(\d+)", re.ASCII).fullmatch
 _NO_SEPARATORS = str.maketrans("", "", "-,.")
 _INTEGER = re.compile(r"-?[0-9]{1,18}").fullmatch
+_TURNED = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)(?![a-zA-Z])").search
+_CELSIUS = re.compile(r"°\s*(?:\\text\{)?\s*([CF])(?![a-zA-Z])\}?")
 
 
 @lru_cache(maxsize=16384)
@@ -90,106 +75,127 @@ def quantity(text: str) -> Quantity | None:
     """
     if _INTEGER(text):
         return Quantity(Fraction(int(text)))
-    if (spelled := text.removeprefix(r"\text{").removesuffix("}").casefold()) in _SPELLED:
-        return Quantity(Fraction(_SPELLED.index(spelled)))
-    if based := _BASED.fullmatch(text):
-        return _based(based[1], int(based[2] or based[3]))
-    number, unit, factor, multiplier = _split_unit(text)
-    value = evaluate(number)
+    if "_" in text or "base" in text:
+        if based := _BASED(text):
+            return _based(*based.groups())
+    elif (":" in text or "m" in text[-6:].casefold()) and (timed := _clock_or_ratio(text)):
+        return timed
+    value = evaluate(text)
+    if value is not None:
+        return _plain(text, value)
+    parted = measured(text)
+    if parted is None:
+        return _compound(text)
+    value = evaluate(parted.bare)
     if value is None:
-        return None
-    form: Literal["plain", "percent"] = "percent" if number.endswith("%") else "plain"
-    decimal = _DECIMAL.fullmatch(number)
+        return _compound(text)
+    number = _plain(parted.bare, value)
+    times = parted.multiplier
+    return number._replace(value=number.value * times, ulp=number.ulp * times, unit=parted.unit)
+
+
+def _plain(number: str, value: Fraction) -> Quantity:
+    decimal = _DECIMAL(number)
     if decimal is None:
-        return Quantity(value * multiplier, unit, factor, form)
+        return Quantity(value, form="percent" if number.endswith("%") else "plain")
     significant = len(number.translate(_NO_SEPARATORS).lstrip("0"))
-    return Quantity(value * multiplier, unit, factor, form, "", significant, multiplier / 10 ** len(decimal[1]))
+    return Quantity(value, significant=significant, ulp=Fraction(1, 10 ** len(decimal[1])))
 
 
-def _based(digits: str, base: int) -> Quantity | None:
-    """`52_8`; Undefined for a digit that the base does not have, None for a name such as `x1_2`."""
-    if not 2 <= base <= 36 or len(digits) > 64 or (not digits.isdigit() and base <= 10):
+def _based(sign: str, digits: str, small: str | None, large: str | None, words: str | None) -> Quantity | None:
+    """`52_8` and `52\\text{base}8`; Undefined for a digit that the base does not have, None for `x1_2`."""
+    base = int(small or large or words or 0)
+    value = evaluate(f"{sign}{digits}_{{{base}}}")
+    return None if value is None else Quantity(value, form="based", detail=f"{sign}{digits}_{base}")
+
+
+def _clock_or_ratio(text: str) -> Quantity | None:
+    if (clock := _CLOCK(text)) and (clock[2] or clock[3]):
+        hours, minutes, half = int(clock[1]), int(clock[2] or 0), (clock[3] or "")[:1].casefold()
+        if minutes < MINUTES and hours < (13 if half else 25):
+            return Quantity(Fraction(hours * MINUTES + minutes), form="clock", detail=half and half + "m")
+    if (ratio := _RATIO(text)) and Fraction(ratio[2]):
+        return Quantity(Fraction(ratio[1]) / Fraction(ratio[2]), form="ratio")
+    return None
+
+
+def _compound(text: str) -> Quantity | None:
+    """`5 hours 30 minutes`, `6 feet 2 inches`, `$5 and 30 cents`: a unit and a smaller one of its kind."""
+    parts = _COMPOUND(text)
+    if parts is None:
         return None
-    try:
-        return Quantity(Fraction(int(digits, base)), None, Fraction(1), "based", digits)
-    except ValueError:
-        raise Undefined(f"a digit outside base {base}") from None
+    large = quantity(parts[1] + (" " if not parts[2].startswith("\\") else "") + parts[2])
+    small = quantity(parts[3] + (" " if not parts[4].startswith("\\") else "") + parts[4])
+    if large is None or small is None or not large.unit.dimension or large.unit.dimension != small.unit.dimension \
+            or large.unit.factor <= small.unit.factor:
+        return None
+    return Quantity(large.value + small.value * small.unit.factor / large.unit.factor, large.unit)
 
 
-class _Split(NamedTuple):
-    number: str
-    unit: str | None = None
-    factor: Fraction = Fraction(1)
-    multiplier: Fraction = Fraction(1)
-
-
-def _split_unit(text: str) -> _Split:
-    """The bare number, its canonical unit, the factor to that unit, and what `million` multiplies by."""
-    unit, factor, number = _split_currency(text)
-    match = _SUFFIX.match(number)
-    if match is None:
-        return _Split(number, unit, factor)
-    bare, marked, power, degree, scale, plain, plain_power = match.groups()
-    if degree:
-        return _Split(bare, "degree" + (scale or ""))
-    words = (plain if marked is None else marked).replace(".", " ").split()
-    multiplier = Fraction(1)
-    while words and words[0].lower() in _MULTIPLIERS:
-        multiplier *= _MULTIPLIERS[words.pop(0).lower()]
-    if words and words[0].lower() in ("percent", "percentage", "pct"):
-        return _Split(bare + "%", None, Fraction(1), multiplier)
-    if not words:
-        return _Split(bare, unit, factor, multiplier)
-    if marked is None and not _nouns(words, number[len(bare):len(bare) + 1] == " "):
-        return _Split(text)
-    if unit is None:
-        unit, factor = _canonical_unit(words, int(power or plain_power or 1))
-    return _Split(bare, unit, factor, multiplier)
-
-
-def _split_currency(text: str) -> tuple[str | None, Fraction, str]:
-    if match := _CURRENCY.match(text):
-        symbol, rest = match[2], match[1] + text[match.end():]
-    elif match := _CURRENCY_SUFFIX.match(text):
-        symbol, rest = match[2], match[1]
+@lru_cache(maxsize=16384)
+def measured(text: str) -> Measured | None:
+    """An expression taken apart into what is measured and the unit; None where it names no unit."""
+    if text[-1:].isdigit() and not (text[:1] in "$€£¥₹\\-+" or text[:1].isalpha() or "^" in text[-4:]):
+        return None
+    unit, multiplier, letter = NONE, Fraction(1), ""
+    if prefix := _PREFIX(text):
+        stated = unit_of(prefix[1] or prefix[2])
+        if stated is None or stated.nouns or stated.dimension:
+            return None
+        unit, text = stated, text[prefix.end():]
+    if currency := _CURRENCY(text):
+        symbol = "dollar" if "$" in currency[2] or "USD" in currency[2] else currency[2]
+        unit, text = _joined(unit, unit_of(symbol) or NONE), currency[1] + text[currency.end():]
+    if (parts := _MARKED(text)) and not (parts[2] == "°" and _TURNED(parts[1])):
+        bare, words = parts[1], _CELSIUS.sub(r" °\1 ", parts[2]).replace(r"\text{", " ").replace("}", " ")
+        words = re.sub(r"\s+(?=\^)", "", words)
+        suffix = _suffix(bare, words.strip(), unit_of)
+    elif parts := _PLAIN(text):
+        bare, words = parts[1], parts[3]
+        letter = words if len(words) == 1 else ""
+        suffix = _suffix(bare, words, lambda words: plain_unit(words, bool(parts[2])))
     else:
-        return None, Fraction(1), text
-    unit, factor = (symbol, Fraction(1)) if symbol in "€£¥₹" or symbol.startswith("Rs") else _UNITS["dollar"]
-    return unit, factor, rest
+        return None if unit is NONE else Measured(text, unit)
+    if suffix is None:
+        return None
+    bare, stated, multiplier = suffix
+    return Measured(bare, _joined(unit, stated), multiplier, letter)
 
 
-def _canonical_unit(words: list[str], exponent: int) -> tuple[str | None, Fraction]:
-    if words[0] in ("square", "sq", "cubic", "cu") and len(words) > 1:
-        exponent = 2 if words[0].startswith("sq") else 3
-        words = words[1:]
-    name, size = _UNITS.get(words[0], _UNITS.get(words[0].lower(), (None, Fraction(1))))
-    if name is None:
-        return None, Fraction(1)
-    rate = " " + " ".join(words[1:]) if words[1:2] == ["per"] else ""
-    return (name if exponent == 1 else f"{name}^{exponent}") + rate, size**exponent
+def _suffix(bare: str, words: str, read: Reader) -> tuple[str, Unit, Fraction] | None:
+    """The number, its unit, and what `million` multiplies by; the percent word goes to the number."""
+    multiplier = Fraction(1)
+    while (first := words.split(" ", 1)[0].casefold()) in _MULTIPLIERS:
+        multiplier *= _MULTIPLIERS[first]
+        words = words[len(first):].strip()
+    if (first := words.split(" ", 1)[0].casefold().rstrip(".")) in ("percent", "percentage", "pct"):
+        bare, words = bare + "%", words[len(first):].strip(" .").removeprefix("points").removeprefix("point")
+    if not words:
+        return bare, NONE, multiplier
+    unit = read(words)
+    return None if unit is None else (bare, unit, multiplier)
 
 
-def _nouns(words: list[str], spaced: bool) -> bool:
-    """Whether plain words after a number can be a unit: `5 m`, `5cm`, `5 eggs`, but not `5x`, `5 mod 3`, `2 or 3`."""
-    if words[0] in ("square", "sq", "cubic", "cu"):
-        words = words[1:] or words
-    if len(words) > 6 or any(word.lower() in _NOT_NOUNS - {"per"} for word in words):
-        return False
-    return words[0] in _UNITS and (spaced or len(words[0]) > 1) or len(words[0]) > 2
+def _joined(first: Unit, second: Unit) -> Unit:
+    """The unit that a sign before a number and words after it state together: `$5 a day`."""
+    if first.dimension and second.dimension and first.dimension != second.dimension:
+        return first
+    larger = first if first.dimension else second
+    return larger._replace(nouns=first.nouns | second.nouns, marks=first.marks | second.marks,
+                           per=first.per or second.per)
 
 
 def same(gold: Quantity, answer: Quantity) -> bool | None:
     """Whether two quantities are equal; None where they are under one reading only (5 and 5%, 52 and 52_8)."""
-    if gold.form == "based" or answer.form == "based":
-        if gold.form == answer.form:
-            return gold.value == answer.value
-        based, other = (gold, answer) if gold.form == "based" else (answer, gold)
-        read_as_digits = other.value.denominator == 1 and based.digits.isdigit() and int(based.digits) == other.value
-        return None if read_as_digits or based.value == other.value else False
-    if gold.unit is not None and answer.unit is not None:
-        if not _same_unit(gold.unit, answer.unit):
+    if "based" in (gold.form, answer.form):
+        return _same_digits(gold, answer)
+    if "clock" in (gold.form, answer.form):
+        return _same_time(gold, answer)
+    if gold.unit is not NONE and answer.unit is not NONE:
+        if conflict(gold.unit, answer.unit):
             return False
-        gold, answer = _scaled(gold), _scaled(answer)
+        if gold.unit.dimension == answer.unit.dimension:
+            gold, answer = _scaled(gold), _scaled(answer)
     if _equal(gold, answer):
         return True
     if "percent" in (gold.form, answer.form) and gold.form != answer.form:
@@ -198,15 +204,47 @@ def same(gold: Quantity, answer: Quantity) -> bool | None:
     return False
 
 
-def _same_unit(first: str, second: str) -> bool:
-    """Equal, or one of them leaves out the rate that the other names (`dollars`, `dollars per day`)."""
-    if " " in first and " " in second:
-        return first == second
-    return first.split(" ")[0] == second.split(" ")[0]
+def _same_digits(gold: Quantity, answer: Quantity) -> bool | None:
+    """Two numbers of which one or both name a base: another base makes equal values another answer."""
+    if gold.form == answer.form:
+        same_base = gold.detail.rsplit("_")[1] == answer.detail.rsplit("_")[1]
+        return gold.value == answer.value and (True if same_base else None)
+    based, other = (gold, answer) if gold.form == "based" else (answer, gold)
+    digits = based.detail.rsplit("_")[0]
+    try:
+        read_as_digits = Fraction(digits) == other.value
+    except ValueError:
+        read_as_digits = False
+    return None if read_as_digits or based.value == other.value else False
+
+
+def _same_time(gold: Quantity, answer: Quantity) -> bool | None:
+    if gold.form == answer.form:
+        if _times(gold) & _times(answer):
+            return True
+        return None if not (gold.detail or answer.detail) and _as_ratio(gold) == _as_ratio(answer) else False
+    clock, other = (gold, answer) if gold.form == "clock" else (answer, gold)
+    if clock.detail and other.form == "plain" and not other.unit.dimension \
+            and other.value * MINUTES == clock.value:
+        return True                                        # 5 pm and 5
+    return None if not clock.detail and other.value == _as_ratio(clock) else False
+
+
+def _times(clock: Quantity) -> set[Fraction]:
+    """The minutes of the day that a time of day can mean."""
+    half = Fraction(12 * MINUTES)
+    if clock.detail:
+        return {clock.value % half + (half if clock.detail == "pm" else 0)}
+    return {clock.value} if clock.value >= half + MINUTES else {clock.value % half, clock.value % half + half}
+
+
+def _as_ratio(clock: Quantity) -> Fraction | None:
+    hours, minutes = divmod(clock.value, MINUTES)
+    return Fraction(hours, minutes) if minutes else None
 
 
 def _scaled(number: Quantity) -> Quantity:
-    return number._replace(value=number.value * number.factor, ulp=number.ulp * number.factor)
+    return number._replace(value=number.value * number.unit.factor, ulp=number.ulp * number.unit.factor)
 
 
 def _equal(gold: Quantity, answer: Quantity) -> bool:
@@ -214,7 +252,7 @@ def _equal(gold: Quantity, answer: Quantity) -> bool:
     if gold.value == answer.value:
         return True
     for rounded, exact in ((gold, answer), (answer, gold)):
-        if is_rounded(rounded) and not _terminates(exact.value):
+        if is_rounded(rounded) and not terminates(exact.value):
             return abs(rounded.value - exact.value) * 2 <= rounded.ulp
     return False
 
@@ -224,7 +262,8 @@ def is_rounded(number: Quantity) -> bool:
     return number.significant >= ROUNDED_PLACES and number.ulp <= Fraction(1, 10**ROUNDED_PLACES)
 
 
-def _terminates(value: Fraction) -> bool:
+def terminates(value: Fraction) -> bool:
+    """Whether a fraction is a decimal with an end."""
     denominator = value.denominator
     if denominator.bit_length() > 256:
         return True                           # no decimal that a person wrote stands for such a fraction

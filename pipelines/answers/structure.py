@@ -1,81 +1,56 @@
-"""Answers with parts: tuples, intervals, sets, lists, unions, matrices and `a \\pm b`, taken apart at their top level.
+"""Answers with parts: lists, sets, tuples, intervals, matrices and `a \\pm b`, taken apart at their top level.
 
 A canonical string goes in; a `Structure` comes out, or None for a single value. The parts are compared one by one
-elsewhere, so every guard that holds for a number also holds inside a vector.
+elsewhere, so every guard that holds for a number also holds inside a vector. Connectives part before `=` does:
+`x=1\\lor x=2` is two values, `x=1,y=2` is one pair.
 """
 
 import re
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
+from stepforge.pipelines.answers.relations import SEPARATOR, split, statement
+
 MAX_PARTS = 64       # a longer list is no final answer
 MAX_PLUS_MINUS = 3   # 2^3 = 8 combinations
 
-Kind = Literal["tuple", "list", "set", "union", "matrix"]
+Kind = Literal["tuple", "list", "set", "matrix"]
 
 
 class Structure(NamedTuple):
     """kind: `tuple` is anything in round or square brackets (intervals too), `list` has no brackets at all.
 
-    shape: what must agree beside the parts: the two brackets of a tuple, `rows x columns` of a matrix.
+    shape: what must agree beside the parts: the two brackets of a tuple, `rows x columns` of a matrix. names: of the
+    parts of a tuple that was written as `x=1,y=2`.
     """
 
     kind: Kind
     shape: str
     parts: tuple[str, ...]
+    names: tuple[str, ...] = ()
 
 
-_ELEMENT_OF = re.compile(r"[a-zA-Z]\s*\\in(?![a-zA-Z])\s*")
-_BOUND = r"(?:[^<>=a-zA-Z\\,]|\\(?:frac|sqrt|pi|infty)(?![a-zA-Z]))+?"
-_INEQUALITY = re.compile(rf"(?:(?P<left>{_BOUND})(?P<below><|\\le(?![a-zA-Z])))?\s*[a-zA-Z]\s*"
-                         rf"(?P<above><|>|\\[lg]e(?![a-zA-Z]))\s*(?P<right>{_BOUND})\s*")
-_MATRIX = re.compile(r"\\begin\{([pb]?matrix|array)\}(?:\{[clr|]*\})?(.*)\\end\{\1\}", re.DOTALL)
-_CONNECTIVE = re.compile(r"\s*(?:,\s*)?(?:\\text\{(?:and|or)\}|(?<![a-zA-Z\\])(?:and|or)(?![a-zA-Z]))\s*")
+_MATRIX = re.compile(r"\\begin\{([pbBvV]?matrix|smallmatrix|array)\}(?:\{[clr|]*\})?(.*)\\end\{\1\}", re.DOTALL)
 _PLUS_MINUS = re.compile(r"\\(?:pm|mp)(?![a-zA-Z])")
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
-_THOUSANDS = re.compile(r"-?[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?").fullmatch
+_THOUSANDS = re.compile(r"[-+$€£]?[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?").fullmatch
+_LETTER = re.compile(r"[a-zA-Z]").fullmatch
+_INDEX = re.compile(r"_.*")
 
 
 @lru_cache(maxsize=16384)
 def structure(text: str) -> Structure | None:
     """The parts of a canonical string, None where it states one value."""
-    text = _ELEMENT_OF.sub("", text, count=1) if _ELEMENT_OF.match(text) else text
-    union = split(text, r"\cup")
-    if len(union) > 1:
-        return Structure("union", "", union)
-    if any(sign in text for sign in ("<", ">", r"\le", r"\ge")):
-        return _inequalities(text)
-    return _matrix(text) or _bracketed(text) or _bare_list(text)
-
-
-def _inequalities(text: str) -> Structure | None:
-    """`x < 2`, `-1 \\le x < 3` and `x < 2 or x > 3` as intervals; None where a side is more than that."""
-    intervals = [_interval(part) for part in split(_CONNECTIVE.sub(",", text))]
-    if None in intervals:
-        return None
-    known = tuple(interval for interval in intervals if interval is not None)
-    return structure(known[0]) if len(known) == 1 else Structure("union", "", known)
-
-
-def _interval(text: str) -> str | None:
-    match = _INEQUALITY.fullmatch(text)
-    if match is None:
-        return None
-    left, below, above, right = match["left"], match["below"], match["above"], match["right"]
-    if below is None:
-        if above in (">", r"\ge"):
-            return f"{'(' if above == '>' else '['}{right},\\infty)"
-        return f"(-\\infty,{right}{')' if above == '<' else ']'}"
-    if above in (">", r"\ge"):
-        return None
-    return f"{'(' if below == '<' else '['}{left},{right}{')' if above == '<' else ']'}"
+    return _matrix(text) or _bracketed(text) or _listed(text)
 
 
 def _matrix(text: str) -> Structure | None:
+    if r"\begin" not in text:
+        return None
     if text[:1] in ("(", "[") and text[1:].startswith(r"\begin{") and text[-1] == _CLOSING[text[0]]:
         text = text[1:-1]
     match = _MATRIX.fullmatch(text)
-    if match is None or r"\begin" in match[2]:
+    if match is None or r"\begin" in match[2] or match[1][:1] in "vV":
         return None
     rows = [row.split("&") for row in match[2].split(r"\\") if row.strip()]
     if not rows or len({len(row) for row in rows}) != 1 or len(rows) * len(rows[0]) > MAX_PARTS:
@@ -88,27 +63,97 @@ def _bracketed(text: str) -> Structure | None:
         if text.startswith(opening) and text.endswith(closing) and len(text) > len(opening):
             inner = text[len(opening):-len(closing)]
             if opening not in inner:
-                return Structure("set", "", _expanded(split(inner))) if opening == r"\{" else \
-                    Structure("tuple", "()", split(inner))
+                parts = tuple(part for part in split(inner, *SEPARATOR) if part)
+                return Structure("set", "", _expanded(parts)) if opening == r"\{" else Structure("tuple", "()", parts)
     if text[:1] in ("(", "[") and text[-1:] in (")", "]"):
         inner = text[1:-1]
         if _balanced(inner):
-            parts = split(inner)
-            if len(parts) > 1:
-                return Structure("tuple", text[0] + text[-1], parts)
+            parts = split(inner, ",", ";")
+            if len(parts) > 1 and not (len(parts) == 2 and _THOUSANDS(inner) and text[0] + text[-1] == "()"
+                                       and "," in inner and " " in inner):
+                shape = "()" if text[0] + text[-1] == "[]" and len(parts) > 2 else text[0] + text[-1]
+                return _signed_tuple(shape, parts)
     return None
 
 
-def _bare_list(text: str) -> Structure | None:
+def _signed_tuple(shape: str, parts: tuple[str, ...]) -> Structure:
+    """A tuple; `(\\pm 1,2)` is two of them."""
+    doubled = [_plus_minus(part) for part in parts]
+    if not any(doubled):
+        return Structure("tuple", shape, parts)
+    return Structure("list", "", tuple(
+        shape[0] + ",".join(two.parts[at] if two else one for one, two in zip(parts, doubled, strict=True)) + shape[1]
+        for at in (0, 1)))
+
+
+def _listed(text: str) -> Structure | None:
+    if not any(separator in text for separator in (*SEPARATOR, r"\lor", r"\implies")):
+        return _plus_minus(text)
     if _THOUSANDS(text):
         return None
-    separated = _CONNECTIVE.sub(",", text)
-    parts = tuple(part for part in split(separated) if part)
-    if len(parts) == 1 and separated.rstrip(",") != text and "," in separated:
+    claims = split(text, r"\implies")
+    if len(claims) > 1:
+        return _conclusion(claims)
+    alternatives = [part for part in split(text, r"\lor") if part.strip(" ,;")]
+    if len(alternatives) > 1:
+        return Structure("list", "", tuple(single for part in alternatives for single in _alternative(part)))
+    parts = tuple(part for part in split(text, *SEPARATOR) if part)
+    if len(parts) < 2 or len(parts) > MAX_PARTS * 16:
+        return structure(parts[0]) if len(parts) == 1 and parts[0] != text else None
+    return _assigned(parts) or Structure("list", "", _expanded(parts))
+
+
+def _alternative(text: str) -> tuple[str, ...]:
+    """What one side of an `or` adds to the list: one tuple of named values, or each of its values."""
+    inner = structure(text.strip(" ,;"))
+    if inner is None:
+        return (text.strip(" ,;"),)
+    if inner.kind == "tuple" and inner.names:
+        return (f"({','.join(inner.parts)})",)
+    return inner.parts if inner.kind == "list" else (text.strip(" ,;"),)
+
+
+def _conclusion(claims: tuple[str, ...]) -> Structure | None:
+    """`2x=6\\implies x=3` concludes `x=3`; values on both sides are several answers."""
+    if all(statement(claim).is_open for claim in claims[:-1]):
+        return structure(claims[-1]) or Structure("list", "", (claims[-1],))
+    return Structure("list", "", tuple(claims))
+
+
+def _assigned(parts: tuple[str, ...]) -> Structure | None:
+    """`x=1,y=2` as a tuple, `x=1,y=2,x=2,y=1` as a list of them, `x,y=1,2` too; None where a name is missing."""
+    named = next((at for at, part in enumerate(parts) if not _LETTER(part)), 0)
+    if named and len(parts) == 2 * named + 1 and "=" in parts[named]:
+        name, _, value = parts[named].partition("=")
+        if _LETTER(name):
+            return _by_name((*parts[:named], name), (value, *parts[named + 1:]))
+    statements = [statement(part) for part in parts]
+    if any(one.name is None or one.call for one in statements):
         return None
-    if len(parts) < 2:
-        return _plus_minus(text)
-    return Structure("list", "", _expanded(parts))
+    names = [str(one.name) for one in statements]
+    if len({_INDEX.sub("", name) for name in names}) < len(set(names)):
+        return None                                            # x_1, x_2: the roots, in any order
+    width = len(set(names))
+    if width < 2 or len(names) % width:
+        return None
+    values = [one.value for one in statements]
+    starts = range(0, len(names), width)
+    if any(len(set(names[at:at + width])) < width for at in starts):
+        return None
+    groups = [_by_name(tuple(names[at:at + width]), tuple(values[at:at + width])) for at in starts]
+    if len(groups) == 1:
+        return groups[0]
+    return Structure("list", "", tuple(f"({','.join(group.parts)})" for group in groups))
+
+
+def _by_name(names: tuple[str, ...], values: tuple[str, ...]) -> Structure:
+    """A tuple in the order of its letters where they are neighbours (x, y or a, b, c), else as written."""
+    ordered = sorted(names)
+    if all(len(name) == 1 and ord(name) == ord(ordered[0]) + at for at, name in enumerate(ordered)) \
+            or ordered == ["x", "z"]:
+        pairs = sorted(zip(names, values, strict=True))
+        return Structure("tuple", "()", tuple(value for _, value in pairs), tuple(name for name, _ in pairs))
+    return Structure("tuple", "()", values, names)
 
 
 def _expanded(parts: tuple[str, ...]) -> tuple[str, ...]:
@@ -119,30 +164,11 @@ def _expanded(parts: tuple[str, ...]) -> tuple[str, ...]:
 
 def _plus_minus(text: str) -> Structure | None:
     """`1 \\pm \\sqrt{19}` as two values; several signs vary together, as `\\pm` and `\\mp` are meant to."""
-    if not 1 <= len(_PLUS_MINUS.findall(text)) <= MAX_PLUS_MINUS:
+    if "\\" not in text or not 1 <= len(_PLUS_MINUS.findall(text)) <= MAX_PLUS_MINUS or "," in text:
         return None
     upper = _PLUS_MINUS.sub(lambda m: "+" if m[0] == r"\pm" else "-", text)
     lower = _PLUS_MINUS.sub(lambda m: "-" if m[0] == r"\pm" else "+", text)
-    return Structure("list", "", (upper.removeprefix("+"), lower.removeprefix("+")))
-
-
-def split(text: str, separator: str = ",") -> tuple[str, ...]:
-    """The pieces between separators that stand outside all brackets; `;` counts as a comma."""
-    pieces, depth, start, at = [], 0, 0, 0
-    while at < len(text):
-        character = text[at]
-        if depth == 0 and (text.startswith(separator, at) or (separator == "," and character == ";")):
-            pieces.append(text[start:at].strip())
-            at += len(separator)
-            start = at
-            continue
-        if character == "\\" and text[at + 1:at + 2] in ("{", "}"):
-            character = text[at + 1]
-            at += 1
-        depth += (character in "([{") - (character in ")]}")
-        at += 1
-    pieces.append(text[start:].strip())
-    return tuple(pieces)
+    return Structure("list", "", tuple(re.sub(r"^\+ ?|(?<=[=({])\+ ?", "", one) for one in (upper, lower)))
 
 
 def _balanced(inner: str) -> bool:

@@ -128,7 +128,7 @@ def ours(rows: list[Row]) -> tuple[list[str], float]:
     """Verdicts and CPU seconds, the running worker's included."""
     forget_everything()
     with Verifier(workers=1) as verifier:
-        verifier.verify(Claim(r"\tan x", r"\boxed{\frac{\sin x}{\cos x}}"))          # starts the worker
+        verifier.verify(Claim(r"\cos 2x", r"\boxed{1-2\sin^2 x}"))          # starts the worker
         start = cpu_seconds()
         verdicts = [verdict.verdict for verdict in verifier.verify_many(row.claim for row in rows)]
         return verdicts, cpu_seconds() - start
@@ -138,7 +138,7 @@ def start_of_a_worker() -> float:
     """CPU seconds until a worker is ready, import of SymPy and Math-Verify included."""
     start = cpu_seconds()
     with Verifier(workers=1) as verifier:
-        verifier.verify(Claim(r"\tan x", r"\boxed{\frac{\sin x}{\cos x}}"))
+        verifier.verify(Claim(r"\cos 2x", r"\boxed{1-2\sin^2 x}"))
         return cpu_seconds() - start
 
 

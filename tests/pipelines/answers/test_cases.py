@@ -17,10 +17,6 @@ from stepforge.pipelines.answers import Claim, Verifier, reward
 
 CASES = Path(__file__).parent / "cases"
 SHARED = Path(os.environ.get("STEPFORGE_TEST_DATA", ""), "verdict_cases.jsonl")
-# Kinds of the shared file that are not all right yet: their failures are reported as expected ones.
-PENDING = frozenset("""bases units_that_differ hedged_or_denied alternatives_in_one_box no_explicit_answer
-    names_of_tuples_and_calls choices repeating_decimals equations_sets_inequalities latex_and_plain_forms
-    golds""".split())
 
 
 class Case(NamedTuple):
@@ -45,11 +41,6 @@ def shared_cases() -> list[Case]:
         if SHARED.is_file() else []
 
 
-def marked() -> list[object]:
-    return [pytest.param(case, marks=pytest.mark.xfail(reason="not all right yet")) if case.kind in PENDING else case
-            for case in shared_cases()]
-
-
 @pytest.fixture(scope="module")
 def verifier() -> Iterator[Verifier]:
     with Verifier(workers=1, timeout_s=30) as shared:
@@ -67,7 +58,7 @@ def test_verdict_of_case(case: Case, verifier: Verifier) -> None:
 
 
 @pytest.mark.skipif(not SHARED.is_file(), reason="STEPFORGE_TEST_DATA names no folder with verdict_cases.jsonl")
-@pytest.mark.parametrize("case", marked(), ids=name)
+@pytest.mark.parametrize("case", shared_cases(), ids=name)
 def test_verdict_of_shared_case(case: Case, verifier: Verifier) -> None:
     verdict = verifier.verify(Claim(case.gold, case.solution))
     assert verdict.verdict == case.verdict, verdict
@@ -81,8 +72,7 @@ def test_every_case_is_written_once() -> None:
 @pytest.mark.parametrize("kind", ["hedged_or_denied", "alternatives_in_one_box", "several_boxes"])
 def test_hedge_list_of_guesses_and_denial_earn_nothing(kind: str) -> None:
     """Whoever offers several answers, bounds one or denies one gets 0.0, never None, which trainers leave out."""
-    shared = [] if kind in PENDING else shared_cases()
-    cases = [case for case in own_cases() + shared if case.kind == kind and case.verdict != "correct"]
+    cases = [case for case in own_cases() + shared_cases() if case.kind == kind and case.verdict != "correct"]
     rewards = reward([case.solution for case in cases], answer=[case.gold for case in cases])
     assert len(cases) >= 5
     assert [case for case, points in zip(cases, rewards, strict=True) if points != 0.0] == []

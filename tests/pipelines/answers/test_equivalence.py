@@ -97,15 +97,16 @@ def test_answer_too_large_to_evaluate_is_out_of_bounds(answer: str) -> None:
     ("2i", "(1+i)^2"),
     (r"11\sqrt{5}+11", r"11(1+\sqrt 5)"), (r"\frac{1}{2}x", r"\frac{x}{2}"), (r"\frac{1}{1+\sqrt2}", r"\sqrt2-1"),
     (r"\frac{x^2-1}{x-1}", "x+1"), (r"\sqrt{2}\sqrt{3}", r"\sqrt{6}"), (r"\frac{1}{x}+\frac{1}{y}", r"\frac{x+y}{xy}"),
+    (r"\cot x", r"\frac{\cos x}{\sin x}"), ("5x - 7y + 11z + 4 = 0", "-5x+7y-11z-4=0"),
+    (r"\sqrt[3]{8x}", r"2\sqrt[3]{x}"), (r"2^{n+1}", r"2 \cdot 2^n"), (r"\ln 9", r"2 \ln 3"),
 ])
 def test_equal_by_exact_algebra_in_this_process(gold: str, answer: str) -> None:
     assert compare(gold, answer)[:2] == (True, "symbolic")
 
 
 @pytest.mark.parametrize(("gold", "answer"), [
-    (r"\cot x", r"\frac{\cos x}{\sin x}"), ("5x - 7y + 11z + 4 = 0", "-5x+7y-11z-4=0"),
-    (r"\sqrt[3]{8x}", r"2\sqrt[3]{x}"),
-    (r"2^{n+1}", r"2 \cdot 2^n"), (r"\ln 9", r"2 \ln 3"),
+    (r"\sin 2x", r"2\sin x\cos x"), (r"\sqrt{3+2\sqrt2}", r"1+\sqrt2"), (r"\sin^2 x", r"1-\cos^2 x"),
+    (r"y=\sin 2x", r"y=2\sin x\cos x"), (r"\binom{n}{2}", r"\frac{n(n-1)}{2}"),
 ])
 def test_equal_by_math_verify_in_a_worker(verifier: Verifier, gold: str, answer: str) -> None:
     assert compare(gold, answer)[::2] == (None, "needs_symbolic")

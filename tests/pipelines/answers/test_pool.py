@@ -15,7 +15,7 @@ import pytest
 from stepforge.pipelines.answers import Claim, Verifier, pool
 from stepforge.pipelines.answers.pool import CheckFailed, Pool, Worker
 
-EQUAL = (r"\tan x", r"\frac{\sin x}{\cos x}")
+EQUAL = (r"\cos 2x", r"1-2\sin^2 x")
 ENDLESS = ("x+2", r"\int_0^x\frac{\sin(t^5)}{t^9+1}dt")     # within every bound, and yet SymPy needs minutes
 
 

@@ -1,0 +1,174 @@
+"""Expressions and equations that are no plain numbers: exact algebra, a numeric proof of difference, then Math-Verify.
+
+Two canonical strings, or the sides of two equations, go in; a `Match` comes out. Bounds are checked first: nothing too
+long, too nested or too large is handed to a parser.
+"""
+
+import re
+from fractions import Fraction
+from functools import lru_cache
+
+from stepforge.pipelines.answers.algebra import algebraically_equal, proportional
+from stepforge.pipelines.answers.differ import apart, constant, probe
+from stepforge.pipelines.answers.exact import TooLarge, Undefined, evaluate
+from stepforge.pipelines.answers.matches import (
+    EQUAL,
+    NEEDS_SYMBOLIC,
+    TOO_BIG,
+    UNCLEAR,
+    UNEQUAL,
+    Match,
+    Symbolic,
+    all_of,
+)
+from stepforge.pipelines.answers.quantity import Quantity, is_rounded, quantity
+from stepforge.pipelines.answers.words import bag
+
+MAX_SYMBOLIC = 300     # characters that the symbolic check parses
+MAX_NESTING = 12       # 30 nested brackets keep the LaTeX parser busy for seconds
+MAX_EXPONENT = 200     # (x+1)^{2000} is expanded term by term
+MAX_DIGITS = 60        # of one number in a symbolic expression
+
+_LONG_NUMBER = re.compile(rf"[0-9]{{{MAX_DIGITS + 1}}}")
+_EXPONENT = re.compile(r"\^\s*(?:\{\s*([^{}]*)\}?|(\w))")
+_HEAVY = re.compile(r"([0-9]{1,9})\s*!|\\d?t?binom\s*\{?\s*([0-9]{1,9})|[0-9]+(?:\.[0-9]+)?[eE]\+?([0-9]{1,9})")
+_GAP = re.compile(r"[0-9] [0-9]|[0-9]_")     # `1 8` is not 18, nor 1 times 8; `5_7_8` is not 5
+_LOOPS = re.compile(r"\\(?:sum|prod|int|lim|iint|oint)(?![a-zA-Z])")
+_UNPARSED = re.compile(r"\\text\{|\\(?:lor|land|implies|cup|cap|in|ne|le|ge|setminus|mathbb|ldots|infty)(?![a-zA-Z])"
+                       r"|[<>=;,:&]|\\[{}]|\\begin")
+_TRUNCATED = re.compile(r"(-?\d+\.\d{5,})\\ldots").fullmatch
+
+
+def expressions_match(gold: str, answer: str, symbolic: Symbolic | None) -> Match:
+    """Compare two canonical expressions without structure."""
+    if not (within_bounds(gold) and within_bounds(answer)):
+        return TOO_BIG
+    if rounds(gold, answer) or rounds(answer, gold):
+        return EQUAL
+    gold, answer = _fraction(gold), _fraction(answer)
+    equal = algebraically_equal(gold, answer)
+    if equal is not None:
+        return Match(equal, "symbolic")
+    if apart(gold, answer):
+        return UNEQUAL
+    if r"\text" in gold or r"\text" in answer:
+        return _prose(gold, answer)
+    if _UNPARSED.search(gold) or _UNPARSED.search(answer):
+        return UNCLEAR if bag(gold) == bag(answer) else UNEQUAL
+    if (_GAP.search(answer) is None) != (_GAP.search(gold) is None):
+        return UNEQUAL
+    if symbolic is None:
+        return Match(None, "symbolic", NEEDS_SYMBOLIC)
+    return symbolic(gold, answer)
+
+
+def _fraction(text: str) -> str:
+    """A number in any spelling (`1\\frac{4}{5}`) as a fraction that every reader understands."""
+    try:
+        number = quantity(text)
+    except (Undefined, TooLarge):
+        return text
+    if number is None or number.value.numerator.bit_length() > 256:
+        return text
+    return str(number.value)
+
+
+def _prose(gold: str, answer: str) -> Match:
+    """Words among mathematics: the same words in another order are unclear, other words are another answer."""
+    if gold.replace(" ", "").casefold() == answer.replace(" ", "").casefold():
+        return Match(True, "literal")
+    return UNCLEAR if bag(gold) == bag(answer) else Match(False, "literal")
+
+
+def equations_match(gold: tuple[str, ...], answer: tuple[str, ...], symbolic: Symbolic | None) -> Match:
+    """Compare two equations, given as left and right side, up to a constant factor."""
+    first, second = (f"({sides[0]})-({sides[1]})" for sides in (gold, answer))
+    if not (within_bounds(first) and within_bounds(second)):
+        return TOO_BIG
+    factor = proportional(first, second)
+    if factor is not None:
+        return Match(factor is not False, "symbolic")
+    ratio = _numeric_ratio(first, second)
+    if ratio is None:
+        straight = all_of([expressions_match(one, two, None) for one, two in zip(gold, answer, strict=True)])
+        return straight if straight.equal else UNCLEAR
+    if not ratio:
+        return UNEQUAL
+    return expressions_match(first, f"{_written(ratio)}({second})", symbolic)
+
+
+def _numeric_ratio(first: str, second: str) -> Fraction | None:
+    """The constant quotient of two expressions, 0 where it is none, None where they cannot be computed."""
+    ratios = []
+    for shift in (0.0, 0.37, 0.71):
+        one, two = probe(first, shift), probe(second, shift)
+        if one is None or two is None or abs(two[0]) < 1e-6 * two[1]:
+            return None
+        ratios.append(one[0] / two[0])
+    if any(abs(ratio - ratios[0]) > 1e-7 * max(1.0, abs(ratios[0])) for ratio in ratios):
+        return Fraction(0)
+    return Fraction(ratios[0].real).limit_denominator(10**4)
+
+
+def _written(number: Fraction) -> str:
+    sign = "-" if number < 0 else ""
+    return rf"{sign}\frac{{{abs(number.numerator)}}}{{{number.denominator}}}\cdot "
+
+
+def orders_match(gold: tuple[tuple[str, bool], ...], answer: tuple[tuple[str, bool], ...]) -> Match:
+    """Compare two chains of inequalities among symbols, in any order and up to positive factors."""
+    if len(gold) != len(answer):
+        return UNCLEAR
+    left = list(answer)
+    for wanted, closed in gold:
+        for at, (offered, other_closed) in enumerate(left):
+            factor = proportional(wanted, offered)
+            if isinstance(factor, Fraction) and factor > 0 and closed == other_closed:
+                left.pop(at)
+                break
+        else:
+            return UNEQUAL
+    return Match(True, "symbolic")
+
+
+def rounds(decimal: str, exact: str) -> bool:
+    """Whether a long decimal is an irrational constant rounded in its last place (`3.141593` and `\\pi`) or cut."""
+    if cut := _TRUNCATED(decimal):
+        value, shown = constant(exact), float(cut[1])
+        return value is not None and 0 <= (value - shown) * (-1 if shown < 0 else 1) < 10.0 ** -len(
+            cut[1].partition(".")[2])
+    try:
+        number = quantity(decimal)
+    except (Undefined, TooLarge):
+        return False
+    if not isinstance(number, Quantity) or not is_rounded(number):
+        return False
+    value = constant(exact)
+    return value is not None and abs(float(number.value) - value) <= float(number.ulp) / 2
+
+
+@lru_cache(maxsize=16384)
+def within_bounds(text: str) -> bool:
+    """Whether a canonical expression is small enough to hand to a symbolic parser at all."""
+    if len(text) > MAX_SYMBOLIC or _LONG_NUMBER.search(text):
+        return False
+    depth = deepest = 0
+    for character in text:
+        depth += (character in "([{") - (character in ")]}")
+        deepest = max(deepest, depth)
+    if deepest > MAX_NESTING or text.count("^") > 12 or text.count("|") > 8 or len(_LOOPS.findall(text)) > 2:
+        return False
+    if any(int(next(filter(None, match.groups()))) > MAX_EXPONENT for match in _HEAVY.finditer(text)):
+        return False
+    return not any(_tower(match[1] or match[2] or "") for match in _EXPONENT.finditer(text))
+
+
+def _tower(exponent: str) -> bool:
+    """Whether an exponent is a large number or holds another power."""
+    if "^" in exponent or "!" in exponent:
+        return True
+    try:
+        value = evaluate(exponent)
+    except ValueError:
+        return True
+    return value is not None and abs(value) > MAX_EXPONENT

@@ -1,0 +1,181 @@
+"""Units and the words beside a number: `cm^2`, `miles per hour`, `eggs a day`, `% increase`, `north`, `p.m.`.
+
+The words go in, a `Unit` comes out: what it measures, how many base units one of it has, the nouns that are not known
+units, and the direction. `conflict` says whether two units that both sides name make two answers different; what only
+one side names makes no difference.
+"""
+
+import re
+from fractions import Fraction
+from functools import lru_cache
+from typing import NamedTuple
+
+
+class Unit(NamedTuple):
+    """dimension: base units with their powers, sorted (`(("second", -1), ("mm", 1))`), empty where nothing is known.
+
+    factor: base units in one of it. per: the second half of a rate (`day` in `eggs per day`), None for none.
+    nouns: stems of the other words. marks: one side of an opposition each (`("increase", 0)`).
+    """
+
+    dimension: tuple[tuple[str, int], ...] = ()
+    factor: Fraction = Fraction(1)
+    per: str | None = None
+    nouns: frozenset[str] = frozenset()
+    marks: frozenset[tuple[str, int]] = frozenset()
+
+
+NONE = Unit()
+_UNITS: dict[str, tuple[tuple[tuple[str, int], ...], Fraction]] = {}
+_AMOUNTS: dict[str, list[str]] = {
+    "mm": ["1 mm millimeter millimetre", "10 cm centimeter centimetre", "100 dm decimeter", "1000 m meter metre",
+           "1000000 km kilometer kilometre", "25.4 in inch inche", "304.8 ft foot feet", "914.4 yd yard",
+           "1609344 mi mile", "1/1000 micrometer micron", "1/1000000 nm nanometer", "1852000 nmi"],
+    "mg": ["1 mg milligram", "1000 g gram gm", "1000000 kg kilogram kilo", "1000000000 tonne", "28349.523125 oz ounce",
+           "453592.37 lb pound", "907184740 ton"],
+    "second": ["1 s sec second", "1/1000 ms millisecond", "60 min minute", "3600 h hr hour", "86400 day",
+               "604800 wk week", "1209600 fortnight"],
+    "month": ["1 month mo", "12 year yr", "120 decade", "1200 century centurie"],
+    "cent": ["1 cent", "100 dollar usd buck", "5 nickel", "10 dime"],
+    "euro": ["1 euro eur €", "1/100 eurocent"], "pound sterling": ["1 £ gbp sterling", "1/100 pence penny"],
+    "yen": ["1 yen ¥ jpy"], "rupee": ["1 rupee rs ₹ inr", "1/100 paise paisa"], "peso": ["1 peso"],
+    "franc": ["1 franc"],
+    "degree": ["1 degree deg ° º", "1/60 arcminute", "1/3600 arcsecond"], "radian": ["1 radian rad"],
+    "revolution": ["1 revolution rev rpm"], "celsius": ["1 celsius °c"], "fahrenheit": ["1 fahrenheit °f"],
+    "kelvin": ["1 kelvin"], "joule": ["1 j joule", "1000 kj kilojoule", "4.184 cal", "4184 kcal"],
+    "watt": ["1 w watt", "1000 kw kilowatt"], "newton": ["1 newton"], "volt": ["1 volt"], "ampere": ["1 amp ampere"],
+    "ohm": ["1 ohm"], "hertz": ["1 hz hertz", "1000 khz", "1000000 mhz"], "pascal": ["1 pa pascal", "1000 kpa"],
+    "mole": ["1 mol mole"], "bit": ["1 bit", "8 byte"], "acre": ["1 acre"], "hectare": ["1 hectare ha"],
+}
+_VOLUMES = ("1000 ml milliliter millilitre", "10000 cl centiliter", "1000000 l liter litre", "1000 cc",
+            "3785411.784 gal gallon", "946352.946 qt quart", "473176.473 pt pint", "236588.2365 cup",
+            "14786.76478125 tbsp tablespoon", "4928.92159375 tsp teaspoon")
+for _base, _lines in _AMOUNTS.items():
+    for _line in _lines:
+        for _name in _line.split()[1:]:
+            _UNITS[_name] = ((_base, 1),), Fraction(_line.split()[0])
+for _line in _VOLUMES:
+    for _name in _line.split()[1:]:
+        _UNITS[_name] = (("mm", 3),), Fraction(_line.split()[0])
+_RATES = {"mph": "mile/hour", "kmh": "km/hour", "kph": "km/hour", "kmph": "km/hour", "mps": "m/second",
+          "fps": "feet/second"}
+
+_OPPOSITES = [("increase increased increasing rise more gain gained up upward upwards growth higher above",
+               "decrease decreased decreasing fall less fewer lost down downward downwards decline reduction lower "
+               "below"),
+              ("profit", "loss"),
+              ("north", "south", "east", "west", "northeast", "northwest", "southeast", "southwest"),
+              ("left", "right"), ("clockwise", "counterclockwise counter-clockwise anticlockwise"),
+              ("bc bce", "ad ce"), ("before", "after"), ("odd", "even"), ("boy boys", "girl girls"), ("men", "women"),
+              ("male males", "female females"), ("heads", "tails"), ("faster", "slower"), ("taller", "shorter"),
+              ("forward forwards", "backward backwards"), ("early", "late"), ("older", "younger"),
+              ("win wins", "losses defeats"), ("inside", "outside"), ("positive", "negative"), ("am", "pm"),
+              ("first", "second", "third", "fourth")]
+_MARKS = {word: (sides[0].split()[0], at) for sides in _OPPOSITES for at, side in enumerate(sides)
+          for word in side.split() if word not in _UNITS}
+_EMPTY = frozenset("""a an the of in total altogether all each about approximately exactly only unit units square sq
+    piece pieces item items thing things object objects way ways time times value values people person persons possible
+    different distinct solution solutions number numbers point points is are to by for them these those such
+    possibilities answer about around roughly nearly from on at s there worth""".split())
+_POWERS = {"square": 2, "sq": 2, "cubic": 3, "cu": 3, "squared": 2, "cubed": 3}
+_NOT_UNITS = frozenset("""and or if than not but mod over plus minus factorial choose pi sqrt root sin cos tan cot sec
+    csc log ln exp lim inf infinity infty theta alpha beta phi half halves third thirds quarter quarters between
+    through no never impossible least most under except nor cannot isn't aren't base""".split())
+_WORD = re.compile(r"[A-Za-z°º€£¥₹$']+(?:-[A-Za-z]+)*\.?(?:\s*\^\s*\{?(-?\d)\}?|(?<=[a-z])(\d)(?![\d]))?|/|\*|[^\s]")
+_CAPITALS = {"L": "l", "mL": "ml", "C": "°c", "F": "°f", "J": "j", "W": "w", "V": "volt", "N": "newton", "A": "ampere",
+             "Hz": "hz", "Pa": "pa", "K": "kelvin", "kW": "kw", "kJ": "kj"}
+
+
+@lru_cache(maxsize=4096)
+def unit_of(text: str) -> Unit | None:
+    """The unit that words state, None where they are no unit (`mod 3`, `is not possible`, `or more`)."""
+    text = text.replace("a.m.", "am").replace("p.m.", "pm")
+    words = [(match[0], match[1] or match[2]) for match in _WORD.finditer(text)]
+    if len(words) > 12:
+        return None
+    dimension: dict[str, int] = {}
+    factor, sign, power, per = Fraction(1), 1, 1, []
+    nouns: list[str] = []
+    marks: list[tuple[str, int]] = []
+    for at, (word, exponent) in enumerate(words):
+        name = re.sub(r"\s*\^.*", "", word).rstrip(".")
+        name = re.sub(r"(?<=[a-z])\d$", "", name)
+        lower = name.casefold()
+        if lower in _NOT_UNITS:
+            return None
+        if word in ("/", "per") or (lower in ("a", "an", "each", "every") and at and at + 1 < len(words)
+                                    and _known(words[at + 1][0]) and sign == 1 and words[at + 1][0] != "half"):
+            sign, power = -1, 1
+        elif lower in _POWERS and lower in ("squared", "cubed") and dimension:
+            last = next(reversed(dimension))
+            extra = _POWERS[lower] - 1
+            factor *= _UNITS[_stem(words[at - 1][0])][1] ** extra
+            dimension[last] *= 1 + extra
+        elif lower in _POWERS:
+            power = _POWERS[lower]
+        elif lower in _MARKS:
+            marks.append(_MARKS[lower])
+        elif lower in _RATES:
+            inner = unit_of(_RATES[lower])
+            assert inner is not None
+            dimension.update(inner.dimension)
+            factor, per = factor * inner.factor, [inner.per or ""]
+        elif known := _known(name):
+            size = sign * (int(exponent) if exponent else power)
+            for base, count in known[0]:
+                dimension[base] = dimension.get(base, 0) + count * size
+            factor *= known[1] ** size
+            per += [_stem(name)] if sign < 0 else []
+            power = 1
+        elif not re.fullmatch(r"[A-Za-z'-]+", name):
+            return None
+        elif lower not in _EMPTY:
+            (per if sign < 0 else nouns).append(_stem(name))
+    return Unit(tuple(sorted((base, count) for base, count in dimension.items() if count)), factor,
+                " ".join(per) or None, frozenset(nouns), frozenset(marks))
+
+
+def _known(word: str) -> tuple[tuple[tuple[str, int], ...], Fraction] | None:
+    word = word.rstrip(".")
+    return _UNITS.get(_CAPITALS.get(word, "")) or _UNITS.get(_stem(word)) if word else None
+
+
+def _stem(word: str) -> str:
+    word = word.casefold().rstrip(".")
+    if word in _UNITS or len(word) < 3 or word.endswith("ss"):
+        return word
+    return word.removesuffix("s") if not word.endswith("ies") else word[:-3] + "y"
+
+
+def plain_unit(text: str, spaced: bool) -> Unit | None:
+    """The unit in words without a `\\text{}` around them: `5 m`, `5cm`, `5 eggs`; None for `5x`, `5 mod 3`, `5i`."""
+    first = re.split(r"[\s/^*.]", text.strip(), maxsplit=1)[0]
+    body = re.sub(r"\d$", "", first)
+    if len(body) == 1 and not (spaced and _known(body)):
+        return None
+    if len(body) == 2 and not _known(body) and body.casefold() not in ("am", "pm", "bc", "ad", "ce"):
+        return None
+    return unit_of(text)
+
+
+def conflict(first: Unit, second: Unit) -> bool:
+    """Whether two units make equal numbers different answers: another dimension, direction, rate or noun."""
+    if any(mark == other and side != that for mark, side in first.marks for other, that in second.marks):
+        return True
+    same_nouns = not (first.nouns and second.nouns) or bool(first.nouns & second.nouns)
+    if first.dimension and second.dimension:
+        if first.dimension != second.dimension:
+            return not _rate_left_out(first, second)
+        return not same_nouns and all(power < 0 for _, power in first.dimension)
+    if first.per and second.per and first.per != second.per:
+        return True
+    known, bare = (first, second) if first.dimension else (second, first)
+    return bool(known.dimension and bare.nouns and not known.nouns) or not same_nouns
+
+
+def _rate_left_out(first: Unit, second: Unit) -> bool:
+    """`dollars` and `dollars per day`: money may leave its rate out, a length may not (`km` is not `km/h`)."""
+    shorter, longer = (first, second) if second.per else (second, first)
+    money = {"cent", "euro", "pound sterling", "yen", "rupee", "peso", "franc"}
+    return not shorter.per and bool(longer.per) and bool({base for base, _ in shorter.dimension} & money) \
+        and set(shorter.dimension) <= set(longer.dimension)

@@ -1,0 +1,82 @@
+"""Answers in words and choice letters: `\\text{Evelyn}`, `C`, `\\text{(B)}7`, `no solution`, `odd`.
+
+Canonical strings go in; what they say, freed from markers, case and articles, comes out.
+"""
+
+import re
+from functools import lru_cache
+from typing import NamedTuple
+
+
+class Choice(NamedTuple):
+    """A choice letter, what stands behind it, and whether it is marked as a choice: `(B)`, `B)`, `\\text{B}`."""
+
+    letter: str
+    content: str
+    marked: bool
+
+
+_CHOICE = re.compile(r"(?:\\text\{)?(?:(?:the )?(?:option|choice|answer|answer choice)\s*)?"
+                     r"(?P<open>\(?)(?:\\text\{)?(?P<letter>[A-Za-z])\}?(?P<close>[).:]*)\}?(?P<content>.*)",
+                     re.DOTALL | re.IGNORECASE)
+_PREFIX = re.compile(r"(?:\\text\{)?(?:the )?(?:option|choice|answer)", re.IGNORECASE).match
+_WORDS = re.compile(r"(?:\\text\{[^{}]*\}|[A-Za-z]{2,}|[A-Za-z](?= [A-Za-z]{2})|[ '.-])+").fullmatch
+_MARKUP = re.compile(r"\\text\{|\}|[.,'\"!?]")
+_ARTICLES = re.compile(r"\b(?:the|a|an)\b(?= )")
+_SAME = {"no solutions": "no solution", "no real solution": "no solution", "no real solutions": "no solution",
+         "there is no solution": "no solution", "there are no solutions": "no solution", "none": "no solution",
+         "empty set": "no solution", r"\emptyset": "no solution", "dne": "does not exist",
+         "impossible": "not possible", "it is impossible": "not possible", "is not possible": "not possible",
+         "cannot be determined": "not determined", "can not be determined": "not determined",
+         "not enough information": "not determined"}
+LETTERS = "ABCDEFGHIJ"
+
+
+@lru_cache(maxsize=8192)
+def choice(text: str) -> Choice | None:
+    """The choice that a canonical string names, None where it is none. Only a marked one may have content."""
+    if len(text) > 400 or not (match := _CHOICE.fullmatch(text)):
+        return None
+    letter, close = match["letter"], match["close"]
+    content = match["content"].strip(" }").replace(r"\text{", "", 1 if match["content"].startswith(r"\text{") else 0)
+    worded = _PREFIX(text) is not None
+    if worded and not letter.isupper():
+        return None
+    if ("(" in match["open"]) != (")" in close) and "(" in match["open"]:
+        return None
+    if not close and content:
+        return None
+    if content and (not letter.isupper() or letter not in LETTERS or close == ")" and not match["open"]
+                    and content[:1] in "=+-*/^"):
+        return None
+    if content and re.search(r"\([A-J]\)", content):
+        return None
+    return Choice(letter, content, bool(close) or worded or text.startswith(r"\text{"))
+
+
+@lru_cache(maxsize=8192)
+def words(text: str) -> str | None:
+    """The words of a string that holds nothing else, in lower case; None for anything with mathematics in it.
+
+    One letter alone is a word too, and keeps its case.
+    """
+    if text in _SAME:
+        return _SAME[text]
+    if len(bare := text.removeprefix(r"\text{").removesuffix("}").strip()) == 1 and bare.isalpha():
+        return bare
+    if not _WORDS(text):
+        return None
+    plain = " ".join(_MARKUP.sub(" ", text).casefold().split())
+    plain = _ARTICLES.sub("", plain).strip()
+    plain = re.sub(r"^(?:it is|they are|is|are) ", "", plain)
+    return _SAME.get(plain, " ".join(plain.split())) or None
+
+
+def bag(text: str) -> tuple[str, ...]:
+    """The words and signs of a mixed text in alphabetical order: `odd n` and `n odd` share it."""
+    return tuple(sorted(re.findall(r"[a-z]+|\d+|[^\sa-z\d]", _MARKUP.sub(" ", text).casefold())))
+
+
+def is_marked(text: str) -> bool:
+    """Whether a text is written as words, not as symbols."""
+    return text.startswith((r"\text{", "("))
