@@ -190,7 +190,9 @@ STEPS = _table(
     _optional("advantage_low", REAL, "Lower end of its joint 95% interval."),
     _optional("advantage_high", REAL, "Upper end of its joint 95% interval."),
     column("estimator", TEXT, "fixed_n, or sequential where a stopping rule chose the number of rollouts."),
-    column("is_pit", BOOL, "This step is the first pit of an incorrect solution."),
+    column("is_pit", BOOL, "This step is the first pit of an incorrect solution, and the fall of q there is certain."),
+    _optional("fall_low", REAL, "At the step that the pit rule names: how far q falls there at least, with 95% "
+              "probability, against every later step too; is_pit where it is large enough. Null at other steps."),
     _optional("q_model", REAL, "Posterior mean of q under the search's model of chains, which also reads "
               "neighbours and evidence; never a measurement, and from the model alone where `rollouts` is 0."),
     _optional("q_model_low", REAL, "Lower end of its 95% credible interval, which holds as far as the model does."),

@@ -10,12 +10,19 @@ from stepforge.builders.configs.base import (
     SOLUTION,
     SOUNDNESS,
     Config,
+    RowTest,
     optional,
 )
-from stepforge.builders.tables import INT
+from stepforge.builders.tables import INT, REAL, TEXT
 
 CONFIG = Config(
     "negatives", 3, ("solution_id",), "incorrect solutions, with the index of the first pit; analysis, KTO",
     (PROBLEM, SOLUTION, GENERATOR, PROMPT, COMPLETION, COMPLETE, SOUNDNESS, CHECKED_BY,
-     optional("pit_index", INT, "First pit: the step where it was lost, from 0; null where not annotated.")),
-    solutions={"solution_id": "incorrect"}, texts=("prompt", "completion"), chat=("complete",), sampled=True)
+     optional("pit", TEXT, "found; doubtful where the fall at the step that the rule names may be chance; none where "
+                           "it names no step; null where not annotated."),
+     optional("pit_index", INT, "First pit: the step where it was lost, from 0; null where none was found."),
+     optional("fall_low", REAL, "How far q falls there at least, with 95% probability.")),
+    solutions={"solution_id": "incorrect"}, texts=("prompt", "completion"), chat=("complete",), sampled=True,
+    tests=(RowTest("a pit without a fall", ("negatives.fall_low",),
+                   "SELECT 'negatives', solution_id FROM negatives "
+                   "WHERE pit_index IS NOT NULL AND NOT coalesce(fall_low > 0, false)"),))

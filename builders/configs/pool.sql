@@ -102,34 +102,28 @@ SELECT * FROM (
     )
 ) WHERE number <= getvariable('max_positives_per_problem');
 
--- Annotated negatives come first: they are the ones whose pit is known.
+-- Annotated negatives come first: they are the ones whose pit is known, or known to be in doubt.
 CREATE TEMP VIEW negative AS
+WITH known AS (
+    SELECT solution_id, min(step_index) FILTER (is_pit) AS pit_index, min(fall_low) FILTER (is_pit) AS fall_low,
+           CASE WHEN bool_or(is_pit) THEN 'found' WHEN count(fall_low) > 0 THEN 'doubtful' ELSE 'none' END AS pit
+    FROM steps GROUP BY solution_id
+)
 SELECT * FROM (
-    SELECT pool.*, pit.step_index AS pit_index, row_number() OVER (
-        PARTITION BY problem_id ORDER BY known.solution_id IS NULL, number
+    SELECT pool.*, known.* EXCLUDE (solution_id), row_number() OVER (
+        PARTITION BY problem_id ORDER BY pit IS NULL, number
     ) AS rank
-    FROM pool
-    LEFT JOIN (SELECT DISTINCT solution_id FROM steps) AS known USING (solution_id)
-    LEFT JOIN (SELECT solution_id, step_index FROM steps WHERE is_pit) AS pit USING (solution_id)
+    FROM pool LEFT JOIN known USING (solution_id)
     WHERE verdict = 'incorrect'
 ) WHERE rank <= getvariable('max_negatives_per_problem');
 
 -- Negatives that give pairs, in their turn: those lost by a step, or, where all are asked for or none is annotated, all.
 -- Every kind of pair takes these, so that comparisons between kinds are fair.
 CREATE TEMP VIEW loser AS
-WITH pit AS (
-    SELECT *, coalesce(lag_q, base_q, 1) - q AS fall
-    FROM (
-        SELECT *, lag(q) OVER (PARTITION BY solution_id ORDER BY step_index) AS lag_q,
-               CASE WHEN step_index = 0 THEN q - advantage END AS base_q
-        FROM steps
-    ) AS valued
-    WHERE is_pit AND q IS NOT NULL
-)
-SELECT negative.*, row_number() OVER (PARTITION BY problem_id ORDER BY fall IS NULL, solution_id) - 1 AS turn,
-       coalesce(fall >= getvariable('min_pit_drop'), false) AS has_pit
-FROM negative LEFT JOIN (SELECT solution_id, fall FROM pit) AS fallen USING (solution_id)
-WHERE fall >= getvariable('min_pit_drop') OR getvariable('pair_negatives') = 'all' OR (SELECT count(*) = 0 FROM pit);
+SELECT *, row_number() OVER (PARTITION BY problem_id ORDER BY fall_low IS NULL, solution_id) - 1 AS turn,
+       coalesce(fall_low >= getvariable('min_pit_drop'), false) AS has_pit
+FROM negative
+WHERE has_pit OR getvariable('pair_negatives') = 'all' OR (SELECT count(*) = 0 FROM steps);
 
 -- Every positive against every such negative of its problem, where their lengths may stand beside each other.
 CREATE TEMP VIEW match AS

@@ -7,6 +7,7 @@ from stepforge.builders.configs.base import (
     PROBLEM,
     REJECTED_GENERATOR,
     Config,
+    RowTest,
     Training,
     optional,
 )
@@ -24,9 +25,12 @@ CONFIG = Config(
      column("rejected_complete", BOOL, "An end-of-text token is due behind `rejected`."),
      column("mode", TEXT, "full_vs_truncated or shared_prefix."),
      column("pit_index", INT, "Index of the pit in the incorrect solution."),
+     column("fall_low", REAL, "How far q falls at the pit at least, with 95% probability."),
      optional("q_chosen", REAL, "Value of the chosen side."),
      optional("q_rejected", REAL, "Value behind the pit.")),
     solutions={"chosen_id": "correct", "rejected_id": "incorrect"}, texts=("prompt", "chosen", "rejected"),
     sampled=True,
+    tests=(RowTest("a pit without a fall", ("step_pairs.fall_low",),
+                   "SELECT 'step_pairs', rejected_id FROM step_pairs WHERE fall_low <= 0"),),
     training=Training("Take the step pairs of one mode, for `stepforge.train.step_dpo` or a trainer of your own",
                       'row["mode"] == "shared_prefix" and row["chosen_soundness"] != "unsound"'))

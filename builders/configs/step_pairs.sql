@@ -14,7 +14,7 @@ WITH pit AS (
     SELECT pit.problem_id, chosen_id, rejected_id, chosen_generator, rejected_generator, pit.prompt, chosen,
            substr(pit.solution, 1, pit."end") AS rejected, chosen_soundness, chosen_checked_by, chosen_complete,
            pit."end" = length(pit.solution) AND ended(pit.complete) AS rejected_complete, 'full_vs_truncated' AS mode,
-           pit.step_index AS pit_index, 1.0 AS q_chosen, q AS q_rejected, pit.split, pit.position
+           pit.step_index AS pit_index, fall_low, 1.0 AS q_chosen, q AS q_rejected, pit.split, pit.position
     FROM pit JOIN partner ON partner.rejected_id = pit.solution_id AND seat = pit.turn % seats
 ), shared AS (
     SELECT pit.problem_id, NULL AS chosen_id, pit.solution_id AS rejected_id, getvariable('policy') AS chosen_generator,
@@ -24,7 +24,7 @@ WITH pit AS (
            CASE WHEN NOT alternatives.sound THEN 'equations' END AS chosen_checked_by,
            alternatives.complete AS chosen_complete,
            pit."end" = length(pit.solution) AND ended(pit.complete) AS rejected_complete, 'shared_prefix' AS mode,
-           pit.step_index AS pit_index, alternatives.q AS q_chosen, pit.q AS q_rejected, pit.split, pit.position
+           pit.step_index AS pit_index, fall_low, alternatives.q AS q_chosen, pit.q AS q_rejected, pit.split, pit.position
     FROM pit JOIN alternatives USING (solution_id, step_index)
     WHERE alternatives.q - pit.q >= getvariable('pair_margin') AND alike(alternatives.step, pit.step)
       AND (alternatives.sound OR getvariable('unsound_positives') <> 'drop')

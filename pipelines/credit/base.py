@@ -7,7 +7,7 @@ same batch limit) asks for the same rollouts again.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
@@ -70,6 +70,7 @@ class Search(ABC):
         self.done = False
         self.stopped_by_budget = False
         self._open: set[Ask] = set()
+        self._revisited: set[Node] = set()
 
     @abstractmethod
     def choose(self, limit: int) -> list[Node]:
@@ -89,6 +90,17 @@ class Search(ABC):
         batch = [node.next_ask() for node in nodes]
         self._open = set(batch)
         return batch
+
+    def revisit(self, nodes: Iterable[Node]) -> list[Ask]:
+        """`rollouts` more at each of these nodes, once the search is done; all must be observed.
+
+        Outcomes chose these nodes, so what is known of them is sequential from then on.
+        """
+        spent = self.settings.token_budget is not None and self.tokens >= self.settings.token_budget
+        again = [node for node in dict.fromkeys(nodes) if node.exact is None and node not in self._revisited]
+        self._revisited.update([] if spent else again)
+        self._open = {node.next_ask() for node in ([] if spent else again) for _ in range(self.settings.rollouts)}
+        return sorted(self._open)
 
     def observe(self, ask: Ask, outcome: Outcome, tokens: int = 0) -> None:
         """Take one outcome. `excluded` (infrastructure error, verifier time-out) counts neither way."""
@@ -149,7 +161,8 @@ class Search(ABC):
 
     def _estimator(self, node: Node) -> Estimator:
         exact = node.exact is not None
-        return "fixed_n" if exact or (self.estimator == "fixed_n" and not self.stopped_by_budget) else "sequential"
+        fixed = self.estimator == "fixed_n" and not self.stopped_by_budget and node not in self._revisited
+        return "fixed_n" if exact or fixed else "sequential"
 
     def _q(self, node: Node, level: float | None = None) -> tuple[float | None, Interval]:
         """Q of a node and its interval, on the best-of-K scale where the settings ask for it."""

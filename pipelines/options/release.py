@@ -28,7 +28,9 @@ class ReleaseOptions(Options):
     max_negatives_per_problem: int = Field(8, ge=1, description="Cap on negatives for each problem.")
     max_pairs_per_problem: int = Field(8, ge=1, description="Cap on pairs for each problem, rule and mode.")
     pair_margin: float = Field(0.1, ge=0, le=1, description="Least q_chosen - q_rejected of a shared-prefix pair.")
-    min_pit_drop: float = Field(0.0, ge=0, le=1, description="Least fall of q at a pit that makes a step pair.")
+    min_pit_drop: float = Field(
+        0.0, ge=0, le=1, description="Least fall of q at a pit that makes a step pair, certain at 95%."
+    )
     keep_truncated: bool = Field(False, description="Let solutions cut off at the length limit be negatives.")
     unsound_positives: Literal["flag", "drop"] = Field(
         "flag", description="What becomes of correct solutions and better steps that equations or a judge found wrong."

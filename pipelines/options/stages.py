@@ -77,6 +77,9 @@ class Annotate(Options):
     splitter: str = Field("newline", description="How a solution is cut into steps.")
     max_steps: int | None = Field(None, ge=1, description="Merge what lies behind this many steps into the last.")
     pit: Literal["argmin_q", "zero_success", "largest_drop"] = Field("argmin_q", description="Rule of the first pit.")
+    pit_fall: float = Field(
+        0.05, ge=0, lt=1, description="Least fall of q at a pit, certain at 95%; a negative without one has no pit."
+    )
     pit_tolerance: float = Field(0.05, ge=0, le=1, description="Tolerance of argmin_q.")
     best_of: int = Field(1, ge=1, description="K of the best-of-K policy whose values the pit rule reads.")
     negatives_per_problem: int = Field(8, ge=0, description="Incorrect solutions annotated for each problem.")

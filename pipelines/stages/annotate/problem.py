@@ -13,8 +13,9 @@ from stepforge.builders.tables import content_id
 from stepforge.pipelines.answers import equation_key, first_false_step
 from stepforge.pipelines.credit import split as splitting
 from stepforge.pipelines.credit.adaptive import Adaptive
-from stepforge.pipelines.credit.advantages import q_fixed, q_interval
+from stepforge.pipelines.credit.advantages import StepValue, q_fixed, q_interval
 from stepforge.pipelines.credit.chain import Chain
+from stepforge.pipelines.credit.pits import certain_fall, doubters
 from stepforge.pipelines.credit.rollouts import Policy, Start, outcome_of
 from stepforge.pipelines.credit.search import Ask, Search, SearchSettings, Solution, make_search
 from stepforge.pipelines.credit.tokens import prefix_ids
@@ -64,14 +65,26 @@ class Problem:
         if isinstance(search, Adaptive) and chain is not None and self.row["pilot"]:
             search.learn(chain)
             await self._drive(search)
+        if not isinstance(search, Adaptive):        # whose model weighs later rollouts itself
+            await self._settle(search)
         return search
 
     async def _drive(self, search: Search) -> None:
         while batch := search.next_batch(ADAPTIVE_BATCH if isinstance(search, Adaptive) else BATCH):
-            rows = await self._roll_out([self._start(ask) for ask in batch])
-            self.rollouts += rows
-            for ask, row in zip(batch, rows, strict=True):
-                search.observe(ask, outcome_of(row), _tokens(row))
+            await self._make(search, batch)
+
+    async def _make(self, search: Search, asks: list[Ask]) -> None:
+        rows = await self._roll_out([self._start(ask) for ask in asks])
+        self.rollouts += rows
+        for ask, row in zip(asks, rows, strict=True):
+            search.observe(ask, outcome_of(row), _tokens(row))
+
+    async def _settle(self, search: Search) -> None:
+        """More rollouts where later ones tell against a pit: at the pit and at the steps that tell against it."""
+        nodes = [node for solution_id, values in search.values().items() for at in _named(values)
+                 for node in doubters(search.tree.paths[solution_id], at + 1, self.settings.pit_fall,
+                                      best_of=self.settings.best_of)]
+        await self._make(search, search.revisit(nodes))
 
     def _start(self, ask: Ask) -> Start:
         solution_id = None if ask.step_index < 0 else ask.solution_id
@@ -85,12 +98,19 @@ class Problem:
     def step_rows(self, search: Search) -> list[dict[str, Any]]:
         rows = []
         for solution_id, values in search.values().items():
-            start = 0
+            start, falls = 0, {at: self._fall(search, solution_id, at, values[at]) for at in _named(values)}
             for index, (step, value) in enumerate(zip(self.texts[solution_id], values, strict=True)):
+                low = falls.get(index)
                 rows.append({"solution_id": solution_id, "problem_id": self.row["problem_id"], "step_index": index,
-                             "step": step, "start": start, "end": start + len(step), **value._asdict()})
+                             "step": step, "start": start, "end": start + len(step), **value._asdict(),
+                             "is_pit": low is not None and low > self.settings.pit_fall, "fall_low": low})
                 start += len(step)
         return rows
+
+    def _fall(self, search: Search, solution_id: str, at: int, value: StepValue) -> float:
+        """How far q falls at a step for certain, by its counts or, where that says more, by the search's model."""
+        counted = certain_fall(search.tree.paths[solution_id], at + 1, best_of=self.settings.best_of)
+        return counted if value.advantage_model_high is None else max(counted, -value.advantage_model_high)
 
     async def alternatives(self, search: Search, steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Candidates for every pit, each valued by rollouts of its own."""
@@ -136,6 +156,11 @@ def _tokens(row: dict[str, Any]) -> int:
     """Tokens of a rollout; where the server did not say, about as many as its text has."""
     known: int | None = row["completion_tokens"]
     return len(row["completion"]) // CHARACTERS if known is None else known
+
+
+def _named(values: Sequence[StepValue]) -> list[int]:
+    """The step that the pit rule names, if any."""
+    return [index for index, value in enumerate(values) if value.is_pit]
 
 
 def other_steps(lost: Sequence[str], opened: Iterable[tuple[str, Sequence[str]]]) -> list[tuple[str, Sequence[str]]]:

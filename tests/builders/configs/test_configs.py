@@ -35,7 +35,8 @@ def steps_of(solution_id, successes):
         yield filled("steps", solution_id=solution_id, problem_id="p", step_index=index, step=text, start=start,
                      end=start + len(text), rollouts=0 if won is None else 4, successes=won or 0, q=q, q_low=low,
                      q_high=high, advantage=q - before, estimator="fixed_n",
-                     is_pit=solution_id == "w" and index == 1)
+                     is_pit=solution_id == "w" and index == 1,
+                     fall_low=0.5 if solution_id == "w" and index == 1 else None)
         before, start = q, start + len(text)
 
 
@@ -94,7 +95,8 @@ def test_better_step_with_a_false_equation_comes_last_is_flagged_or_dropped(buil
 
 def test_positives_leave_out_duplicates_and_negatives_leave_out_truncated_and_undecided(build):
     assert [row["solution_id"] for row in build("positives")] == ["c"]
-    assert [(row["solution_id"], row["pit_index"]) for row in build("negatives")] == [("w", 1)]
+    assert [(row["solution_id"], row["pit"], row["pit_index"], row["fall_low"]) for row in build("negatives")] == [
+        ("w", "found", 1, 0.5)]
     assert [row["solution_id"] for row in build("negatives", keep_truncated=True)] == ["cut", "w"]
 
 
@@ -164,8 +166,9 @@ def test_shared_prefix_sets_the_best_step_against_the_pit(build):
 
 def test_pairs_below_margin_or_without_a_fall_are_left_out(build):
     assert {row["mode"] for row in build("step_pairs", pair_margin=1.1)} == {"full_vs_truncated"}
-    assert {row["mode"] for row in build("step_pairs", min_pit_drop=0.75)} == {"full_vs_truncated", "shared_prefix"}
-    assert build("step_pairs", min_pit_drop=0.76) == []
+    assert {row["mode"] for row in build("step_pairs", min_pit_drop=0.5)} == {"full_vs_truncated", "shared_prefix"}
+    assert build("step_pairs", min_pit_drop=0.51) == build("pairs", min_pit_drop=0.51) == []
+    assert len(build("pairs", min_pit_drop=0.51, pair_negatives="all")) == 2
 
 
 def test_stepwise_labels_say_whether_the_answer_is_within_reach(build):

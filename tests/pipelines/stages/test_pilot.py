@@ -62,7 +62,7 @@ def test_a_judge_moves_the_models_values_and_no_count(small_run, tmp_path, scrip
         folder = shutil.copytree(small_run, tmp_path / f"with{len(sources)}")
         execute({**SMALL, "judge": judge, "annotate": {**annotate, "evidence": sources}}, folder)
         steps = rows(folder, "steps")
-        wrong = {row["solution_id"] for row in steps if row["is_pit"]}
+        wrong = {row["solution_id"] for row in steps if row["fall_low"] is not None}
         firsts[sources] = [row["pit_probability"] for row in steps
                            if row["solution_id"] in wrong and row["step_index"] == 0]
         facts[sources] = plan.read_state(folder)["annotate"]["facts"]["search"]["evidence"]

@@ -63,11 +63,13 @@ def test_values_are_counts_of_rollouts_and_the_last_is_the_verdict(tables):
         assert (row["q"], row["rollouts"]) == (float(verdict[solution_id] == "correct"), 0)
 
 
-def test_incorrect_solutions_have_one_pit_and_correct_ones_none(tables):
+def test_pits_are_the_certain_falls_of_incorrect_solutions(tables):
     verdict = {row["solution_id"]: row["verdict"] for row in tables["verdicts"]}
-    pits = Counter({row["solution_id"]: 0 for row in tables["steps"]})
-    pits.update(row["solution_id"] for row in tables["steps"] if row["is_pit"])
-    assert all(count == (verdict[solution_id] == "incorrect") for solution_id, count in pits.items())
+    named = Counter({row["solution_id"]: 0 for row in tables["steps"]})
+    named.update(row["solution_id"] for row in tables["steps"] if row["fall_low"] is not None)
+    assert all(count == (verdict[solution_id] == "incorrect") for solution_id, count in named.items())
+    assert all(row["is_pit"] == ((row["fall_low"] or 0) > 0.05) for row in tables["steps"])
+    assert 0 < sum(row["is_pit"] for row in tables["steps"]) < named.total()
 
 
 def test_rollouts_at_a_prefix_differ_in_seed(tables):
