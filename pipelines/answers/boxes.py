@@ -17,25 +17,30 @@ MAX_BETWEEN = 160    # characters between two boxes of one list
 _BOX = re.compile(r"\\(?:boxed|fbox)(?![a-zA-Z])")
 _BARE_BOX = re.compile(r"\s*([^\s{}$]{1,40})")
 _STRAY = re.compile(r"(?<!\\)\\(?=\d)")      # `\15` is 15
-_MARKS = r"(?:[\s&~]|[$*]+|\\[()\[\],;:! ]|\\\\|\\q?quad(?![a-zA-Z])|\\text\{\s*\})*"
+_MARKS = r"(?:[\s&~]|\n[ \t]*[-•+](?=\s)|[$*]+|\\[()\[\],;:! ]|\\\\|\\q?quad(?![a-zA-Z])|\\text\{\s*\})*"
 _NAME = r"(?:\\?[a-zA-Z]+(?:_\{?\w\}?)?(?:\([\w,]{1,9}\))?\s*=\s*)?"
-_WORD = r"(?:[,;.]|(?:\\text\{[\s,]*)?\b(?:and|or)\b[\s,]*\}?|\(\s*or\b)"
+_WORD = r"(?:[,;.]|(?:\\text\{[\s,]*)?\b(?:and/or|and|or)\b[\s,]*\}?|\(\s*or\b|/)"
 _BLANK = re.compile(_MARKS)
 _JOINED = re.compile(rf"{_MARKS}(?:{_WORD}{_MARKS}){{0,3}}(?:\b(?:maybe|possibly|perhaps|probably|else|also)\b\s*)?"
                      rf"{_MARKS}{_NAME}{_MARKS}")
-_LISTED = re.compile(rf"{_MARKS}[,;]?\s*(?:and|or|while|whereas)\b[^.!?\n=]{{0,80}}?"
-                     rf"(?:is|are|be|of|at|to|:|{_NAME}){_MARKS}")
+_LISTED = re.compile(rf"{_MARKS}(?:[a-z]+\s+){{0,2}}?[a-z]*[,;]?\s*\b(?:and|or|while|whereas)\b"
+                     rf"[^.!?\n=]{{0,80}}?"
+                     rf"{_NAME}{_MARKS}")
 _CONSEQUENCE = re.compile(r"\b" + phrases("""so|thus|hence|therefore|then|thereby|giv\\w+|get\\w*|yields?|obtain\\w*
 |finally|total|sum|product|wait|but|not|actually|we""") + r"\b", re.IGNORECASE)
 _RESPECTIVELY = re.compile(r"[^\n.]{0,40}\brespectively\b")
 _LABEL = re.compile(r"(?:^|\n)[ \t>*#_-]*(?:(?:part|question|problem)\s*)?(?:\(([a-h1-9]|i{1,3}|iv|v)\)"
-                    r"|([a-h1-9]|i{1,3}|iv)[).:])|\bpart\s*\(?([a-h1-9]|i{1,3}|iv|v)\b", re.IGNORECASE)
+                    r"|([a-h1-9]|i{1,3}|iv)[).:])|\bpart\s*\(?([a-h1-9]|i{1,3}|iv|v)\b"
+                    r"|(?:^|[\s*])\(([a-h]|i{1,3}|iv|v)\)(?=[\s*$\\:])"
+                    r"|\b(first|second|third|fourth)\s+(?:answer|root|solution|value|number|part|one)\b",
+                    re.IGNORECASE)
 _FOLLOWING = dict(zip("abcdefg12345678", "bcdefgh23456789", strict=True)) | {
-    "i": "ii", "ii": "iii", "iii": "iv", "iv": "v"}
+    "i": "ii", "ii": "iii", "iii": "iv", "iv": "v", "first": "second", "second": "third",
+    "third": "fourth"}
 
 
 def boxes(text: str) -> list[Statement]:
-    """The last boxes, each list of them as one statement. A box inside a box comes later, so the inner one counts."""
+    """The last boxes, each list as one statement. A box inside a box comes later, so the inner one counts."""
     single: list[Statement] = []
     for box in deque(_BOX.finditer(text), maxlen=MAX_BOXES):
         content, end = _content(text, box.end())

@@ -7,7 +7,8 @@ with a value states it firmly; a sentence around it is searched for the value th
 import re
 from typing import NamedTuple
 
-from stepforge.pipelines.answers.guesses import BOLD, SENTENCE_END, guess_in
+from stepforge.pipelines.answers.choices import choice_at
+from stepforge.pipelines.answers.guesses import MARKUP, SENTENCE_END, guess_in
 from stepforge.pipelines.answers.normalize import ascii_math
 from stepforge.pipelines.answers.terms import MATH
 from stepforge.pipelines.answers.values import skip, value_at
@@ -30,7 +31,6 @@ class Reading(NamedTuple):
 
 
 NOTHING = Reading(None)
-_CHOICE = re.compile(r"\(?(?:\\text(?:bf|rm|it)?\{\s*\(?)?([A-Z])(?:\)|[.:](?=\s))\}?\)?[:.]?(?=\s|$)")
 _QUOTED = re.compile(r"\s*\"((?:[^\"\\\n]|\\.)+)\"")
 
 
@@ -44,7 +44,7 @@ def read_clause(clause: str, choices: bool = False) -> Reading:
     math = MATH.match(clause)
     line = clause[:math.end()].replace("\n", " ") + clause[math.end():].split("\n", 1)[0] if math \
         else clause.split("\n", 1)[0]
-    line = BOLD.sub("", ascii_math(line))
+    line = MARKUP.sub("", ascii_math(line))
     start = skip(line)
     if denial := DENIAL.match(line, start):
         end = SENTENCE_END.search(line, start)
@@ -52,7 +52,7 @@ def read_clause(clause: str, choices: bool = False) -> Reading:
         if corrected is None:
             return NOTHING
         start = skip(line, corrected.end())
-    if choice := _CHOICE.match(line, start):
+    if choice := choice_at(line, start):
         if choices:
             stated = choice[0] if choice[0].endswith(")") else choice[1]
             return Reading(stated.strip(), True, not line[choice.end():].strip(" \t"))
@@ -83,8 +83,11 @@ def bare_answer(line: str, last: bool = False) -> str | None:
 
     last: nothing follows the line, so that a few words (`Evelyn`) or `5.` are no heading either.
     """
-    plain = BOLD.sub("", ascii_math(line)).strip()
+    plain = MARKUP.sub("", ascii_math(line)).strip()
     value = value_at(plain, skip(plain))
+    if value is None and last and any(map(str.isdigit, plain)):
+        best = guess_in(plain)
+        return best.answer if best else None
     if value is None:
         return plain if last and len(plain.split()) <= 4 and "nswer" not in plain else None
     rest = plain[value.end:].strip()

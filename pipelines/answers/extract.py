@@ -6,10 +6,10 @@ different answers are a list of guesses. Without a stated answer the value of th
 so. Time is linear in the text and only bounded pieces of it are kept.
 """
 
-import re
 from typing import NamedTuple
 
 from stepforge.pipelines.answers.boxes import boxes
+from stepforge.pipelines.answers.choices import last_choice
 from stepforge.pipelines.answers.clauses import MAX_CLAUSE
 from stepforge.pipelines.answers.guesses import guess
 from stepforge.pipelines.answers.normalize import canonical
@@ -18,7 +18,6 @@ from stepforge.pipelines.answers.wording import MAY_RETRACT, RETRACTED
 
 MAX_STATED = 3       # honest solutions were seen to box at most two different values
 EXPLICIT = frozenset(("boxed", "hash", "phrase"))
-TAIL = 2000          # characters searched for a choice letter
 
 
 class Extraction(NamedTuple):
@@ -40,8 +39,6 @@ _THOUGHTS = (("<think>", "</think>"), ("<thinking>", "</thinking>"), ("<thought>
              ("<|begin_of_thought|>", "<|end_of_thought|>"),
              ("<|channel|>analysis<|message|>", "<|channel|>final<|message|>"))
 _MAY_THINK = ("hink", "HINK", "ought", "reasoning>", "<|channel|>")
-_CHOICE = re.compile(r"\(([A-Z])\)|(?<![\w'’])([A-Z])(?=[.):*$}]|\\[)\]]|\s*$"
-                     r"|\s+(?:is|must be|seems)\s+(?:the\s+)?(?:correct|right|true|best))")
 
 
 def extract_answer(text: str, choices: bool = False) -> Extraction:
@@ -95,8 +92,8 @@ def _chosen(stated: list[Statement], last: Statement) -> Extraction:
 
 def _guessed(text: str, choices: bool) -> Extraction:
     if choices:
-        letters = list(_CHOICE.finditer(text[-TAIL:].rstrip()))
-        return Extraction(letters[-1][1] or letters[-1][2], "choice") if letters else Extraction(None, "none")
+        letter = last_choice(text)
+        return Extraction(letter.answer, "choice", sure=letter.sure) if letter else Extraction(None, "none")
     best = guess(text)
     if best is None:
         return Extraction(None, "none")

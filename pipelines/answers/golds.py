@@ -25,6 +25,8 @@ _HAS_VALUE = re.compile(r"[\d$]|\\[(\[a-zA-Z]")
 _VERB = re.compile(r"\b(?:is|are|was|were|equals?|has|have|had|makes?|gets?|gives?|needs?|costs?|takes?|leaves?|will"
                    r"|can|must|there)\b", re.IGNORECASE)
 _MATH_AND_UNIT = re.compile(r"(?:\$[^$]+\$|\\\(.+?\\\))\s*[a-z]{3,}(?: [a-z]+){0,2}").fullmatch
+_NAMES_ANSWER = re.compile(r"(?:a|ans)\s*[:.]|(?s:.*)answer", re.IGNORECASE)
+_PROOF = re.compile(r"(?:to )?(?:prove|proof)\b")
 _BARE_MARK = re.compile(r"(?<!#)####(?!#)\s*(\S[^\n]*)")
 
 
@@ -39,7 +41,8 @@ def is_placeholder(answer: str) -> bool:
     plain = unwrap(answer.strip())
     if text := _TEXT(plain):
         plain = text[1].strip()
-    return not plain or plain.casefold().rstrip(".!") in PLACEHOLDERS or plain.casefold() in PLACEHOLDERS
+    plain = plain.casefold().strip("()[]<> ")
+    return not plain or bool(_PROOF.match(plain)) or plain in PLACEHOLDERS or plain.rstrip(".!") in PLACEHOLDERS
 
 
 def _stated(gold: str) -> str | None:
@@ -57,7 +60,7 @@ def _stated(gold: str) -> str | None:
 
 def _is_prose(gold: str) -> bool:
     """Whether a reference is text that has its answer somewhere, not the answer itself."""
-    if "answer" in gold.casefold() or gold.startswith("A:"):
+    if _NAMES_ANSWER.match(gold):
         return True
     if "\\begin{" in gold:
         return False

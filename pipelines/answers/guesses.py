@@ -17,6 +17,7 @@ from stepforge.pipelines.answers.values import skip, value_at
 
 TAIL = 2000          # characters searched
 MAX_SENTENCES = 12   # looked at, from the end
+MAX_SENTENCE = 600   # characters of one sentence, from its end
 BEFORE = 60          # characters before a value that may deny it or lead to it
 
 
@@ -30,7 +31,9 @@ class Guess(NamedTuple):
     bold: bool = False
 
 
-BOLD = re.compile(r"(?<![\w)}*])(?:\*\*|__)(?!\s)|(?<!\s)(?:\*\*|__)(?![\w(*])|`+")
+# Bold, code, tags, control tokens.
+MARKUP = re.compile(r"(?<![\w)}*])(?:\*\*|__)(?!\s)|(?<!\s)(?:\*\*|__)(?![\w(*])|`+"
+                    r"|</?[a-zA-Z][a-zA-Z0-9_ ]{0,20}/?>|<\|[a-zA-Z_]{1,30}\|>")
 SENTENCE_END = re.compile(r"(?:(?<=[.!?。])[\"')*\]]*|(?<=\\\]|\$\$))\s+(?=[A-Z\\$*(\"#>|])|(?<=[。！？])|\n+")
 _BOLDED = re.compile(r"(?<![\w*])\*\*(?!\s)([^*\n]{1,80}?)[.:]?\*\*(?![\w*])")
 _MARKER = re.compile(r"(?:[-*+•>]|#+|\d{1,2}[.)]|\([a-z0-9]\)|\|)\s+")
@@ -70,9 +73,10 @@ def guess(text: str) -> Guess | None:
 
 def guess_in(sentence: str, before: str = "") -> Guess | None:
     """The value that one sentence arrives at; `before` is the text whose last equations may tell which."""
+    sentence = sentence[-MAX_SENTENCE:]
     if bold := _bold(sentence):
         return Guess(bold[-1], len(set(bold)) == 1, bold=True)
-    line = BOLD.sub("", ascii_math(sentence))
+    line = MARKUP.sub("", ascii_math(sentence))
     marker = _MARKER.match(line)
     values = _values(line, marker.end() if marker else 0)
     if not values:
@@ -103,9 +107,10 @@ def _values(line: str, at: int) -> list[Term]:
 
 def _stands(line: str, value: Term) -> bool:
     before = _before(line, value.start)
+    supposed = line[max(0, value.start - 3 * BEFORE):value.start]
     return not (wording.DENIED_BEFORE.search(before) or wording.DENIED_AFTER.match(line, value.end)
                 or wording.COMPARED.search(before) or wording.LABEL.search(before)
-                or wording.ORDINAL.match(line, value.end) or wording.CONDITION.search(line[:value.start])
+                or wording.ORDINAL.match(line, value.end) or wording.CONDITION.search(supposed)
                 or _COMPARISON.match(value.text))
 
 
@@ -138,4 +143,6 @@ def _spelled(line: str) -> Guess | None:
              if not wording.DENIED_BEFORE.search(_before(line, word.start()))]
     if not words:
         return None
-    return Guess(words[-1][0], len(words) == 1 and _COUNTS.search(line[:words[-1].start()]) is not None)
+    last = words[-1]
+    led = last[0] == line.strip(" .") or _COUNTS.search(line[:last.start()]) is not None
+    return Guess(str(wording.number_of(last[0])), len(words) == 1 and led)

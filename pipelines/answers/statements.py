@@ -47,7 +47,7 @@ _FOREIGN_LINK = re.compile(r"[*_\s]*(?:(?:final|finale|correcta|correcte|richtig
 _PLAIN = re.compile(r"(-?\$?\d+(?:,\d{3})*(?:\.\d+)?)(?:\.?\s*$)", re.ASCII)
 _QUICK = re.compile(r"(?: is|:) (-?\$?\d+(?:,\d{3})*(?:\.\d+)?)\.?\s*$", re.ASCII)
 _LINK = re.compile(
-    r"""["'*_`)>]*(?:\s*(?:[:=|→>]|->)["'*_`]*
+    r"""["'*_`)>]*(?:\s*(?:[:=|→>\]]|->)["'*_`]*
     |\s+(?:\([^()\n]{1,40}\)\s+)?(?P<part>(?:to|for|of|in|here)\b[^\n.:]{0,80}?\s)?
     (?:(?:therefore|thus|then|hence|simply|indeed|also|again)\s+)?
     (?:is|are|was|were|equals|becomes|remains|comes\ out\ (?:to\ be|to|as)
@@ -61,6 +61,7 @@ _FINAL = re.compile(r"(?:final|end) r", re.IGNORECASE)
 _USUAL = frozenset(("A", "The a", "The final a", "Final A", "**A", "**Final A", "So the a", "Therefore, the a", ""))
 _COUNTED = re.compile(r"\b(?:number|total|count|sum|many|wrong|false|incorrect|each|different|distinct|other)\b"
                       r"[^.\n]{0,30}$", re.IGNORECASE)
+_NEGATED = re.compile(r"(?:not|n['’]t|never)$")
 _BACKWARD = re.compile(r"\s(?:is|are|as|be)\s+(?:thus\s|therefore\s|indeed\s)?(?:the|our|my|your)\s(?:\w+\s){0,2}"
                        r"a$", re.IGNORECASE)
 _HASH = re.compile(r"(?<!#)####(?!#)[ \t]*(?P<clause>\S[^\n]*)")
@@ -92,8 +93,8 @@ def _stated(text: str, head: re.Match[str], choices: bool) -> Statement | None:
     line = text[max(text.rfind("\n", 0, start) + 1, start - 200):start]
     if line in _USUAL and (quick := _QUICK.match(text, after, _line_end(text, after))):
         return Statement(start, quick.end(1), quick[1], "phrase", True, True, not text[quick.end(1):].strip(" \t"))
-    link = _LINK.match(text, head.end())
-    title = None if link and "\n" not in link[0] else _TITLE.match(text, head.end())
+    link = _LINK.match(text, after)
+    title = None if link and "\n" not in link[0] else _TITLE.match(text, after)
     if title is not None and _TITLE_BEFORE.fullmatch(line):
         return _titled(text, head.start(), title.end(), choices)
     if line not in _USUAL and not _asserted(line, head[0], link is not None and ":" in link[0]):
@@ -105,8 +106,8 @@ def _stated(text: str, head: re.Match[str], choices: bool) -> Statement | None:
         return Statement(head.start(), plain.end(1), plain[1], "phrase",
                          to_end=not text[plain.end(1):].strip(" \t"), part=bool(_PART.match(link["part"] or "")))
     clause = text[at:at + MAX_CLAUSE]
-    if line.endswith(("<", "</")) or link[0].startswith(">"):
-        clause = clause.split("<", 1)[0] if line.endswith("<") else ""
+    if link[0][:1] in (">", "]"):                               # <answer>…</answer>, [ANSWER]…[/ANSWER]
+        clause = clause.split(text[start - 2] + "/", 1)[0] if text[start - 2:start - 1] in ("<", "[") else ""
     if _announces(clause):
         return None                                             # the box or the phrase inside speaks for itself
     reading = read_clause(clause, choices)
@@ -156,7 +157,7 @@ def _searched(text: str, at: int) -> Reading | None:
 def _backward(text: str, head: re.Match[str], line: str) -> Statement | None:
     """`12 is the answer`."""
     named = _BACKWARD.search(line)
-    if named is None:
+    if named is None or _NEGATED.search(line[:named.start()]):
         return None
     best = guess_in(SENTENCE_END.split(line[:named.start()])[-1])
     return Statement(head.start(), head.end(), best.answer, "phrase", best.sure, best.sure) if best else None

@@ -30,8 +30,8 @@ _NUMBER = (r"\d+[ ]\d+/\d+(?![\d./])|(?:\d{1,3}(?:,\d{3})+(?![\d,])|\d{1,3}(?:[ 
            r"(?:[eE][+-]?\d+(?![\da-zA-Z]))?(?:\.\.\.)?|\.\d+")
 _TOKEN = re.compile(rf"""(?P<number>(?:\\?[$€£¥₹]\s?[-+]?\s?)?(?:{_NUMBER}))
     |(?P<text>\\(?:text|mathrm|mathbf|textbf|mbox|operatorname)\s*\{{[^{{}}]*\}})
-    |(?P<operator>(?:\\(?:times|cdot|div|pm|mp|le|leq|ge|geq|ne|neq|lt|gt|approx|equiv|cup|cap|in|to|mid|setminus|over)
-        (?![a-zA-Z])|<=|>=|!=|\*\*|:(?=\d)(?<=\d:)|[-+*/^_=<>]))
+    |(?P<operator>(?:\\(?:times|cdot|div|pm|mp|le|leq|ge|geq|ne|neq|lt|gt|approx|equiv|cup|cap|in|to|mid|setminus
+        |over)(?![a-zA-Z])|<=|>=|!=|\*\*|:(?=\d)(?<=\d:)|:(?=[ ]\d)(?<=\d[ ]:)|[-+*/^_=<>]))
     |(?P<command>\\[a-zA-Z]+|\\[,!%|])
     |(?P<open>\\\{{|[(\[{{])
     |(?P<close>\\\}}|[)\]}}])
@@ -50,11 +50,12 @@ SHORT_UNITS = frozenset("m g s h L l V W N J K A C F cm mm km kg mg ml mL ft yd 
 STOP = frozenset("""a an the of for in on at to from with within without by as into onto over under about above below
     between among against during after before since until till while when where whenever which that who whom whose what
     why how if then than so because hence thus therefore and or nor but not no yet is are was were be been being am has
-    have had do does did can could will would shall should may might must it its it's she he they we you i this these
-    those there each every all both either neither also too only just even still altogether respectively exactly making
-    giving using given assuming including plus minus times divided multiplied mod modulo choose wait let via namely
-    squared cubed factorial""".split())
-_SEPARATOR = re.compile(r"(?:\s*(?:[,;&]|\\q?quad(?![a-zA-Z]))+(?:\s*(?:and|or)\b)?|\s*(?:and|or)\b|\s*\(\s*or\b)"
+    have had do does did can cannot could will would shall should may might must it its it's she he they we you i this
+    these those there each every all both either neither also too only just even still altogether respectively exactly
+    making giving using given assuming including plus minus times divided multiplied mod modulo choose wait let via
+    namely squared cubed factorial more less""".split())
+_SEPARATOR = re.compile(r"(?:,?\s*(?:but|or|and)\s+(?:it\s+)?(?:might|could|may)\s+(?:also\s+)?be\b"
+                        r"|\s*(?:[,;&]|\\q?quad(?![a-zA-Z]))+(?:\s*(?:and|or)\b)?|\s*(?:and|or)\b|\s*\(\s*or\b)"
                         r"\s*(?:\b(?:maybe|possibly|perhaps|probably|else|also|even|either)\b\s*)?")
 _NEW_CLAUSE = re.compile(r"\s*(?:of\b|(?:is|are|was|were|has|have|had|can|will|do|does|did)\b)")
 

@@ -15,6 +15,9 @@ _LESS, _MORE = r"(?:less|fewer|smaller|lower) than", r"(?:more|greater|larger|bi
 _APPLIED = tuple((re.compile(words + r"\s+", re.IGNORECASE), form) for words, form in (
     (r"(?:positive |principal )?square root of", r"\sqrt{%s}"),
     (r"cube root of", r"\sqrt[3]{%s}"),
+    (r"square of", "(%s)^2"),
+    (r"cube of", "(%s)^3"),
+    (r"(?:opposite|negative|additive inverse) of", "-(%s)"),
     (r"(?:one )?half of", r"\frac{%s}{2}"),
     (r"(?:twice|double)", r"2\cdot(%s)"),
     (r"(?:three times|triple)", r"3\cdot(%s)"),
@@ -26,6 +29,11 @@ _APPLIED = tuple((re.compile(words + r"\s+", re.IGNORECASE), form) for words, fo
 _BETWEEN = re.compile(r"(?:strictly |somewhere )?between\s+", re.IGNORECASE)
 _OR_MORE = re.compile(r"\s*,?\s*or (?:(more|greater|higher|larger|above)|less|fewer|lower|smaller|below)\b",
                       re.IGNORECASE)
+_BINARY = re.compile(r"\s+(times|plus|minus|multiplied by|divided by|(?:more|greater|larger) than"
+                     r"|(?:less|fewer|smaller) than)\s+(?=[\d\\$(])")
+_OPERATIONS = {"times": r"(%s)\cdot(%s)", "multiplied": r"(%s)\cdot(%s)", "divided": r"\frac{%s}{%s}"} | dict.fromkeys(
+    ("plus", "more", "greater", "larger"), "%s+(%s)") | {"minus": "%s-(%s)"} | dict.fromkeys(
+    ("less", "fewer", "smaller"), "-(%s)+(%s)")
 _POWER = re.compile(r"\s+(squared|cubed|factorial)\b")
 _POWERS = {"squared": "(%s)^2", "cubed": "(%s)^3", "factorial": "(%s)!"}
 
@@ -46,6 +54,9 @@ def value_at(line: str, at: int) -> Term | None:
     if term.many == 1 and (more := _OR_MORE.match(line, term.end)):
         order = r"x\ge" if more[1] else r"x\le"
         return term._replace(end=more.end(), text=f"{order} {term.text}", kind="formula")
+    if term.many == 1 and (word := _BINARY.match(line, term.end)) and (other := term_at(line, word.end())):
+        operation = _OPERATIONS[word[1].split()[0]]
+        return term._replace(end=other.end, text=operation % (term.text, other.text), kind="formula")
     if power := _POWER.match(line, term.end):
         return term._replace(end=power.end(), text=_POWERS[power[1]] % term.text)
     return term

@@ -30,20 +30,22 @@ FILLER = _pattern(r"(?:[:\s\"“”>]|\*(?!\*)|", phrases(r"""therefore|thus|the
 # Behind `is`: the value that follows is denied. What comes after CORRECTED is stated instead.
 DENIAL = _pattern(r"(?:", phrases("""definitely|certainly|clearly|surely|probably|also|therefore|obviously|simply
 |actually|most|in fact"""), r"\s+)*", phrases("""not|never|neither|no longer|anything but|far from|nowhere near
-|different from|other than|unlikely|impossible|wrong|incorrect|isn't|aren't|wasn't|cannot be|can't be"""), r"\b")
+|different from|other than|by no means|unlikely|impossible|wrong|incorrect|isn't|aren't|wasn't|cannot be
+|can't be"""), r"\b")
 CORRECTED = _pattern(r"\b", phrases("but(?: rather| instead)?|rather|instead|it is|it's|it should be"),
                      r"(?:\s+(?:it is|it's|is|just|only|rather))?\s+")
 
 # Before a value: it is denied, supposed or doubted, or something else is compared with it.
 DENIED_BEFORE = _pattern(
     phrases(r"""\bnot|n't|\bnever|\bnor|\bneither|\bcannot|\brather than|\banything but|\binstead of|\bunlike|\bexcept
-|\bother than|\bexclud\w+|≠|\\ne(?:q)?"""),
+|\bother than|\bby no means|\bdifferent from|\bno longer|\bfar from|\bexclud\w+|≠|\\ne(?:q)?"""),
     r"\s*(?:(?:have|include|possibly|simply|just|be|been|equal to|equal|the|an?|any|answer|number|value|solution)\s*)*"
     r"[$\\(\[\s]*$")
 MAY_DENY = ("not", "n't", "n’t", "never", "nor", "neither", "rather", "anything", "instead", "unlike", "xcept",
-            "other", "xclud", "≠", "\\ne")
-CONDITION = _pattern(phrases("""\\b(?:if|whether|suppose|assum\\w+|unless|doubt|unlikely|check that|let's say|pretend)
-|\\bnot (?:true|the case|sure|certain|clear|believe|think)|n't (?:think|believe|sure|clear)"""),
+            "other", "xclud", "means", "from", "longer", "≠", "\\ne")
+CONDITION = _pattern(phrases(r"""\b(?:if|whether|suppose|assum\w+|unless|doubt|unlikely|check that|let's say|pretend
+|no way that|impossible that|(?:false|wrong|incorrect|untrue) that)
+|\bnot (?:true|the case|sure|certain|clear|believe|think)|n't (?:think|believe|sure|clear)"""),
                      r"\b(?!.*\b(?:then|but|so)\b)[^,.!?\n]*$")
 COMPARED = _pattern(r"\b", phrases("than|between|exceeds?|exceeding|beyond|over|under|above|below|nearly|almost"),
                     r"\s*$")
@@ -84,7 +86,23 @@ LABEL = _pattern(r"\b", phrases("""step|case|part|problem|question|figure|equati
 |lemma|page|year|line|day|week|round|version|formula|property|rule|table|mod|modulo|base"""), r"\.?\s*\(?$")
 ORDINAL = re.compile(r"(?:st|nd|rd|th)\b|-[a-z]|\.\s+[A-Z]")
 
-_TENS = "twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety"
-_ONES = "two|three|four|five|six|seven|eight|nine"
-NUMBER_WORD = _pattern(rf"\b(?:(?:{_TENS})[- ](?:one|{_ONES})|{_TENS}|zero|{_ONES}|ten|eleven|twelve|\w+teen"
-                       r"|one hundred|a hundred)\b(?![- ](?:hundred|thousand|half|halves|thirds?|fourths?|fifths?))")
+_SMALL = tuple("""zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen
+    seventeen eighteen nineteen""".split())
+_TENS = tuple("twenty thirty forty fifty sixty seventy eighty ninety".split())
+NUMBER_WORD = _pattern(r"(?:\b(?:negative|minus)[ ])?\b(?:(?:", "|".join(_TENS), r")(?:[- ](?:",
+                       "|".join(_SMALL[1:10]), r")\b)?|zero|", "|".join(_SMALL[2:]), r"|(?:one|a) hundred)\b"
+                       r"(?![- ](?:hundred|thousand|half|halves|thirds?|fourths?|fifths?|quarters?))")
+
+
+def number_of(words: str) -> int:
+    """The value of what NUMBER_WORD matched.
+
+    >>> number_of("negative twenty-five")
+    -25
+    """
+    parts = words.lower().replace("-", " ").split()
+    sign = -1 if parts[0] in ("negative", "minus") else 1
+    if parts[-1] == "hundred":
+        return sign * 100
+    return sign * sum(10 * _TENS.index(part) + 20 if part in _TENS else _SMALL.index(part) for part in parts
+                      if part not in ("negative", "minus"))

@@ -1,0 +1,49 @@
+"""Choice letters: `(B) 12`, `B. mitochondria`, `option C is correct`, where the reference of a problem is a letter.
+
+A line or the tail of a text goes in, the letter comes out. A letter that the text denies is left out, and letters that
+it joins by `or` are a list of guesses.
+"""
+
+import re
+from typing import NamedTuple
+
+from stepforge.pipelines.answers.guesses import SENTENCE_END
+from stepforge.pipelines.answers.wording import DENIED_AFTER, DENIED_BEFORE
+
+TAIL = 2000          # characters searched
+
+_AT_HEAD = re.compile(r"\(?(?:\\text(?:bf|rm|it)?\{\s*\(?)?([A-Z])(?:\)|[.:](?=\s))\}?\)?[:.]?(?=\s|$)")
+_LETTER = re.compile(r"\(([A-Z])\)|(?<![\w'’])([A-Z])(?=[.):*$}]|\\[)\]]|\s*$|\s+(?:or|and)\s+\(?[A-Z]\b"
+                     r"|\s+(?:is|must be|seems)\s+(?:the\s+)?(?:correct|right|true|best))")
+_OR = re.compile(r"[)\s*]*(?:,|or|and|/)[\s*(]*")
+
+
+class Choice(NamedTuple):
+    """answer: a letter, or several that the text offers together. sure: the last sentence offers no other."""
+
+    answer: str
+    sure: bool
+
+
+def choice_at(line: str, at: int) -> re.Match[str] | None:
+    """The marked letter at a position, such as `(B)` or `B.`, with the mark; its group 1 is the letter."""
+    return _AT_HEAD.match(line, at)
+
+
+def last_choice(text: str) -> Choice | None:
+    """The last lone capital of a text, with those that are joined to it."""
+    tail = text[-TAIL:].rstrip()
+    letters = [letter for letter in _LETTER.finditer(tail)
+               if not DENIED_BEFORE.search(tail[max(0, letter.start() - 60):letter.start()])
+               and not DENIED_AFTER.match(tail, letter.end())]
+    if not letters:
+        return None
+    offered = [letters[-1]]
+    for letter in reversed(letters[:-1]):
+        if not _OR.fullmatch(tail[letter.end():offered[0].start()]):
+            break
+        offered.insert(0, letter)
+    names = [letter[1] or letter[2] for letter in letters]
+    bounds = [0, *(end.end() for end in SENTENCE_END.finditer(tail))]
+    last = {name for letter, name in zip(letters, names, strict=True) if letter.start() >= bounds[-1]}
+    return Choice(", ".join(dict.fromkeys(names[-len(offered):])), len(last) == 1 or len(offered) > 1)
