@@ -49,6 +49,18 @@ def is_plain_sum(text: str) -> bool:
     return value is None or (() not in value.top and all(abs(factor) == 1 for factor in value.top.values()))
 
 
+def is_read(text: str) -> bool:
+    """Whether an expression can be computed with at all."""
+    return _value(text) is not None
+
+
+def is_polynomial(text: str) -> bool:
+    """Whether an expression is read as a polynomial in its symbols: `x^2+1`, but not `x+1/x` or `\\sin x`."""
+    value = _value(text)
+    return value is not None and not value.opaque and set(value.bottom) == {()} \
+        and all(power > 0 for monomial in value.top for _, power in monomial)
+
+
 def rational(text: str) -> Fraction | None:
     """The rational number that an expression without symbols comes to (`\\log_2 8`, `\\sqrt{8}/\\sqrt{2}`)."""
     value = _value(text)
@@ -85,14 +97,15 @@ def _latex(atom: str) -> str:
     return atom if len(atom) == 1 or "_" in atom else rf"\{atom}"
 
 
-def normal_equation(text: str) -> str | None:
-    """A text that `text = 0` shares with its multiples."""
+def normal_form(text: str, signed: bool = False) -> str | None:
+    """A text that an expression shares with its multiples, with its positive ones alone where `signed`."""
     value = _value(text)
     if value is None or not value.top:
         return None
     top = _without_negative_powers(value.top)
     first = leading(Quotient(top))
-    return "0=" + spelled({monomial: factor / first for monomial, factor in top.items()})
+    first = abs(first) if signed else first
+    return spelled({monomial: factor / first for monomial, factor in top.items()})
 
 
 @lru_cache(maxsize=16384)

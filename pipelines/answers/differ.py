@@ -34,14 +34,14 @@ def constant(text: str) -> float | None:
     """The real value of an expression without symbols, to about 14 digits; None for anything else."""
     if text.removeprefix("+") in (r"\infty", r"-\infty"):
         return -math.inf if text[0] == "-" else math.inf
-    probed = None if SYMBOL.search(text) else probe(text)
+    probed = None if _SYMBOL.search(text) else probe(text)
     if probed is None or abs(probed[0].imag) > _TOLERANCE * max(1.0, probed[1]):
         return None
     return probed[0].real
 
 
 _NAMES = "|".join(sorted(GREEK, key=len, reverse=True))
-SYMBOL = re.compile(rf"(?<![\\a-zA-Z])(?!e(?![a-zA-Z]))[a-zA-Z]|\\(?!pi)(?:{_NAMES})(?![a-zA-Z])")
+_SYMBOL = re.compile(rf"(?<![\\a-zA-Z])(?!e(?![a-zA-Z]))[a-zA-Z]|\\(?!pi)(?:{_NAMES})(?![a-zA-Z])")
 
 
 @lru_cache(maxsize=16384)

@@ -30,7 +30,7 @@ from stepforge.pipelines.answers.regions import Region, is_region, orders, regio
 from stepforge.pipelines.answers.relations import Statement, solution, statement, symbols
 from stepforge.pipelines.answers.structure import Structure, structure
 from stepforge.pipelines.answers.units import conflict
-from stepforge.pipelines.answers.words import choice, is_marked, words
+from stepforge.pipelines.answers.words import choice, choice_letters, is_marked, words
 
 __all__ = ["NEEDS_SYMBOLIC", "Match", "Symbolic", "compare"]
 
@@ -60,8 +60,8 @@ def _compare(gold: str, answer: str, symbolic: Symbolic | None) -> Match:
         return Match(equal, "numeric", outcome.AMBIGUOUS if equal is None else None)
     if gold.lstrip("-+") == r"\infty" or answer.lstrip("-+") == r"\infty":
         return Match(gold.lstrip("+") == answer.lstrip("+"), "literal")
-    return _choices(gold, answer, symbolic) or _regions(gold, answer, symbolic) or _words(gold, answer) \
-        or _structures(gold, answer, symbolic) or _statements(gold, answer, symbolic) \
+    return _proportions(gold, answer) or _choices(gold, answer, symbolic) or _regions(gold, answer, symbolic) \
+        or _words(gold, answer) or _structures(gold, answer, symbolic) or _statements(gold, answer, symbolic) \
         or _measures(gold, answer, symbolic) or expressions_match(gold, answer, symbolic)
 
 
@@ -157,6 +157,11 @@ def _structures(gold: str, answer: str, symbolic: Symbolic | None) -> Match | No
         return None
     parts, other = (first, answer) if first is not None else (second, gold)
     assert parts is not None
+    if other == r"\emptyset" or _decimal_comma(parts, other):
+        return UNCLEAR
+    letters = choice_letters(parts.parts)
+    if letters and letters == choice_letters((other,)):
+        return SAME_WORDS
     named = statement(other)
     if named.value != other and named.value:
         return _compare(gold, named.value, symbolic) if other is answer else _compare(named.value, answer, symbolic)
@@ -165,6 +170,27 @@ def _structures(gold: str, answer: str, symbolic: Symbolic | None) -> Match | No
     if parts.kind in ("list", "set"):
         return _one_of_many(other, parts, other is answer, symbolic)
     return UNEQUAL
+
+
+def _decimal_comma(listed: Structure, single: str) -> bool:
+    """Whether a list is a number with a decimal comma that equals the other side: `0,5` and `0.5`."""
+    if listed.kind != "list" or len(listed.parts) != 2 or not all(part.lstrip("-").isdigit() for part in listed.parts):
+        return False
+    number = _number(".".join(listed.parts)) if listed.parts[1].isdigit() else None
+    other = _number(single)
+    return isinstance(number, Quantity) and isinstance(other, Quantity) and number.value == other.value
+
+
+def _proportions(gold: str, answer: str) -> Match | None:
+    """`3:4:5` and `6:8:10`; ratios of two numbers are quantities."""
+    if ":" not in gold or ":" not in answer:
+        return None
+    first, second = ([_number(part) for part in text.split(":")] for text in (gold, answer))
+    if len(first) < 3 or len(second) < 3 or not all(isinstance(one, Quantity) for one in (*first, *second)):
+        return None
+    one, other = ([number.value for number in numbers if isinstance(number, Quantity)] for numbers in (first, second))
+    return Match(len(one) == len(other) and all(a * other[0] == b * one[0] for a, b in zip(one, other, strict=True)),
+                 "numeric")
 
 
 def _one_of_many(single: str, listed: Structure, swapped: bool, symbolic: Symbolic | None) -> Match:
@@ -304,13 +330,13 @@ def _measures(gold: str, answer: str, symbolic: Symbolic | None) -> Match | None
             return None
         if parted and parted.unit.dimension == (("degree", 1),) and (first is None or second is None) \
                 and r"\pi" in other:
-            return None                                    # 60° and \pi/3
+            return unclear_where_equal(expressions_match(gold, answer, symbolic))      # 60° and \pi/3
     if first is None and second is None:
         return None
     if first and second:
         if {first.unit.dimension, second.unit.dimension} == {(("degree", 1),), (("radian", 1),)}:
             turned = [f"({one.bare})°" if "degree" in one.unit.dimension[0] else one.bare for one in (first, second)]
-            return _compare(turned[0], turned[1], symbolic)
+            return expressions_match(turned[0], turned[1], symbolic)
         if conflict(first.unit, second.unit):
             return UNEQUAL
     scaled = first is not None and second is not None and first.unit.dimension == second.unit.dimension

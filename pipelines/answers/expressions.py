@@ -22,6 +22,7 @@ from stepforge.pipelines.answers.matches import (
     all_of,
 )
 from stepforge.pipelines.answers.quantity import Quantity, is_rounded, quantity
+from stepforge.pipelines.answers.units import NONE
 from stepforge.pipelines.answers.words import bag
 
 MAX_SYMBOLIC = 300     # characters that the symbolic check parses
@@ -68,7 +69,9 @@ def _fraction(text: str) -> str:
         number = quantity(text)
     except (Undefined, TooLarge):
         return text
-    if number is None or number.value.numerator.bit_length() > 256:
+    if number is None or number.unit is not NONE or number.form not in ("plain", "percent"):
+        return text
+    if number.value.numerator.bit_length() > 256:
         return text
     return str(number.value)
 

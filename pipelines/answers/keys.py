@@ -6,24 +6,26 @@ gives are left out, so `5`, `x=5`, `5 cm` and `5 m` share one. Expressions are k
 """
 
 import hashlib
+import re
 from fractions import Fraction
 from functools import lru_cache
 
-from stepforge.pipelines.answers.algebra import normal_equation, solved_for
+from stepforge.pipelines.answers.algebra import normal_form, rational, solved_for
 from stepforge.pipelines.answers.differ import probe
 from stepforge.pipelines.answers.exact import TooLarge, Undefined
 from stepforge.pipelines.answers.expressions import within_bounds
 from stepforge.pipelines.answers.normalize import canonical
 from stepforge.pipelines.answers.quantity import MINUTES, ROUNDED_PLACES, Quantity, measured, quantity, terminates
-from stepforge.pipelines.answers.regions import Interval, is_region, region
+from stepforge.pipelines.answers.regions import Interval, is_region, orders, region
 from stepforge.pipelines.answers.relations import Statement, solution, statement, symbols
 from stepforge.pipelines.answers.structure import structure
-from stepforge.pipelines.answers.words import LETTERS, choice, words
+from stepforge.pipelines.answers.words import LETTERS, choice, choice_letters, words
 
 MAX_KEY = 200          # longer keys are replaced by a hash
 DIGITS = 9             # of the value of an expression at a fixed point
 _HALF_DAY = 12 * MINUTES
 _EXACT_BITS = 512      # larger fractions are written in hexadecimal
+_PRODUCT = re.compile(r"[a-z]|[a-cx-z]{2,3}").fullmatch      # symbols, not a word
 _INFINITE = (r"\infty", r"-\infty")
 
 
@@ -41,6 +43,7 @@ def _key(answer: str) -> str:
 
 
 def _spelling(text: str) -> str:
+    text = text.removeprefix("+")
     try:
         number = quantity(text)
     except (Undefined, TooLarge):
@@ -49,7 +52,21 @@ def _spelling(text: str) -> str:
         return _number(number)
     if (chosen := choice(text)) and chosen.marked:
         return chosen.letter.upper()
+    if text.count(":") > 1 and (ratio := _ratio(text)):
+        return ratio
+    if (letters := choice_letters((text,))) is not None:
+        return _unordered(list(letters))
+    if _PRODUCT(text):
+        return _expression(text)
     return _set(text) or words(text) or _structure(text) or _statement(text) or _expression(text)
+
+
+def _ratio(text: str) -> str | None:
+    """`6:8:10` as the ratios to its first number."""
+    numbers = [quantity(part) for part in text.split(":")]
+    if not numbers[0] or not numbers[0].value or None in numbers:
+        return None
+    return ":".join(_real(number.value / numbers[0].value) for number in numbers if number is not None)
 
 
 def _number(number: Quantity) -> str:
@@ -84,7 +101,9 @@ def _rounded(value: float) -> str:
 def _set(text: str) -> str | None:
     found = region(text) if is_region(text) else None
     if found is None:
-        return None
+        chain = orders(text) if is_region(text) else None
+        forms = [(normal_form(above, signed=True), closed) for above, closed in chain or ()]
+        return " and ".join(sorted(f"0<{'=' * closed}{form}" for form, closed in forms)) or None
     if found.intervals and all(one.low == one.high for one in found.intervals):
         return _unordered([one.low for one in found.intervals])
     return " or ".join(map(_interval, found.intervals)) or "no solution"
@@ -116,22 +135,26 @@ def _statement(text: str) -> str | None:
     said = statement(text)
     if not said.value or (said.value == text and not said.sides):
         return None
-    if said.name is not None and not (said.sides and len(symbols(said.sides[0])) > 1):
+    free = symbols(" ".join(said.sides))
+    among_symbols = len(free) > 1 and (free <= set("xyzt") or all(map(symbols, said.sides)))
+    if (said.name is not None and not among_symbols) or not said.sides:
         return _spelling(_with_plain_letters(said))
-    if not said.sides:
-        return _spelling(said.value)
     if (root := solution(said.sides)) is not None:
         return _spelling(root)
     difference = f"({said.sides[0]})-({said.sides[1]})"
     if not within_bounds(difference):
         return None
-    solved = solved_for(difference, "y")
-    return _spelling(solved) if solved is not None else normal_equation(difference)
+    names = sorted(symbols(difference), key=lambda name: (name[0].isupper(), name == "y", name), reverse=True)
+    solved = next((value for name in names if (value := solved_for(difference, name)) is not None), None)
+    if solved is not None:
+        return _spelling(solved)
+    curve = said.name is None or (free <= set("xyzt") and said.value in said.sides and not symbols(said.value))
+    return f"0={normal_form(difference)}" if curve else _spelling(said.value)
 
 
 def _with_plain_letters(said: Statement) -> str:
     """The value of `f(t)=t^2` as that of `f(x)=x^2`."""
-    if not said.call or len(said.call) > 3 or set("xyz") & set(said.call):
+    if not said.call or len(said.call) > 3 or said.call == tuple("xyz"[:len(said.call)]):
         return said.value
     plain = said.renamed()
     for at in range(len(said.call)):
@@ -142,6 +165,8 @@ def _with_plain_letters(said: Statement) -> str:
 def _expression(text: str) -> str:
     if (parted := measured(text)) is not None and not parted.plain_letter:
         return _spelling(parted.bare) if parted.multiplier == 1 else f"{_spelling(parted.bare)}*{parted.multiplier}"
+    if within_bounds(text) and (number := rational(text)) is not None:
+        return _real(number)
     probed = probe(text) if within_bounds(text) else None
     if probed is None:
         return text.replace(" ", "").replace(r"\text", "")

@@ -18,12 +18,12 @@ _SYMBOLS = {
     "−": "-", "–": "-", "—": "-", "‐": "-", "‑": "-", "×": r"\times ", "⋅": r"\cdot ", "·": r"\cdot ",
     "÷": r"\div ", "∕": "/", "⁄": "/", "∞": r"\infty ", "π": r"\pi ", "θ": r"\theta ", "±": r"\pm ", "∓": r"\mp ",
     "≤": r"\le ", "≥": r"\ge ", "≠": r"\ne ", "≈": r"\approx ", "∪": r"\cup ", "∩": r"\cap ", "∈": r"\in ",
-    "∅": r"\emptyset ",
+    "∅": r"\emptyset ", "∛": r"\sqrt[3]",
     "°": r"^\circ ", "“": '"', "”": '"', "‘": "'", "’": "'", "¢": r"\text{ cents}", "…": r"\ldots ", "٫": ".",
     "٬": ",",
 }
-_FULL_SQRT = re.compile(r"√\s*(\d+(?:\.\d+)?|[a-zA-Z]|(?=[({]))")
-_PAREN_SQRT = re.compile(r"\\sqrt\s*\(([^()]*)\)")
+_FULL_SQRT = re.compile(r"([√∛])\s*(\d+(?:\.\d+)?|[a-zA-Z]|(?=[({]))")
+_ROOTS = {"√": r"\sqrt", "∛": r"\sqrt[3]"}
 _SUPER_RUN = re.compile("[" + "".join(_SUPERSCRIPTS) + "]+")
 _SUB_RUN = re.compile("[" + "".join(_SUBSCRIPTS) + "]+")
 
@@ -34,7 +34,7 @@ def ascii_math(text: str) -> str:
         return text
     text = _SUPER_RUN.sub(lambda m: "^{" + "".join(_SUPERSCRIPTS[c] for c in m[0]) + "}", text)
     text = _SUB_RUN.sub(lambda m: "_{" + "".join(_SUBSCRIPTS[c] for c in m[0]) + "}", text)
-    text = _FULL_SQRT.sub(lambda m: rf"\sqrt{{{m[1]}}}" if m[1] else r"\sqrt", text)
+    text = _FULL_SQRT.sub(lambda m: _ROOTS[m[1]] + (rf"{{{m[2]}}}" if m[2] else ""), text)
     return "".join(map(_ascii_character, text))
 
 
@@ -69,7 +69,7 @@ _BRACED_MARK = re.compile(r"\{\s*([,:.])\s*\}|(,)\s*\\!")
 _WIDE = re.compile(r"\s*(?:\\q?quad(?![a-zA-Z])\s*)+(?:\\[,;: ]\s*)*")
 _SPACES = re.compile(r"(?:\\[!,;:> ]|\\q?quad(?![a-zA-Z])|~|\s)+")
 _FRACTION = re.compile(r"\\[dtc]?frac(?![a-zA-Z])")
-_SHORT_FRACTION = re.compile(r"\\frac\s*(?:(\d)|([a-zA-Z])(?![a-zA-Z])|(\\pi)(?![a-zA-Z])|\{([^{}]*)\})"
+_SHORT_FRACTION = re.compile(r"\\frac\s*(?:(\d)|([a-zA-Z])(?![a-zA-Z])|(\\pi)(?![a-zA-Z])|\{((?:(?!\\frac)[^{}])*)\})"
                              r"\s*(?:(\d)|([a-zA-Z])|(\\pi)(?![a-zA-Z])|\{([^{}]*)\})")
 _HALF_SHORT_FRACTION = re.compile(r"\\frac\s*(\d)\s*(?=\{)|(?<=\})\s*\\frac\s+(?=\{)")
 _SHORT_ROOT = re.compile(r"\\sqrt\s*(\d|[a-zA-Z](?![a-zA-Z])|\\pi(?![a-zA-Z]))")
@@ -77,6 +77,7 @@ _DEGREES = re.compile(r"\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![a-zA-Z]))|\\degrees?(
 _FONT = re.compile(r"\\(?:text(?:bf|it|rm|normal|sf|tt|up|sc)?|mbox|hbox|mathrm|operatorname\*?)\s*"
                    r"\{([^{}]*(?:\{[^{}]*\}[^{}]*)*)\}")
 _BARE_FONT = re.compile(r"\\(?:mathrm|mathbf|mathit|rm)\s+([a-zA-Z])(?![a-zA-Z])|\\rm(?![a-zA-Z])")
+_BRACKETED_BASE = re.compile(r"_\{?\((\d+)\)\}?")
 _SCRIPT = re.compile(r"([\^_])\{(\w)\}")
 _ALIAS_OF = {"leq": r"\le", "geq": r"\ge", "leqslant": r"\le", "geqslant": r"\ge", "lt": "<", "gt": ">",
              "neq": r"\ne", "lbrace": r"\{", "rbrace": r"\}", "lbrack": "[", "rbrack": "]", "varnothing": r"\emptyset",
@@ -125,16 +126,16 @@ def canonical(text: str) -> str:
     text = _plain_words(text)
     text = _SPACED_THOUSANDS.sub(lambda m: m[0].replace(" ", ","), text)
     text = _SPACES.sub(" ", text)
-    text = _SCRIPT.sub(r"\1\2", text)
+    text = _SCRIPT.sub(r"\1\2", _BRACKETED_BASE.sub(r"_{\1}", text))
     return _ungrouped(_INNER_SPACE.sub("", unwrap(text)).replace(_ROW, "\\\\"))
 
 
 def _canonical_latex(text: str) -> str:
     text = _DOUBLED.sub(r"\\", text) if "matrix" not in text and "array" not in text else text
-    text = text.replace("\\\\", _ROW)
+    text = text.replace("\\\\", _ROW if r"\begin" in text else r"\quad ")
     text = _STYLES.sub("", text)
     for _ in range(3):
-        if (plainer := _DRAWN.sub(lambda m: f" {m[1]} " if m[1].isalnum() else f"{{{m[1]}}}", text)) == text:
+        if (plainer := _DRAWN.sub(_undrawn, text)) == text:
             break
         text = plainer
     text = _THOUSANDS_GAP.sub(",", text)
@@ -152,6 +153,14 @@ def _canonical_latex(text: str) -> str:
     return _WIDE.sub(lambda m: _wide_space(text, m), text)
 
 
+def _undrawn(match: re.Match[str]) -> str:
+    """What a style is applied to, as a group of its own where it could run into its neighbours."""
+    content = match[1].strip()
+    if _CHOICE(content):
+        return rf"\text{{{content}}}"
+    return f" {content} " if content.isalnum() else f"{{{content}}}"
+
+
 def _wide_space(text: str, gap: re.Match[str]) -> str:
     """`\\quad` between two statements parts them; beside words, a connective or nothing it is mere space."""
     before, after = text[:gap.start()].rstrip(), text[gap.end():].lstrip()
@@ -161,8 +170,10 @@ def _wide_space(text: str, gap: re.Match[str]) -> str:
 
 
 _AND_OR = re.compile(r"(?<![a-zA-Z\\])(and|or)(?![a-zA-Z])", re.IGNORECASE)
+_CHOICE = re.compile(r"\([A-J]\)").fullmatch
 _CHOICES = re.compile(r"\(?[A-J]\)?(?:\s*,\s*\(?[A-J]\)?)+").fullmatch
 _EITHER = re.compile(r"(?<![a-zA-Z\\])(?:either|both)(?![a-zA-Z])\s*", re.IGNORECASE)
+_THOUSANDS = re.compile(r"[-+$]*\d{1,3}(?:,\d{3})+(?:\.\d+)?").fullmatch
 _LETTERS = re.compile(r"[a-zA-Z]").search
 
 
@@ -205,22 +216,16 @@ def _ungrouped(text: str) -> str:
     """The text without braces or a `\\text{}` marker around all of it; `{1,2}` is meant as a set."""
     while text[:1] == "{" and closing(text, 0) == len(text) - 1:
         inner = text[1:-1]
-        if "," in inner and top_level_comma(inner):
+        if "," in inner and not _THOUSANDS(inner) and _top_level_comma(inner):
             return rf"\{{{inner}\}}"
         text = inner
     return text
 
 
-def top_level_comma(text: str) -> bool:
-    """Whether a comma that is no thousands separator stands outside all brackets."""
+def _top_level_comma(text: str) -> bool:
     depth = 0
-    for at, character in enumerate(text):
+    for character in text:
         depth += (character in "([{") - (character in ")]}")
-        if character == "," and depth == 0 and not _grouped(text, at):
+        if character == "," and depth == 0:
             return True
     return False
-
-
-def _grouped(text: str, at: int) -> bool:
-    return text[at - 1:at].isdigit() and text[at + 1:at + 4].isdigit() and len(text[at + 1:at + 4]) == 3 \
-        and not text[at + 4:at + 5].isdigit() and "," not in text[:at].replace(" ", "")

@@ -21,6 +21,7 @@ _TIMES_TEN = re.compile(r"(?<=\d)\s*[xX]\s*(?=10\s*\^)")
 _ELLIPSIS = re.compile(r"\.{3,}|\\[lc]?dots(?![a-zA-Z])")
 _BAR = re.compile(r"(?<![\d.])(\d*\.\d*)\s*(?:\\(?:overline|bar|overbar|dot|widebar)\s*(?:\{\s*(\d+)\s*\}|(\d))"
                   r"|\((\d+)\)(?![\d(]))")
+_DOTTED = re.compile(r"(?<![\d.])(\d*\.\d*)\\dot\{?(\d)\}?(\d*)\\dot\{?(\d)\}?")
 _GOES_ON = re.compile(r"(?<![\d.])(\d*\.\d*?)(?:(\d)\2+|(\d{2,6}?)\3+)\s*\\ldots")
 _OVER = re.compile(r"\{([^{}]*(?:\{[^{}]*\}[^{}]*)*)\\(over|choose)(?![a-zA-Z])\s*([^{}]*(?:\{[^{}]*\}[^{}]*)*)\}")
 _COMBINATIONS = re.compile(r"(?:\{\})?[\^_](?:\{(\w+)\}|(\w))\s*C\s*_\s*(?:\{(\w+)\}|(\w))")
@@ -95,5 +96,6 @@ def _over(text: str) -> str:
 
 def _repeating(text: str) -> str:
     r"""`0.(3)`, `0.\bar{3}`, `0.\dot3` and `0.333\ldots` as `0.\overline{3}`."""
+    text = _DOTTED.sub(r"\1\\overline{\2\3\4}", text)
     text = _BAR.sub(lambda m: rf"{m[1]}\overline{{{m[2] or m[3] or m[4]}}}" if m[1] != "." or m[2] else m[0], text)
     return _GOES_ON.sub(lambda m: rf"{m[1]}\overline{{{m[2] or m[3]}}}", text) if r"\ldots" in text else text

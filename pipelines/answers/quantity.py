@@ -49,9 +49,9 @@ class Measured(NamedTuple):
 _MULTIPLIERS = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9, "trillion": 10**12, "dozen": 12}
 _BASED = re.compile(r"(-?)\(?([0-9A-Za-z]*[0-9][0-9A-Za-z]*(?:\.[0-9A-Za-z]+)?|[A-F]+)\)?"
                     r"(?:_(?:([2-9])|\{(\d{1,2})\})(?:\\text\{[^{}]*\})?"
-                    r"|\s*(?:\\text\{)?\s*\(?(?:in )?base ?\}?(\d{1,2})\)?)", re.ASCII).fullmatch
+                    r"|\s*\(?(?:\\text\{)?\s*\(?(?:in )?base ?\}?(\d{1,2})\)?)", re.ASCII).fullmatch
 _CLOCK = re.compile(r"(\d{1,2})(?::(\d\d)(?::00)?)?\s*(?:\\text\{)?\s*([ap]\.? ?m\.?)?\}?", re.IGNORECASE).fullmatch
-_RATIO = re.compile(r"(-?\d+(?:\.\d+)?):(-?\d+(?:\.\d+)?)").fullmatch
+_RATIO = re.compile(r"(-?\d+(?:\.\d+)?)(?::| ?(?:\\text\{)?to\}? ?)(-?\d+(?:\.\d+)?)").fullmatch
 _CURRENCY = re.compile(r"([-+]?)\s*(?:\\text\{)?([$€£¥₹]|USD|US\$|Rs\.?|EUR)\}?\s*(?=[-\d.(\\])").match
 _MARKED = re.compile(r"(.*?[^\s\\+\-*/=,(])\s*((?:\\text\{[^{}]*\}|°)(?:\^\{?-?\d\}?)?"
                      r"(?:[\s/]*(?:\\text\{[^{}]*\}|(?<=[°\s/}])[A-Za-z]+|/)(?:\^\{?-?\d\}?)?)*)").fullmatch
@@ -78,7 +78,7 @@ def quantity(text: str) -> Quantity | None:
     if "_" in text or "base" in text:
         if based := _BASED(text):
             return _based(*based.groups())
-    elif (":" in text or "m" in text[-6:].casefold()) and (timed := _clock_or_ratio(text)):
+    elif (":" in text or "to" in text or "m" in text[-6:].casefold()) and (timed := _clock_or_ratio(text)):
         return timed
     value = evaluate(text)
     if value is not None:

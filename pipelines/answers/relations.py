@@ -8,9 +8,10 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
-from stepforge.pipelines.answers.algebra import algebraically_equal, is_plain_sum, linear
-from stepforge.pipelines.answers.differ import SYMBOL, constant
+from stepforge.pipelines.answers.algebra import algebraically_equal, is_plain_sum, is_polynomial, is_read, linear
+from stepforge.pipelines.answers.differ import constant
 from stepforge.pipelines.answers.exact import TooLarge, Undefined
+from stepforge.pipelines.answers.expression import GREEK
 from stepforge.pipelines.answers.quantity import Quantity, measured, quantity
 
 SEPARATOR = (",", ";", r"\land")
@@ -43,15 +44,19 @@ class Statement(NamedTuple):
 
 
 _LETTER_TOKEN = re.compile(r"\\[a-zA-Z]+|[a-zA-Z]")
+_TEXT = re.compile(r"\\text\{[^{}]*\}|_(?:\w|\{[^{}]*\})")
 _NAME = re.compile(r"(?:\\text\{[^{}]*\}|\\(?:vec|overline|overrightarrow|hat|bar|mathbf|mathcal|widehat)\{[^{}]*\}"
                    r"|m?\\(?:angle|triangle|measuredangle)\s*[A-Z]*|\\[a-zA-Z]+|[a-zA-Z]+(?: [a-zA-Z]+)*"
-                   r"|\|[A-Z]{1,3}\||\[[A-Z]{3,6}\])(?:_(?:\w|\{[^{}]*\}))?'*(?:\([^()]*\))?(?:\\text\{[^{}]*\})?").fullmatch
+                   r"|\|[A-Z]{1,3}\||\[[A-Z]{3,6}\])(?:_(?:\w|\{[^{}]*\}))?(?:'|\^\{-1\}|\^\{\(\w\)\})*"
+                   r"(?: ?[A-Z](?![a-zA-Z]))?"
+                   r"(?:\((?:[^()]|\([^()]*\))*\))?(?:\\text\{[^{}]*\})?").fullmatch
 _LETTER = re.compile(r"(?:[a-zA-Z]|\\(?!pi)[a-zA-Z]+)(?:_(?:\w|\{\w+\}))?'?").fullmatch
 _PRODUCT = re.compile(r"[a-z]{2,4}").fullmatch
 _CALL = re.compile(r"(\\?[a-zA-Z]+(?:_(?:\w|\{\w+\}))?'*)\(([a-zA-Z](?:,[a-zA-Z])*)\)").fullmatch
-_POINT = re.compile(r"([A-Z])'*(\([^()]*,[^()]*\))").fullmatch
+_POINT = re.compile(r"([A-Z]|\\text\{[^{}()]*\})'*(\((?:[^()]|\([^()]*\))*,(?:[^()]|\([^()]*\))*\))").fullmatch
 _TUPLE_NAME = re.compile(r"\(\\?[a-zA-Z]+(?:_\w)?(?:,\s?\\?[a-zA-Z]+(?:_\w)?)+\)").fullmatch
-_MEMBER = re.compile(r"(\\?[a-zA-Z]+(?:\([a-zA-Z]\))?)\s*\\in(?![a-zA-Z])\s*(.+)", re.DOTALL).fullmatch
+_MEMBER = re.compile(r"(\\?[a-zA-Z]+(?:\([a-zA-Z]\))?|\([a-zA-Z](?:,[a-zA-Z])+\))\s*\\in(?![a-zA-Z])\s*(.+)",
+                     re.DOTALL).fullmatch
 _DECIMAL = re.compile(r"-?\d*\.?\d+").fullmatch
 _KNOWN_CALLS = frozenset((r"\sin", r"\cos", r"\tan", r"\ln", r"\log", r"\exp", r"\frac", r"\sqrt", r"\pi"))
 
@@ -88,10 +93,13 @@ def _valued(sides: tuple[str, ...], values: dict[str, float], about: bool) -> St
         return Statement(None, value, beside)
     name = names[0]
     if _is_name(name):
-        return Statement(name, value, beside, (name, value) if _LETTER(name) or _PRODUCT(name) else ())
+        call = _CALL(name)
+        return Statement(name, value, beside, (name, value) if _LETTER(name) or _PRODUCT(name) else (),
+                         tuple(call[2].split(",")) if call else ())
     free = symbols(name)
-    asked = name if not free or len(names) > 1 or (len(free) > 1 and is_plain_sum(name) and values[value]) else None
-    return Statement(asked, value, beside, (name, value) if free else ())
+    direct = is_plain_sum(name) and bool(values[value]) if len(free) > 1 else not is_polynomial(name)
+    asked = name if not free or len(names) > 1 or direct else None
+    return Statement(asked, value, beside, (name, value) if free and is_read(name) else ())
 
 
 def _among_symbols(sides: tuple[str, ...]) -> Statement:
@@ -110,9 +118,8 @@ def _is_name(text: str) -> bool:
     match = _NAME(text)
     if match is None:
         return False
-    if text[0] == "\\" and re.match(r"\\[a-zA-Z]+", text)[0] in _KNOWN_CALLS:      # type: ignore[index]
-        return False
-    return True
+    command = re.match(r"\\[a-zA-Z]+|[xyz](?=\()", text)
+    return command is None or not (command[0] in _KNOWN_CALLS or command[0].isalpha())
 
 
 @lru_cache(maxsize=16384)
@@ -161,7 +168,8 @@ def _rounds(decimal: str, value: float, least: int) -> bool:
 
 def symbols(text: str) -> set[str]:
     """The free symbols of an expression."""
-    return {match[0] for match in SYMBOL.finditer(text)} - {"i"}
+    tokens = _LETTER_TOKEN.findall(_TEXT.sub("", text))
+    return {token for token in tokens if token[0] != "\\" or token[1:] in GREEK} - {"e", "i"}
 
 
 def solution(sides: tuple[str, ...]) -> str | None:

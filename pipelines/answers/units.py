@@ -60,14 +60,13 @@ for _line in _VOLUMES:
 _RATES = {"mph": "mile/hour", "kmh": "km/hour", "kph": "km/hour", "kmph": "km/hour", "mps": "m/second",
           "fps": "feet/second"}
 
-_OPPOSITES = [("increase increased increasing rise more gain gained up upward upwards growth higher above",
-               "decrease decreased decreasing fall less fewer lost down downward downwards decline reduction lower "
-               "below"),
-              ("profit", "loss"),
+_OPPOSITES = [("increase increased increasing rise more gain gained profit up upward upwards growth higher above",
+               "decrease decreased decreasing fall less fewer lost loss down downward downwards decline reduction "
+               "lower below"),
               ("north", "south", "east", "west", "northeast", "northwest", "southeast", "southwest"),
               ("left", "right"), ("clockwise", "counterclockwise counter-clockwise anticlockwise"),
-              ("bc bce", "ad ce"), ("before", "after"), ("odd", "even"), ("boy boys", "girl girls"), ("men", "women"),
-              ("male males", "female females"), ("heads", "tails"), ("faster", "slower"), ("taller", "shorter"),
+              ("bc bce", "ad ce"), ("before", "after"), ("odd", "even"), ("heads", "tails"), ("faster", "slower"),
+              ("taller", "shorter"),
               ("forward forwards", "backward backwards"), ("early", "late"), ("older", "younger"),
               ("win wins", "losses defeats"), ("inside", "outside"), ("positive", "negative"), ("am", "pm"),
               ("first", "second", "third", "fourth")]
@@ -165,12 +164,21 @@ def conflict(first: Unit, second: Unit) -> bool:
     same_nouns = not (first.nouns and second.nouns) or bool(first.nouns & second.nouns)
     if first.dimension and second.dimension:
         if first.dimension != second.dimension:
-            return not _rate_left_out(first, second)
+            return not (_rate_left_out(first, second) or _same_word(first, second))
         return not same_nouns and all(power < 0 for _, power in first.dimension)
     if first.per and second.per and first.per != second.per:
         return True
     known, bare = (first, second) if first.dimension else (second, first)
     return bool(known.dimension and bare.nouns and not known.nouns) or not same_nouns
+
+
+def _same_word(first: Unit, second: Unit) -> bool:
+    """Units that share a word: `pounds` of weight and money, `degrees` of angles and of temperature."""
+    kinds = {first.dimension, second.dimension}
+    if (("degree", 1),) in kinds:
+        return bool(kinds & {(("celsius", 1),), (("fahrenheit", 1),)})
+    return (("pound sterling", 1),) in kinds and _UNITS["pound"] in ((first.dimension, first.factor),
+                                                                     (second.dimension, second.factor))
 
 
 def _rate_left_out(first: Unit, second: Unit) -> bool:

@@ -19,6 +19,9 @@ class Choice(NamedTuple):
 _CHOICE = re.compile(r"(?:\\text\{)?(?:(?:the )?(?:option|choice|answer|answer choice)\s*)?"
                      r"(?P<open>\(?)(?:\\text\{)?(?P<letter>[A-Za-z])\}?(?P<close>[).:]*)\}?(?P<content>.*)",
                      re.DOTALL | re.IGNORECASE)
+_TRAILING = re.compile(r"(.+)\\text\{\(([A-J])\)\}", re.DOTALL).fullmatch
+_LETTER_LIST = re.compile(r"(?:\\text\{)?\(?([A-J])\)?\}?").fullmatch
+_RUN = re.compile(r"(?:\\text\{)?([A-J]{2,6})\}?").fullmatch
 _PREFIX = re.compile(r"(?:\\text\{)?(?:the )?(?:option|choice|answer)", re.IGNORECASE).match
 _WORDS = re.compile(r"(?:\\text\{[^{}]*\}|[A-Za-z]{2,}|[A-Za-z](?= [A-Za-z]{2})|[ '.-])+").fullmatch
 _MARKUP = re.compile(r"\\text\{|\}|[.,'\"!?]")
@@ -28,13 +31,17 @@ _SAME = {"no solutions": "no solution", "no real solution": "no solution", "no r
          "empty set": "no solution", r"\emptyset": "no solution", "dne": "does not exist",
          "impossible": "not possible", "it is impossible": "not possible", "is not possible": "not possible",
          "cannot be determined": "not determined", "can not be determined": "not determined",
-         "not enough information": "not determined"}
+         "not enough information": "not determined", r"\mathbb{Z}": "integers", "all integers": "integers",
+         "set of integers": "integers", r"\mathbb{N}": "natural numbers", "all natural numbers": "natural numbers",
+         r"\mathbb{Q}": "rational numbers", "all rational numbers": "rational numbers"}
 LETTERS = "ABCDEFGHIJ"
 
 
 @lru_cache(maxsize=8192)
 def choice(text: str) -> Choice | None:
     """The choice that a canonical string names, None where it is none. Only a marked one may have content."""
+    if (trailing := _TRAILING(text)) and not _LETTER_LIST(trailing[1].strip(", ").split("\\")[0] or "A"):
+        return Choice(trailing[2], trailing[1], True)
     if len(text) > 400 or not (match := _CHOICE.fullmatch(text)):
         return None
     letter, close = match["letter"], match["close"]
@@ -70,6 +77,15 @@ def words(text: str) -> str | None:
     plain = _ARTICLES.sub("", plain).strip()
     plain = re.sub(r"^(?:it is|they are|is|are) ", "", plain)
     return _SAME.get(plain, " ".join(plain.split())) or None
+
+
+def choice_letters(parts: tuple[str, ...]) -> frozenset[str] | None:
+    """The letters of several choices, `B,D` or `BD`; None where a part is no choice letter."""
+    if len(parts) == 1:
+        run = _RUN(parts[0])
+        return frozenset(run[1]) if run and len(set(run[1])) == len(run[1]) else None
+    letters = [match[1] if (match := _LETTER_LIST(part)) else "" for part in parts]
+    return frozenset(letters) if all(letters) else None
 
 
 def bag(text: str) -> tuple[str, ...]:
