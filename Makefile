@@ -28,7 +28,7 @@ check: $(VENV)/installed-test $(LINKS)
 # make bench NAME=verdicts
 bench: $(VENV)/installed-test $(if $(filter throughput,$(NAME)),$(VLLM)/installed)
 	@mkdir -p build/bench
-	STEPFORGE_VLLM_PYTHON="$(CURDIR)/$(VLLM)/bin/python" $(BIN)/python tests/benchmarks/$(NAME).py $(ARGS)
+	STEPFORGE_VLLM_PYTHON="$(CURDIR)/$(VLLM)/bin/python" $(BIN)/python $(wildcard tests/benchmarks/$(NAME).py tests/benchmarks/bench_$(NAME).py) $(ARGS)
 
 $(VENV)/bin/uv:
 	$(PYTHON) -c 'import sys; sys.exit("stepforge needs Python 3.11 or newer, this is " + sys.version) if sys.version_info < (3, 11) else None'

@@ -51,7 +51,7 @@ from stepforge.pipelines.stages import (
     synthesize,
     verify,
 )
-from stepforge.pipelines.stages.base import Context, Stage, Tell
+from stepforge.pipelines.stages.base import Context, Stage, Tell, why_failed
 
 STAGES: tuple[Stage, ...] = tuple(
     module.STAGE
@@ -136,6 +136,7 @@ def run(recipe: Recipe, folder: Path, tell: Tell, report: Callable[[Planned, dic
             if planned.reason is None:
                 report(planned, None)
                 continue
+            _hold_back(stage.name, recipe, state, folder)
             own = recipe.model_copy(update={"executor": recipe.executor.of(stage.name)})
             work = work_path(folder, f"{stage.name}-{planned.fingerprint[:12]}-{own.executor.tasks}")
             _forget_other_work(work)
@@ -152,6 +153,17 @@ def run(recipe: Recipe, folder: Path, tell: Tell, report: Callable[[Planned, dic
             seen[stage.name] = seen_by_later(planned.fingerprint, account.failed)
             report(planned, entry)
         (folder / RUNNING).unlink(missing_ok=True)
+
+
+def _hold_back(stage: str, recipe: Recipe, state: dict[str, Any], folder: Path) -> None:
+    """Raises StageFailed for a stage of the release while requests before it have no answer."""
+    if stage not in ("build", "card", "publish") or recipe.release.allow_failed:
+        return
+    for name, account in state.items():
+        if failed := account.get("failed", 0):
+            raise StageFailed(f"{stage} waits: {failed:,} requests of {name} got no answer{why_failed(folder, name)}. "
+                              "Run the same command again to ask them again; `release.allow_failed: true` builds and "
+                              "publishes without them.")
 
 
 @contextmanager

@@ -6,7 +6,6 @@ say is no number or no text at all: what cannot be read is null, and what was pa
 """
 
 import json
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -58,14 +57,14 @@ def read(answer: Any) -> dict[str, Any]:
     finish_reason is stop, length, unknown, filtered or tool_calls; with the last two the text is of no use.
 
     Raises:
-        Unreadable: it has no list of choices.
-        RequestFailed: it has none, or the server gave up while it wrote one.
+        Unreadable: it is no answer of such a server.
+        RequestFailed: it is one without a text, or the server gave up while it wrote it. It may have been paid for.
     """
-    choices = answer.get("choices") if isinstance(answer, dict) else None
-    if not isinstance(choices, list) or not all(isinstance(choice, dict) for choice in choices):
+    if not isinstance(answer, dict) or "choices" not in answer:
         raise Unreadable("its answer holds no `choices`: this is no OpenAI-compatible API; does the URL end in /v1?")
-    if not choices:
-        raise RequestFailed("the server answered without a single choice")
+    choices = answer["choices"]
+    if not isinstance(choices, list) or not choices or not all(isinstance(choice, dict) for choice in choices):
+        raise RequestFailed("the server answered without a choice that can be read")
     usage = answer.get("usage")
     usage = usage if isinstance(usage, dict) else {}
     found = [_choice(choice) for choice in choices]
@@ -75,9 +74,14 @@ def read(answer: Any) -> dict[str, Any]:
 
 
 def _choice(choice: Mapping[str, Any]) -> dict[str, Any]:
-    message = choice.get("message", choice)
-    message = message if isinstance(message, dict) else {}
-    text, thought = _parts(message.get("content") if "message" in choice else choice.get("text"))
+    chat = "message" in choice
+    message = choice["message"] or {} if chat else choice
+    if not isinstance(message, dict) or not (chat or "text" in choice):
+        raise RequestFailed("the server answered with a choice without a text")
+    content = message.get("content" if chat else "text")
+    if not isinstance(content, str | list | None):
+        raise RequestFailed(f"the server answered with a text that is {type(content).__name__}")
+    text, thought = _parts(content)
     thought = next((part for name in THOUGHTS if (part := _parts(message.get(name))[0])), thought)
     reason = _ended(choice.get("finish_reason"))
     if not text and message.get("refusal"):
@@ -124,7 +128,7 @@ def _logprobs(told: Any) -> tuple[float | None, float | None]:
         values = [token.get("logprob") if isinstance(token, dict) else None for token in told["content"]]
     if not isinstance(values, list) or not values:
         return None, None
-    if not all(type(value) in (int, float) and math.isfinite(value) for value in values):
+    if not all(type(value) in (int, float) for value in values):
         return None, None
     total = float(sum(values))
     return total, total / len(values)

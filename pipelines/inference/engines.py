@@ -95,6 +95,18 @@ def generator_id(generator: Generator) -> str:
     return content_id(generator.engine, folder_revision(generator.model), template, sampling_of(generator))
 
 
+def check_apart(generators: Sequence[Generator]) -> None:
+    """Raises UserError where two generators would write the same: the second one's rows would be copies."""
+    names: dict[str, str] = {}
+    for generator in generators:
+        other = names.setdefault(generator_id(generator), generator.name)
+        if other != generator.name:
+            raise UserError(
+                f"generators: {other!r} and {generator.name!r} are one: model, prompt and sampling are the same; "
+                "the second would give copies of what the first wrote. Where two servers hold different weights under "
+                "one name, give each its `revision`; else leave one of the two out")
+
+
 def revision_of(generator: Writer) -> str | None:
     """What identifies the model's weights, as far as we can know."""
     if isinstance(generator, EndpointGenerator):

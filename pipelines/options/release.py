@@ -73,6 +73,9 @@ class ReleaseOptions(Options):
     splits: dict[str, float] = Field(default={"test": 0.05}, description="Share of problem groups for each split.")
     to: str | None = Field(None, pattern=r"^(hub|local):.+", description="hub:ORG/NAME or local:PATH.")
     version: str = Field("1.0.0", pattern=VERSION, description="Version that is published.")
+    allow_failed: bool = Field(
+        False, description="Build and publish although requests failed; by default they are awaited first."
+    )
     private: bool = Field(False, description="Create the Hub repository private.")
     license: str | None = Field(None, description="License of the release; by default that of the sources.")
 

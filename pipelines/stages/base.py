@@ -6,6 +6,7 @@ and were dropped for which reason; the plan marks a stage as done only when the 
 
 import os
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ import pyarrow as pa
 from datatrove.data import Document
 from datatrove.pipeline.base import PipelineStep
 
-from stepforge.builders.parquet import write_rows
+from stepforge.builders.parquet import read_rows, write_rows
 from stepforge.builders.sql import json_columns, open_duckdb, query_rows, query_to_parquet
 from stepforge.builders.tables import DROPS, TABLES
 from stepforge.pipelines.executors import StageFailed, Step, run_pipeline
@@ -58,7 +59,10 @@ class Account:
         return cls(rows, rows)
 
     def check(self, stage: str) -> None:
-        """Raises StageFailed when rows were lost."""
+        """Raises StageFailed when rows were lost, or some of them are counted twice."""
+        if min(self.rows_in, self.rows_out, *self.dropped.values()) < 0:
+            raise StageFailed(f"{stage}: {self.rows_in} rows in, {self.rows_out} out, {dict(self.dropped)} dropped: "
+                              "no number of rows is negative. Report it.")
         if self.rows_in != self.rows_out + sum(self.dropped.values()):
             raise StageFailed(
                 f"{stage}: {self.rows_in} rows in, but {self.rows_out} out and {sum(self.dropped.values())} dropped "
@@ -212,6 +216,15 @@ class Context:
                 logs.parent.mkdir(parents=True, exist_ok=True)
                 os.replace(work / "logs", logs)
             shutil.rmtree(work, ignore_errors=True)
+
+
+def why_failed(folder: Path, stage: str) -> str:
+    """The most common reason why requests of a stage got no answer, as part of a sentence."""
+    path = drops_path(folder, stage)
+    if not path.exists():
+        return ""
+    reasons = Counter(row["detail"] for row in read_rows(path, ["reason", "detail"]) if row["reason"] == "error")
+    return "".join(f", most often for this reason: {reason}" for reason, _ in reasons.most_common(1))
 
 
 def tabulate_spent(connection: duckdb.DuckDBPyConnection, stages: Iterable[Stage], recipe: Recipe) -> None:

@@ -31,7 +31,7 @@ LAID_OUT = {"configs", "splits", "to", "version", "private", "license"}  # optio
 
 
 def settings(recipe: Recipe) -> Any:
-    release = recipe.release.model_dump(mode="json", exclude={"to", "version", "private"})
+    release = recipe.release.model_dump(mode="json", exclude={"to", "version", "private", "allow_failed"})
     return [release, [template_text(g.prompt, g.model) for g in recipe.generators], recipe.seed, LAYOUT]
 
 

@@ -26,7 +26,7 @@ from stepforge.builders.sql import query_rows
 from stepforge.builders.tables import BUDGETS, content_id
 from stepforge.pipelines.budget import Length, allot, token_cost
 from stepforge.pipelines.executors import StageFailed
-from stepforge.pipelines.inference.engines import generator_id, payload_of, seed_of
+from stepforge.pipelines.inference.engines import check_apart, generator_id, payload_of, seed_of
 from stepforge.pipelines.inference.journal import journal_lines
 from stepforge.pipelines.inference.models import model_path
 from stepforge.pipelines.inference.output import TableOutput
@@ -36,7 +36,7 @@ from stepforge.pipelines.options.budget import Budget
 from stepforge.pipelines.options.generators import Generator, RecordedGenerator, Writer
 from stepforge.pipelines.recipe import Recipe
 from stepforge.pipelines.run_folder import journal_path
-from stepforge.pipelines.stages.base import Account, Context, Expected, Query, Spent, Stage, drop_row
+from stepforge.pipelines.stages.base import Account, Context, Expected, Query, Spent, Stage, drop_row, why_failed
 from stepforge.pipelines.stages.generate.recorded import read_recorded, recorded_files
 from stepforge.pipelines.stages.generate.thoughts import opens_thought, solution_and_thought
 
@@ -53,8 +53,9 @@ def settings(recipe: Recipe) -> Any:
     """Generators by id, how many samples of each, and the hashes of recorded files.
 
     Raises:
-        UserError: a prompt cannot be rendered, or a model cannot be found.
+        UserError: a prompt cannot be rendered, a model cannot be found, or two generators are one.
     """
+    check_apart(recipe.generators)
     told = []
     for generator in recipe.generators:
         check_prompt(generator.prompt, generator.model)
@@ -85,6 +86,9 @@ def run(context: Context) -> Account:
     written = context.collect("solutions", works, "sample_index")
     dropped = context.collect_drops(works, "generate")
     context.finish(works, "generate")
+    if expected and not written:
+        raise StageFailed(f"generate: none of {expected:,} solutions came; dropped {dropped}"
+                          f"{why_failed(context.folder, 'generate')}")
     return Account(expected, written, dropped, _ledger(context), failed=dropped.get("error", 0))
 
 
