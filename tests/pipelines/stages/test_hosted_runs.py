@@ -147,7 +147,7 @@ def test_two_generators_that_are_one_are_refused_before_anything_is_asked(tmp_pa
         twin = asked["generators"][0] | {"name": "elsewhere", "url": other.url}
         with pytest.raises(UserError, match="'there' and 'elsewhere' are one.*`revision`"):
             execute(asked | {"generators": [*asked["generators"], twin]}, tmp_path / "run")
-        assert not one.bodies and not other.bodies and not (tmp_path / "run").exists()
+        assert not one.bodies and not other.bodies and not (tmp_path / "run/tables").exists()
         apart = [asked["generators"][0] | {"samples": 1}, twin | {"revision": "b", "samples": 1}]
         execute(asked | {"generators": apart}, tmp_path / "run")
         assert len(one.bodies) == len(other.bodies) == len(SUMS)
