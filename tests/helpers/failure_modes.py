@@ -1,7 +1,7 @@
 """The ways in which servers fail, by name: what the server does, what becomes of it, how many requests that takes.
 
-In: nothing. Out: modes of single requests (`COMPLETIONS`, `CHATS`), beside which the others go on, and servers that are
-of no use at all (`ENDS`). tests/pipelines/inference/test_failure_modes.py runs them over real HTTP.
+In: nothing. Out: modes of single requests (`COMPLETIONS`, `CHATS`), beside which the others go on, and servers that
+are of no use at all (`ENDS`). tests/pipelines/inference/test_failure_modes.py runs them over real HTTP.
 """
 
 import gzip
