@@ -112,7 +112,7 @@ def test_failed_requests_are_asked_again_until_they_are_answered(tmp_path, monke
     monkeypatch.setattr(client, "LONGEST_PAUSE_SECONDS", 0.02)
     ending = "How many"
     recipe = {"name": "r", "problems": [{"source": "arithmetic", "limit": 4, "steps": [3, 4]}],
-              "release": {"splits": {}}, "executor": {"tasks": 1, "workers": 1}}
+              "release": {"splits": {}, "allow_failed": True}, "executor": {"tasks": 1, "workers": 1}}
 
     def generators(url):
         return [{"name": "e", "engine": "endpoint", "url": url, "model": "tiny", "samples": 2, "max_tokens": 96}]
