@@ -22,14 +22,15 @@ from stepforge.builders.parquet import replacing
 from stepforge.builders.tables import content_id
 
 MANIFEST = "stepforge.json"
-SPLITS = ("train", "test")
+SPLITS = ("train", "validation", "test")
+RULE_OF_SPLITS = "by hash of seed and group_id; an upstream test or validation split stays what it is"
 BLOCK_ROWS = 1000
 ROW_GROUP_BYTES = 32 * 1024**2  # the viewer scans one row group a page; fewer, larger ones share more chunks
 SHARD_BYTES = 512 * 1024**2
 # Pages of a quarter of the usual size: 1.3% more bytes, but 5% more rows put in at 20 places then cost 52% of the
 # bytes to upload instead of 72% (tests/benchmarks/publish.py, 18 MB).
 CHUNKING = {"min_chunk_size": 64 * 1024, "max_chunk_size": 256 * 1024, "norm_level": 0}
-SHARD_NAME = re.compile(r"(train|test)-\d{5}-of-\d{5}\.parquet")
+SHARD_NAME = re.compile(r"(train|validation|test)-\d{5}-of-\d{5}\.parquet")
 CONFIG_NAME = re.compile(r"[a-z][a-z0-9_]*")
 # Columns of few values. A dictionary page stands at the head of its column and changes with every new value, so a
 # dictionary of long texts would cost the next version a large chunk in every row group.
@@ -49,27 +50,31 @@ def sha256_file(path: Path) -> str:
 
 
 def split_of(group_id: str, seed: int, upstream_split: str, fractions: dict[str, float]) -> str:
-    """The split of a group of problems: `test` where the source says so, else drawn by the hash of seed and group.
+    """The split of a group of problems: the source's own, or for train drawn by the hash of seed and group.
 
     Args:
         group_id: variants of one problem share it, so none of them is tested on while another is trained on.
-        upstream_split: the source's own split; `test` if it is so for any problem of the group.
+        upstream_split: the source's own split; the strictest of those of the group's problems.
         fractions: share of the other groups that each split but train receives, for example {"test": 0.05}.
     """
     unknown = sorted(set(fractions) - set(SPLITS))
     if unknown or any(share < 0 for share in fractions.values()) or sum(fractions.values()) > 1:
         raise ReleaseError(f"splits are {fractions}; allowed are {SPLITS}, shares from 0 to 1 together")
-    if upstream_split == "test":
-        return "test"
+    if upstream_split != "train":
+        return upstream_split
     draw = int(content_id("split", seed, group_id)[:13], 16) / 16**13
-    return "test" if draw < fractions.get("test", 0.0) else "train"
+    test = fractions.get("test", 0.0)
+    return "test" if draw < test else "validation" if draw < test + fractions.get("validation", 0.0) else "train"
 
 
 def split_groups(problems: Iterable[tuple[str, str]], seed: int, fractions: dict[str, float]) -> dict[str, str]:
-    """The split of each group_id, from pairs (group_id, split in the source); one test problem makes a group test."""
+    """The split of each group_id, from pairs (group_id, split in the source).
+
+    One test problem makes a group test, else one validation problem makes it validation.
+    """
     upstream: dict[str, str] = {}
     for group_id, split in problems:
-        upstream[group_id] = "test" if "test" in (split, upstream.get(group_id)) else split
+        upstream[group_id] = max(split, upstream.get(group_id, "train"), key=SPLITS.index)
     return {group: split_of(group, seed, split, fractions) for group, split in upstream.items()}
 
 
@@ -89,8 +94,8 @@ def write_release(folder: Path, tables: dict[str, Path], manifest: dict, max_sha
         `left_out`, as written to stepforge.json.
 
     Raises:
-        ReleaseError: a table lacks the column `split`, a row names another split than train or test, or the name of a
-            config is not fit for a folder. The folder then still holds what it held.
+        ReleaseError: a table lacks the column `split`, a row names another split than train, validation or test, or
+            the name of a config is not fit for a folder. The folder then still holds what it held.
     """
     folder.mkdir(parents=True, exist_ok=True)
     workshop = folder / ".building"
@@ -98,7 +103,7 @@ def write_release(folder: Path, tables: dict[str, Path], manifest: dict, max_sha
     try:
         written = {name: _write_config(workshop, name, path, max_shard_bytes, row_group_bytes)
                    for name, path in tables.items()}
-        full = {**manifest, "rule_of_splits": "by hash of seed and group_id; an upstream test split stays test"}
+        full = {**manifest, "rule_of_splits": RULE_OF_SPLITS}
         full |= _describe(workshop, tables, written)
         manifest_bytes(full)  # raises before anything is replaced
         _replace_data(folder, workshop, full["configs"])
@@ -217,6 +222,7 @@ def _describe(root: Path, tables: dict[str, Path], written: dict[str, dict[str, 
     configs: dict[str, dict] = {}
     files: dict[str, dict] = {}
     left_out: dict[str, str] = {}
+    validated = any(splits["validation"] for splits in written.values())  # a release may do without that split
     for config, splits in written.items():
         rows: dict[str, int] = {}
         for split, paths in splits.items():
@@ -226,7 +232,7 @@ def _describe(root: Path, tables: dict[str, Path], written: dict[str, dict[str, 
                 files[path.relative_to(root).as_posix()] = {
                     "sha256": sha256_file(path), "bytes": path.stat().st_size, "rows": count,
                     "config": config, "split": split}
-            if not paths and any(splits.values()):
+            if not paths and any(splits.values()) and (split != "validation" or validated):
                 left_out[f"{config}/{split}"] = "no rows"
         if rows:
             schema = pq.read_schema(tables[config])

@@ -15,7 +15,7 @@ import pyarrow as pa
 from stepforge.builders.parquet import BATCH_ROWS, open_writer, replacing
 
 _KINDS = {pa.string(): "VARCHAR", pa.int64(): "BIGINT", pa.float64(): "DOUBLE", pa.bool_(): "BOOLEAN",
-          pa.list_(pa.int32()): "INTEGER[]"}
+          pa.list_(pa.int32()): "INTEGER[]", pa.list_(pa.string()): "VARCHAR[]"}
 
 
 @contextmanager

@@ -62,7 +62,7 @@ PROBLEMS = _table(
     column("source_id", TEXT, "The problem's name within its source."),
     _optional("subject", TEXT, "Subject, where the source names one."),
     _optional("level", TEXT, "Difficulty in the source's own words."),
-    column("split", TEXT, "Split in the source: train or test."),
+    column("split", TEXT, "Split in the source: train, validation or test."),
     column("group_id", TEXT, "Variants of one problem share it; splits never cut through a group."),
     column("license", TEXT, "License of the problem."),
     _optional("generator", TEXT, "Model that wrote the problem; null when people did."),
@@ -122,6 +122,9 @@ SOLUTIONS = _table(
     _optional("prompt_tokens", INT, "Tokens of the prompt."),
     _optional("completion_tokens", INT, "Tokens that the model wrote."),
     *_LOGPROBS,
+    _optional("upstream_verdict", TEXT, "Verdict that came with a recorded sample: correct, incorrect, or a word."),
+    _optional("upstream_first_error", INT, "The first wrong step that came with it, from 0; -1 where it says none."),
+    _optional("upstream_labels", pa.list_(TEXT), "Labels or values of its steps that came with it, as they came."),
 )
 
 BUDGETS = _table(

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from stepforge.builders.configs import CONFIGS
+from stepforge.builders.release import SPLITS
 from stepforge.cards.markdown import Safe, code, number
 from stepforge.cards.snippets import snippets
 
@@ -55,11 +56,13 @@ def context(manifest: dict, configs: list[Config], plots: list[str]) -> dict:
     whole = [row for row in manifest.get("measures", []) if row.get("by", "all") == "all"]
     measures = [row for row in whole
                 if not row["measure"].startswith(_FALSE_POSITIVES) and not row["measure"].endswith("_histogram")]
+    splits = [split for split in SPLITS if split != "validation" or any(config.rows.get(split) for config in configs)]
     return {
         "manifest": _with_defaults(manifest), "name": title(manifest),
         "plots": [Safe(f"![{PLOTS[path]}]({path})") for path in plots],
         "configs": {config.name: config for config in configs},
-        "config_rows": [[code(config.name), *(number(config.rows.get(split, 0)) for split in ("train", "test")),
+        "split_columns": [f"{split} rows" for split in splits],
+        "config_rows": [[code(config.name), *(number(config.rows.get(split, 0)) for split in splits),
                          Safe(CONFIGS[config.name].purpose if config.name in CONFIGS else "")]
                         for config in configs],
         "samples": {Safe(config.name): {column: config.sample[column] for column in TEXTS if column in config.sample}

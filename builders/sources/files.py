@@ -1,39 +1,89 @@
-"""Problems from the user's own files, with a mapping from our columns to theirs.
+"""Problems from rows of somebody's data set, with a mapping from our columns to theirs (mapping.py).
 
-    {"q": "How many ...?", "gold": 42}   with columns {problem: q, answer: gold}
+    {"prompt": [{"role": "user", "content": "How many ...?"}], "reward_model": {"ground_truth": "42"}}
+        with columns {problem: "prompt[0].content", answer: reward_model.ground_truth}
 """
 
-from collections.abc import Iterator
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import islice
 
-from stepforge.builders.sources.records import Drop, Record, read_records, require_columns
+from stepforge.builders.sources.mapping import Column, map_rows, require_roots
+from stepforge.builders.sources.records import BATCH_ROWS, Drop, Record
 from stepforge.builders.tables import content_id
 
+# What people write where there is no answer. `none` and `no solution` may be answers and are none of these; Python
+# writes None.
+NO_GOLD = re.compile(r"(?i:proof|proved|not[ _-]?found|n/a|nan|null|unknown|unanswerable|missing|tbd|todo|\?+|-+)"
+                     r"|None")
 
-def load(paths: list[str], columns: dict[str, str], split: str, license: str) -> Iterator[dict | Drop]:
+
+def load(records: Iterable[Record | Drop], columns: Mapping[str, str], source: str, split: str, license: str,
+         without_gold: bool = False) -> Iterator[dict | Drop]:
     """Rows of the table `problems` but for `problem_id`, or what was dropped and why.
 
+    `without_gold`: rows without an answer are kept, their answer null.
+
     Raises:
-        SourceError: a file cannot be read, or its first row lacks a column that the mapping names.
+        SourceError: a source cannot be read, or none of its first rows has a column that the mapping names.
     """
-    checked = False
-    for record in read_records(paths):
-        if isinstance(record, Drop):
-            yield record
-            continue
-        if not checked:
-            require_columns(record, columns.values())
-            checked = True
-        yield problem_row(record, columns, source="files", split=split, license=license)
+    mapping = {ours: Column(theirs) for ours, theirs in columns.items()}
+    for batch in mapped_batches(records, mapping):
+        for record, texts in batch:
+            if isinstance(record, Drop):
+                yield record
+                continue
+            many = [name for name, found in texts.items() if len(found or ()) > 1]
+            if many:
+                yield Drop(record.where, "many_values", f"{columns[many[0]]!r} holds {len(texts[many[0]])} values "
+                           f"where one is meant for {many[0]}; name one of them, as in {columns[many[0]]}[0]")
+                continue
+            values = {name: found[0] if found else None for name, found in texts.items()}
+            yield problem_row(record.where, values, source, split, license, without_gold)
 
 
-def problem_row(record: Record, columns: dict[str, str], source: str, split: str, license: str) -> dict | Drop:
-    """A row of the table `problems` but for its id, from a record with the source's own column names."""
-    found = {ours: _as_text(record.values.get(theirs)) for ours, theirs in columns.items()}
-    for needed in ("problem", "answer"):
-        if not found.get(needed):
-            return Drop(record.where, f"no_{needed}", f"the column {columns[needed]!r} is empty or not text")
-    row = dict.fromkeys(("reference_solution", "subject", "level", "generator"))
-    row |= {"source": source, "source_id": record.where, "split": split, "license": license}
+Batch = list[tuple[Record | Drop, dict[str, list[str | None]]]]
+
+
+def mapped_batches(records: Iterable[Record | Drop], columns: Mapping[str, Column],
+                   lists: Collection[str] = (), single: Collection[str] = ()) -> Iterator[Batch]:
+    """Batches of rows with the texts of every column; a row that does not fit the mapping becomes a drop.
+
+    `lists` and `single` are those of `map_rows`.
+    """
+    rows = iter(records)
+    first = True
+    while batch := list(islice(rows, BATCH_ROWS)):
+        good = [record for record in batch if isinstance(record, Record)]
+        if first and good:
+            require_roots(good, columns)
+            first = False
+        mapped = map_rows([record.values for record in good], columns, lists, single)
+        texts = iter(zip(good, mapped.frame.iter_rows(named=True), range(len(good)), strict=True))
+        found: Batch = []
+        for record in batch:
+            if isinstance(record, Drop):
+                found.append((record, {}))
+                continue
+            _, row, number = next(texts)
+            misfit = mapped.misfits.get(number)
+            found.append((Drop(record.where, "malformed", misfit) if misfit else record, row))
+        yield found
+
+
+def problem_row(where: str, values: Mapping[str, str | None], source: str, split: str, license: str,
+                without_gold: bool = False) -> dict | Drop:
+    """A row of the table `problems` but for its id, from the texts of our columns."""
+    found = {name: (text or "").strip() or None for name, text in values.items()}
+    if found.get("problem") is None:
+        return Drop(where, "no_problem", "the problem is empty")
+    gold = found.get("answer")
+    if gold is not None and NO_GOLD.fullmatch(gold.strip(".()[] ")):
+        found["answer"] = None
+    if found.get("answer") is None and not without_gold:
+        return Drop(where, "no_gold", f"{gold!r} is no answer" if gold else "the answer is empty")
+    row = dict.fromkeys(("answer", "reference_solution", "subject", "level", "generator"))
+    row |= {"source": source, "source_id": where, "split": split, "license": license}
     row |= {name: value for name, value in found.items() if value is not None}
     return {"group_id": group_of(str(row["problem"]))} | row
 
@@ -42,10 +92,3 @@ def group_of(problem: str) -> str:
     """Group of a problem that names none: problems that differ in numbers, case and spacing alone share it."""
     masked = "".join("#" if character.isdigit() else character for character in problem.casefold())
     return content_id(" ".join(masked.split()))[:16]
-
-
-def _as_text(value: object) -> str | None:
-    """Text of a cell; null for what is neither text nor a number."""
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        return None
-    return str(value).strip() or None

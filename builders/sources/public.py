@@ -1,4 +1,4 @@
-"""GSM8K and MATH in their public formats, from a local file or from the Hub.
+"""GSM8K and MATH in their public formats, from local files or from the Hub.
 
     GSM8K  {"question": "...", "answer": "She sells 16 - 3 = <<16-3=13>>13 eggs.\\n#### 13"}
     MATH   {"problem": "...", "solution": "... $\\boxed{3}$.", "answer": "3", "level": "Level 2", "subject": "Algebra"}
@@ -6,60 +6,68 @@
 Where MATH rows have no `answer`, it is the content of the last box of the solution.
 """
 
-from collections.abc import Iterator
-from itertools import chain
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from stepforge.builders.errors import SourceError
-from stepforge.builders.sources.files import problem_row
-from stepforge.builders.sources.records import Drop, Record, read_records, require_columns
+from stepforge.builders.sources.files import mapped_batches, problem_row
+from stepforge.builders.sources.hub import read_hub
+from stepforge.builders.sources.mapping import Column
+from stepforge.builders.sources.records import Drop, read_records
 
 
 class Home(NamedTuple):
-    """Where a set lives on the Hub, and its license."""
+    """Where a split of a set lives on the Hub."""
 
     hub: str
-    config: str | None
-    license: str
+    config: str | None = None
 
 
-HOMES = {"gsm8k": Home("openai/gsm8k", "main", "MIT"), "math": Home("HuggingFaceH4/MATH-500", None, "MIT")}
+GSM8K = Home("openai/gsm8k", "main")
+MATH = Home("DigitalLearningGmbH/MATH-lighteval")  # the 7,500 training problems; 500 of the test ones are MATH-500
+HOMES = {("gsm8k", "train"): GSM8K, ("gsm8k", "test"): GSM8K,
+         ("math", "train"): MATH, ("math", "test"): Home("HuggingFaceH4/MATH-500")}
+LICENSE = "MIT"
+COLUMNS = {"gsm8k": {"problem": Column("question"), "answer": Column("answer")},
+           "math": {"problem": Column("problem"), "reference_solution": Column("solution")}}
+OPTIONAL = {"gsm8k": (), "math": ("answer", "subject", "type", "level", "unique_id")}
 
 
-def load(
-    name: str, path: str | None, hub: str | None, revision: str | None, split: str
-) -> Iterator[dict | Drop]:
+def load(name: str, path: str | None, hub: str | None, revision: str | None, split: str
+         ) -> Iterator[dict | Drop]:
     """Rows of the table `problems` but for `problem_id`, or what was dropped and why; `name` is gsm8k or math.
 
     Raises:
-        SourceError: the file or the dataset cannot be read, or its rows are not of the public format.
+        SourceError: the files or the data set cannot be read, or their rows are not of the public format; the set has
+            no such split.
     """
-    records = read_records([path]) if path else _from_hub(name, hub, revision, split)
-    prepare, needed = (_gsm8k, ["question", "answer"]) if name == "gsm8k" else (_math, ["problem", "solution"])
-    first = next(records, None)
-    if isinstance(first, Record):
-        require_columns(first, needed)
-    for record in chain([] if first is None else [first], records):
-        if isinstance(record, Drop):
-            yield record
-        else:
-            columns = {field: field for field in ("problem", "answer", "reference_solution", "subject", "level")}
-            columns["source_id"] = "unique_id"
-            yield problem_row(prepare(record), columns, source=name, split=split, license=HOMES[name].license)
+    if path:
+        records: Iterator = read_records([path])
+    else:
+        home = Home(hub) if hub else HOMES.get((name, split))
+        if home is None:
+            raise SourceError(f"{name} has no split {split!r}; allowed are train and test, or another `hub`")
+        records = read_hub(home.hub, home.config, split, revision)
+    for batch in mapped_batches(records, COLUMNS[name]):
+        for record, texts in batch:
+            if isinstance(record, Drop):
+                yield record
+                continue
+            told = {key: str(record.values[key]) for key in OPTIONAL[name] if record.values.get(key) is not None}
+            values = {key: (value or [None])[0] for key, value in texts.items()}
+            values = _gsm8k(values) if name == "gsm8k" else _math(values, told)
+            yield problem_row(record.where, values, source=name, split=split, license=LICENSE)
 
 
-def _gsm8k(record: Record) -> Record:
-    solution, _, answer = str(record.values.get("answer", "")).rpartition("####")
-    values = {"problem": record.values.get("question"), "answer": answer.strip().replace(",", "")}
-    return Record(record.where, values | {"reference_solution": solution.strip()})
+def _gsm8k(values: Mapping[str, str | None]) -> dict[str, str | None]:
+    solution, _, answer = (values["answer"] or "").rpartition("####")
+    return {"problem": values["problem"], "answer": answer.strip().replace(",", ""), "reference_solution": solution}
 
 
-def _math(record: Record) -> Record:
-    values = dict(record.values)
-    values["reference_solution"] = values.get("solution")
-    values["subject"] = values.get("subject") or values.get("type")
-    values["answer"] = values.get("answer") or last_box(str(values.get("solution", "")))
-    return Record(record.where, values)
+def _math(values: Mapping[str, str | None], told: Mapping[str, str]) -> dict[str, str | None]:
+    return {**values, "answer": told.get("answer") or last_box(values["reference_solution"] or ""),
+            "subject": told.get("subject") or told.get("type"), "level": told.get("level"),
+            "source_id": told.get("unique_id")}
 
 
 def last_box(solution: str) -> str | None:
@@ -75,16 +83,3 @@ def last_box(solution: str) -> str | None:
             depth -= 1
         depth += solution[position] == "{"
     return None
-
-
-def _from_hub(name: str, hub: str | None, revision: str | None, split: str) -> Iterator[Record | Drop]:
-    from datasets import load_dataset
-
-    home = HOMES[name]
-    repo, config = (hub, None) if hub else (home.hub, home.config)
-    try:
-        rows = load_dataset(repo, config, split=split, revision=revision, streaming=True)
-        for number, values in enumerate(rows):
-            yield Record(f"{repo}:{split}:{number}", values)
-    except (OSError, ValueError) as error:
-        raise SourceError(f"cannot load {repo!r} (split {split!r}) from the Hub: {error}") from error

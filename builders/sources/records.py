@@ -1,24 +1,38 @@
-"""Records out of users' files: JSONL, CSV and Parquet, one dict at a time.
+"""Records out of users' files, one dict at a time: JSON, CSV, Parquet and Arrow, packed or not.
 
-In: paths or globs. Out: a `Record` for every row, or a `Drop` that says where the row was and what is wrong with it. A
-row that cannot be parsed never stops the others and is never lost silently.
+In: paths, folders, globs or URLs. Out: a `Record` for every row, or a `Drop` that says where the row was and what is
+wrong with it. A row that cannot be parsed never stops the others and is never lost silently. Numbers of JSON arrive as
+the text that they were written with, so that no digit changes; NaN and infinities, which Python writes, are null.
 """
 
+import bz2
 import csv
-from collections.abc import Iterable, Iterator
-from glob import glob
+import gzip
+import io
+import json
+import lzma
+import re
+import zlib
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, Any, NamedTuple
 
-import orjson
+import polars as pl
 import pyarrow as pa
 
 from stepforge.builders.errors import SourceError
-from stepforge.builders.parquet import read_rows
-from stepforge.builders.sources.remote import fetch, is_remote
+from stepforge.builders.sources.formats import format_of
+from stepforge.builders.sources.places import expand
 
-FORMATS = (".jsonl", ".csv", ".parquet")
 LONGEST_CELL = 16 * 1024 * 1024  # the csv module's own limit of 128 KiB is too short for long solutions
+LONGEST_ROW = 256 * 1024 * 1024  # characters of one element of a JSON array
+BLOCK = 1 << 20                  # bytes of text that are read at a time
+BATCH_ROWS = 500
+BROKEN = (OSError, EOFError, zlib.error, lzma.LZMAError, pa.ArrowException, pl.exceptions.PolarsError, csv.Error,
+          ValueError)
+MARK = b"\xef\xbb\xbf"           # the byte-order mark that some programs begin UTF-8 with
+SPACE = re.compile(r"\s*")
+__all__ = ["BATCH_ROWS", "LONGEST_CELL", "Drop", "Record", "expand", "load_json", "read_records", "require_columns"]
 
 
 class Record(NamedTuple):
@@ -36,31 +50,23 @@ class Drop(NamedTuple):
     detail: str
 
 
-def read_records(paths: Iterable[str]) -> Iterator[Record | Drop]:
-    """All rows of all files, in the order of the paths and, within a glob, of the names.
+def read_records(paths: Iterable[str], columns: Collection[str] | None = None) -> Iterator[Record | Drop]:
+    """All rows of all files, in the order of the paths and, within a glob or a folder, of the names.
+
+    `columns`: those that are needed, where reading the others can be saved; absent ones are no error.
 
     Raises:
-        SourceError: no file matches, or a file is of another format or cannot be opened.
+        SourceError: no file matches, or a file is of another format or cannot be read to its end.
     """
     for path in expand(paths):
+        kind = format_of(path)
         try:
-            yield from _READERS[path.suffix](path)
-        except (OSError, pa.ArrowException, UnicodeDecodeError, csv.Error) as error:
-            raise SourceError(f"cannot read {path}: {error}") from error
-
-
-def expand(paths: Iterable[str]) -> list[Path]:
-    """Files behind paths, globs and URLs (remote.py), each known to exist and to be of a format that is read here."""
-    found = []
-    for pattern in paths:
-        matches = fetch(pattern) if is_remote(pattern) else sorted(glob(pattern, recursive=True))
-        if not matches:
-            raise SourceError(f"no file matches {pattern!r}")
-        found += [Path(match) for match in matches]
-    for path in found:
-        if path.suffix not in FORMATS:
-            raise SourceError(f"{path}: the format {path.suffix!r} is not read; allowed: {', '.join(FORMATS)}")
-    return found
+            if kind in _READERS:
+                yield from _READERS[kind](path)
+            else:
+                yield from _rows(path, _FRAMES[kind](path, columns))
+        except BROKEN as error:
+            raise SourceError(f"cannot read {path}: {str(error) or type(error).__name__}") from error
 
 
 def require_columns(record: Record, columns: Iterable[str]) -> None:
@@ -71,27 +77,129 @@ def require_columns(record: Record, columns: Iterable[str]) -> None:
         )
 
 
-def _read_jsonl(path: Path) -> Iterator[Record | Drop]:
-    with path.open("rb") as lines:
-        for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
+_EXACT = {"parse_int": str, "parse_float": str, "parse_constant": lambda _: None}
+
+
+def load_json(text: str) -> Any:
+    """A JSON value whose numbers are text. Raises ValueError, or RecursionError where it is nested too deep."""
+    return json.loads(text, **_EXACT)  # type: ignore[arg-type]
+
+
+def _open(path: Path) -> IO[bytes]:
+    """The file's bytes, unpacked."""
+    openers: dict[str, Callable[[Path], Any]] = {
+        ".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open,
+        ".zst": lambda packed: pa.CompressedInputStream(pa.OSFile(str(packed)), "zstd")}
+    file: IO[bytes] = openers.get(path.suffix.lower(), lambda plain: plain.open("rb"))(path)
+    return file
+
+
+def _blocks(path: Path) -> Iterator[bytes]:
+    """The bytes of a text file behind its byte-order mark. Raises ValueError for UTF-16."""
+    with _open(path) as file:
+        block = file.read(BLOCK)
+        if block[:2] in (b"\xff\xfe", b"\xfe\xff"):
+            raise ValueError("it is UTF-16; save it as UTF-8")
+        block = block.removeprefix(MARK)
+        while block:
+            yield block
+            block = file.read(BLOCK)
+
+
+def _read_lines(path: Path) -> Iterator[Record | Drop]:
+    for number, line in enumerate(_lines(path), start=1):
+        if line.strip():
             where = f"{path.name}:{number}"
             try:
-                values = orjson.loads(line)
-            except orjson.JSONDecodeError as error:
-                yield Drop(where, "malformed", f"not JSON: {error}")
-                continue
-            if isinstance(values, dict):
-                yield Record(where, values)
-            else:
-                yield Drop(where, "malformed", f"a {type(values).__name__} where an object is expected")
+                yield _record(where, load_json(line.decode()))
+            except (ValueError, RecursionError) as error:
+                yield Drop(where, "malformed", f"not JSON: {str(error)[:200]}")
 
 
-def _read_csv(path: Path) -> Iterator[Record | Drop]:
+def _lines(path: Path) -> Iterator[bytes]:
+    pieces: list[bytes] = []  # of the line that is not at its end
+    for block in _blocks(path):
+        head, *lines = block.split(b"\n")
+        pieces.append(head)
+        if lines:
+            yield b"".join(pieces)
+            yield from lines[:-1]
+            pieces = [lines[-1]]
+    yield b"".join(pieces)
+
+
+def _record(where: str, values: Any) -> Record | Drop:
+    if isinstance(values, dict):
+        return Record(where, values)
+    return Drop(where, "malformed", f"a {type(values).__name__} where an object is expected")
+
+
+def _read_json(path: Path) -> Iterator[Record | Drop]:
+    """The objects of one array, none of it held longer than needed; or a file of lines that is called .json."""
+    start = b"".join(block for block, _ in zip(_blocks(path), range(1), strict=False)).lstrip()
+    if start.startswith(b"["):
+        yield from _read_array(path)
+        return
+    first = start.split(b"\n", 1)[0]
+    try:
+        load_json(first.decode() or "{}")
+    except ValueError:
+        if first.strip() == b"{":
+            raise ValueError("it holds one object; allowed are an array of objects, or one object a line") from None
+    yield from _read_lines(path)
+
+
+def _read_array(path: Path) -> Iterator[Record | Drop]:
+    decoder = json.JSONDecoder(**_EXACT)  # type: ignore[arg-type]
+    blocks = io.TextIOWrapper(_Stream(_blocks(path)), encoding="utf-8")  # type: ignore[type-var]
+    text, at, number = blocks.read(BLOCK), 0, 0
+    at = text.index("[") + 1
+    while True:
+        at = SPACE.match(text, at).end()  # type: ignore[union-attr]
+        comma = bool(number) and text[at:at + 1] == ","
+        begin = SPACE.match(text, at + comma).end()  # type: ignore[union-attr]
+        try:
+            if text[at:at + 1] == "]":
+                return
+            if number and not comma:
+                raise ValueError("no comma")
+            value, end = decoder.raw_decode(text, begin)
+        except (ValueError, RecursionError) as error:  # most often the element goes on in the next block
+            block = blocks.read(BLOCK)
+            if not block or len(text) - at > LONGEST_ROW:
+                raise ValueError(f"the array breaks off or is no JSON behind element {number}: {error}") from None
+            text, at = text[at:] + block, 0
+            continue
+        number += 1
+        yield _record(f"{path.name}:{number}", value)
+        at = end
+
+
+class _Stream(io.RawIOBase):
+    """Blocks of bytes as a file."""
+
+    def __init__(self, blocks: Iterator[bytes]) -> None:
+        self._blocks, self._rest = blocks, b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        self._rest = self._rest or next(self._blocks, b"")
+        size = min(len(buffer), len(self._rest))
+        buffer[:size], self._rest = self._rest[:size], self._rest[size:]
+        return size
+
+
+def _read_table(path: Path, delimiter: str) -> Iterator[Record | Drop]:
+    """Rows of CSV or TSV. Bytes that are no UTF-8 become half characters, which a mapping drops row by row."""
     csv.field_size_limit(LONGEST_CELL)
-    with path.open(encoding="utf-8-sig", newline="") as lines:
-        reader = csv.DictReader(lines)
+    raw: Any = io.BufferedReader(_Stream(_blocks(path)), BLOCK)
+    with io.TextIOWrapper(raw, encoding="utf-8", errors="surrogateescape", newline="") as lines:
+        reader = csv.DictReader(lines, delimiter=delimiter)
+        names = reader.fieldnames or []
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"the columns {twice} stand twice in its header")
         for values in reader:
             where = f"{path.name}:{reader.line_num}"
             if None in values or None in values.values():
@@ -100,9 +208,41 @@ def _read_csv(path: Path) -> Iterator[Record | Drop]:
                 yield Record(where, values)
 
 
-def _read_parquet(path: Path) -> Iterator[Record | Drop]:
-    for number, values in enumerate(read_rows(path)):
-        yield Record(f"{path.name}:{number}", values)
+def _parquet_frames(path: Path, columns: Collection[str] | None) -> Iterator[pl.DataFrame]:
+    scan = pl.scan_parquet(path, glob=False, hive_partitioning=False)
+    kept = _kept(scan.collect_schema().names(), columns)
+    yield from scan.select(kept).collect_batches(chunk_size=BATCH_ROWS, maintain_order=True)
 
 
-_READERS = {".jsonl": _read_jsonl, ".csv": _read_csv, ".parquet": _read_parquet}
+def _arrow_frames(path: Path, columns: Collection[str] | None) -> Iterator[pl.DataFrame]:
+    """Batches of an Arrow file, or of a stream, which `datasets` writes under the same name."""
+    with pa.memory_map(str(path)) as file:
+        try:
+            reader = pa.ipc.open_file(file)
+            batches: Iterable[pa.RecordBatch] = map(reader.get_batch, range(reader.num_record_batches))
+        except pa.ArrowInvalid:
+            file.seek(0)
+            batches = pa.ipc.open_stream(file)
+        for batch in batches:
+            yield pl.DataFrame(batch.select(_kept(batch.schema.names, columns)))
+
+
+def _kept(names: list[str], columns: Collection[str] | None) -> list[str]:
+    """The columns to read; all where none is known, so that an error can name them."""
+    return [name for name in names if columns is None or name in columns] or names
+
+
+def _rows(path: Path, frames: Iterable[pl.DataFrame]) -> Iterator[Record]:
+    number = 0
+    for frame in frames:
+        for values in frame.iter_rows(named=True):
+            yield Record(f"{path.name}:{number}", values)
+            number += 1
+
+
+_READERS: dict[str, Callable[[Path], Iterator[Record | Drop]]] = {
+    ".jsonl": _read_lines, ".ndjson": _read_lines, ".json": _read_json,
+    ".csv": lambda path: _read_table(path, ","), ".tsv": lambda path: _read_table(path, "\t"),
+}
+_FRAMES: dict[str, Callable[[Path, Collection[str] | None], Iterator[pl.DataFrame]]] = {
+    ".parquet": _parquet_frames, ".arrow": _arrow_frames}

@@ -1,7 +1,7 @@
 """Files that lie elsewhere (s3://, hf://, gs://, https://), brought to this machine once for each of their versions.
 
-In: a URL, which may hold a glob. Out: paths of local copies, under a name made from the URL and from what its server
-says of its version, so that a file that changed there is fetched again and one that did not is not.
+In: a URL, which may hold a glob or be a folder. Out: paths of local copies, under a name made from the URL and from
+what its server says of its version, so that a file that changed there is fetched again and one that did not is not.
 """
 
 import os
@@ -12,6 +12,7 @@ import fsspec
 
 from stepforge.builders.errors import SourceError
 from stepforge.builders.parquet import replacing
+from stepforge.builders.sources.formats import data_files
 from stepforge.builders.tables import content_id
 
 
@@ -28,7 +29,12 @@ def fetch(pattern: str) -> list[Path]:
     protocol = urlsplit(pattern).scheme
     try:
         system, path = fsspec.core.url_to_fs(pattern)
-        found = sorted(system.glob(path)) if any(c in path for c in "*?[") else [path]
+        if any(c in path for c in "*?["):
+            found = sorted(system.glob(path))
+        elif not Path(path).suffix and system.isdir(path):
+            found = [str(file) for file in data_files(pattern, map(Path, system.find(path)))]
+        else:
+            found = [path]
         return [_copy(system, protocol, name) for name in found]
     except FileNotFoundError:
         return []

@@ -83,7 +83,7 @@ def _choice(choice: Mapping[str, Any]) -> dict[str, Any]:
         raise RequestFailed(f"the server answered with a text that is {type(content).__name__}")
     text, thought = _parts(content)
     thought = next((part for name in THOUGHTS if (part := _parts(message.get(name))[0])), thought)
-    reason = _ended(choice.get("finish_reason"))
+    reason = ended(choice.get("finish_reason"))
     if not text and message.get("refusal"):
         reason = "filtered"
     total, mean = _logprobs(choice.get("logprobs"))
@@ -93,7 +93,7 @@ def _choice(choice: Mapping[str, Any]) -> dict[str, Any]:
             "logprob_sum": total, "logprob_mean": mean, "token_ids": ids if whole else None}
 
 
-def _ended(reason: Any) -> str:
+def ended(reason: Any) -> str:
     """A finish reason in our words; unknown where a server says nothing, or what nobody can read."""
     if isinstance(reason, dict):
         reason = reason.get("type") or reason.get("reason")

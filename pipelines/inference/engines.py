@@ -82,8 +82,8 @@ def generator_id(generator: Generator) -> str:
     """Hash of model, revision, prompt template and sampling settings; names and numbers of samples do not enter."""
     template = template_text(generator.prompt, generator.model)
     if isinstance(generator, RecordedGenerator):
-        return content_id("recorded", generator.model, generator.paths, generator.hub, generator.revision,
-                          generator.hub_split, generator.solution, generator.solution_key, template)
+        place = generator.model_dump(mode="json", exclude={"name", "prompt", "samples"})
+        return content_id("recorded", place, template)
     if isinstance(generator, EndpointGenerator):
         omitted = [sorted(generator.omit)] if generator.omit else []
         return content_id("endpoint", generator.model, generator.revision, generator.api, generator.extra, template,

@@ -1,11 +1,13 @@
 """What writes solutions: one model of options for each engine."""
 
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
 from stepforge.pipelines.options.base import NAME, Options
+from stepforge.pipelines.options.sources import COLUMNS, Rows, check_columns
 
+Thoughts = Literal["inline", "column", "drop"]
 Parameter = Literal["seed", "temperature", "top_p", "top_k", "max_tokens", "stop", "n", "logprobs"]
 
 
@@ -27,7 +29,7 @@ class Sampler(Sampling):
         None, ge=1, description="Parameters that compute a token; by default counted from the model's config."
     )
     price: float | None = Field(None, gt=0, description="Price of a million generated tokens, in any currency.")
-    thoughts: Literal["inline", "column", "drop"] = Field(
+    thoughts: Thoughts = Field(
         "inline", description="Thoughts of a reasoning model: in the solution between <think> and </think>, in a "
         "column `thought` of their own, or nowhere."
     )
@@ -97,27 +99,49 @@ class VllmGenerator(Sampler, ServerOptions):
     timeout_s: float = Field(3600, gt=0, description="Longest wait for one answer, in seconds.")
 
 
-class RecordedGenerator(Options):
+SOLUTIONS = ("solution", "solutions", "steps")  # a text, a list of texts, or a list that is one text in pieces
+SAMPLE_COLUMNS = ("problem", *SOLUTIONS, "thought", "generator", "finish_reason", "complete", "prompt_tokens",
+                  "completion_tokens", "seed", "upstream_verdict", "upstream_first_error", "upstream_labels")
+
+
+class RecordedGenerator(Rows):
     engine: Literal["recorded"]
     name: str = Field(pattern=NAME, description="Name of the generator in tables and cards.")
-    paths: list[str] = Field(
-        default=[], description="JSONL, CSV or Parquet files with solutions: paths, globs, or URLs such as s3://."
-    )
-    hub: str | None = Field(None, description="Or a dataset on the Hub.")
-    revision: str | None = Field(None, description="Its revision.")
-    hub_split: str = Field("train", description="Its split.")
     model: str = Field("recorded", description="The model that wrote them, for the card.")
-    problem: str = Field("problem", description="Column with the problem's text (or its problem_id).")
-    solution: str = Field("solution", description="Column with one solution, a list of them, or a list of records.")
-    solution_key: str | None = Field(None, description="Where the solutions are records: the key of the text.")
+    columns: dict[str, str] = Field(
+        default={"solution": "solution"},
+        description=f"Mapping, {COLUMNS} Ours are {', '.join(SAMPLE_COLUMNS)}; `problem` is in a column of that name "
+        "unless mapped. `solution` is one text, `solutions` a "
+        "list of samples, `steps` a list of the pieces of one; what is told of `solutions` is a list as well, or one "
+        "value for all.",
+    )
+    join: str | None = Field(
+        None, description="Where the problem's source_id is, mapped as columns are; by default samples find their "
+        "problem by its text, or by its problem_id, in the column `problem`."
+    )
+    thoughts: Thoughts = Field(
+        "inline", description="Where a mapped or written thought goes: into the solution, into a column, or nowhere."
+    )
     prompt: str = Field("plain", description="Prompt template that the release writes before these solutions.")
     samples: int | None = Field(None, ge=1, description="At most this many for each problem; all by default.")
 
     @model_validator(mode="after")
-    def _one_place(self) -> "RecordedGenerator":
-        if bool(self.paths) == bool(self.hub):
-            raise ValueError("give either `paths` or `hub`")
+    def _columns_fit(self) -> Self:
+        check_columns(self.columns | ({"problem": self.join} if self.join else {}), SAMPLE_COLUMNS)
+        texts = [name for name in SOLUTIONS if name in self.columns]
+        if len(texts) != 1:
+            raise ValueError(f"columns: one of {', '.join(SOLUTIONS)} is needed, got {texts or 'none'}")
+        if "problem" in self.columns and self.join:
+            raise ValueError("give either columns.problem or `join`: samples find their problem by text or by id")
+        if texts == ["solutions"] and "upstream_labels" in self.columns:
+            raise ValueError("columns.upstream_labels: the labels of one solution's steps; with `solutions` there are "
+                             "several in a row. Map `solution` or `steps`")
         return self
+
+    @property
+    def mapping(self) -> dict[str, str]:
+        """The mapping with the column that names the problem, by text or by id."""
+        return {"problem": self.join or "problem"} | self.columns
 
 
 Writer = EmbeddedGenerator | VllmGenerator | EndpointGenerator  # what can write; the others have written

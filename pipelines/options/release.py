@@ -70,7 +70,7 @@ class ReleaseOptions(Options):
     )
     weight_beta: float = Field(0.5, gt=0, description="Temperature of advantage weights exp(A/beta).")
     weight_max: float = Field(5.0, gt=0, description="Cap on those weights, before they are scaled to mean 1.")
-    splits: dict[str, float] = Field(default={"test": 0.05}, description="Share of problem groups for each split.")
+    splits: dict[str, float] = Field(default={"test": 0.05}, description="Share of the groups: test, validation.")
     to: str | None = Field(None, pattern=r"^(hub|local):.+", description="hub:ORG/NAME or local:PATH.")
     version: str = Field("1.0.0", pattern=VERSION, description="Version that is published.")
     allow_failed: bool = Field(
@@ -81,6 +81,8 @@ class ReleaseOptions(Options):
 
     @model_validator(mode="after")
     def _shares(self) -> "ReleaseOptions":
-        if set(self.splits) - {"test"} or not all(0 <= share < 1 for share in self.splits.values()):
-            raise ValueError(f"splits: only `test` with a share from 0 to below 1 is allowed, got {dict(self.splits)}")
+        shares = self.splits.values()
+        if set(self.splits) - {"validation", "test"} or not all(0 <= share for share in shares) or sum(shares) >= 1:
+            raise ValueError("splits: `validation` and `test` are allowed, with shares from 0 and below 1 together, "
+                             f"got {dict(self.splits)}")
         return self

@@ -1,16 +1,21 @@
 """Where problems come from: one model of options for each source."""
 
-from typing import Annotated, Literal
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from stepforge.builders.errors import SourceError
+from stepforge.builders.sources.mapping import Column
 from stepforge.pipelines.options.base import Options
+
+Split = Literal["train", "validation", "test"]
 
 
 class ArithmeticSource(Options):
     source: Literal["arithmetic"]
     limit: int = Field(200, ge=1, description="How many problems.")
-    split: Literal["train", "test"] = Field("train", description="Which of the two disjoint sets of wordings.")
+    split: Split = Field("train", description="Which of the disjoint sets of wordings.")
     seed: int = Field(0, description="Seed of the generator.")
     steps: tuple[int, int] = Field((3, 6), description="Fewest and most steps of a problem.")
     max_operand: int = Field(50, ge=5, le=10_000, description="Largest number that a problem starts from.")
@@ -25,40 +30,86 @@ class ArithmeticSource(Options):
 class StarGraphSource(Options):
     source: Literal["star_graph"]
     limit: int = Field(200, ge=1, description="How many problems.")
-    split: Literal["train", "test"] = Field("train", description="Which of the two disjoint sets of graphs.")
+    split: Split = Field("train", description="Which of the disjoint sets of graphs.")
     seed: int = Field(0, description="Seed of the generator.")
     degree: int = Field(2, ge=2, le=20, description="Arms of the star.")
     path_length: int = Field(5, ge=2, le=50, description="Nodes on an arm, the centre counted.")
     nodes: int = Field(50, ge=5, le=1000, description="Names that nodes are drawn from.")
 
 
-class FilesSource(Options):
-    source: Literal["files"]
-    paths: list[str] = Field(min_length=1, description="JSONL, CSV or Parquet files: paths, globs, or URLs such as s3://.")
+class Rows(Options):
+    """Rows of somebody's data set, and where in a row each of our columns is: the mapping language of
+    builders/sources/mapping.py."""
+
+    paths: list[str] = Field(
+        default=[], description="JSON, JSONL, CSV, TSV, Parquet or Arrow files, text packed or not: paths, folders, "
+        "globs, or URLs such as s3://BUCKET/x.jsonl.gz and hf://datasets/ID@REVISION/problems/*.parquet."
+    )
+    hub: str | None = Field(None, description="Or the id of a data set on the Hub.")
+    config: str | None = Field(None, description="Its config, where it has several.")
+    revision: str | None = Field(None, description="Its branch, tag or commit; name one for a repeatable run.")
+    hub_split: str = Field("train", description="Its split that is read.")
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if bool(self.paths) == bool(self.hub):
+            raise ValueError("give either `paths` or `hub`")
+        return self
+
+
+COLUMNS = (
+    "our column -> where it is: a column, a path such as reward_model.ground_truth, messages[-1].content or "
+    "steps[].text (JSON inside text is decoded on the way), a template such as '{Body} {Question}', each followed by "
+    "' ~ REGEX' to take what a pattern finds."
+)
+PROBLEM_COLUMNS = ("problem", "answer", "reference_solution", "source_id", "subject", "level", "group_id", "license")
+
+
+def check_columns(columns: Mapping[str, str], known: Iterable[str]) -> None:
+    """Raises ValueError for a column that is not ours, and for a path, template or pattern that cannot be read."""
+    if unknown := sorted(set(columns) - set(known)):
+        raise ValueError(f"columns: {unknown} is not among {sorted(known)}")
+    for name, text in columns.items():
+        try:
+            Column(text)
+        except SourceError as error:
+            raise ValueError(f"columns.{name}: {error}") from None
+
+
+class FilesSource(Rows):
+    source: Literal["files", "hub"]
     columns: dict[str, str] = Field(
         default={"problem": "problem", "answer": "answer"},
-        description="Our column -> the file's column; `problem` and `answer` are needed.",
+        description=f"Mapping, {COLUMNS} Ours are {', '.join(PROBLEM_COLUMNS)}.",
     )
-    split: Literal["train", "test"] = Field("train", description="Split that the problems belong to.")
+    answer_from: Literal["solution"] | None = Field(
+        None, description="Take the gold answer out of the mapped reference_solution, where that states one."
+    )
+    answer: Literal["gold", "majority"] = Field(
+        "gold", description="majority: problems without gold take the answer that an agreed share of their samples "
+        "gives, which `agreement` marks; by default they are dropped."
+    )
+    split: Split = Field("train", description="Split that the problems belong to.")
     license: str = Field("unknown", description="License of the problems.")
     limit: int | None = Field(None, ge=1, description="At most this many problems, in file order.")
 
     @model_validator(mode="after")
-    def _columns_are_known(self) -> "FilesSource":
-        known = {"problem", "answer", "reference_solution", "source_id", "subject", "level", "group_id", "license"}
-        if unknown := set(self.columns) - known:
-            raise ValueError(f"columns: {sorted(unknown)} is not among {sorted(known)}")
-        if missing := {"problem", "answer"} - set(self.columns):
-            raise ValueError(f"columns: a mapping for {sorted(missing)} is needed")
+    def _columns_are_known(self) -> Self:
+        check_columns(self.columns, PROBLEM_COLUMNS)
+        gold = ("answer",) if self.answer_from is None and self.answer == "gold" else ()
+        if missing := sorted({"problem", *gold} - set(self.columns)):
+            raise ValueError(f"columns: a mapping for {missing} is needed")
+        if self.answer_from and ("reference_solution" not in self.columns or "answer" in self.columns):
+            raise ValueError("answer_from: `solution` needs a mapping for reference_solution, and none for answer")
         return self
 
 
 class PublicSource(Options):
     source: Literal["gsm8k", "math"]
-    path: str | None = Field(None, description="Local JSONL or Parquet file in the set's public format.")
+    path: str | None = Field(None, description="Files in the set's public format, named as those of `files` are.")
     hub: str | None = Field(None, description="Dataset id on the Hub; the default is the set's usual home.")
     revision: str | None = Field(None, description="Revision on the Hub; name one for a repeatable run.")
-    split: Literal["train", "test"] = Field("train", description="Split to load.")
+    split: Split = Field("train", description="Split to load.")
     limit: int | None = Field(None, ge=1, description="At most this many problems, in file order.")
 
 

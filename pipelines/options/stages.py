@@ -38,6 +38,9 @@ class Verify(Options):
     )
     timeout_s: float = Field(5.0, ge=0.01, description="Deadline of one comparison, in CPU seconds.")
     memory_mb: int = Field(1024, ge=512, description="Memory limit of one verifying process, in MiB of addresses.")
+    agreement: float = Field(
+        0.6, gt=0.5, le=1, description="Share of the samples of a problem without gold that must give one answer."
+    )
 
     def opening(self) -> dict[str, Any]:
         """The arguments of `answers.open_verifier`."""

@@ -22,6 +22,7 @@ from stepforge.pipelines.options.generators import Generator, RecordedGenerator
 from stepforge.pipelines.recipe import Recipe
 from stepforge.pipelines.run_folder import release_path
 from stepforge.pipelines.stages.base import Account, Context, Stage
+from stepforge.pipelines.stages.generate.recorded import models
 
 INPUTS = ("problems", "solutions", "verdicts", "judgements", "duplicates", "steps", "rollouts", "alternatives")
 PROMPTS = pa.schema([pa.field(name, TEXT, nullable=False) for name in ("generator", "problem_id", "prompt", "split")])
@@ -61,8 +62,9 @@ def _prompts(context: Context) -> Iterator[dict[str, str]]:
     recipe, columns = context.recipe, ["group_id", "split"]
     groups = ((row["group_id"], row["split"]) for row in read_rows(context.table("problems"), columns))
     split = split_groups(groups, recipe.seed, dict(recipe.release.splits))
+    writers = [*recipe.generators, *(named for named, _ in models(recipe, context.table("solutions")))]
     for row in read_rows(context.table("problems"), ["problem_id", "problem", "group_id"]):
-        for generator in recipe.generators:
+        for generator in writers:
             prompt = render(generator.prompt, row["problem"], generator.model)
             yield {"generator": generator.name, "problem_id": row["problem_id"], "prompt": prompt,
                    "split": split[row["group_id"]]}
@@ -76,7 +78,9 @@ def _manifest(context: Context) -> dict[str, Any]:
         "name": recipe.name, "seed": recipe.seed, "recipe": recipe.model_dump(mode="json", exclude={"executor"}),
         "stages": {name: {key: value for key, value in account.items() if key != "seconds"}
                    for name, account in context.accounts.items() if name in _ALL},
-        "generators": [_generator(generator) for generator in recipe.generators],
+        "generators": [*map(_generator, recipe.generators),
+                       *(_generator(named) | {"generator_id": source}
+                         for named, source in models(recipe, context.table("solutions")))],
         **{key: describe(context) for stage in context.stages if stage.described
            for key, describe in [stage.described]},
         "licenses": licenses, "license": recipe.release.license,

@@ -2,7 +2,8 @@
 
 In: `solutions` and the answers of `problems`. Out: `verdicts`, one for every solution: correct, incorrect or
 undecided with a reason. Each rank has a verifier of its own, ours or the user's, whose slow work is done in processes
-that are killed at their deadline (pipelines/answers).
+that are killed at their deadline (pipelines/answers). Problems that came without a gold answer first take that of
+their samples (majority.py).
 """
 
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from stepforge.pipelines.answers import Claim, equation_key, first_false_step, o
 from stepforge.pipelines.inference.output import TableOutput
 from stepforge.pipelines.options.stages import Verify
 from stepforge.pipelines.recipe import Recipe
+from stepforge.pipelines.stages import majority
 from stepforge.pipelines.stages.base import Account, Context, Query, QueryReader, Stage
 
 CLAIMS_SQL = """
@@ -69,13 +71,14 @@ def settings(recipe: Recipe) -> Any:
 def run(context: Context) -> Account:
     tables = {name: context.table(name) for name in ("solutions", "problems")}
     work = context.work / "verify"
+    facts = majority.vote(context, context.recipe.verify)
     reader = QueryReader(Query(CLAIMS_SQL, tables), context.recipe.executor.duckdb_memory, work / "spill")
     step = VerifyStep(context.recipe.verify, TableOutput(work, ("verdicts",)))
     rows_in = count_rows(tables["solutions"])
     context.pipeline([reader, step], "verify", rows_in, work)
     written = context.collect("verdicts", [work], "solution_id")
     context.finish([work], "verify")
-    return Account(rows_in, written)
+    return Account(rows_in, written, facts=facts)
 
 
 STAGE = Stage("verify", 2, ("decontaminate", "generate"), settings, run, ("verdicts",),

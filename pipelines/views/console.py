@@ -64,7 +64,10 @@ def account_line(planned: Planned, account: Mapping[str, Any] | None) -> Text:
     if account["dropped"]:
         told = ", ".join(f"{count:,} {reason}" for reason, count in account["dropped"].items())
         line.append(f"  dropped: {told}", style="yellow")
-    return line.append(f"  {account['seconds']:.1f} s", style="dim")
+    line.append(f"  {account['seconds']:.1f} s", style="dim")
+    for warning in account["facts"].get("warnings", ()):
+        line.append(f"\n{'':<12}warning: {printable(warning)}", style="yellow")
+    return line
 
 
 def plan_table(planned: list[Planned], expected: Mapping[str, str], state: Mapping[str, Any]) -> Table:

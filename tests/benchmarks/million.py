@@ -88,7 +88,7 @@ def recipe(folder: Path) -> dict[str, Any]:
     return {
         "name": "million", "problems": [{"source": "gsm8k", "path": str(folder / "problems.jsonl")}],
         "generators": [{"name": "recorded", "engine": "recorded", "paths": [str(folder / "samples.jsonl")],
-                        "problem": "question", "solution": "outputs"}],
+                        "columns": {"problem": "question", "solutions": "outputs"}}],
         "deduplicate": {"by": "text"},
         "release": {"configs": ["positives", "negatives", "unpaired", "pairs", "solutions", "problems"],
                     "to": f"local:{folder / 'published'}", "splits": {"test": 0.05}},

@@ -125,8 +125,20 @@ def test_not_a_number_is_not_written_as_json(tmp_path: Path) -> None:
 
 def test_an_upstream_test_problem_stays_test_and_takes_its_group_along() -> None:
     assert split_of("g", 0, "test", {"test": 0.0}) == "test"
+    assert split_of("g", 0, "validation", {"test": 0.9}) == "validation"
+    assert split_groups([("g", "validation"), ("g", "train"), ("h", "validation"), ("h", "test")], 0, {}) == \
+        {"g": "validation", "h": "test"}
     assert split_groups([("g", "train"), ("g", "test"), ("g", "train"), ("h", "train")], 0, {}) == \
         {"g": "test", "h": "train"}
+
+
+def test_a_validation_share_takes_from_train_and_leaves_the_test_split_as_it_is() -> None:
+    """10,000 groups; a share of 0.1 more than 5 standard errors off happens once in a million runs by chance."""
+    groups = [f"g{i}" for i in range(10_000)]
+    both = [split_of(group, 7, "train", {"test": 0.05, "validation": 0.1}) for group in groups]
+    assert abs(both.count("validation") - 1000) < 150
+    assert [split == "test" for split in both] == [split_of(group, 7, "train", {"test": 0.05}) == "test"
+                                                   for group in groups]
 
 
 def test_a_split_depends_on_seed_and_group_alone() -> None:

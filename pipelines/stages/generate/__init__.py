@@ -21,7 +21,7 @@ from typing import Any
 
 from datatrove.data import Document
 
-from stepforge.builders.parquet import count_rows, write_rows
+from stepforge.builders.parquet import count_rows, read_rows, write_rows
 from stepforge.builders.sql import query_rows
 from stepforge.builders.tables import BUDGETS, content_id
 from stepforge.pipelines.budget import Length, allot, token_cost
@@ -37,8 +37,9 @@ from stepforge.pipelines.options.generators import Generator, RecordedGenerator,
 from stepforge.pipelines.recipe import Recipe
 from stepforge.pipelines.run_folder import journal_path
 from stepforge.pipelines.stages.base import Account, Context, Expected, Query, Spent, Stage, drop_row, why_failed
-from stepforge.pipelines.stages.generate.recorded import read_recorded, recorded_files
+from stepforge.pipelines.stages.generate.recorded import models, read_recorded, recorded_files
 from stepforge.pipelines.stages.generate.thoughts import opens_thought, solution_and_thought
+from stepforge.pipelines.stages.losses import warned
 
 JOURNAL = "generated"
 PROBLEMS_SQL = "SELECT problem_id, problem, file_row_number AS position FROM problems"
@@ -70,26 +71,33 @@ def settings(recipe: Recipe) -> Any:
 
 
 def run(context: Context) -> Account:
-    works = []
+    works, losses = [], []
     expected = 0
     problems = count_rows(context.table("problems"))
     for number, generator in enumerate(within_budget(context, problems)):
         work = context.work / f"{number:03d}-{generator.name}"
         if isinstance(generator, RecordedGenerator):
-            expected += read_recorded(generator, number, context, work)
+            losses.append(read_recorded(generator, number, context, work))
+            expected += losses[-1].total
         elif generator.samples:
             _generate(generator, number, context, work, problems)
             expected += problems * generator.samples
         else:
             continue  # it only judges, or no budget is left for it: its engine need not start
         works.append(work)
-    written = context.collect("solutions", works, "sample_index")
+    written = context.collect("solutions", works, "sample_index, solution_id")
     dropped = context.collect_drops(works, "generate")
+    for loss in losses:
+        if not loss.kept:
+            known = next(read_rows(context.table("problems"), ["problem", "source_id"]))
+            raise loss.nothing(context.drops("generate"), f". A problem of this run is {known['source_id']!r}: "
+                               f"{known['problem'][:200]!r}")
+    models(context.recipe, context.table("solutions"))  # refuses two generators of one name
     context.finish(works, "generate")
     if expected and not written:
         raise StageFailed(f"generate: none of {expected:,} solutions came; dropped {dropped}"
                           f"{why_failed(context.folder, 'generate')}")
-    return Account(expected, written, dropped, _ledger(context), failed=dropped.get("error", 0))
+    return Account(expected, written, dropped, _ledger(context), facts=warned(losses), failed=dropped.get("error", 0))
 
 
 def within_budget(context: Context, problems: int) -> Sequence[Generator]:

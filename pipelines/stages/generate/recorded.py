@@ -1,27 +1,51 @@
 """Recorded solutions: samples that exist already, matched to the problems of the run.
 
-In: rows of the user's files or of a Hub dataset, each with a problem (its text or its problem_id) and a solution, a
-list of solutions, or a list of records that hold one:
+In: rows of files or of a Hub data set, under a mapping (builders/sources/mapping.py); each has a problem, by its
+text or by an id, and one sample, a list of them, or one in pieces:
 
     {"question": "Natalia sold clips ...", "outputs": [{"response": "... The answer is 72", "label": true}, ...]}
+        with columns {problem: question, solutions: "outputs[].response", upstream_verdict: "outputs[].label"}
 
-Out: rows of `solutions` in the same form as those of an engine. Dropped with a reason: `malformed` rows, solutions
-whose problem is not in the run (`no_problem`), and those without text (`no_solution`).
+Out: rows of `solutions` in the same form as those of an engine; what a row does not say is null. Dropped with a
+reason: `malformed` rows, solutions whose problem is not in the run (`no_problem`) or is more than one of it
+(`several_problems`), those without text (`no_solution`), and those beyond `samples` (`over_limit`).
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from stepforge.builders.errors import SourceError
+import polars as pl
+
 from stepforge.builders.parquet import read_rows
-from stepforge.builders.sources.records import Drop, Record, expand, read_records, require_columns
+from stepforge.builders.sources.files import mapped_batches
+from stepforge.builders.sources.mapping import Column, normal
+from stepforge.builders.sources.records import Drop, expand
 from stepforge.builders.tables import content_id
+from stepforge.pipelines.executors import StageFailed
+from stepforge.pipelines.inference.answer import MOST, ended
 from stepforge.pipelines.inference.engines import generator_id
 from stepforge.pipelines.inference.output import TableOutput
-from stepforge.pipelines.options.generators import RecordedGenerator
+from stepforge.pipelines.inference.runner import Completion
+from stepforge.pipelines.options.generators import SOLUTIONS, RecordedGenerator
+from stepforge.pipelines.recipe import Recipe
 from stepforge.pipelines.stages.base import Context, drop_row
+from stepforge.pipelines.stages.generate.thoughts import solution_and_thought
+from stepforge.pipelines.stages.losses import Losses
+from stepforge.pipelines.stages.problems import records_of
+
+WORDS = {word: truth for truth, words in ((True, "true 1 1.0 yes correct right pass passed"),
+                                          (False, "false 0 0.0 no incorrect wrong fail failed"))
+         for word in words.split()}
+Sample = Mapping[str, str | None]
+
+
+class Place(NamedTuple):
+    """A problem of the run, and its place in the table."""
+
+    problem_id: str
+    position: int
 
 
 def recorded_files(generator: RecordedGenerator) -> list[str]:
@@ -29,84 +53,168 @@ def recorded_files(generator: RecordedGenerator) -> list[str]:
     return [f"{path.name}:{path.stat().st_size}:{path.stat().st_mtime_ns}" for path in expand(generator.paths)]
 
 
-def read_recorded(generator: RecordedGenerator, number: int, context: Context, work: Path) -> int:
-    """Write the solutions of a recorded generator to `work`; returns how many were seen."""
-    known: dict[str, tuple[str, int]] = {}
-    for position, row in enumerate(read_rows(context.table("problems"), ["problem_id", "problem"])):
-        known[_normal(row["problem"])] = known[row["problem_id"]] = (row["problem_id"], position)
-    first, source = number * max(1, len(known)), generator_id(generator)
-    taken: Counter[str] = Counter()
-    seen = 0
+def model_id(generator: RecordedGenerator, model: str | None) -> str:
+    """generator_id of the samples of one model among those of a recorded generator, null: of all."""
+    return generator_id(generator) if model is None else content_id(generator_id(generator), model)
+
+
+def models(recipe: Recipe, solutions: Path) -> list[tuple[RecordedGenerator, str]]:
+    """Models that recorded samples name themselves: each as a generator of its own, and its generator_id.
+
+    Raises:
+        StageFailed: a model has the name of a generator, or two generators name the same one.
+    """
+    names = pl.scan_parquet(solutions).select("generator", "generator_id").unique().collect().sort(pl.all())
+    recorded = [g for g in recipe.generators if isinstance(g, RecordedGenerator)]
+    found = [(generator.model_copy(update={"name": name, "model": name}), source) for name, source in names.iter_rows()
+             for generator in recorded if source == model_id(generator, name)]
+    given = Counter([name for name, _ in names.iter_rows()] + [g.name for g in recipe.generators if g.name not in
+                    {name for name, source in names.iter_rows() if source == generator_id(g)}])
+    if twice := sorted(name for name, count in given.items() if count > 1):
+        raise StageFailed(f"generate: {twice} is the name of two generators: of one in the recipe and of a model that "
+                          "a recorded file names, or of models in two files. Read files of the same models as one "
+                          "generator with several `paths`, or rename the generator")
+    return found
+
+
+def read_recorded(generator: RecordedGenerator, number: int, context: Context, work: Path) -> Losses:
+    """Write the solutions of a recorded generator to `work`; returns how many were kept and dropped."""
+    known, problems = _known(context.table("problems"), by_id=generator.join is not None)
+    reader = _Reader(generator, known)
+    losses = Losses(f"generator {generator.name}")
     with context.tell(work, f"read {generator.name}", 0), TableOutput(work, ("solutions", "drops")) as output:
         for rank in range(context.recipe.executor.tasks):  # the plan expects a file of every rank; one process reads
             if rank:
                 TableOutput(work, ("solutions", "drops")).open(rank)
-        for record in _records(generator):
-            if isinstance(record, Drop):
-                seen += 1
-                drop = drop_row("generate", record.where, record.reason, record.detail)
-                output.write_tables({"drops": [drop]}, 0, 0)
-                continue
-            problem_id, position = known.get(_normal(str(record.values[generator.problem])), ("", 0))
-            rows: list[dict] = []
-            drops: list[dict] = []
-            for index, text in enumerate(_texts(record, generator)):
-                where = f"{record.where}:{index}"
-                if not problem_id:
-                    drops.append(drop_row("generate", where, "no_problem", "its problem is not in this run"))
-                elif not isinstance(text, str) or not text.strip():
-                    drops.append(drop_row("generate", where, "no_solution", "the solution is empty or not text"))
-                elif generator.samples is not None and taken[problem_id] >= generator.samples:
-                    drops.append(drop_row("generate", where, "over_limit", f"more than {generator.samples} samples"))
-                else:
-                    rows.append(_solution(problem_id, generator.name, source, taken[problem_id], text))
-                    taken[problem_id] += 1
-            seen += len(rows) + len(drops)
-            output.write_tables({"solutions": rows, "drops": drops}, 0, first + position)
-    return seen
+        output.open(0)
+        for solutions, drops, position in reader.rows():
+            told = [drop_row("generate", *drop) for drop in drops]
+            output.write_tables({"solutions": solutions, "drops": told}, 0, number * max(1, problems) + position)
+            losses.add(len(solutions), drops)
+    return losses
 
 
-def _records(generator: RecordedGenerator) -> Iterator[Record | Drop]:
-    """Rows of files or of the Hub, the first one checked for the columns that the recipe names."""
-    checked = False
-    for record in read_records(generator.paths) if generator.paths else _from_hub(generator):
-        if isinstance(record, Record) and not checked:
-            require_columns(record, [generator.problem, generator.solution])
-            checked = True
-        if isinstance(record, Record) and not {generator.problem, generator.solution} <= record.values.keys():
-            record = Drop(record.where, "malformed", f"no {generator.problem!r} or no {generator.solution!r}")
-        yield record
+def _known(table: Path, by_id: bool) -> tuple[dict[str, tuple[Place, ...]], int]:
+    """Problems by what samples name them by, a text or an id of the source, and by problem_id; and how many."""
+    known: dict[str, tuple[Place, ...]] = {}
+    position = -1
+    for position, row in enumerate(read_rows(table, ["problem_id", "problem", "source_id"])):
+        place = Place(row["problem_id"], position)
+        for key in {row["problem_id"], row["source_id"].strip() if by_id else normal(row["problem"])}:
+            known[key] = (*known.get(key, ()), place)
+    return known, position + 1
 
 
-def _from_hub(generator: RecordedGenerator) -> Iterator[Record]:
-    from datasets import load_dataset
+class _Reader:
+    """Turns the rows of a recorded generator into rows of `solutions`."""
 
-    try:
-        rows = load_dataset(generator.hub, split=generator.hub_split, revision=generator.revision, streaming=True)
-        for number, values in enumerate(rows):
-            yield Record(f"{generator.hub}:{number}", values)
-    except (OSError, ValueError) as error:
-        raise SourceError(f"cannot load {generator.hub!r} from the Hub: {error}") from error
+    def __init__(self, generator: RecordedGenerator, known: Mapping[str, tuple[Place, ...]]) -> None:
+        self.generator = generator
+        self.known = known
+        self.columns = generator.mapping
+        self.taken: Counter[tuple[str, str]] = Counter()
+
+    def rows(self) -> Iterator[tuple[list[dict], list[Drop], int]]:
+        """Rows of `solutions`, drops and the problem's position, for every row that is read."""
+        mapping = {name: Column(text) for name, text in self.columns.items()}
+        lists = set(mapping) - {"problem", "solution"}
+        for batch in mapped_batches(records_of(self.generator, self.columns), mapping, lists, {"solution"}):
+            for record, texts in batch:
+                if isinstance(record, Drop):
+                    yield [], [record], 0
+                    continue
+                try:
+                    samples = samples_of(texts)
+                except ValueError as misfit:
+                    yield [], [Drop(record.where, "malformed", str(misfit))], 0
+                    continue
+                yield self._matched(record.where, texts["problem"], samples)
+
+    def _matched(self, where: str, problem: Sequence[str | None], samples: Sequence[Sample]
+                 ) -> tuple[list[dict], list[Drop], int]:
+        key = str(problem[0]) if len(problem) == 1 and problem[0] else ""
+        places = self.known.get(key.strip()) or self.known.get(normal(key), ())
+        if len(places) != 1:
+            reason, detail = ("several_problems", f"{len(places)} problems of this run are {key[:80]!r}; give `join`, "
+                              "a path to the source_id of the one") if places else (
+                "no_problem", f"no problem of this run is {key[:80]!r}" if key else "the row names no problem")
+            return [], [Drop(f"{where}:{index}", reason, detail) for index in range(len(samples))], 0
+        solutions: list[dict] = []
+        drops: list[Drop] = []
+        for index, sample in enumerate(samples):
+            row = self._solution(places[0].problem_id, sample, f"{where}:{index}")
+            (drops if isinstance(row, Drop) else solutions).append(row)  # type: ignore[arg-type]
+        return solutions, drops, places[0].position
+
+    def _solution(self, problem_id: str, sample: Sample, where: str) -> dict[str, Any] | Drop:
+        """A row of `solutions`, or why the sample is dropped."""
+        text, thought = sample["solution"] or "", sample.get("thought")
+        if not text.strip() and not (thought and thought.strip()):
+            return Drop(where, "no_solution", "the solution is empty")
+        model = (sample.get("generator") or "").strip() or None
+        name = model or self.generator.name
+        index = self.taken[name, problem_id]
+        if self.generator.samples is not None and index >= self.generator.samples:
+            return Drop(where, "over_limit", f"more than {self.generator.samples} samples")
+        self.taken[name, problem_id] += 1
+        reason, complete = _end(sample)
+        source = model_id(self.generator, model)
+        completion = Completion(text, reason, _count(sample.get("completion_tokens")),
+                                _count(sample.get("prompt_tokens")), None, thought=thought or None)
+        solution, apart = solution_and_thought(completion, self.generator.thoughts, False, "")
+        first_error = sample.get("upstream_first_error")
+        return {
+            "solution_id": content_id("solution", problem_id, source, index, solution), "problem_id": problem_id,
+            "generator": name, "generator_id": source, "sample_index": index, "seed": _count(sample.get("seed")),
+            "solution": solution, "completion_ids": None, "thought": apart, "finish_reason": reason,
+            "complete": complete, "prompt_tokens": completion.prompt_tokens,
+            "completion_tokens": completion.completion_tokens,
+            "upstream_verdict": _verdict(sample.get("upstream_verdict")),
+            "upstream_first_error": -1 if first_error in ("-1", "-1.0") else _count(first_error),
+            "upstream_labels": sample.get("upstream_labels"),
+        }
 
 
-def _texts(record: Record, generator: RecordedGenerator) -> list[Any]:
-    """The solutions of a row, however deep they lie."""
-    value = record.values[generator.solution]
-    found = value if isinstance(value, list) else [value]
-    flat = [inner for item in found for inner in (item if isinstance(item, list) else [item])]
-    if generator.solution_key is None:
-        return flat
-    return [item.get(generator.solution_key) if isinstance(item, dict) else None for item in flat]
+def samples_of(texts: Mapping[str, Sequence[str | None]]) -> list[dict[str, Any]]:
+    """The samples of a row, each with what the row says of it.
+
+    Raises:
+        ValueError: there are not as many values of a column as there are samples, nor one for all.
+    """
+    kind = next(name for name in SOLUTIONS if name in texts)
+    found = list(texts[kind])
+    if kind == "steps" and None in found:
+        raise ValueError("one of the steps is empty")
+    if kind == "steps" and found:
+        found = ["\n".join(step.rstrip("\n") for step in found if step is not None)]
+    samples: list[dict[str, Any]] = [{"solution": text} for text in found or [None]]
+    for name, values in texts.items():
+        if name == "upstream_labels":
+            samples[0][name] = list(values) or None
+        elif name not in ("problem", *SOLUTIONS) and values:
+            if len(values) not in (1, len(samples)):
+                raise ValueError(f"{len(samples)} solutions, but {len(values)} values of {name}")
+            for sample, value in zip(samples, values if len(values) > 1 else list(values) * len(samples), strict=True):
+                sample[name] = value
+    return samples
 
 
-def _solution(problem_id: str, name: str, source: str, index: int, text: str) -> dict[str, Any]:
-    return {
-        "solution_id": content_id("solution", problem_id, source, index, text), "problem_id": problem_id,
-        "generator": name, "generator_id": source, "sample_index": index, "seed": None, "solution": text,
-        "completion_ids": None, "finish_reason": "unknown", "complete": None, "prompt_tokens": None,
-        "completion_tokens": None,
-    }
+def _end(sample: Sample) -> tuple[str, bool | None]:
+    """finish_reason and complete, as far as the sample says; a text that either calls cut is cut."""
+    reason = ended(sample.get("finish_reason"))
+    told = WORDS.get((sample.get("complete") or "").strip().lower())
+    if told is False or reason == "length":
+        return "length" if reason == "unknown" else reason, False
+    return reason, True if told or reason == "stop" else None
 
 
-def _normal(problem: str) -> str:
-    return " ".join(problem.split())
+def _verdict(text: str | None) -> str | None:
+    """correct or incorrect; a word that says neither stays as it is."""
+    truth = WORDS.get((text or "").strip().lower())
+    return text if truth is None else "correct" if truth else "incorrect"
+
+
+def _count(text: str | None) -> int | None:
+    """A whole number from 0; null for anything else."""
+    whole = (text or "").strip().removesuffix(".0")
+    return int(whole) if whole.isascii() and whole.isdigit() and len(whole) < 17 and int(whole) < MOST else None

@@ -107,5 +107,5 @@ def _row(group: Iterable[str], k: int | None, value: float, interval: tuple[floa
     return {**named, "k": k, "value": value, "low": low, "high": high, "interval": kind, "n": n, "excluded": 0}
 
 
-STAGE = Stage("measure", 5, ("synthesize", "decontaminate", "generate", "verify", "judge", "annotate"), settings, run,
+STAGE = Stage("measure", 6, ("synthesize", "decontaminate", "generate", "verify", "judge", "annotate"), settings, run,
               ("measures",), people.audit_hashes)

@@ -1,4 +1,5 @@
--- Shares by group: of correct solutions with unsound reasoning, by the method that saw it; and histograms, a row a bin.
+-- Shares by group: of correct solutions with unsound reasoning, by the method that saw it; of recorded samples on whose
+-- verdict their file and we agree, and on whose first error their file and the judge; and histograms, a row a bin.
 -- first_pit_histogram: where the first pit lies, in tenths of the solution. advantage_histogram: steps whose advantage
 -- lies in the bin, of a width of 0.1, from -1.
 WITH judged AS (
@@ -15,6 +16,15 @@ WITH judged AS (
     WHERE judge <> 'undecided'
     UNION ALL
     SELECT generator, problem_id, 'judge_undecided_rate', 0, judge = 'undecided' FROM judged WHERE judge IS NOT NULL
+    UNION ALL
+    SELECT solutions.generator, solutions.problem_id, 'upstream_agreement', 0, upstream_verdict = verdict
+    FROM solutions JOIN verdicts USING (solution_id)
+    WHERE upstream_verdict IN ('correct', 'incorrect') AND verdict <> 'undecided'
+    UNION ALL
+    SELECT solutions.generator, solutions.problem_id, 'upstream_first_error_agreement', 0,
+           coalesce(first_error, -1) = upstream_first_error
+    FROM solutions JOIN judgements USING (solution_id)
+    WHERE upstream_first_error IS NOT NULL AND soundness <> 'undecided'
     UNION ALL
     SELECT generator, problem_id, 'first_pit_histogram', least(9, 10 * step_index // greatest(1, last_step)), true
     FROM step WHERE is_pit

@@ -1,22 +1,35 @@
 """Problems: from the recipe's sources into one table.
 
 In: the sources of the recipe. Out: `seeds`, in the order of the recipe, each problem once. Dropped with a reason:
-rows that cannot be read, rows without a problem or an answer, and a problem that came before (`duplicate`). Where the
-recipe asks for a subset, the others are counted as `not_drawn`; they are no table of drops.
+rows that cannot be read, rows without a problem or a gold answer (`no_gold`), a problem that came before
+(`duplicate`), and problems with two gold answers that no id tells apart (`two_golds`, golds.py). Where the recipe asks
+for a subset, the others are counted as `not_drawn`; they are no table of drops.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from stepforge.builders.parquet import count_rows, write_rows
 from stepforge.builders.sources import arithmetic, files, public, star_graph
-from stepforge.builders.sources.records import Drop, expand
+from stepforge.builders.sources.hub import read_hub
+from stepforge.builders.sources.mapping import Column, roots
+from stepforge.builders.sources.records import Drop, Record, expand, read_records
 from stepforge.builders.tables import PROBLEMS, content_id
-from stepforge.pipelines.options.sources import ArithmeticSource, FilesSource, PublicSource, Source, StarGraphSource
+from stepforge.pipelines.options.sources import (
+    ArithmeticSource,
+    FilesSource,
+    PublicSource,
+    Rows,
+    Source,
+    StarGraphSource,
+)
 from stepforge.pipelines.recipe import Recipe
 from stepforge.pipelines.stages.base import Account, Context, Expected, Stage, drop_row
+from stepforge.pipelines.stages.losses import Losses, warned
+from stepforge.pipelines.stages.problems.golds import Golds, with_stated_answer
 from stepforge.pipelines.stages.problems.grouping import merge_groups
 
 NOT_DRAWN = "not_drawn"
@@ -25,6 +38,10 @@ DRAWN_SQL = """
 SELECT * EXCLUDE (file_row_number) FROM (
     SELECT *, file_row_number AS position FROM found ORDER BY md5($seed || problem_id), problem_id LIMIT $subset
 ) ORDER BY position
+"""
+LEFT_SQL = """
+SELECT * EXCLUDE (file_row_number) FROM seeds WHERE NOT list_contains($refused::VARCHAR[], problem_id)
+ORDER BY file_row_number
 """
 
 
@@ -39,7 +56,10 @@ def rows_of(source: Source) -> Iterator[dict | Drop]:
             found = star_graph.generate(source.limit, source.seed, source.split, source.degree, source.path_length,
                                         source.nodes)
         case FilesSource():
-            found = files.load(source.paths, source.columns, source.split, source.license)
+            found = files.load(records_of(source, source.columns), source.columns, source.source, source.split,
+                               source.license, source.answer == "majority" or source.answer_from is not None)
+            if source.answer_from is not None:
+                found = map(partial(with_stated_answer, required=source.answer == "gold"), found)
         case PublicSource():
             found = public.load(source.source, source.path, source.hub, source.revision, source.split)
     kept = 0
@@ -48,6 +68,14 @@ def rows_of(source: Source) -> Iterator[dict | Drop]:
         yield row
         if limit is not None and kept >= limit:
             return
+
+
+def records_of(place: Rows, columns: Mapping[str, str]) -> Iterator[Record | Drop]:
+    """The rows of files or of the Hub, those columns alone that a mapping reads where that saves reading."""
+    needed = roots({name: Column(text) for name, text in columns.items()})
+    if place.hub is not None:
+        return read_hub(place.hub, place.config, place.hub_split, place.revision, needed)
+    return read_records(place.paths, needed)
 
 
 def settings(recipe: Recipe) -> Any:
@@ -75,33 +103,41 @@ def file_hash(path: str) -> str:
 
 
 def run(context: Context) -> Account:
-    seen: set[str] = set()
     drops: list[dict] = []
+    golds = Golds()
+    losses = [Losses(f"problems[{n}] ({source.source})") for n, source in enumerate(context.recipe.problems)]
 
     def rows() -> Iterator[dict]:
-        for source in context.recipe.problems:
+        for source, loss in zip(context.recipe.problems, losses, strict=True):
+            named = not isinstance(source, PublicSource) and "source_id" in getattr(source, "columns", ("source_id",))
             for row in rows_of(source):
-                if isinstance(row, Drop):
-                    drops.append(drop_row("problems", row.where, row.reason, row.detail))
-                    continue
-                problem_id = content_id("problem", row["problem"], row["answer"])
-                if problem_id in seen:
-                    where = f"{row['source']}:{row['source_id']}"
-                    drops.append(drop_row("problems", where, "duplicate", f"the same problem as {problem_id}"))
-                    continue
-                seen.add(problem_id)
-                yield {"problem_id": problem_id} | row
+                if isinstance(row, dict):
+                    row = {"problem_id": content_id("problem", row["problem"], row["answer"])} | row
+                drop = row if isinstance(row, Drop) else golds.place(row, named)
+                if drop is None and isinstance(row, dict):
+                    loss.add(1)
+                    yield row if row["answer"] is not None else row | {"answer": "", "agreement": 0.0}
+                elif drop is not None:
+                    loss.add(0, [drop])
+                    drops.append(drop_row("problems", *drop))
 
     with context.tell(context.work, "problems", sum(s.limit or 0 for s in context.recipe.problems)):
         written = write_rows(context.table("seeds"), rows(), PROBLEMS.schema)
+    if golds.refused:
+        seeds = context.table("seeds")
+        context.query_to_table(LEFT_SQL, {"seeds": seeds}, seeds, PROBLEMS.schema, {"refused": list(golds.refused)})
+        drops += [drop_row("problems", *drop) for drop in golds.refused.values()]
+        written -= len(golds.refused)
+    dropped = context.keep_drops("problems", drops)
+    if not written:
+        raise next((loss for loss in losses if not loss.kept), losses[0]).nothing(context.drops("problems"))
     if context.recipe.subset is not None:
         _draw(context, context.recipe.subset)
     if (near := context.recipe.deduplicate.near_problems) is not None:
         merge_groups(context, near)
-    dropped = context.keep_drops("problems", drops)
     kept = count_rows(context.table("seeds"))
     not_drawn = {NOT_DRAWN: written - kept} if kept < written else {}
-    return Account(written + len(drops), kept, dropped | not_drawn)
+    return Account(written + len(drops), kept, dropped | not_drawn, facts=warned(losses))
 
 
 def _draw(context: Context, subset: int) -> None:
@@ -120,4 +156,4 @@ def expects(recipe: Recipe, problems: int | None, folder: Path) -> Expected:
     return Expected("as many as the sources hold" if problems is None else f"up to {problems:,}", problems)
 
 
-STAGE = Stage("problems", 3, (), settings, run, ("seeds",), expects=expects, loses="")
+STAGE = Stage("problems", 4, (), settings, run, ("seeds",), expects=expects, loses="")

@@ -6,24 +6,26 @@ import pytest
 
 from stepforge.builders.errors import SourceError
 from stepforge.builders.sources.files import group_of, load
-from stepforge.builders.sources.records import Drop
+from stepforge.builders.sources.records import Drop, read_records
 
 COLUMNS = {"problem": "q", "answer": "a"}
 
 
 def read(path, columns=COLUMNS):
-    return list(load([str(path)], columns, "train", "MIT"))
+    return list(load(read_records([str(path)]), columns, "files", "train", "MIT"))
 
 
 def test_bad_jsonl_rows_are_dropped_with_their_place_and_reason(tmp_path):
     path = tmp_path / "p.jsonl"
     path.write_text('{"q": "1+1?", "a": 2}\n{"q": "torn\n[1]\n\n{"q": "", "a": "3"}\n{"q": "x", "a": null}\n'
-                    '{"q": "y", "a": [1]}\n')
-    first, *rest = read(path)
+                    '{"q": "y", "a": [1]}\n{"q": "z", "a": [1, 2]}\n{"q": "z", "a": {"b": 1}}\n')
+    first, *rest, = read(path)
+    second = rest.pop(4)
     assert (first["problem"], first["answer"], first["source_id"]) == ("1+1?", "2", "p.jsonl:1")
+    assert (second["problem"], second["answer"]) == ("y", "1"), "a list with one answer"
     assert [(drop.where, drop.reason) for drop in rest] == [
         ("p.jsonl:2", "malformed"), ("p.jsonl:3", "malformed"), ("p.jsonl:5", "no_problem"),
-        ("p.jsonl:6", "no_answer"), ("p.jsonl:7", "no_answer"),
+        ("p.jsonl:6", "no_gold"), ("p.jsonl:8", "many_values"), ("p.jsonl:9", "malformed"),
     ]
 
 

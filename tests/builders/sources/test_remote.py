@@ -20,7 +20,7 @@ def memory(monkeypatch, tmp_path):
 def test_rows_of_remote_files_in_the_order_of_their_names(memory):
     memory.pipe({"/set/b.jsonl": b'{"n": 2}\n', "/set/a.jsonl": b'{"n": 1}\n', "/set/c.txt": b""})
     found = list(read_records(["memory://set/*.jsonl"]))
-    assert found == [Record("a.jsonl:1", {"n": 1}), Record("b.jsonl:1", {"n": 2})]
+    assert found == [Record("a.jsonl:1", {"n": "1"}), Record("b.jsonl:1", {"n": "2"})]
 
 
 def test_file_is_fetched_once_and_again_when_it_changed(memory, monkeypatch):

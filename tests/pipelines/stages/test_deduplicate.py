@@ -117,7 +117,7 @@ def test_ranks_find_together_what_one_process_finds(tasks, tmp_path):
     (tmp_path / "p.jsonl").write_text("\n".join(map(json.dumps, made)))
     paths, near = [str(tmp_path / "p.jsonl")], {"near": 0.6, "ngram": 3}
     execute({"name": "near", "problems": [{"source": "files", "paths": paths}], "deduplicate": near,
-             "generators": [{"name": "m", "engine": "recorded", "paths": paths, "solution": "made"}],
+             "generators": [{"name": "m", "engine": "recorded", "paths": paths, "columns": {"solutions": "made"}}],
              "executor": {"tasks": tasks, "workers": 1}}, tmp_path / "run")
     tables = {name: tmp_path / f"run/tables/{name}.parquet" for name in ("solutions", "verdicts")}
     with open_duckdb("1GiB", tmp_path / "spill", tables) as connection:

@@ -148,8 +148,9 @@ def real_run(tmp_path_factory):
     from helpers.runs import execute
 
     folder = tmp_path_factory.mktemp("real")
-    generators = [{"name": name, "engine": "recorded", "problem": "question", "solution": "outputs",
-                   "solution_key": "response", "paths": [str(Path(DATA, f"samples_gsm8k_10x100_{name}.jsonl"))]}
+    generators = [{"name": name, "engine": "recorded",
+                   "columns": {"problem": "question", "solutions": "outputs[].response"},
+                   "paths": [str(Path(DATA, f"samples_gsm8k_10x100_{name}.jsonl"))]}
                   for name in ("llama7b-2", "mistral7b")]
     source = {"source": "files", "paths": [generators[0]["paths"][0]],
               "columns": {"problem": "question", "answer": "ground_truth"}}

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from helpers.runs import execute, rows
 
+from stepforge.pipelines.executors import StageFailed
+
 DATA = os.environ.get("STEPFORGE_TEST_DATA")
 needs_data = pytest.mark.skipif(not DATA, reason="STEPFORGE_TEST_DATA names no folder with real samples")
 
@@ -16,7 +18,8 @@ def recipe(tmp_path, samples, **options):
     problems = '{"problem": "2+3?", "answer": 5}\n{"problem": "10/4?", "answer": "2.5"}\n'
     (tmp_path / "problems.jsonl").write_text(problems)
     (tmp_path / "samples.jsonl").write_text("\n".join(map(json.dumps, samples)))
-    generator = {"name": "mine", "engine": "recorded", "paths": [str(tmp_path / "samples.jsonl")]}
+    generator = {"name": "mine", "engine": "recorded", "paths": [str(tmp_path / "samples.jsonl")],
+                 "columns": {"solutions": "solution"}}
     return {"name": "r", "problems": [{"source": "files", "paths": [str(tmp_path / "problems.jsonl")]}],
             "generators": [generator | options], "release": {"splits": {}}, "executor": {"tasks": 2, "workers": 1}}
 
@@ -32,11 +35,11 @@ def test_lists_of_samples_are_flattened_and_the_rest_is_accounted_for(tmp_path):
     found = rows(tmp_path / "run", "solutions")
     verdicts = {row["solution_id"]: row["verdict"] for row in rows(tmp_path / "run", "verdicts")}
     assert [(row["solution"], row["sample_index"], verdicts[row["solution_id"]]) for row in found] == [
-        ("It is 5.", 0, "correct"), ("The answer is 6", 1, "incorrect"),
+        ("It is 5.", 0, "correct"), ("The answer is 6", 1, "incorrect"), ("7", 2, "undecided"),
         ("The answer is 5/2", 0, "correct"), ("The answer is 2.5", 1, "correct"),
     ]
     drops = Counter(row["reason"] for row in rows(tmp_path / "run", "drops/generate"))
-    assert drops == {"no_solution": 2, "no_problem": 1, "malformed": 1}
+    assert drops == {"no_solution": 1, "no_problem": 2}
 
 
 def test_equal_computations_are_duplicates_when_the_recipe_says_so(tmp_path):
@@ -47,6 +50,24 @@ def test_equal_computations_are_duplicates_when_the_recipe_says_so(tmp_path):
     found = rows(tmp_path / "run", "duplicates")
     assert [(texts[r["solution_id"]], texts[r["survivor_id"]], r["reason"]) for r in found] == [
         (1, 0, "equations"), (3, 0, "text")]
+
+
+def test_equal_golds_in_other_forms_are_one_and_ids_tell_two_golds_apart(tmp_path):
+    problems = [("How many?", "31", "a"), ("How  many?\r\n", "31.0", "b"), ("How many?", "310", "c"),
+                ("Which\u0301?", "\\frac{1}{2}", "d"), ("Whicń? no", "2", "e")]
+    lines = [{"problem": p, "answer": a, "id": i} for p, a, i in problems]
+    samples = [{"key": "c", "solution": "The answer is 310"}, {"key": "a", "solution": "The answer is 310"}]
+    made = recipe(tmp_path, samples, join="key", columns={"solution": "solution"})
+    (tmp_path / "problems.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    made["problems"][0]["columns"] = {"problem": "problem", "answer": "answer", "source_id": "id"}
+    execute(made, tmp_path / "run")
+    assert [row["source_id"] for row in rows(tmp_path / "run", "problems")] == ["a", "c", "d", "e"]
+    assert [row["verdict"] for row in rows(tmp_path / "run", "verdicts")] == ["incorrect", "correct"]
+    del made["problems"][0]["columns"]["source_id"]
+    with pytest.raises(StageFailed, match="none of 2 rows can be used; 2 are dropped as no_problem.*samples.jsonl:1"):
+        execute(made, tmp_path / "other")
+    drops = Counter(row["reason"] for row in rows(tmp_path / "other", "drops/problems"))
+    assert drops == {"two_golds": 2, "duplicate": 1}
 
 
 def test_text_that_may_be_cut_is_no_negative(tmp_path):
@@ -63,8 +84,8 @@ def test_two_thousand_real_solutions_agree_with_their_labels(tmp_path):
     generators, labels = [], {}
     for name in ("llama7b-2", "mistral7b"):
         path = Path(DATA) / f"samples_gsm8k_10x100_{name}.jsonl"
-        generators.append({"name": name, "engine": "recorded", "paths": [str(path)], "problem": "question",
-                           "solution": "outputs", "solution_key": "response"})
+        generators.append({"name": name, "engine": "recorded", "paths": [str(path)], "columns": {
+            "problem": "question", "solutions": "outputs[].response", "upstream_verdict": "outputs[].label"}})
         for line in path.read_text().splitlines():
             row = json.loads(line)
             for output in row["outputs"]:

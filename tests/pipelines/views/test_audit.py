@@ -51,7 +51,8 @@ def recipe(tmp_path_factory):
     source = {"source": "files", "paths": [str(folder / "p.jsonl")],
               "columns": {"problem": "problem", "answer": "answer", "reference_solution": "reference"}}
     return {"name": "people", "problems": [source], "executor": {"tasks": 1, "workers": 1},
-            "generators": [{"name": GENERATOR, "engine": "recorded", "paths": source["paths"]}]}
+            "generators": [{"name": GENERATOR, "engine": "recorded", "paths": source["paths"],
+                            "columns": {"solutions": "solution"}}]}
 
 
 @pytest.fixture(scope="module")

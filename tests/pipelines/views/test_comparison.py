@@ -34,7 +34,7 @@ def run(tmp_path_factory):
     paths = [str(folder / "p.jsonl")]
     columns = {"problem": "problem", "answer": "answer", "level": "level"}
     execute({"name": "two", "problems": [{"source": "files", "paths": paths, "columns": columns}],
-             "generators": [{"name": name, "engine": "recorded", "paths": paths, "solution": name}
+             "generators": [{"name": name, "engine": "recorded", "paths": paths, "columns": {"solutions": name}}
                             for name in ("weak", "strong")],
              "executor": {"tasks": 1, "workers": 1}}, folder / "run")
     return folder / "run"

@@ -34,7 +34,7 @@ def run(tmp_path_factory):
     (folder / "p.jsonl").write_text("\n".join(map(json.dumps, lines)))
     paths = [str(folder / "p.jsonl")]
     execute({"name": "hostile", "problems": [{"source": "files", "paths": paths}],
-             "generators": [{"name": name, "engine": "recorded", "paths": paths, "solution": name}
+             "generators": [{"name": name, "engine": "recorded", "paths": paths, "columns": {"solutions": name}}
                             for name in ("one", "two")],
              "executor": {"tasks": 1, "workers": 1}}, folder / "run")
     wrong = next(row for row in rows(folder / "run", "verdicts") if row["verdict"] == "incorrect")
@@ -126,7 +126,8 @@ def test_the_funnel_names_problems_that_could_not_be_read_or_stand_in_an_evaluat
     source = {"source": "files", "paths": [str(tmp_path / "p.jsonl")]}
     execute({"name": "funnel", "problems": [source],
              "decontaminate": {"against": [source | {"paths": [str(tmp_path / "e.jsonl")]}]},
-             "generators": [{"name": "one", "engine": "recorded", "paths": source["paths"], "solution": "one"}],
+             "generators": [{"name": "one", "engine": "recorded", "paths": source["paths"],
+                             "columns": {"solutions": "one"}}],
              "executor": {"tasks": 1, "workers": 1}}, tmp_path / "run")
     problems = funnel(read_run(tmp_path / "run"), outcomes(read_run(tmp_path / "run")))[0]
     assert (problems.left, problems.share) == (3, 0.6)

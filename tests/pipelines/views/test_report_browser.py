@@ -37,7 +37,8 @@ def run(tmp_path_factory) -> Path:
               "two": [solution(p, i) for i in range(SOLUTIONS, 2 * SOLUTIONS)]} for p in range(PROBLEMS)]
     (folder / "p.jsonl").write_text("\n".join(map(json.dumps, lines)))
     paths = [str(folder / "p.jsonl")]
-    recorded = [{"name": name, "engine": "recorded", "paths": paths, "solution": name} for name in ("one", "two")]
+    recorded = [{"name": name, "engine": "recorded", "paths": paths, "columns": {"solutions": name}}
+                for name in ("one", "two")]
     execute({"name": "ten-thousand", "problems": [{"source": "files", "paths": paths}],
              "generators": [*recorded, {"name": "tiny", "engine": "embedded", "samples": 0, "max_tokens": 24}],
              "annotate": {"policy": "tiny", "rollouts": 2, "negatives_per_problem": 1, "positives_per_problem": 0,

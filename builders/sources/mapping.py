@@ -1,0 +1,270 @@
+"""The mapping language: where in a row of somebody's file a column of ours is found.
+
+In: a row as nested values, and for each of our columns one of
+    `problem`                                a column; a name that a row has is taken as it is, dots and all
+    `reward_model.ground_truth`              a key of an object, and so on; text that holds JSON is decoded on the way
+    `messages[-1].content`, `a["b.c"]`       an element of a list, from the end where negative; an odd key in quotes
+    `steps[].text`                           every element of a list
+    `completions[chosen]`                    the element whose number stands beside the list under that key
+    `{Body}\\n{Question}`                     a template of such paths
+    `custom_id ~ ^(p\\d+)-`                   what a regular expression finds: its first group, or the whole match
+Out: a polars frame with the texts behind every column, one list a row, and what does not fit. Numbers keep the digits
+they were written with, nothing is guessed: a list where one value is meant, or an object where text is meant, is an
+error of that row, in words.
+"""
+
+import json
+import re
+import unicodedata
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import polars as pl
+
+from stepforge.builders.errors import SourceError
+from stepforge.builders.sources.records import Record, load_json
+
+EVERY = ...  # the step `[]`
+STEP = re.compile(r"""\.?(?P<key>[^.\[\]{}"\s~][^.\[\]{}"~]*?)(?=[.\[]|$)|\[(?P<number>-?\d+)\]|\[(?P<every>)\]
+                      |\["(?P<quoted>[^"]+)"\]|\[(?P<beside>[^\[\]"]+)\]""", re.VERBOSE)
+PART = re.compile(r"\{([^{}]+)\}")
+
+
+class Beside(NamedTuple):
+    """The step `[name]`: the index stands under `name`, beside the list."""
+
+    name: str
+
+
+class Misfit(ValueError):
+    """A row does not have what a path expects; the message says what it has."""
+
+
+@dataclass(frozen=True)
+class Path:
+    """One path; raises SourceError where it cannot be read."""
+
+    text: str
+
+    def __post_init__(self) -> None:
+        if not self.steps:
+            raise SourceError(f"mapping: the path {self.text!r} is empty")
+
+    @cached_property
+    def steps(self) -> tuple[Any, ...]:
+        steps: list[Any] = []
+        at = 0
+        while at < len(self.text):
+            match = STEP.match(self.text, at)
+            dotted = self.text[at] == "."
+            if not match or (match["key"] and dotted != (at > 0)) or (not at and self.text[0] == "["):
+                raise SourceError(f"mapping: the path {self.text!r} cannot be read from {self.text[at:]!r} on; "
+                                  'allowed are key.key, [0], [-1], [] for every element, ["odd.key"], [key_beside]')
+            number, every = match["number"], match["every"]
+            steps.append(int(number) if number else EVERY if every is not None
+                         else Beside(match["beside"]) if match["beside"] else match["key"] or match["quoted"])
+            at = match.end()
+        return tuple(steps)
+
+    @property
+    def root(self) -> str:
+        return str(self.steps[0])
+
+    def value(self, row: Mapping[str, Any]) -> Any:
+        """What stands there, null where something on the way is absent. Raises Misfit."""
+        if self.text in row:
+            return row[self.text]
+        return self._walk(row, 0, row)
+
+    def _walk(self, value: Any, at: int, holder: Mapping[str, Any]) -> Any:
+        if at == len(self.steps) or value is None:
+            return value
+        step = self.steps[at]
+        if isinstance(value, str):
+            value = self._decoded(value)
+        if step is EVERY or isinstance(step, int | Beside):
+            if not isinstance(value, list | tuple):
+                raise Misfit(f"{self.text!r} expects a list at step {at + 1}, but there is {kind_of(value)}")
+            if step is EVERY:
+                return [self._walk(item, at + 1, holder) for item in value]
+            index = holder.get(step.name) if isinstance(step, Beside) else step
+            try:
+                return self._walk(value[int(index)], at + 1, holder)  # type: ignore[arg-type]
+            except (IndexError, TypeError, ValueError):
+                return None
+        if isinstance(value, list | tuple):
+            raise Misfit(f"{self.text!r} asks for {step!r} of a list; write [].{step} for every element of it, or "
+                         f"[0].{step} for the first one")
+        if not isinstance(value, dict):
+            raise Misfit(f"{self.text!r} asks for {step!r} of {kind_of(value)}")
+        return self._walk(value.get(step), at + 1, value)
+
+    def _decoded(self, text: str) -> Any:
+        if not text.strip():
+            return None
+        try:
+            return load_json(text)
+        except (ValueError, RecursionError):
+            raise Misfit(f"{self.text!r} goes on behind a text that is no JSON") from None
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a mapping as the recipe states it; raises SourceError where it cannot be read."""
+
+    text: str
+
+    def __post_init__(self) -> None:
+        if len(self.paths) == 0:
+            raise SourceError(f"mapping: {self.text!r} names no column")
+        if self.pattern is not None:
+            try:
+                pl.Series([""]).str.extract(self.pattern, self._group)
+                re.compile(self.pattern)
+            except (pl.exceptions.ComputeError, re.error) as error:
+                raise SourceError(f"mapping: {self.pattern!r} is no regular expression: {error}") from None
+
+    @cached_property
+    def _halves(self) -> tuple[str, str | None]:
+        head, mark, pattern = self.text.partition(" ~ ")
+        return head.strip() if mark else head, pattern if mark else None
+
+    @property
+    def pattern(self) -> str | None:
+        return self._halves[1]
+
+    @property
+    def is_template(self) -> bool:
+        return "{" in self._halves[0]
+
+    @cached_property
+    def paths(self) -> tuple[Path, ...]:
+        head = self._halves[0]
+        return tuple(Path(part) for part in (PART.findall(head) if self.is_template else [head]))
+
+    @property
+    def _group(self) -> int:
+        return int(re.compile(self.pattern or "").groups > 0)
+
+    def expression(self) -> pl.Expr:
+        """The column's texts, a list a row, from a frame that holds the texts of every path under the path's name."""
+        if self.is_template:
+            parts = [pl.col(path.text).list.get(0, null_on_oob=True) for path in self.paths]
+            literal = PART.sub("{}", self._halves[0])
+            texts = pl.concat_list(pl.format(literal, *parts)).list.drop_nulls()
+        else:
+            texts = pl.col(self.paths[0].text)
+        if self.pattern is not None:
+            texts = texts.list.eval(pl.element().str.extract(self.pattern, self._group))
+        return texts
+
+
+class Mapped(NamedTuple):
+    """The rows of a batch under a mapping.
+
+    frame: for every column of ours the texts of each row, as a list; empty where there is nothing.
+    misfits: number of a row in the batch -> what is wrong with it.
+    """
+
+    frame: pl.DataFrame
+    misfits: dict[int, str]
+
+
+def map_rows(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, Column], lists: Collection[str] = (),
+             single: Collection[str] = ()) -> Mapped:
+    """The texts behind every column of a mapping in a batch of rows.
+
+    Args:
+        lists: columns of ours that take lists, so that a text which holds a JSON list of texts is that list.
+        single: columns of ours for which a list is refused, even one of a single text.
+
+    Raises:
+        SourceError: a column in `single` is a list.
+    """
+    misfits: dict[int, str] = {}
+    series: dict[str, pl.Series] = {}
+    owner = {path.text: (path, name) for name, column in columns.items() for path in column.paths}
+    for path, name in owner.values():
+        found: list[list[str | None] | None] = []
+        for number, row in enumerate(rows):
+            try:
+                value = path.value(row)
+                if name in lists and isinstance(value, str):
+                    value = list_in_text(value)
+                if isinstance(value, list | tuple) and name in single:
+                    raise SourceError(f"{name}: {columns[name].text!r} is a list in some rows. Say what it is: "
+                                      f"`solutions: {path.text}` where each element is a sample, `steps: {path.text}` "
+                                      f"where they are the pieces of one, or take one, as in {path.text}[0]")
+                if isinstance(value, list | tuple) and len(value) > 1 and columns[name].is_template:
+                    raise Misfit(f"{path.text!r} is a list; a template takes one value of each part")
+                found.append(texts_of(value, path.text))
+            except Misfit as misfit:
+                misfits.setdefault(number, str(misfit))
+                found.append(None)
+        series[path.text] = pl.Series(found, dtype=pl.List(pl.String))
+    frame = pl.DataFrame(series).select(**{name: column.expression() for name, column in columns.items()})
+    return Mapped(frame, misfits)
+
+
+def roots(columns: Mapping[str, Column]) -> set[str]:
+    """Names of a row's own columns that a mapping may read."""
+    return {name for column in columns.values() for path in column.paths for name in (path.root, path.text)}
+
+
+def list_in_text(text: str) -> Any:
+    """The list of texts that a text holds as JSON; the text itself where it holds none, be it an interval [1, 2]."""
+    if not text.lstrip().startswith("["):
+        return text
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    leaves = [leaf for item in value for leaf in (item if isinstance(item, list) else [item])]
+    return value if all(leaf is None or isinstance(leaf, str | bool) for leaf in leaves) else text
+
+
+def require_roots(records: Iterable[Record], columns: Mapping[str, Column]) -> None:
+    """Refuse a source none of whose first rows has a column that its mapping names."""
+    seen = list(records)
+    names = {name for record in seen for name in record.values}
+    missing = sorted({path.root for column in columns.values() for path in column.paths
+                      if not names & {path.root, path.text}})
+    if seen and missing:
+        raise SourceError(f"{seen[0].where}: no column {missing}; the rows have {sorted(names)}. Map the columns in "
+                          "the recipe.")
+
+
+def texts_of(value: Any, path: str) -> list[str | None]:
+    """The texts of a value, however deep its lists are; none for null. Raises Misfit for objects and bytes."""
+    if value is None:
+        return []
+    if isinstance(value, list | tuple):
+        return [text for item in value for text in (texts_of(item, path) or [None])]
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise Misfit(f"{path!r} holds half a character (a lone surrogate)") from None
+        return [value]
+    if isinstance(value, bool):
+        return [str(value).lower()]
+    if isinstance(value, float) and value != value:
+        return []
+    if isinstance(value, dict):
+        raise Misfit(f"{path!r} is an object with {sorted(map(str, value))[:8]}; name one of its keys, as in "
+                     f"{path}.{next(iter(value), 'key')}")
+    if isinstance(value, bytes):
+        raise Misfit(f"{path!r} holds bytes, no text")
+    return [value.isoformat() if hasattr(value, "isoformat") else str(value)]
+
+
+def normal(text: str) -> str:
+    """Text as it is compared: Unicode composed, white space and line ends folded."""
+    return " ".join(unicodedata.normalize("NFC", text).split())
+
+
+def kind_of(value: Any) -> str:
+    names = {dict: "an object", list: "a list", tuple: "a list", bool: "true or false"}
+    return "nothing" if value is None else names.get(type(value), "text or a number")

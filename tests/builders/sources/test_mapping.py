@@ -1,0 +1,70 @@
+"""The mapping language: what a path finds, and what it refuses to guess."""
+
+import pytest
+
+from stepforge.builders.errors import SourceError
+from stepforge.builders.sources.mapping import Column, Path, map_rows, normal
+
+ROW = {"a": {"b": [{"c": "1"}, {"c": "2", "d": None}]}, "flat.name": "x",
+       "text": '{"k": ["v", 2.50]}', "n": 47.0,
+       "odd": {"x.y": "z"}, "steps": [{"all": ["p", "q"], "chosen": "1"}, {"all": ["r"], "chosen": None}],
+       "list": ["one", ["two", None]], "flag": True, "word": "hello", "nan": float("nan"),
+       "json": '["u", "v"]', "interval": "[1, 2]"}
+
+
+def texts(column, **options):
+    mapped = map_rows([ROW], {"ours": Column(column)}, **options)
+    assert not mapped.misfits, mapped.misfits
+    return mapped.frame["ours"].to_list()[0]
+
+
+@pytest.mark.parametrize(("column", "found"), [
+    ("a.b[0].c", ["1"]), ("a.b[-1].c", ["2"]), ("a.b[].c", ["1", "2"]), ("a.b[].d", [None, None]), ("a.b[7].c", []),
+    ("absent", []), ("a.absent.c", []), ("flat.name", ["x"]), ('odd["x.y"]', ["z"]), ("text.k[0]", ["v"]),
+    ("text.k[1]", ["2.50"]), ("n", ["47.0"]), ("flag", ["true"]), ("nan", []), ("steps[].all[chosen]", ["q", None]),
+    ("list", ["one", "two", None]), ("json", ['["u", "v"]']), ("{a.b[0].c} and {flat.name}", ["1 and x"]),
+    ("{a.b[0].c}{absent}", []), (r"flat.name ~ ^x$", ["x"]), (r"n ~ ^(\d+)\.", ["47"]), ("n ~ ^a", [None]),
+    (r"a.b[].c ~ [12]", ["1", "2"]), (r"{n} {n} ~ \d+ (\d)", ["4"]),
+])
+def test_what_a_column_finds(column, found):
+    assert texts(column) == found
+
+
+def test_text_that_holds_a_list_of_texts_is_one_where_a_list_is_asked_for():
+    assert texts("json", lists={"ours"}) == ["u", "v"]
+    assert texts("interval", lists={"ours"}) == ["[1, 2]"], "an answer that looks like a list stays an answer"
+
+
+@pytest.mark.parametrize(("column", "message"), [
+    ("a.b.c", r"asks for 'c' of a list; write \[\].c for every element"), ("a", r"is an object with \['b'\]"),
+    ("n.k", "of text or a number"), ("word.k", "goes on behind a text that is no JSON"),
+    ("a[0]", "expects a list at step 2, but there is an object"), ("{list} x", "a template takes one value"),
+])
+def test_row_that_does_not_fit_says_why(column, message):
+    mapped = map_rows([{}, ROW], {"ours": Column(column)})
+    assert list(mapped.misfits) == [1]
+    with pytest.raises(AssertionError, match=message):
+        raise AssertionError(mapped.misfits[1])
+
+
+@pytest.mark.parametrize("column", ["", "a..b", ".a", "[0].a", "a[", "a.b]", "a[0]b", "{}", "a ~ (", "{a", "a.b["])
+def test_what_cannot_be_read_is_refused(column):
+    with pytest.raises(SourceError, match="mapping"):
+        Column(column)
+
+
+def test_list_where_one_solution_is_asked_for_is_refused_even_one_of_one_text():
+    with pytest.raises(SourceError, match=r"`solutions: a.b\[\].c` where each element is a sample"):
+        map_rows([ROW], {"solution": Column("a.b[].c")}, single={"solution"})
+    with pytest.raises(SourceError, match="`steps: list`"):
+        map_rows([{"list": "x"}, {"list": ["x"]}], {"solution": Column("list")}, single={"solution"})
+
+
+def test_half_a_character_and_bytes_are_no_text():
+    mapped = map_rows([{"t": "\ud83d"}, {"t": b"x"}, {"t": "é"}], {"ours": Column("t")})
+    assert list(mapped.misfits) == [0, 1] and mapped.frame["ours"].to_list() == [None, None, ["é"]]
+
+
+def test_texts_are_compared_composed_and_with_white_space_folded():
+    assert normal("caf\u0065\u0301\r\n  now ") == normal("caf\u00e9 now") != normal("cafe now")
+    assert Path("messages[-1].content").root == "messages"
