@@ -87,6 +87,7 @@ def limits(manifest: dict) -> list[str]:
              "stands in no training config."]
     if "steps" in manifest["configs"] or "step_pairs" in manifest["configs"]:
         known.append("Values of steps are Monte-Carlo estimates for one rollout policy; another policy has others.")
+    known += manifest.get("stages", {}).get("annotate", {}).get("facts", {}).get("search", {}).get("notes", [])
     return known + [f"The config `{name}` was left out: {why}."
                     for name, why in manifest.get("left_out", {}).items() if "/" not in name]
 

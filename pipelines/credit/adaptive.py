@@ -39,6 +39,7 @@ class Adaptive(Search):
                  base_rollouts: int = 0, chain: Chain | None = None) -> None:
         super().__init__(solutions, settings, base_successes, base_rollouts)
         self.chain = chain or Chain.default(pit_threshold(settings))
+        self.history: list[Counts] = []     # what was known before each batch
         self.price = float("inf")     # worth per solution length of the best rollout when `choose` last looked
         number = {id(node): i for i, node in enumerate(self.tree.nodes)}
         paths = [[number[id(node)] for node in path] for path in self.tree.paths.values()]
@@ -65,6 +66,8 @@ class Adaptive(Search):
                 pending[i] += 1
                 expected[i] += q[i]
                 chosen.append(self.tree.nodes[i])
+        if chosen:
+            self.history.append(self.evidence())
         return chosen
 
     def learn(self, chain: Chain) -> None:

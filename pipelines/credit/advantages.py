@@ -63,6 +63,15 @@ def best_of_k(successes: int, n: int, k: int) -> float:
     return 1.0 - comb(n - successes, k) / comb(n, k)
 
 
+def first_success_bias(n: int, k: int) -> float:
+    """The largest bias, over all Q, of 1 - (1 - successes / rollouts)^k where rollouts end at the first success, or
+    after n of them: the first success comes at rollout i with probability Q (1 - Q)^(i - 1)."""
+    def bias(q: float) -> float:
+        return sum(q * (1 - q) ** (i - 1) * (1 - (1 - 1 / i) ** k) for i in range(1, n + 1)) - (1 - (1 - q) ** k)
+
+    return max(abs(bias(q / 1000)) for q in range(1001))
+
+
 @lru_cache(maxsize=65536)
 def clopper_pearson(successes: int, n: int, level: float = 0.95) -> Interval:
     """Interval for Q from a fixed n: no Q outside it makes a result this extreme likelier than (1 - level)/2.

@@ -72,6 +72,14 @@ class Search(ABC):
         self._open: set[Ask] = set()
         self._revisited: set[Node] = set()
 
+    def take_over(self, search: "Search") -> "Search":
+        """Go on from the counts of another search over the same solutions, which must be done; returns itself."""
+        if search._open or search.tree.solutions != self.tree.solutions:
+            raise ValueError(f"take_over: the other search has {len(search._open)} open asks and the solutions "
+                             f"{', '.join(search.tree.solutions)}; allowed: none open, and those of this search")
+        self.tree, self.tokens = search.tree, search.tokens
+        return self
+
     @abstractmethod
     def choose(self, limit: int) -> list[Node]:
         """Up to `limit` nodes that should each get one more rollout, a node as often as it should; none = done."""

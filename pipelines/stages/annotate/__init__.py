@@ -32,6 +32,7 @@ from stepforge.pipelines.options.generators import RecordedGenerator, Writer
 from stepforge.pipelines.options.stages import Annotate, Verify
 from stepforge.pipelines.recipe import Recipe
 from stepforge.pipelines.stages.annotate import pilot
+from stepforge.pipelines.stages.annotate.facts import search_facts
 from stepforge.pipelines.stages.annotate.problem import Problem
 from stepforge.pipelines.stages.base import Account, Context, Expected, Query, Spent, Stage
 
@@ -54,10 +55,10 @@ def make_policy(generator: Writer, seed: int, settings: Verify) -> Iterator[dict
 
 
 async def annotate_problem(document: Document, generate: Generate, *, policy: Policy, settings: Annotate,
-                           chain: Chain | None) -> dict[str, list[dict[str, Any]]]:
+                           chain: Chain | None, no_model_fits: bool) -> dict[str, list[dict[str, Any]]]:
     """Rows of `steps`, `rollouts` and `alternatives` for one problem."""
     problem = Problem(document.metadata, policy, settings, generate)
-    search = await problem.search(chain)
+    search = await problem.search(chain, no_model_fits)
     steps = problem.step_rows(search)
     alternatives = await problem.alternatives(search, steps)
     return {"steps": steps, "rollouts": problem.rollouts, "alternatives": alternatives}
@@ -101,16 +102,15 @@ def run(context: Context) -> Account:
         roll_out(PILOT_SQL.format(sql), partial(pilot.pilot_problem, settings=annotate), pilot_work, (pilot.TABLE,),
                  "annotate: pilot", total["pilot"])
         chain, taught = pilot.teach(pilot_work, context.recipe.executor.tasks)
-    roll_out(sql, partial(annotate_problem, settings=annotate, chain=chain), work, TABLES, "annotate",
-             total["problems"])
+    no_model_fits = bool(taught) and chain is None
+    roll_out(sql, partial(annotate_problem, settings=annotate, chain=chain, no_model_fits=no_model_fits), work, TABLES,
+             "annotate", total["problems"])
     context.collect("steps", [work], "solution_id, step_index")
     context.collect("rollouts", [work], "solution_id, step_index, origin, index, rollout_id")
     context.collect("alternatives", [work], "solution_id, step_index, alternative_id")
     context.finish([work, pilot_work], "annotate")
-    facts: dict[str, Any] = {"splitter": {"name": annotate.splitter, "version": splitting.VERSION},
-             "search": {"name": annotate.search, "version": searching.VERSION, "chain": taught}}
-    if annotate.search == "adaptive":
-        facts["search"]["evidence"] = {"sources": list(annotate.evidence), "solutions_judged": total["judged"]}
+    facts = {"splitter": {"name": annotate.splitter, "version": splitting.VERSION},
+             "search": search_facts(annotate, total["judged"], taught)}
     solutions, ledger = _done(context)
     return Account(total["solutions"], solutions, ledger=ledger, facts=facts, failed=ledger["failed"])
 

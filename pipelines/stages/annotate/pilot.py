@@ -16,6 +16,7 @@ from datatrove.data import Document
 
 from stepforge.pipelines.credit.adaptive import Adaptive, pit_threshold
 from stepforge.pipelines.credit.chain import Chain, Counts
+from stepforge.pipelines.credit.fit import choose
 from stepforge.pipelines.credit.rollouts import Policy
 from stepforge.pipelines.executors import StageFailed
 from stepforge.pipelines.inference.runner import Generate
@@ -30,12 +31,13 @@ async def pilot_problem(document: Document, generate: Generate, *, policy: Polic
     """What the search found out about one problem."""
     search = await Problem(document.metadata, policy, settings, generate).search()
     assert isinstance(search, Adaptive)
-    return {TABLE: [{"problem_id": document.id, "threshold": pit_threshold(search.settings),
-                     **search.evidence().record()}]}
+    known = [counts.record() for counts in (*search.history, search.evidence())]
+    return {TABLE: [{"problem_id": document.id, "threshold": pit_threshold(search.settings), "known": known}]}
 
 
 def teach(folder: Path, ranks: int) -> tuple[Chain | None, dict[str, Any]]:
-    """The fitted model (none where the pilot had no problem) and its record, from the pilot's working folder.
+    """The fitted model (none where the pilot had no problem, or no model fits) and its record, from the pilot's
+    working folder.
 
     Raises:
         StageFailed: the file of a rank is missing.
@@ -43,9 +45,13 @@ def teach(folder: Path, ranks: int) -> tuple[Chain | None, dict[str, Any]]:
     rows = sorted(_read(folder, ranks), key=lambda row: row["problem_id"])
     if not rows:
         return None, {}
-    evidence = Counts.joined([Counts.of(row) for row in rows])
-    record = Chain.default(rows[0]["threshold"]).fit(evidence).record()
-    return Chain.of(record), {"pilot_problems": len(rows), "pilot_solutions": len(evidence.last), **record}
+    known = [[Counts.of(counts) for counts in row["known"]] for row in rows]
+    chain, fit = choose(known, rows[0]["threshold"])
+    told = {"pilot_problems": len(rows), "pilot_solutions": sum(len(counts[-1].last) for counts in known), "fit": fit}
+    if chain is None:
+        return None, told
+    record = chain.record()
+    return Chain.of(record), {**told, **record}
 
 
 def _read(folder: Path, ranks: int) -> Iterator[dict[str, Any]]:

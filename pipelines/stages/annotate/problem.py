@@ -49,21 +49,26 @@ class Problem:
         self.rollouts: list[dict[str, Any]] = []
         self._roll_out = partial(policy.roll_out, generate, row["problem_id"], self.prompt, row["answer"])
 
-    async def search(self, chain: Chain | None = None) -> Search:
+    async def search(self, chain: Chain | None = None, no_model_fits: bool = False) -> Search:
         """Let the search ask for rollouts until it is done.
 
         `chain`: what the pilot taught. A problem of the pilot searches without it first, as it did there, and then
-        goes on with it: so each of its rollouts was paid for once, and all of them count.
+        goes on with it: so each of its rollouts was paid for once, and all of them count. Where no model fits, steps
+        are scanned instead.
         """
         options = SearchSettings(
             rollouts=self.settings.rollouts, best_of=self.settings.best_of, pit=self.settings.pit,
             eps=self.settings.pit_tolerance, token_budget=self.settings.token_budget,
             typical_length=self.row["typical_length"])
-        search = make_search(self.settings.search, self.solutions, options, self.row["base_successes"],
+        strategy = "scan" if no_model_fits and not self.row["pilot"] else self.settings.search
+        search = make_search(strategy, self.solutions, options, self.row["base_successes"],
                              self.row["base_rollouts"], None if self.row["pilot"] else chain)
         await self._drive(search)
         if isinstance(search, Adaptive) and chain is not None and self.row["pilot"]:
             search.learn(chain)
+            await self._drive(search)
+        if isinstance(search, Adaptive) and no_model_fits:
+            search = make_search("scan", self.solutions, options).take_over(search)
             await self._drive(search)
         if not isinstance(search, Adaptive):        # whose model weighs later rollouts itself
             await self._settle(search)

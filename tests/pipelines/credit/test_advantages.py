@@ -1,5 +1,6 @@
 """Estimators are unbiased and intervals cover, checked exactly where enumeration can do it."""
 
+import itertools
 import math
 from collections.abc import Callable
 
@@ -13,6 +14,7 @@ from stepforge.pipelines.credit.advantages import (
     clopper_pearson,
     confidence_sequence,
     difference,
+    first_success_bias,
     largest_drop,
     q_fixed,
     zero_success,
@@ -132,3 +134,16 @@ def test_impossible_counts_are_named() -> None:
         best_of_k(1, 4, 5)
     with pytest.raises(ValueError, match="confidence level 95"):
         confidence_sequence(1, 4, 95)
+
+
+def test_bias_of_a_step_that_is_left_at_its_first_success_is_that_of_all_sequences() -> None:
+    """Against all 2^6 sequences of outcomes at each Q of a grid, which may miss the worst Q by a little."""
+    def estimate(outcomes: tuple[int, ...], k: int) -> float:
+        tried = outcomes.index(1) + 1 if 1 in outcomes else len(outcomes)
+        return 1 - (1 - int(1 in outcomes) / tried) ** k
+
+    for k in (1, 5):
+        worst = max(abs(sum(math.prod(q if won else 1 - q for won in outcomes) * estimate(outcomes, k)
+                            for outcomes in itertools.product((0, 1), repeat=6)) - (1 - (1 - q) ** k))
+                    for q in (i / 50 for i in range(51)))
+        assert worst <= first_success_bias(6, k) <= worst + 0.005

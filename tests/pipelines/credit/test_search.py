@@ -135,3 +135,18 @@ def test_misuse_names_what_is_wrong() -> None:
         SearchSettings(best_of=20)
     with pytest.raises(ValueError, match="2 solutions carry 1 ids"):
         make_search("exhaustive", [SOLUTIONS[0]] * 2, SearchSettings())
+
+
+def test_a_search_goes_on_from_what_another_one_found_out() -> None:
+    first = make_search("adaptive", SOLUTIONS, SearchSettings(rollouts=6), 6, 10)
+    asked = drive(first)
+    alone = make_search("scan", SOLUTIONS, SearchSettings(rollouts=6), 6, 10)
+    drive(alone)
+    second = make_search("scan", SOLUTIONS, SearchSettings(rollouts=6)).take_over(first)
+    more = drive(second)
+    assert not set(more) & set(asked) and second.tokens == 10 * len(asked + more)
+    assert second.values()["a"][0].rollouts >= first.values()["a"][0].rollouts and second.bare().rollouts >= 10
+    assert [v.is_pit for v in second.values()["a"]] == [v.is_pit for v in alone.values()["a"]]
+    other = make_search("scan", SOLUTIONS[:1], SearchSettings())
+    with pytest.raises(ValueError, match="0 open asks and the solutions a, b, c; allowed"):
+        other.take_over(first)

@@ -8,6 +8,7 @@ import pytest
 from helpers.runs import SMALL, execute, rows
 
 from stepforge.pipelines import plan
+from stepforge.pipelines.credit import fit
 from stepforge.pipelines.credit.chain import Chain
 from stepforge.pipelines.recipe import Recipe
 
@@ -29,6 +30,7 @@ def search_of(folder):
 def test_the_fitted_model_stands_in_the_manifest(run):
     chain = search_of(run)["chain"]
     assert chain["pilot_problems"] == 5 and chain["pilot_solutions"] >= 5
+    assert chain["fit"]["verdict"] in ("fits", "wider") and chain["fit"]["depths"]
     fitted, default = Chain.of(chain), Chain.default(0.05)
     assert abs(fitted.moves - default.moves).max() > 0.01
     assert fitted.moves.sum(1) == pytest.approx(1)
@@ -89,3 +91,23 @@ def test_evidence_that_cannot_be_had_is_told(annotate, judge, message):
     options = None if judge is None else {**SMALL["judge"], **judge}
     with pytest.raises(ValueError, match=message):
         Recipe.model_validate({**ADAPTIVE, "judge": options, "annotate": {**ADAPTIVE["annotate"], **annotate}})
+
+
+def test_where_no_model_fits_steps_are_scanned_and_manifest_and_card_say_so(run, tmp_path, monkeypatch):
+    """No real model fails on so few problems; the comparison is made to. All rollouts of the pilot count."""
+    folder = shutil.copytree(run, tmp_path / "run")
+    monkeypatch.setattr(fit, "compare", lambda halves: [fit.Depth(0, 0, 100, 90, 50.0, 9.0)])
+    changed = {**ADAPTIVE, "annotate": {**ADAPTIVE["annotate"], "pilot": 4, "best_of": 2}}
+    assert "annotate" in execute(changed, folder)
+    search = search_of(folder)
+    assert search["chain"]["fit"]["verdict"] == "none" and search["chain"]["pilot_problems"] == 4
+    card = (folder / "release" / "README.md").read_text()
+    assert len(search["notes"]) == 2 and all(note in card for note in search["notes"])
+    assert "scanned from left to right" in search["notes"][0] and "best of 2 tries" in search["notes"][1]
+    steps = rows(folder, "steps")
+    assert all(row["q_model"] is None and row["pit_probability"] is None for row in steps)
+    assert sum(row["is_pit"] for row in steps) > 0
+    made = Counter((row["solution_id"], row["step_index"]) for row in rows(folder, "rollouts")
+                   if row["origin"] == "prefix" and row["solution_id"] and row["verdict"] != "undecided")
+    counted = {(row["solution_id"], row["step_index"]): row["rollouts"] for row in steps}
+    assert all(counted[key] >= count for key, count in made.items())

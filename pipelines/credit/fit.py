@@ -1,0 +1,91 @@
+"""Does the chain model fit? Outcomes of rollouts against what the model foretold of them, by depth.
+
+In: what searches knew before each of their batches. Out: for steps of like depth, how many rollouts succeeded, how
+many the model expected, and how far the two are apart in standard errors. Each batch is foretold from what came before
+it, so the sums are fair whatever rule chose the steps (Dawid 1984, "The prequential approach"). The pilot's problems
+are fitted and foretold in two halves, each by the other's fit. A model that fails gives way to a wider one, which is
+drawn less far from the unfitted model, and that one to none: then steps are scanned from left to right.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from stepforge.pipelines.credit.chain import Chain, Counts
+from stepforge.pipelines.credit.evidence import Array
+
+# A model fails where, at some depth, seen and expected rates of success differ by more than both. In the exact
+# benchmark they differ by up to .03 under good models (rollouts of one batch depend on each other), and by .08 where
+# a model of 8 steps is applied to 30.
+APART, FAR = 4.0, 0.05                       # standard errors; rate of success
+WEIGHTS = {"fits": 20.0, "wider": 400.0}     # of the unfitted model in the fit
+
+
+class Depth(NamedTuple):
+    """Rollouts after steps `first` to `last`, from 0: how many succeeded, how many were to; standard errors apart."""
+
+    first: int
+    last: int
+    rollouts: int
+    successes: int
+    expected: float
+    apart: float
+
+    @property
+    def foretold(self) -> bool:
+        return abs(self.apart) <= APART or abs(self.successes - self.expected) <= FAR * self.rollouts
+
+
+def choose(problems: Sequence[Sequence[Counts]], threshold: float) -> tuple[Chain | None, dict[str, Any]]:
+    """The fitted model, or none where no model fits, and what the manifest says of it.
+
+    Args:
+        problems: of each, what its search knew before every batch, and at its end.
+        threshold: which Q is a pit.
+    """
+    default, told = Chain.default(threshold), {}
+    halves = problems[::2], problems[1::2]
+    for verdict, weight in WEIGHTS.items():
+        fits = [default.fit(Counts.joined([known[-1] for known in half]), weight=weight) for half in halves if half]
+        depths = compare([(fit, half) for fit, half in zip(reversed(fits), halves, strict=False)])
+        told[verdict] = [depth._asdict() for depth in depths]
+        if all(depth.foretold for depth in depths):
+            return default.fit(Counts.joined([known[-1] for known in problems]), weight=weight), \
+                {"verdict": verdict, "depths": told}
+    return None, {"verdict": "none", "depths": told}
+
+
+def compare(foretold: Sequence[tuple[Chain, Sequence[Sequence[Counts]]]]) -> list[Depth]:
+    """Seen and expected successes of the problems under the model that is given with them, by depth."""
+    sums: dict[int, Array] = {}
+    for chain, problems in foretold:
+        for batch in range(max((len(known) for known in problems), default=0) - 1):
+            going = [known for known in problems if len(known) > batch + 1]
+            before, after = (Counts.joined([known[at] for known in going]) for at in (batch, batch + 1))
+            for level, part in _batch(chain, before, after).items():
+                sums[level] = sums.get(level, np.zeros(4)) + part
+    return [Depth(2 ** level - 1, 2 ** (level + 1) - 2, round(made), round(seen), round(float(expected), 2),
+                  round(float((seen - expected) / variance ** 0.5), 2))
+            for level, (made, seen, expected, variance) in sorted(sums.items()) if variance > 0]
+
+
+def _batch(chain: Chain, before: Counts, after: Counts) -> dict[int, Array]:
+    """By depth (powers of two): rollouts of a batch, their successes, what was expected of these, and its variance."""
+    _, first = np.unique(before.place, return_index=True)              # a node that solutions share counts once
+    once = np.zeros(before.place.size)
+    once[first] = 1
+    once = once.reshape(before.place.shape) * (before.place >= 0)
+    seen = (after.successes - before.successes) * once
+    made = seen + (after.failures - before.failures) * once
+    believed = chain.beliefs(before, pits=False)
+    covariance = believed.q_q - believed.q[:, :, None] * believed.q[:, None, :]
+    alone = believed.q - np.diagonal(believed.q_q, axis1=1, axis2=2)                       # E q (1 - q)
+    level = np.log2(np.maximum(np.arange(made.shape[1]), 1)).astype(int)                   # of node i + 1, step i
+    found = {}
+    for at in range(level.max() + 1):
+        inside = made * ((level == at) & (np.arange(made.shape[1]) > 0))
+        together = np.einsum("bi,bij,bj->", inside, covariance, inside)
+        found[at] = np.array([inside.sum(), (seen * (inside > 0)).sum(), (inside * believed.q).sum(),
+                              (inside * alone).sum() + together])
+    return found
