@@ -1,4 +1,4 @@
-"""The errors that a user can cause; the command line shows their message and exits with code 2."""
+"""Errors whose message is for the user: the command line shows it, and exits with 2 for a mistake, 1 for a failure."""
 
 
 class UserError(Exception):
@@ -7,3 +7,7 @@ class UserError(Exception):
 
 class SourceError(UserError):
     """Problems or recorded solutions cannot be read: a missing file, an unknown format, a missing column."""
+
+
+class StageFailed(RuntimeError):
+    """Some ranks of a stage did not finish; running again goes on where they stopped."""

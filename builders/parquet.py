@@ -5,28 +5,16 @@ when it is whole: a reader never sees half a table. Content-defined chunking and
 next version of a published file shares most of its chunks with this one.
 """
 
-import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from stepforge.builders.files import replacing
+
 CHUNKING = {"min_chunk_size": 256 * 1024, "max_chunk_size": 1024 * 1024, "norm_level": 0}
 BATCH_ROWS = 2000
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary sibling of `path` that replaces it when the block ends well and vanishes when it does not."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def write_rows(path: Path, rows: Iterable[dict], schema: pa.Schema, row_group: int = BATCH_ROWS) -> int:

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from stepforge.builders.errors import UserError
-from stepforge.builders.parquet import replacing
+from stepforge.builders.files import replacing
 from stepforge.builders.tables import content_id
 
 MANIFEST = "stepforge.json"

@@ -8,11 +8,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import duckdb
 import pyarrow as pa
 
-from stepforge.builders.parquet import BATCH_ROWS, open_writer, replacing
+from stepforge.builders.files import replacing
+from stepforge.builders.parquet import BATCH_ROWS, open_writer
+
+if TYPE_CHECKING:
+    import duckdb  # slow to import, and many commands read no table
 
 _KINDS = {pa.string(): "VARCHAR", pa.int64(): "BIGINT", pa.float64(): "DOUBLE", pa.bool_(): "BOOLEAN",
           pa.list_(pa.int32()): "INTEGER[]", pa.list_(pa.string()): "VARCHAR[]"}
@@ -20,11 +24,13 @@ _KINDS = {pa.string(): "VARCHAR", pa.int64(): "BIGINT", pa.float64(): "DOUBLE", 
 
 @contextmanager
 def open_duckdb(memory: str, scratch: Path, tables: Mapping[str, Path] | None = None, threads: int = 2
-                ) -> Iterator[duckdb.DuckDBPyConnection]:
+                ) -> "Iterator[duckdb.DuckDBPyConnection]":
     """A connection that keeps to `memory` (such as "2GiB"), spills to `scratch` and sees `tables` as views.
 
     Beside its columns a view has `file_row_number`, the row's position in the table, from 0.
     """
+    import duckdb
+
     scratch.mkdir(parents=True, exist_ok=True)
     settings: dict[str, str | bool | int | float | list[str]] = {
         "memory_limit": memory, "temp_directory": str(scratch), "threads": threads,
@@ -42,14 +48,14 @@ def load_sql(package: str, name: str) -> str:
     return files(package).joinpath(f"{name}.sql").read_text(encoding="utf-8")
 
 
-def query_rows(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Mapping[str, object] | None = None
+def query_rows(connection: "duckdb.DuckDBPyConnection", sql: str, parameters: Mapping[str, object] | None = None
                ) -> Iterator[dict]:
     """Rows of a query as dicts, a batch in memory at a time."""
     for batch in _batches(connection, sql, parameters or {}):
         yield from batch.to_pylist()
 
 
-def query_to_parquet(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Mapping[str, object],
+def query_to_parquet(connection: "duckdb.DuckDBPyConnection", sql: str, parameters: Mapping[str, object],
                      path: Path, schema: pa.Schema, batch_rows: int = BATCH_ROWS) -> int:
     """Stream a query into a Parquet file and return its number of rows.
 
@@ -74,7 +80,7 @@ def query_to_parquet(connection: duckdb.DuckDBPyConnection, sql: str, parameters
     return count
 
 
-def _batches(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Mapping[str, object],
+def _batches(connection: "duckdb.DuckDBPyConnection", sql: str, parameters: Mapping[str, object],
              batch_rows: int = BATCH_ROWS) -> pa.RecordBatchReader:
     reader: pa.RecordBatchReader = connection.sql(sql, params=dict(parameters)).to_arrow_reader(batch_rows)
     return reader

@@ -9,7 +9,7 @@ import hashlib
 from pathlib import Path
 from typing import NamedTuple
 
-from stepforge.builders.parquet import replacing
+from stepforge.builders.files import replacing
 from stepforge.builders.release import MANIFEST, ReleaseError, manifest_bytes, read_manifest, sha256_file
 from stepforge.cards.dataset_card import CARD, own_section, render_card
 

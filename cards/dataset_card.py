@@ -13,7 +13,7 @@ from datasets import DatasetInfo, Features, SplitDict, SplitInfo
 from datasets.info import DatasetInfosDict
 from huggingface_hub import DatasetCard, DatasetCardData
 
-from stepforge.builders.parquet import replacing
+from stepforge.builders.files import replacing
 from stepforge.builders.release import ReleaseError, read_manifest
 from stepforge.builders.sources import GENERATED
 from stepforge.cards.markdown import environment

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from stepforge.builders.parquet import replacing
+from stepforge.builders.files import replacing
 from stepforge.builders.release import read_manifest
 
 _COLORS = ("#2563a8", "#c2571a", "#2f7d4f", "#8a3f8f", "#9a7b12", "#5a6470")

@@ -1,33 +1,25 @@
 """The command line. Every command is a few lines: read the arguments, call a function, show what came out.
 
-A mistake of the user's is one message and exit code 2; a stage that did not finish is exit code 1; Ctrl-C is 130.
+A user's mistake is one message and exit code 2; a stage that did not finish is exit code 1; Ctrl-C is 130. A command
+imports what it needs when it runs, so `--help` and `status` answer in a fraction of the time that a run needs to
+start.
 """
 
 import runpy
 import sys
 import time
+from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.live import Live
-from rich.text import Text
 
-from stepforge.builders.errors import UserError
-from stepforge.cards import versions as versioning
-from stepforge.cards.check import check, problems_table
-from stepforge.cards.publish import publish
-from stepforge.pipelines import plan
-from stepforge.pipelines.executors import StageFailed
-from stepforge.pipelines.recipe import find_recipe, load_recipe
-from stepforge.pipelines.run_folder import release_path
-from stepforge.pipelines.views import audit, console, estimate, measures, show, status
-from stepforge.pipelines.views.comparison import compare
-from stepforge.pipelines.views.comparison_tables import comparison_tables
-from stepforge.pipelines.views.report import MOST_SOLUTIONS, write_report
+from stepforge.builders.errors import StageFailed, UserError
+from stepforge.pipelines.views import MOST_SOLUTIONS, audit
 
 METHODS = ("sft", "rft", "dpo", "step_dpo", "kto", "awr", "prm", "grpo")
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich",
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="rich",
+                  context_settings={"help_option_names": ["-h", "--help"]},
                   help="Turn math problems with known answers into versioned, step-annotated training data.")
 
 app.add_typer(audit.app, name="audit")
@@ -35,26 +27,67 @@ app.add_typer(audit.app, name="audit")
 RecipeFile = Annotated[Path, typer.Argument(help="The recipe: a YAML file, or the name of a shipped one.")]
 RunFolder = Annotated[Path, typer.Argument(help="The folder of a run, such as runs/NAME.")]
 Folder = Annotated[Path, typer.Option("--out", help="Where the folders of runs are kept.")]
+Changes = Annotated[list[str] | None, typer.Option(
+    "--set", metavar="OPTION=VALUE", help="Change an option of the recipe, such as generators.0.samples=16. Repeat it "
+    "for more; the manifest records the recipe as changed.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"stepforge {installed('stepforge')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", is_eager=True, callback=_version, help="Show the version.")]
+    = False,
+) -> None:
+    pass
 
 
 @app.command("run")
-def run_recipe(recipe: RecipeFile, out: Folder = Path("runs")) -> None:
-    """Run what a recipe asks for and what is not done yet. Stop it at any time; run it again to go on."""
-    loaded = load_recipe(recipe)
+def run_recipe(recipe: RecipeFile, out: Folder = Path("runs"), changes: Changes = None) -> None:
+    """Run what a recipe asks for and what is not done yet. Stop it at any time; run it again to resume."""
+    from stepforge.pipelines import plan
+    from stepforge.pipelines.recipe import load_recipe
+    from stepforge.pipelines.run_folder import release_path
+    from stepforge.pipelines.views import console
+
+    loaded = load_recipe(recipe, changes or ())
     folder = out / loaded.name
     plan.run(loaded, folder, console.progress_bar,
              lambda planned, account: console.out.print(console.account_line(planned, account)))
     for label, path in (("dataset", ""), ("card", "README.md"), ("plots", "assets")):
-        console.out.print(Text(f"{label:<12}{release_path(folder) / path}"), soft_wrap=True)
+        console.say(f"{label:<12}{release_path(folder) / path}")
     if loaded.release.to:
-        console.out.print(Text(f"published   {loaded.release.to} v{loaded.release.version}"), soft_wrap=True)
+        console.say(f"published   {loaded.release.to} v{loaded.release.version}")
 
 
 @app.command("recipe")
-def print_recipe(name: RecipeFile = Path("demo")) -> None:
-    """Print a shipped recipe, to start one of your own: stepforge recipe demo > mine.yaml"""
-    load_recipe(name)
-    console.out.print(Text(find_recipe(name).read_text(encoding="utf-8").rstrip()), soft_wrap=True)
+def print_recipe(
+    name: RecipeFile = Path("demo"),
+    listing: Annotated[bool, typer.Option("--list", help="List the shipped recipes.")] = False,
+    options: Annotated[bool, typer.Option("--options", help="List every option with its default.")] = False,
+    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON schema of recipes, for editors.")] = False,
+) -> None:
+    """Print a shipped recipe, to start your own: stepforge recipe demo > mine.yaml"""
+    import json
+
+    from stepforge.pipelines.recipe import Recipe, find_recipe, load_recipe, shipped_recipes
+    from stepforge.pipelines.views import console
+    from stepforge.pipelines.views.reference import options_table
+
+    if schema:
+        typer.echo(json.dumps(Recipe.model_json_schema(), indent=2))
+    elif options:
+        console.out.print(options_table())
+    elif listing:
+        for shipped, purpose in shipped_recipes().items():
+            console.say(f"{shipped:<16}{purpose}")
+    else:
+        load_recipe(name)
+        typer.echo(find_recipe(name).read_text(encoding="utf-8").rstrip())
 
 
 @app.command("plan")
@@ -63,19 +96,24 @@ def show_plan(
     out: Folder = Path("runs"),
     probe: Annotated[bool, typer.Option(help="Run a few problems first and estimate tokens, time and price.")] = False,
     problems: Annotated[int, typer.Option(min=2, help="How many problems the probe runs.")] = 50,
+    changes: Changes = None,
 ) -> None:
     """Show what is done, what would run and why, and what that would make and cost. Runs nothing without --probe."""
-    loaded = load_recipe(recipe)
+    from stepforge.pipelines import plan
+    from stepforge.pipelines.recipe import load_recipe
+    from stepforge.pipelines.run_folder import read_state
+    from stepforge.pipelines.views import console, estimate
+
+    loaded = load_recipe(recipe, changes or ())
     folder = out / loaded.name
     if probe:
         probed = estimate.probe(loaded, folder, problems, console.progress_bar,
-                               lambda planned, account: console.out.print(console.account_line(planned, account)))
+                                lambda planned, account: console.out.print(console.account_line(planned, account)))
         console.out.print(estimate.table(probed))
-        console.out.print(Text(estimate.caveats(probed)), soft_wrap=True)
+        console.say(estimate.caveats(probed))
         return
-    planned = plan.plan(loaded, folder)
-    expected = show.expectations(loaded, folder)
-    console.out.print(console.plan_table(planned, expected, plan.read_state(folder)))
+    expected = estimate.expectations(loaded, folder)
+    console.out.print(console.plan_table(plan.plan(loaded, folder), expected, read_state(folder)))
 
 
 @app.command("status")
@@ -83,7 +121,11 @@ def show_status(
     run: RunFolder,
     follow: Annotated[bool, typer.Option(help="Look again every two seconds until the run has ended.")] = False,
 ) -> None:
-    """Show how far a run has come: stages, ranks, rates, time left, failures. Any machine that sees it can look."""
+    """Show the progress of a run: stages, ranks, rates, time left, failures. Works from any machine that sees it."""
+    from rich.live import Live
+
+    from stepforge.pipelines.views import console, status
+
     with Live(status.view(run), console=console.out, auto_refresh=False) as live:
         while follow and status.is_running(run):
             time.sleep(status.LOOK_SECONDS)
@@ -96,13 +138,16 @@ def show_solution(
     solution_id: Annotated[str | None, typer.Argument(help="A solution, or the first digits of its id.")] = None,
 ) -> None:
     """Show a solution step by step with its values; without an id, list annotated solutions to choose from."""
+    from stepforge.pipelines.views import console, show
+
     if solution_id is None:
         console.out.print(show.annotated_table(run))
         return
     problem, solution, steps = show.solution(run, solution_id)
-    console.out.print(Text(console.printable(problem["problem"]), style="bold"))
+    console.say(console.printable(problem["problem"]), style="bold", soft_wrap=False)
     gold, answer = console.printable(problem["answer"]), console.printable(str(solution["answer"]))
-    console.out.print(Text(f"gold {gold}; the solution says {answer}: {solution['verdict']} ({solution['method']})"))
+    verdict = f"{solution['verdict']} ({solution['method']})"
+    console.say(f"gold {gold}; the solution says {answer}: {verdict}", soft_wrap=False)
     console.out.print(console.solution_view(solution, steps))
 
 
@@ -115,6 +160,10 @@ def compare_generators(
     = None,
 ) -> None:
     """Compare the generators of a run at equal cost: coverage, diversity, what one alone solves, false positives."""
+    from stepforge.pipelines.views import console
+    from stepforge.pipelines.views.comparison import compare
+    from stepforge.pipelines.views.comparison_tables import comparison_tables
+
     for table in comparison_tables(compare(run, by, match)):
         console.out.print(table)
 
@@ -126,9 +175,11 @@ def report_run(
     solutions: Annotated[int, typer.Option(min=0, help="Most solutions to browse in it.")] = MOST_SOLUTIONS,
 ) -> None:
     """Write a run's numbers, plots and solutions into one HTML file that needs no network."""
+    from stepforge.pipelines.views import console
+    from stepforge.pipelines.views.report import write_report
+
     done = write_report(run, out, solutions)
-    console.out.print(Text(f"{done.path}: {done.size / 1e6:.1f} MB, {done.carried:,} of {done.solutions:,} solutions"),
-                      soft_wrap=True)
+    console.say(f"{done.path}: {done.size / 1e6:.1f} MB, {done.carried:,} of {done.solutions:,} solutions")
 
 
 @app.command("measure")
@@ -137,6 +188,8 @@ def show_measures(
     by: Annotated[str, typer.Option(help="all, level, subject or source: how problems are grouped.")] = "all",
 ) -> None:
     """Show coverage, diversity, majorities, false positives, lengths, pits, advantages and costs of a run."""
+    from stepforge.pipelines.views import console, measures
+
     for table in measures.measure_tables(run, by):
         console.out.print(table)
 
@@ -150,6 +203,8 @@ def verify_file(
     workers: Annotated[int, typer.Option(min=1, help="Processes for symbolic comparisons.")] = 2,
 ) -> None:
     """Judge solutions against gold answers, without a recipe: correct, incorrect or undecided with a reason."""
+    from stepforge.pipelines.views import console, show
+
     console.out.print(show.verify_file(file, gold, solution, out, workers))
 
 
@@ -165,12 +220,16 @@ def publish_release(
     take_over: Annotated[bool, typer.Option(help="Replace a commit that was never tagged.")] = False,
 ) -> None:
     """Publish the release of a run as one tagged version; run it again after an interruption."""
+    from stepforge.cards.publish import publish
+    from stepforge.pipelines.run_folder import release_path
+    from stepforge.pipelines.views import console
+
     release = release_path(run) if release_path(run).is_dir() else run
     done = publish(release, to, version, private, dry_run, pr, any_version, take_over)
     what = "would publish" if dry_run else "was there already:" if done.already else "published"
-    console.out.print(Text(f"{what} {to} v{done.version}: {done.files} files, {done.bytes_added:,} bytes added"))
+    console.say(f"{what} {to} v{done.version}: {done.files} files, {done.bytes_added:,} bytes added", soft_wrap=False)
     if done.pull_request:
-        console.out.print(Text(f"pull request {done.pull_request}; publish again once it is merged"), soft_wrap=True)
+        console.say(f"pull request {done.pull_request}; publish again once it is merged")
 
 
 Target = Annotated[str, typer.Argument(help="hub:ORG/NAME or local:PATH.")]
@@ -179,13 +238,19 @@ Target = Annotated[str, typer.Argument(help="hub:ORG/NAME or local:PATH.")]
 @app.command("versions")
 def list_versions(target: Target) -> None:
     """List the published versions with their rows."""
-    console.out.print(versioning.versions_table(versioning.versions(target)))
+    from stepforge.cards import versions
+    from stepforge.pipelines.views import console
+
+    console.out.print(versions.versions_table(versions.versions(target)))
 
 
 @app.command("diff")
 def diff_versions(target: Target, old: str, new: str) -> None:
     """Show what changed between two versions: rows by config, columns, measures side by side."""
-    for table in versioning.diff_tables(versioning.diff(target, old, new)):
+    from stepforge.cards import versions
+    from stepforge.pipelines.views import console
+
+    for table in versions.diff_tables(versions.diff(target, old, new)):
         console.out.print(table)
 
 
@@ -194,6 +259,9 @@ def check_release(
     release: Annotated[str, typer.Argument(help="hub:ORG/NAME@v1.0.0, local:PATH@v1.0.0 or a release folder.")],
 ) -> None:
     """Check a release: checksums, schema, joins between configs, leaks between splits, sane pairs."""
+    from stepforge.cards.check import check, problems_table
+    from stepforge.pipelines.views import console
+
     problems = check(release)
     if problems:
         console.out.print(problems_table(problems))
@@ -236,15 +304,20 @@ def main() -> None:
     """Entry point of the console script."""
     try:
         app(standalone_mode=True)
-    except UserError as error:
-        console.err.print(Text(str(error), style="red"), soft_wrap=True)
-        sys.exit(2)
-    except StageFailed as error:
-        console.err.print(Text(str(error), style="red"), soft_wrap=True)
-        sys.exit(1)
+    except (UserError, StageFailed) as error:
+        _fail(str(error), style="red")
+        sys.exit(1 if isinstance(error, StageFailed) else 2)
     except KeyboardInterrupt:
-        console.err.print("interrupted; what was paid for is kept, run the same command to go on")
+        _fail("interrupted; every answer so far is stored, run the same command to resume")
         sys.exit(130)
+
+
+def _fail(message: str, style: str = "") -> None:
+    from rich.text import Text
+
+    from stepforge.pipelines.views import console
+
+    console.err.print(Text(message, style=style), soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -13,23 +13,27 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import duckdb
 import orjson
 import yaml
 
 from stepforge.builders.errors import UserError
-from stepforge.builders.parquet import is_whole, replacing
+from stepforge.builders.files import replacing
+from stepforge.builders.parquet import is_whole
 from stepforge.builders.release import is_finished
 from stepforge.builders.tables import content_id
 from stepforge.pipelines.executors import StageFailed, abandon
 from stepforge.pipelines.inference.servers import Servers
+from stepforge.pipelines.options.executor import StageName
 from stepforge.pipelines.progress import RUNNING, announced
 from stepforge.pipelines.recipe import Recipe
 from stepforge.pipelines.run_folder import (
     drops_path,
+    read_state,
     recipe_path,
     release_path,
     server_logs_path,
@@ -37,29 +41,11 @@ from stepforge.pipelines.run_folder import (
     table_path,
     work_path,
 )
-from stepforge.pipelines.stages import (
-    annotate,
-    build,
-    card,
-    decontaminate,
-    deduplicate,
-    generate,
-    judge,
-    measure,
-    problems,
-    publish,
-    synthesize,
-    verify,
-)
 from stepforge.pipelines.stages.base import Context, Stage, Tell, why_failed
 
 STAGES: tuple[Stage, ...] = tuple(
-    module.STAGE
-    for module in (problems, synthesize, decontaminate, generate, verify, judge, deduplicate, annotate, measure, build,
-                   card, publish)
+    import_module(f"stepforge.pipelines.stages.{name}").STAGE for name in get_args(StageName)
 )
-
-
 CHANGED = "its settings or inputs changed"
 
 
@@ -195,15 +181,6 @@ def _forget_other_work(work: Path) -> None:
         if other != work:
             abandon(other)
             shutil.rmtree(other, ignore_errors=True)
-
-
-def read_state(folder: Path) -> dict[str, Any]:
-    """What is known of finished stages: fingerprint, rows in and out, drops by reason, tokens, seconds."""
-    try:
-        state: dict[str, Any] = orjson.loads(state_path(folder).read_bytes())
-    except (FileNotFoundError, orjson.JSONDecodeError):
-        return {}
-    return state
 
 
 def write_state(folder: Path, state: dict[str, Any]) -> None:

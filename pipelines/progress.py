@@ -18,7 +18,7 @@ from typing import Any
 
 import orjson
 
-from stepforge.builders.parquet import replacing
+from stepforge.builders.files import replacing
 
 TELL_SECONDS = 0.5
 PULSE_SECONDS = 2.0

@@ -5,7 +5,10 @@ its documentation, and a mistake raises `RecipeError`, whose message names the f
 The options of its parts, and every default of the project, stand in `options/` and nowhere else.
 """
 
-from collections.abc import Iterator
+import copy
+import os
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -18,6 +21,7 @@ from stepforge.pipelines.options.base import NAME, Options
 from stepforge.pipelines.options.budget import Budget
 from stepforge.pipelines.options.executor import Executor
 from stepforge.pipelines.options.generators import Generator, RecordedGenerator
+from stepforge.pipelines.options.reference import models_in
 from stepforge.pipelines.options.release import ReleaseOptions
 from stepforge.pipelines.options.sources import Source
 from stepforge.pipelines.options.stages import Annotate, Decontaminate, Deduplicate, Judge, Synthesize, Verify
@@ -104,6 +108,8 @@ class Recipe(Options):
         return next(g for g in self.generators if g.name == name)
 
 
+VARIABLE = re.compile(r"\$\{([A-Z][A-Z0-9_]+)\}")
+SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSWORD")
 SHIPPED = Path(__file__).parent / "recipes"
 
 
@@ -113,8 +119,22 @@ def find_recipe(name: Path) -> Path:
     return shipped if not name.exists() and name.name == str(name) and shipped.exists() else name
 
 
-def load_recipe(path: Path) -> Recipe:
+def shipped_recipes() -> dict[str, str]:
+    """The purpose of each recipe that comes with the package, by name: the first comment of its file."""
+    purposes = {}
+    for file in sorted(SHIPPED.glob("*.yaml")):
+        comments = (line for line in file.read_text(encoding="utf-8").splitlines() if line.startswith("# "))
+        purposes[file.stem] = next((line[2:] for line in comments if not line.startswith("# yaml-")), "")
+    return purposes
+
+
+def load_recipe(path: Path, changes: Iterable[str] = ()) -> Recipe:
     """Read and validate a recipe file, or a shipped recipe by name.
+
+    `${NAME}` in a text stands for an environment variable.
+
+    Args:
+        changes: options to set, each as "generators.0.samples=16"; the value is read as YAML.
 
     Raises:
         RecipeError: the file is missing, is not YAML, or does not fit; the message lists every misfit.
@@ -122,16 +142,75 @@ def load_recipe(path: Path) -> Recipe:
     try:
         loaded = yaml.safe_load(find_recipe(path).read_text(encoding="utf-8"))
     except OSError as error:
-        shipped = ", ".join(sorted(file.stem for file in SHIPPED.glob("*.yaml")))
-        raise RecipeError(f"cannot read the recipe {path}: {error.strerror}; shipped recipes: {shipped}") from error
+        raise RecipeError(f"cannot read the recipe {path}: {error.strerror}; shipped recipes: "
+                          f"{', '.join(shipped_recipes())}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path} is not valid YAML: {error}") from error
     if not isinstance(loaded, dict):
         raise RecipeError(f"{path} must hold a mapping with the keys {sorted(Recipe.model_fields)}")
+    return make_recipe(loaded, changes, str(path))
+
+
+def make_recipe(options: dict[str, Any], changes: Iterable[str] = (), name: str = "the recipe") -> Recipe:
+    """Validate the options of a recipe; arguments and errors as for `load_recipe`."""
+    changed = copy.deepcopy(options)
+    for change in changes:
+        _set(changed, change)
     try:
-        return Recipe.model_validate(loaded)
+        return Recipe.model_validate(_with_variables(changed))
     except ValidationError as error:
-        raise RecipeError(f"{path} does not fit:\n" + "\n".join(map(_misfit, error.errors()))) from error
+        raise RecipeError(f"{name} does not fit:\n" + "\n".join(map(_misfit, error.errors()))) from error
+
+
+def _set(options: dict[str, Any], change: str) -> None:
+    """Put one value in its place; mappings on the way are made where they are missing."""
+    dotted, equals, text = change.partition("=")
+    if not equals or not dotted:
+        raise RecipeError(f"--set {change!r}: write OPTION=VALUE, such as generators.0.samples=16")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise RecipeError(f"--set {dotted}: the value {text!r} is not valid YAML") from error
+    *parts, last = dotted.split(".")
+    place: Any = options
+    for part in parts:
+        if isinstance(place, dict) and place.get(part) is None:
+            place[part] = {}
+        place = place[_key(place, part, dotted)]
+    place[_key(place, last, dotted)] = value
+
+
+def _key(place: Any, part: str, dotted: str) -> str | int:
+    """The key of `part` in `place`, which is a mapping or a list that is long enough."""
+    if isinstance(place, dict):
+        return part
+    if isinstance(place, list) and part.isdecimal() and int(part) < len(place):
+        return int(part)
+    held = f"a list of {len(place)}, counted from 0" if isinstance(place, list) else "a single value"
+    raise RecipeError(f"--set {dotted}: there is no {part!r} here; what stands before it is {held}")
+
+
+def _with_variables(value: Any) -> Any:
+    """`value` with `${NAME}` in its texts replaced.
+
+    Raises:
+        RecipeError: the variable is not set, or its name says that it holds a secret: recipes are published.
+    """
+    if isinstance(value, dict):
+        return {key: _with_variables(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_with_variables(inner) for inner in value]
+    return VARIABLE.sub(_variable, value) if isinstance(value, str) else value
+
+
+def _variable(match: re.Match[str]) -> str:
+    name = match[1]
+    if SECRET.search(name):
+        raise RecipeError(f"${{{name}}} looks like a secret, and a recipe is part of what is published; name the "
+                          "variable in `key_variable`, which is read when a request is sent")
+    if name not in os.environ:
+        raise RecipeError(f"${{{name}}}: there is no such environment variable; set it, or write the value")
+    return os.environ[name]
 
 
 def _misfit(error: ErrorDetails) -> str:
@@ -150,7 +229,7 @@ def _allowed(location: tuple[int | str, ...]) -> str:
             models = tagged
         elif isinstance(part, str):
             models = [inner for model in models if part in model.model_fields
-                      for inner in _models_in(model.model_fields[part].annotation)]
+                      for inner in models_in(model.model_fields[part].annotation)]
     return ", ".join(name for model in models for name in model.model_fields)
 
 
@@ -158,10 +237,3 @@ def _tags(model: type[BaseModel]) -> set[object]:
     """Words that may stand in a field of the model, `embedded` in `engine` among them, which name it in a union."""
     return {word for field in model.model_fields.values() if get_origin(field.annotation) is Literal
             for word in get_args(field.annotation)}
-
-
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
-    """The models of options in a type, however deep: in a tuple, in a union, beside None."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [model for inner in get_args(annotation) for model in _models_in(inner)]

@@ -93,6 +93,15 @@ def open_run_tables(run: Path, *names: str) -> Iterator[duckdb.DuckDBPyConnectio
         yield connection
 
 
+def read_state(folder: Path) -> dict[str, Any]:
+    """What is known of finished stages: fingerprint, rows in and out, drops by reason, tokens, seconds."""
+    try:
+        state: dict[str, Any] = orjson.loads(state_path(folder).read_bytes())
+    except (FileNotFoundError, orjson.JSONDecodeError):
+        return {}
+    return state
+
+
 class Run(NamedTuple):
     """`accounts` is what finished stages reported: rows in, out and dropped by reason, and tokens."""
 

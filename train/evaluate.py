@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 from stepforge.builders.errors import UserError
-from stepforge.builders.parquet import replacing
+from stepforge.builders.files import replacing
 from stepforge.builders.sources import arithmetic
 from stepforge.builders.sources.records import Drop
 from stepforge.builders.tables import content_id, derive_seed

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import fsspec
 
 from stepforge.builders.errors import SourceError
-from stepforge.builders.parquet import replacing
+from stepforge.builders.files import replacing
 from stepforge.builders.sources.formats import data_files
 from stepforge.builders.tables import content_id
 

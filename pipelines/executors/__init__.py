@@ -14,8 +14,9 @@ os.environ.setdefault("LOGURU_DIAGNOSE", "NO")  # else a traceback in a log show
 
 from loguru import logger  # noqa: E402
 
+from stepforge.builders.errors import StageFailed  # noqa: E402
 from stepforge.pipelines.executors import slurm  # noqa: E402
-from stepforge.pipelines.executors.base import Noted, StageFailed, Step  # noqa: E402
+from stepforge.pipelines.executors.base import Noted, Step  # noqa: E402
 from stepforge.pipelines.executors.local import LocalExecutor, die_with_parent  # noqa: E402
 from stepforge.pipelines.executors.slurm import SlurmExecutor  # noqa: E402
 from stepforge.pipelines.options.executor import Executor  # noqa: E402

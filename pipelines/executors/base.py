@@ -12,10 +12,6 @@ from datatrove.utils.stats import PipelineStats
 Step = Callable[..., Any]
 
 
-class StageFailed(RuntimeError):
-    """Some ranks of a stage did not finish; running again goes on where they stopped."""
-
-
 class Noted(PipelineExecutor):
     """A datatrove executor whose ranks note in `failed/RANK.txt` what went wrong, and leave the other ranks alone."""
 

@@ -17,8 +17,8 @@ from pathlib import Path
 
 from datatrove.executor.slurm import SlurmPipelineExecutor
 
-from stepforge.builders.errors import UserError
-from stepforge.pipelines.executors.base import Noted, StageFailed, Step
+from stepforge.builders.errors import StageFailed, UserError
+from stepforge.pipelines.executors.base import Noted, Step
 from stepforge.pipelines.options.executor import Executor
 
 JOBS = "slurm_jobs.txt"

@@ -7,6 +7,8 @@ from pydantic import Field, model_validator
 from stepforge.pipelines.options.base import Options
 
 Kind = Literal["local", "slurm", "ray", "jobs"]
+StageName = Literal["problems", "synthesize", "decontaminate", "generate", "verify", "judge", "deduplicate",
+                    "annotate", "measure", "build", "card", "publish"]  # in the order in which they run
 AskingStage = Literal["synthesize", "generate", "judge", "annotate"]  # of a model
 ShardedStage = Literal[AskingStage, "verify", "deduplicate"]  # the others are SQL in one process
 

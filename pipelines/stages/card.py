@@ -5,8 +5,6 @@ In: RUN/release. Out: RUN/release/README.md and RUN/release/assets.
 
 from typing import Any
 
-from stepforge.cards.dataset_card import write_card
-from stepforge.cards.plots import draw_plots
 from stepforge.pipelines.recipe import Recipe
 from stepforge.pipelines.run_folder import release_path
 from stepforge.pipelines.stages.base import Account, Context, Stage
@@ -17,6 +15,9 @@ def settings(recipe: Recipe) -> Any:
 
 
 def run(context: Context) -> Account:
+    from stepforge.cards.dataset_card import write_card  # slow to import, and this stage's alone
+    from stepforge.cards.plots import draw_plots
+
     with context.tell(context.work, "card", 0):
         plots = draw_plots(release_path(context.folder))
         write_card(release_path(context.folder))

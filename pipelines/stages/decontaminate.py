@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from stepforge.builders.errors import UserError
-from stepforge.builders.parquet import count_rows, replacing, write_rows
+from stepforge.builders.files import replacing
+from stepforge.builders.parquet import count_rows, write_rows
 from stepforge.builders.sources.records import Drop
 from stepforge.builders.sql import load_sql, query_rows, query_to_parquet
 from stepforge.builders.tables import CONTAMINATION, EVALUATIONS, PROBLEMS

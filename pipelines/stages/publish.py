@@ -6,7 +6,6 @@ recipe has no `release.to`.
 
 from typing import Any
 
-from stepforge.cards.publish import publish
 from stepforge.pipelines.recipe import Recipe
 from stepforge.pipelines.run_folder import release_path
 from stepforge.pipelines.stages.base import Account, Context, Stage
@@ -17,6 +16,8 @@ def settings(recipe: Recipe) -> Any:
 
 
 def run(context: Context) -> Account:
+    from stepforge.cards.publish import publish  # slow to import, and this stage's alone
+
     release = context.recipe.release
     if release.to is None:
         return Account.kept(0)

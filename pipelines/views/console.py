@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, Task, TextColumn, TimeRemainingColumn
@@ -16,12 +16,19 @@ from rich.progress import ProgressColumn as Column
 from rich.table import Table
 from rich.text import Text
 
-from stepforge.pipelines.plan import Planned
 from stepforge.pipelines.progress import read_progress
+
+if TYPE_CHECKING:  # all stages hang on it
+    from stepforge.pipelines.plan import Planned
 
 POLL_SECONDS = 0.5
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
+
+
+def say(text: str, style: str = "", soft_wrap: bool = True) -> None:
+    """Print text as it is, without markup; long lines stay whole unless `soft_wrap` is off."""
+    out.print(Text(text, style=style), soft_wrap=soft_wrap)
 
 
 class _Rate(Column):
@@ -55,7 +62,7 @@ def progress_bar(work: Path, label: str, documents: int) -> Iterator[None]:
             follower.join()
 
 
-def account_line(planned: Planned, account: Mapping[str, Any] | None) -> Text:
+def account_line(planned: "Planned", account: Mapping[str, Any] | None) -> Text:
     """One line for a stage that was passed."""
     line = Text(f"{planned.stage.name:<12}", style="bold")
     if account is None:
@@ -70,7 +77,7 @@ def account_line(planned: Planned, account: Mapping[str, Any] | None) -> Text:
     return line
 
 
-def plan_table(planned: list[Planned], expected: Mapping[str, str], state: Mapping[str, Any]) -> Table:
+def plan_table(planned: "list[Planned]", expected: Mapping[str, str], state: Mapping[str, Any]) -> Table:
     """What is done, what would run and why, and what to expect of it."""
     table = Table("stage", "state", "rows out", "expected", title=None)
     for item in planned:

@@ -15,7 +15,7 @@ import orjson
 from rich.table import Table
 
 from stepforge.builders.errors import UserError
-from stepforge.builders.parquet import replacing
+from stepforge.builders.files import replacing
 from stepforge.builders.sql import load_sql, open_duckdb, query_rows
 from stepforge.pipelines import plan
 from stepforge.pipelines.budget import token_cost
@@ -23,7 +23,7 @@ from stepforge.pipelines.inference.journal import journal_lines
 from stepforge.pipelines.inference.models import model_path
 from stepforge.pipelines.options.generators import RecordedGenerator
 from stepforge.pipelines.recipe import Recipe
-from stepforge.pipelines.run_folder import PROBE, table_path, work_path
+from stepforge.pipelines.run_folder import PROBE, read_state, table_path, work_path
 from stepforge.pipelines.stages.base import Tell, tabulate_spent
 from stepforge.pipelines.stages.problems import NOT_DRAWN
 from stepforge.pipelines.statistics.intervals import Z
@@ -114,9 +114,18 @@ class _Times:
         return sum(journal_lines(self._folder / name) for name in JOURNALS)
 
 
+def expectations(recipe: Recipe, folder: Path) -> dict[str, str]:
+    """What stages are expected to make, in words, by the stage's name."""
+    texts, problems = {}, None
+    for stage in plan.STAGES:
+        if (expected := stage.expects(recipe, problems, folder)) is not None:
+            texts[stage.name], problems = expected
+    return texts
+
+
 def estimate(recipe: Recipe, own: Path, times: dict[str, dict[str, float]]) -> Probed:
     """What the whole run would cost, from the tables of a probe."""
-    state = plan.read_state(own)["problems"]
+    state = read_state(own)["problems"]
     drawn = state["rows_out"]
     total = drawn + state["dropped"].get(NOT_DRAWN, 0)
     tables = {name: table_path(own, name) for name in TABLES}

@@ -15,8 +15,10 @@ from typing import Any, NamedTuple
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from stepforge.builders.parquet import count_rows, read_rows, replacing
+from stepforge.builders.files import replacing
+from stepforge.builders.parquet import count_rows, read_rows
 from stepforge.pipelines.run_folder import Run, read_run, run_tables
+from stepforge.pipelines.views import MOST_SOLUTIONS
 from stepforge.pipelines.views import report_facts as facts
 from stepforge.pipelines.views import report_plots as plots
 from stepforge.pipelines.views.comparison import Comparison
@@ -24,7 +26,6 @@ from stepforge.pipelines.views.comparison_tables import LEFT_OUT
 from stepforge.pipelines.views.comparison_tables import NAMES as LABELS
 from stepforge.pipelines.views.report_solutions import carry
 
-MOST_SOLUTIONS = 20_000
 TEMPLATES = files(__package__) / "templates"
 
 

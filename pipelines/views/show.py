@@ -16,8 +16,6 @@ from stepforge.builders.errors import SourceError, UserError
 from stepforge.builders.sources.records import Drop, Record, read_records, require_columns
 from stepforge.builders.sql import query_rows
 from stepforge.pipelines.answers import Claim, Verifier
-from stepforge.pipelines.plan import STAGES
-from stepforge.pipelines.recipe import Recipe
 from stepforge.pipelines.run_folder import open_run_tables
 
 FIND_SQL = """
@@ -30,15 +28,6 @@ SELECT steps.solution_id, verdict, count(*) AS steps, max(CASE WHEN is_pit THEN 
 FROM steps JOIN verdicts USING (solution_id)
 GROUP BY ALL ORDER BY verdict DESC, worst LIMIT 40
 """
-
-
-def expectations(recipe: Recipe, folder: Path) -> dict[str, str]:
-    """What stages are expected to make, in words, by the stage's name."""
-    texts, problems = {}, None
-    for stage in STAGES:
-        if (expected := stage.expects(recipe, problems, folder)) is not None:
-            texts[stage.name], problems = expected
-    return texts
 
 
 def solution(run: Path, prefix: str) -> tuple[dict[str, Any], dict[str, Any], list[dict[str, Any]]]:

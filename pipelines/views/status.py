@@ -8,7 +8,7 @@ even there: a run that looks dead is looked at twice, and lives if its pulse has
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Group
@@ -16,9 +16,9 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from stepforge.builders.errors import UserError
-from stepforge.pipelines.plan import STAGES, read_state
+from stepforge.pipelines.options.executor import StageName
 from stepforge.pipelines.progress import PULSE_SECONDS, RUNNING, read_json, read_ranks
-from stepforge.pipelines.run_folder import recipe_path
+from stepforge.pipelines.run_folder import read_state, recipe_path
 
 LOOK_SECONDS = 2.0
 FRESH_SECONDS = 10.0  # five pulses
@@ -78,16 +78,16 @@ def stages_table(state: Mapping[str, Any], running: Mapping[str, Any] | None) ->
     whole = [Column(name, no_wrap=True)
              for name in ("stage", "state", "rows in", "rows out", "failed", "tokens", "time")]
     table = Table(*whole, Column("dropped", overflow="fold"), box=SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
-    for stage in STAGES:
-        account = state.get(stage.name)
-        at_work = running is not None and running["stage"] == stage.name and running["state"] != "between stages"
+    for stage in get_args(StageName):
+        account = state.get(stage)
+        at_work = running is not None and running["stage"] == stage and running["state"] != "between stages"
         if account is None or at_work:
-            table.add_row(stage.name, str(running["state"]) if running and at_work else "to do")
+            table.add_row(stage, str(running["state"]) if running and at_work else "to do")
             continue
         dropped = ", ".join(f"{count:,} {reason}" for reason, count in account["dropped"].items())
         tokens = account["ledger"].get("completion_tokens", 0)
         failed = account.get("failed", 0)
-        table.add_row(stage.name, "done", f"{account['rows_in']:,}", f"{account['rows_out']:,}",
+        table.add_row(stage, "done", f"{account['rows_in']:,}", f"{account['rows_out']:,}",
                       f"{failed:,}" if failed else "", f"{tokens:,}" if tokens else "", span(account["seconds"]),
                       dropped)
     return table

@@ -1,7 +1,9 @@
 """What a person meets at the command line."""
 
+import json
 import subprocess
 import sys
+from importlib.metadata import version
 
 import pytest
 import yaml
@@ -20,6 +22,22 @@ def stepforge(*arguments, cwd):
 def test_help_names_every_command(tmp_path):
     done = stepforge("--help", cwd=tmp_path)
     assert done.returncode == 0 and all(command in done.stdout for command in COMMANDS)
+
+
+def test_version_and_the_options_of_recipes(tmp_path):
+    assert stepforge("--version", cwd=tmp_path).stdout.split() == ["stepforge", version("stepforge")]
+    assert "generators[embedded].samples" in stepforge("recipe", "--options", cwd=tmp_path).stdout.replace("\n", "")
+    assert "properties" in json.loads(stepforge("recipe", "--schema", cwd=tmp_path).stdout)
+    assert all(name in stepforge("recipe", "--list", cwd=tmp_path).stdout for name in ("demo", "gsm8k"))
+
+
+def test_help_imports_nothing_heavy(tmp_path):
+    """Startup counts: a module that takes seconds to import belongs into the command that needs it."""
+    code = ("import sys, stepforge.pipelines.cli\n"
+            "print([name for name in ('torch', 'datasets', 'datatrove', 'duckdb', 'pyarrow', 'pandas', 'matplotlib', "
+            "'pydantic', 'sympy') if name in sys.modules])")
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, text=True, capture_output=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 @pytest.mark.parametrize("asked", [["--help"], []])

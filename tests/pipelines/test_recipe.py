@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from stepforge.pipelines.recipe import SHIPPED, RecipeError, load_recipe
+from stepforge.pipelines.options.reference import options_of
+from stepforge.pipelines.recipe import SHIPPED, Recipe, RecipeError, load_recipe, make_recipe
 
 GOOD = {
     "name": "demo", "problems": [{"source": "arithmetic", "limit": 5}],
@@ -84,3 +85,46 @@ def test_file_that_is_no_recipe(tmp_path, content):
 def test_missing_file_names_the_shipped_recipes(tmp_path):
     with pytest.raises(RecipeError, match="demo"):
         load_recipe(tmp_path / "absent.yaml")
+
+
+def test_set_changes_one_option_and_keeps_the_rest():
+    changes = ["generators.0.samples=16", "release.splits.test=0.2", "annotate.best_of=3", "name=other"]
+    recipe = make_recipe(GOOD, changes)
+    assert (recipe.generators[0].samples, recipe.name) == (16, "other")
+    assert (recipe.release.splits["test"], recipe.annotate.best_of, recipe.annotate.rollouts) == (0.2, 3, 4)
+    assert "release" not in GOOD and "best_of" not in GOOD["annotate"]
+
+
+@pytest.mark.parametrize(("change", "parts"), [
+    ("generators.0.samples", ["OPTION=VALUE"]), ("generators.1.samples=2", ["generators.1.samples", "list of 1"]),
+    ("name.first=x", ["name.first", "single value"]), ("seed=[", ["seed", "YAML"]),
+    ("sead=1", ["sead", "unknown key"]), ("generators.0.samples=many", ["generators.0", "samples", "many"]),
+])
+def test_set_that_fits_nothing_says_so(change, parts):
+    with pytest.raises(RecipeError) as caught:
+        make_recipe(GOOD, [change])
+    assert all(part in str(caught.value) for part in parts), str(caught.value)
+
+
+def test_variables_of_the_environment_stand_in_texts(monkeypatch):
+    monkeypatch.setenv("RUN_NAME", "night")
+    assert make_recipe(GOOD | {"name": "${RUN_NAME}-1"}).name == "night-1"
+    prompt = r"Solve $x$ and ${y}$: {{ problem }}"  # mathematics is not a variable
+    written = make_recipe(GOOD | {"generators": [GOOD["generators"][0] | {"prompt": prompt}]})
+    assert written.generators[0].prompt == prompt
+
+
+@pytest.mark.parametrize(("name", "part"), [("NO_SUCH_NAME", "no such"), ("HF_TOKEN", "secret"),
+                                            ("MY_API_KEY", "secret")])
+def test_variable_that_is_absent_or_secret_is_refused(monkeypatch, name, part):
+    monkeypatch.setenv("HF_TOKEN", "hf_abc")
+    with pytest.raises(RecipeError, match=part) as caught:
+        make_recipe(GOOD | {"name": f"${{{name}}}"})
+    assert "hf_abc" not in str(caught.value)
+
+
+def test_reference_knows_every_option_by_its_path():
+    options = {option.path: option for option in options_of(Recipe)}
+    assert options["problems[arithmetic].limit"].default == "200" and options["name"].default is None
+    assert options["executor.kind"].allowed == "local, slurm, ray, jobs"
+    assert options["problems[files].paths"].allowed == "list of text"

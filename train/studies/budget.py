@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stepforge.builders.parquet import replacing
+from stepforge.builders.files import replacing
 from stepforge.builders.tables import derive_seed
 from stepforge.pipelines.answers.arithmetic import first_false_step
 from stepforge.train.studies import collect

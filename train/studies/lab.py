@@ -25,7 +25,7 @@ from transformers import PreTrainedTokenizerBase, PrinterCallback
 from trl import DPOConfig, SFTConfig, SFTTrainer
 
 from stepforge.builders.errors import UserError
-from stepforge.builders.parquet import replacing
+from stepforge.builders.files import replacing
 from stepforge.builders.tables import derive_seed
 from stepforge.train import awr
 from stepforge.train.dpo import PairTrainer, encode_pair

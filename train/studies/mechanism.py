@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stepforge.builders.parquet import replacing
+from stepforge.builders.files import replacing
 from stepforge.builders.tables import derive_seed
 from stepforge.train.studies import collect, scaling
 from stepforge.train.studies.lab import Row, command_line, finished, load, quietly, say, settings

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from stepforge.builders.errors import UserError
-from stepforge.builders.parquet import replacing
+from stepforge.builders.files import replacing
 from stepforge.train.studies import scaling
 from stepforge.train.studies.analysis import paired
 from stepforge.train.studies.lab import Row, command_line, finished, load, quietly, stored

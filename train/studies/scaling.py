@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from stepforge.builders.errors import UserError
-from stepforge.builders.parquet import replacing
+from stepforge.builders.files import replacing
 from stepforge.builders.tables import derive_seed
 from stepforge.train.studies import collect
 from stepforge.train.studies.analysis import ArmResult, analyse

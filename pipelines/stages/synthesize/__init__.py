@@ -21,7 +21,8 @@ from typing import Any
 
 from datatrove.data import Document
 
-from stepforge.builders.parquet import count_rows, replacing, write_rows
+from stepforge.builders.files import replacing
+from stepforge.builders.parquet import count_rows, write_rows
 from stepforge.builders.sql import query_rows
 from stepforge.builders.tables import DRAFTS, DROPS, PROBLEMS, content_id
 from stepforge.pipelines.answers import AnyVerifier, open_verifier

@@ -11,12 +11,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.text import Text
-
-from stepforge.pipelines.views import console
-from stepforge.pipelines.views.audit.answers import import_answers
-from stepforge.pipelines.views.audit.export import export_sample
-from stepforge.pipelines.views.audit.report import report_tables
 
 app = typer.Typer(no_args_is_help=True, help="Let people read a sample; report false positives and agreement.")
 Run = Annotated[Path, typer.Argument(help="The folder of a run, such as runs/NAME.")]
@@ -30,8 +24,11 @@ def export_command(
     seed: Annotated[int, typer.Option(help="Another seed draws other solutions.")] = 0,
 ) -> None:
     """Write solutions to read, drawn from strata of what the machine said, and without its verdicts."""
+    from stepforge.pipelines.views import console
+    from stepforge.pipelines.views.audit.export import export_sample
+
     count, audit_id = export_sample(run, sample, out, seed)
-    console.out.print(Text(f"{count} solutions in {out} (sample {audit_id})"), soft_wrap=True)
+    console.say(f"{count} solutions in {out} (sample {audit_id})")
 
 
 @app.command("import")
@@ -41,14 +38,19 @@ def import_command(
     by: Annotated[str, typer.Option(help="Who read the solutions.")],
 ) -> None:
     """Take answers back; the next `stepforge run` puts the false-positive rate into measures and card."""
+    from stepforge.pipelines.views import console
+    from stepforge.pipelines.views.audit.answers import import_answers
+
     answers, blank = import_answers(run, file, by)
     left = f", {blank} left blank" if blank else ""
-    console.out.print(Text(f"{answers} answers of {by}{left}; see them with: stepforge audit report {run}"),
-                      soft_wrap=True)
+    console.say(f"{answers} answers of {by}{left}; see them with: stepforge audit report {run}")
 
 
 @app.command("report")
 def report_command(run: Run) -> None:
     """Show the share of false positives by method, with 95% intervals, and how far people and machines agree."""
+    from stepforge.pipelines.views import console
+    from stepforge.pipelines.views.audit.report import report_tables
+
     for table in report_tables(run):
         console.out.print(table)

@@ -15,7 +15,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from stepforge.builders.errors import UserError
-from stepforge.builders.parquet import replacing, write_rows
+from stepforge.builders.files import replacing
+from stepforge.builders.parquet import write_rows
 from stepforge.builders.sql import load_sql, query_rows
 from stepforge.builders.tables import AUDIT_SAMPLES, content_id
 from stepforge.pipelines.credit import split as splitting

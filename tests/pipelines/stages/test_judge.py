@@ -16,7 +16,7 @@ from stepforge.pipelines.inference import runner as runner_module
 from stepforge.pipelines.recipe import Recipe
 from stepforge.pipelines.stages.judge import majority
 from stepforge.pipelines.stages.judge.prompt import CRITIQUE, Vote, judge_prompt, judge_template, read_vote
-from stepforge.pipelines.views import show
+from stepforge.pipelines.views import estimate
 
 SOUND, UNDECIDED = Vote("sound"), Vote("undecided")
 
@@ -93,7 +93,7 @@ def test_unknown_splitter_is_told_before_anything_runs(tmp_path):
 
 
 def test_plan_tells_what_judging_would_cost(tmp_path):
-    expected = show.expectations(Recipe.model_validate(SMALL), tmp_path)
+    expected = estimate.expectations(Recipe.model_validate(SMALL), tmp_path)
     assert expected["judge"] == "at most 14 votes, at most 336 new tokens"
 
 

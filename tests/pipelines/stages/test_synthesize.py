@@ -17,7 +17,7 @@ from stepforge.pipelines.inference.runner import Completion
 from stepforge.pipelines.recipe import Recipe
 from stepforge.pipelines.stages.synthesize.prompt import MAX_CHARS, SIMILAR, read_draft, writer_prompt, writer_template
 from stepforge.pipelines.stages.synthesize.vote import election
-from stepforge.pipelines.views import show
+from stepforge.pipelines.views import estimate
 
 GOOD = "Ada has 3 boxes of 4 pens. How many pens has she?"
 
@@ -221,7 +221,7 @@ def test_draft_whose_request_failed_is_asked_for_again(seeds, scripted, monkeypa
 
 
 def test_plan_tells_how_much_would_be_written(seeds):
-    expected = show.expectations(Recipe.model_validate(recipe() | {"subset": 4}), seeds)
+    expected = estimate.expectations(Recipe.model_validate(recipe() | {"subset": 4}), seeds)
     assert expected["synthesize"] == "at most 12 drafts, 4 solutions of each"
     assert expected["generate"].startswith("tiny: 16 solutions")
 
