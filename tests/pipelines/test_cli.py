@@ -26,7 +26,7 @@ def test_help_names_every_command(tmp_path):
 
 def test_version_and_the_options_of_recipes(tmp_path):
     assert stepforge("--version", cwd=tmp_path).stdout.split() == ["stepforge", version("stepforge")]
-    assert "generators[embedded].samples" in stepforge("recipe", "--options", cwd=tmp_path).stdout.replace("\n", "")
+    assert "annotate.rollouts" in stepforge("recipe", "--options", cwd=tmp_path).stdout
     assert "properties" in json.loads(stepforge("recipe", "--schema", cwd=tmp_path).stdout)
     assert all(name in stepforge("recipe", "--list", cwd=tmp_path).stdout for name in ("demo", "gsm8k"))
 
