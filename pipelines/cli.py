@@ -198,14 +198,16 @@ def show_measures(
 def verify_file(
     file: Annotated[Path, typer.Argument(help="JSONL, CSV or Parquet.")],
     gold: Annotated[str, typer.Option(help="Column with the gold answer.")] = "answer",
-    solution: Annotated[str, typer.Option(help="Column with the solution.")] = "solution",
-    out: Annotated[Path | None, typer.Option(help="Write the verdicts here, as JSONL.")] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Processes for symbolic comparisons.")] = 2,
+    solution: Annotated[str, typer.Option(help="Column with the solution, or with a list of them.")] = "solution",
+    out: Annotated[Path | None, typer.Option(help="Write the verdicts here: a .jsonl or .parquet file.")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes for slow comparisons.")] = 2,
+    verifier: Annotated[str, typer.Option(help="math, or module:function, code of your own.")] = "math",
 ) -> None:
     """Judge solutions against gold answers, without a recipe: correct, incorrect or undecided with a reason."""
-    from stepforge.pipelines.views import console, show
+    from stepforge.pipelines.views import console, verdicts
 
-    console.out.print(show.verify_file(file, gold, solution, out, workers))
+    for part in verdicts.verify_file(file, gold, solution, out, workers, verifier):
+        console.out.print(part)
 
 
 @app.command("publish")

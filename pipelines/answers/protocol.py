@@ -9,6 +9,7 @@ from functools import partial
 from types import TracebackType
 from typing import Protocol
 
+from stepforge.builders.errors import UserError
 from stepforge.pipelines.answers.custom import CustomVerifier
 from stepforge.pipelines.answers.outcome import Claim, Verdict
 from stepforge.pipelines.answers.verifier import Verifier
@@ -41,7 +42,12 @@ def open_verifier(name: str = "math", workers: int = 1, timeout_s: float = 5.0, 
     """The verifier of that name.
 
     workers: processes for what may run away. timeout_s: CPU seconds for one check. memory_mb: of a worker, in MiB.
+
+    Raises:
+        UserError: there is none of that name, and it is not `module:function`.
     """
+    if name not in BUILT_IN and ":" not in name:
+        raise UserError(f"the verifier {name!r} is neither {' nor '.join(BUILT_IN)} nor module:function")
     make = BUILT_IN.get(name) or partial(CustomVerifier, name)
     return make(workers, timeout_s, memory_mb)
 

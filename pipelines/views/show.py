@@ -3,19 +3,13 @@
 In: the folder of a run. Out: plain rows for the command line.
 """
 
-from collections import Counter
-from collections.abc import Iterator
-from itertools import tee
 from pathlib import Path
 from typing import Any
 
-import orjson
 from rich.table import Table
 
-from stepforge.builders.errors import SourceError, UserError
-from stepforge.builders.sources.records import Drop, Record, read_records, require_columns
+from stepforge.builders.errors import UserError
 from stepforge.builders.sql import query_rows
-from stepforge.pipelines.answers import Claim, Verifier
 from stepforge.pipelines.run_folder import open_run_tables
 
 FIND_SQL = """
@@ -56,39 +50,4 @@ def annotated_table(run: Path) -> Table:
             pit = "" if row["pit"] is None else str(row["pit"])
             worst = "" if row["worst"] is None else f"{row['worst']:+.2f}"
             table.add_row(row["solution_id"][:12], row["verdict"], str(row["steps"]), pit, worst)
-    return table
-
-
-def verify_file(file: Path, gold: str, solution: str, out: Path | None, workers: int) -> Table:
-    """Judge every row of a file; returns counts by verdict, reason and method, and writes a line a row to `out`."""
-    dropped: Counter[str] = Counter()
-
-    def records() -> Iterator[Record]:
-        for record in read_records([str(file)]):
-            if isinstance(record, Drop):
-                dropped[record.reason] += 1
-            else:
-                require_columns(record, [gold, solution])
-                yield record
-
-    ours, theirs = tee(records())
-    claims = (Claim(str(record.values[gold]), str(record.values[solution])) for record in theirs)
-    counts: Counter[tuple[str, str, str]] = Counter()
-    sink = out.open("wb") if out else None
-    try:
-        with Verifier(workers=workers) as verifier:
-            for record, verdict in zip(ours, verifier.verify_many(claims), strict=True):
-                counts[verdict.verdict, verdict.reason or "", verdict.method] += 1
-                if sink:
-                    sink.write(orjson.dumps({"row": record.where, **verdict._asdict()}) + b"\n")
-    finally:
-        if sink:
-            sink.close()
-    if not counts:
-        raise SourceError(f"{file} holds no row that can be read; dropped: {dict(dropped)}")
-    table = Table("verdict", "reason", "method", "rows")
-    for (verdict_name, reason, method), count in sorted(counts.items()):
-        table.add_row(verdict_name, reason, method, f"{count:,}")
-    for reason, count in sorted(dropped.items()):
-        table.add_row("not read", reason, "", f"{count:,}")
     return table
