@@ -41,6 +41,7 @@ class SearchSettings:
     value_weight: float = 1.0      # adaptive: worth of sharper advantages beside that of finding the pit; 0 = pit only
     min_gain: float = 0.02         # adaptive: stop when no rollout is worth this much per whole solution's tokens
     typical_length: float | None = None    # of a solution, in units of its costs; none = the mean of this problem's
+    read_cost: float = 0.0         # of a token that a rollout reads, beside one that it writes
     max_excluded: int = 16         # a step gets no more rollouts after so many infrastructure errors
 
     def __post_init__(self) -> None:
@@ -52,7 +53,7 @@ class SearchSettings:
         for name, low, high in (("eps", 0, 1), ("level", 0.5, 1), ("confidence", 0, 1)):
             if not low <= getattr(self, name) < high:
                 raise ValueError(f"{name} is {getattr(self, name)}; allowed: from {low} to below {high}")
-        for name in ("value_weight", "min_gain"):
+        for name in ("value_weight", "min_gain", "read_cost"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; allowed: 0 or more")
 
@@ -65,7 +66,7 @@ class Search(ABC):
     def __init__(self, solutions: Sequence[Solution], settings: SearchSettings, base_successes: int = 0,
                  base_rollouts: int = 0) -> None:
         self.settings = settings
-        self.tree = Tree(solutions, base_successes, base_rollouts)
+        self.tree = Tree(solutions, base_successes, base_rollouts, settings.read_cost)
         self.tokens = 0
         self.done = False
         self.stopped_by_budget = False

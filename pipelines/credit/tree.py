@@ -28,7 +28,8 @@ class Ask:
 class Solution:
     """One finished solution.
 
-    `step_tokens` (tokens of each step) give what a rollout costs, else characters do. `first_errors`: the first wrong
+    `step_tokens` (tokens of each step) and `prompt_tokens` give what a rollout costs, else characters do (those of the
+    prompt then, too). `first_errors`: the first wrong
     step, from 0, that each source of evidence names, None where it read the solution and names none.
     """
 
@@ -37,6 +38,7 @@ class Solution:
     correct: bool
     step_tokens: tuple[int, ...] | None = None
     first_errors: Mapping[Source, int | None] = field(default_factory=dict)
+    prompt_tokens: int = 0
 
     def __post_init__(self) -> None:
         if not self.steps:
@@ -49,10 +51,12 @@ class Solution:
                 raise ValueError(f"solution {self.solution_id!r}: {source!r} names step {step} of {len(self.steps)}; "
                                  f"allowed: {', '.join(SOURCES)}, and a step from 0 to {len(self.steps) - 1} or None")
 
-    def cost_after(self, step_index: int) -> float:
-        """Expected tokens of one rollout after a step: as many as the solution itself still had to write."""
-        rest = self.steps[step_index + 1:] if self.step_tokens is None else self.step_tokens[step_index + 1:]
-        return float(max(1, sum(piece if isinstance(piece, int) else len(piece) for piece in rest)))
+    def cost_after(self, step_index: int, read_cost: float = 0.0) -> float:
+        """Expected cost of one rollout after a step, in tokens that it writes: as many as the solution itself still
+        had to write, and those that it reads (`prompt_tokens` and the steps so far) at `read_cost` each."""
+        sizes = self.step_tokens or [len(step) for step in self.steps]
+        read = self.prompt_tokens + sum(sizes[:step_index + 1])
+        return max(1, sum(sizes[step_index + 1:])) + read_cost * read
 
 
 @dataclass(eq=False)
@@ -87,7 +91,8 @@ class Node:
 class Tree:
     """All nodes in a fixed order, and for every solution its path: the bare problem, then one node for each step."""
 
-    def __init__(self, solutions: Sequence[Solution], base_successes: int = 0, base_rollouts: int = 0) -> None:
+    def __init__(self, solutions: Sequence[Solution], base_successes: int = 0, base_rollouts: int = 0,
+                 read_cost: float = 0.0) -> None:
         if not solutions:
             raise ValueError("a search needs at least one solution; leave problems without any out")
         if not 0 <= base_successes <= base_rollouts:
@@ -96,8 +101,8 @@ class Tree:
         self.solutions = {s.solution_id: s for s in solutions}
         if len(self.solutions) != len(solutions):
             raise ValueError(f"{len(solutions)} solutions carry {len(self.solutions)} ids; an id may stand only once")
-        first = solutions[0]
-        self.bare = Node(first.solution_id, BARE, first.cost_after(BARE))
+        first, self.read_cost = solutions[0], read_cost
+        self.bare = Node(first.solution_id, BARE, first.cost_after(BARE, read_cost))
         self.bare.rollouts, self.bare.successes = base_rollouts, base_successes
         self.nodes = [self.bare]
         self.paths: dict[str, list[Node]] = {}
@@ -112,7 +117,7 @@ class Tree:
             prefix += step
             node = None if i == last else prefixes.get(prefix)
             if node is None:
-                node = Node(solution.solution_id, i, solution.cost_after(i))
+                node = Node(solution.solution_id, i, solution.cost_after(i, self.read_cost))
                 self.nodes.append(node)
                 self.owners[solution.solution_id, i] = node
                 if i == last:

@@ -29,10 +29,23 @@ class Sampler(Sampling):
         None, ge=1, description="Parameters that compute a token; by default counted from the model's config."
     )
     price: float | None = Field(None, gt=0, description="Price of a million generated tokens, in any currency.")
+    input_price: float | None = Field(
+        None, ge=0, description="Price of a million prompt tokens; the adaptive search weighs it against `price`."
+    )
+    cached_input_price: float | None = Field(
+        None, ge=0, description="The same of tokens in the engine's cache, where a rollout's prompt mostly is."
+    )
     thoughts: Thoughts = Field(
         "inline", description="Thoughts of a reasoning model: in the solution between <think> and </think>, in a "
         "column `thought` of their own, or nowhere."
     )
+
+
+    @property
+    def read_cost(self) -> float:
+        """What reading a token costs a rollout beside writing one: its prefix was read for the rollout before."""
+        read = self.input_price if self.cached_input_price is None else self.cached_input_price
+        return 0.0 if read is None or self.price is None else read / self.price
 
 
 class EmbeddedGenerator(Sampler):

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from stepforge.pipelines.options.generators import EmbeddedGenerator
 from stepforge.pipelines.options.reference import options_of
 from stepforge.pipelines.recipe import SHIPPED, Recipe, RecipeError, load_recipe, make_recipe
 
@@ -128,3 +129,11 @@ def test_reference_knows_every_option_by_its_path():
     assert options["problems[arithmetic].limit"].default == "200" and options["name"].default is None
     assert options["executor.kind"].allowed == "local, slurm, ray, jobs"
     assert options["problems[files].paths"].allowed == "list of text"
+
+
+@pytest.mark.parametrize(("prices", "read_cost"), [
+    ({}, 0), ({"price": 4}, 0), ({"input_price": 1}, 0), ({"price": 4, "input_price": 1}, 0.25),
+    ({"price": 4, "input_price": 1, "cached_input_price": 0.1}, 0.025), ({"price": 4, "cached_input_price": 0}, 0)])
+def test_reading_costs_what_the_prices_say(prices, read_cost):
+    generator = EmbeddedGenerator.model_validate({"name": "m", "engine": "embedded", **prices})
+    assert generator.read_cost == pytest.approx(read_cost)

@@ -68,8 +68,11 @@ def settings(recipe: Recipe) -> Any:
     annotate = recipe.annotate
     if annotate is None:
         return None
-    policy = generator_id(recipe.generator(annotate.policy))
+    writer = recipe.generator(annotate.policy)
+    policy = generator_id(writer)
     versions = [searching.VERSION, splitting.VERSION, verifier_versions(recipe.verify.verifier)]
+    if annotate.search == "adaptive" and not isinstance(writer, RecordedGenerator):
+        versions.append(writer.read_cost)
     if annotate.value_model is not None:
         versions.append(model_revision(annotate.value_model, annotate.value_revision))
     return [annotate.model_dump(mode="json"), policy, recipe.seed, versions]

@@ -41,7 +41,7 @@ class Problem:
                       for s in row["solutions"]}
         self.solutions = [
             Solution(s["solution_id"], tuple(steps), s["correct"],
-                     first_errors=first_errors(s, self.prompt, steps, settings))
+                     first_errors=first_errors(s, self.prompt, steps, settings), prompt_tokens=len(self.prompt))
             for s in row["solutions"] for steps in [self.texts[s["solution_id"]]]]
         self.ids = {prefix: tuple(ids) for s in row["solutions"] for prefix, ids in prefix_ids(
             policy.generator, self.prompt, s["solution"], s["completion_ids"],
@@ -59,7 +59,7 @@ class Problem:
         options = SearchSettings(
             rollouts=self.settings.rollouts, best_of=self.settings.best_of, pit=self.settings.pit,
             eps=self.settings.pit_tolerance, token_budget=self.settings.token_budget,
-            typical_length=self.row["typical_length"])
+            typical_length=self.row["typical_length"], read_cost=self.policy.generator.read_cost)
         strategy = "scan" if no_model_fits and not self.row["pilot"] else self.settings.search
         search = make_search(strategy, self.solutions, options, self.row["base_successes"],
                              self.row["base_rollouts"], None if self.row["pilot"] else chain)

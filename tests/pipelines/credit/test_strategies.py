@@ -146,3 +146,13 @@ def test_thresholds_follow_the_rule_and_the_policy() -> None:
     assert 1 - (1 - best) ** 5 == pytest.approx(0.05)
     zero = pit_threshold(SearchSettings(pit="zero_success", rollouts=16))
     assert (1 - zero) ** 16 == pytest.approx(0.5)
+
+
+def test_what_a_rollout_reads_counts_at_its_price() -> None:
+    solution = Solution("s", ("a", "bb", "cccc"), False, (10, 20, 40), prompt_tokens=100)
+    assert [solution.cost_after(step) for step in (-1, 0, 1, 2)] == [70, 60, 40, 1]
+    assert [solution.cost_after(step, 0.5) for step in (-1, 0, 1, 2)] == [120, 115, 105, 86]
+    free, paid = (Adaptive([solution], SearchSettings(read_cost=cost), 8, 16) for cost in (0.0, 10.0))
+    zeros = np.zeros(len(free.tree.nodes))
+    (late, _), (late_paid, _) = free._prices(zeros, zeros), paid._prices(zeros, zeros)
+    assert late[2] / late[1] > 1.3 * late_paid[2] / late_paid[1], "a late step is no longer cheap where it reads much"
