@@ -12,7 +12,14 @@ from fractions import Fraction
 from functools import lru_cache
 
 from stepforge.pipelines.answers.expression import Unread, read
-from stepforge.pipelines.answers.polynomials import Monomial, Polynomial, spelled, times
+from stepforge.pipelines.answers.polynomials import (
+    Polynomial,
+    plus,
+    spelled,
+    times,
+    without_cosines,
+    without_negative_powers,
+)
 from stepforge.pipelines.answers.quotients import Exact, Quotient, leading, rational_of
 
 
@@ -22,10 +29,17 @@ def algebraically_equal(first: str, second: str) -> bool | None:
     if one is None or two is None:
         return None
     try:
-        equal = times(one.top, two.bottom) == times(two.top, one.bottom)
+        left, right = times(one.top, two.bottom), times(two.top, one.bottom)
+        if left == right:
+            return True
+        if not (one.opaque or two.opaque):
+            return False
+        return True if not without_cosines(without_negative_powers(plus(left, times(right, _MINUS)))) else None
     except Unread:
         return None
-    return True if equal else None if one.opaque or two.opaque else False
+
+
+_MINUS: Polynomial = {(): Fraction(-1)}
 
 
 def proportional(first: str, second: str) -> Fraction | bool | None:
@@ -33,7 +47,7 @@ def proportional(first: str, second: str) -> Fraction | bool | None:
     one, two = _value(first), _value(second)
     if one is None or two is None or not one.top or not two.top:
         return None
-    top, other = _without_negative_powers(one.top), _without_negative_powers(two.top)
+    top, other = without_negative_powers(one.top), without_negative_powers(two.top)
     factor = next(iter(top.values())) / other.get(next(iter(top)), Fraction(1))
     if top == {monomial: value * factor for monomial, value in other.items()}:
         return factor
@@ -81,7 +95,7 @@ def solved_for(text: str, symbol: str) -> str | None:
     value = _value(text)
     if value is None or value.opaque:
         return None
-    top = _without_negative_powers(value.top)
+    top = without_negative_powers(value.top)
     slope = {monomial: factor for monomial, factor in top.items() if symbol in dict(monomial)}
     if set(slope) != {((symbol, Fraction(1)),)}:
         return None
@@ -102,7 +116,7 @@ def normal_form(text: str, signed: bool = False) -> str | None:
     value = _value(text)
     if value is None or not value.top:
         return None
-    top = _without_negative_powers(value.top)
+    top = without_negative_powers(value.top)
     first = leading(Quotient(top))
     first = abs(first) if signed else first
     return spelled({monomial: factor / first for monomial, factor in top.items()})
@@ -115,15 +129,3 @@ def _value(text: str) -> Quotient | None:
         return value
     except (Unread, ArithmeticError, ValueError):
         return None
-
-
-def _without_negative_powers(polynomial: Polynomial) -> Polynomial:
-    """The polynomial times the symbols that it divides by: `y - 6/x` as `xy - 6`."""
-    lowest: dict[str, Fraction] = {}
-    for monomial in polynomial:
-        for atom, power in monomial:
-            lowest[atom] = min(power, lowest.get(atom, Fraction(0)))
-    missing: Monomial = tuple(sorted((atom, -power) for atom, power in lowest.items() if power < 0))
-    return times(polynomial, {missing: Fraction(1)}) if missing else polynomial
-
-

@@ -5,6 +5,7 @@ caller without a symbolic check, where a pair that needs one comes back as `need
 with it. All parts of a structure pass through the same guards. Swapping the sides never turns `equal` into `unequal`.
 """
 
+import re
 from functools import lru_cache
 
 from stepforge.pipelines.answers import outcome
@@ -34,11 +35,14 @@ from stepforge.pipelines.answers.words import choice, choice_letters, is_marked,
 
 __all__ = ["NEEDS_SYMBOLIC", "Match", "Symbolic", "compare"]
 
+_INTEGER = re.compile(r"-?[0-9]{1,18}").fullmatch
 MAX_CHARS = 1000       # of one answer; the longest reference of MATH-500 has 75
 
 
 def compare(gold: str, answer: str, symbolic: Symbolic | None = None) -> Match:
     """Whether two bare answers, as written, are equal. A name that only one of them gives (`x = 5`) is left out."""
+    if _INTEGER(gold) and _INTEGER(answer):                # most answers by far
+        return SAME_WORDS if gold == answer else EQUAL if int(gold) == int(answer) else UNEQUAL
     if len(gold) > MAX_CHARS or len(answer) > MAX_CHARS:
         return SAME_WORDS if gold.strip() == answer.strip() else TOO_BIG
     gold, answer = canonical(gold), canonical(answer)

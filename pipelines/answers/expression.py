@@ -22,7 +22,8 @@ FUNCTIONS = frozenset(rf"\{name}" for name in """sin cos tan cot sec csc ln exp 
     arctan""".split())
 _TIMES = (r"\cdot", r"\times", "*")
 _ENDS = ("", "+", "-", ")", "}", "]", "|", r"\rfloor", r"\rceil", *_TIMES)
-_TOKEN = re.compile(r"\s*(\d[0-9A-F]*(?:\.\d+)?_(?:[2-9](?!\d)|\{\d\d?\})|\d*\.\d*\\overline\{\d{1,60}\}"
+_TOKEN = re.compile(r"\s*(\d[0-9A-F]*(?:\.\d+)?_(?:[2-9](?!\d)|\{(?:[2-9]|[12]\d|3[0-6])\})"
+                    r"|\d*\.\d*\\overline\{\d{1,60}\}"
                     r"|\d{1,3}(?:,\d{3})+(?!\d)|\d+\.?\d*|\.\d+|\\[a-zA-Z]+"
                     r"|[a-zA-Z](?:_(?:[a-zA-Z0-9]|\{[a-zA-Z0-9]{1,6}\}))?|[-+*/^(){}\[\]|!°_%])", re.ASCII)
 

@@ -10,6 +10,7 @@ from functools import lru_cache
 
 from stepforge.pipelines.answers.algebra import algebraically_equal, proportional
 from stepforge.pipelines.answers.differ import apart, constant, probe
+from stepforge.pipelines.answers.digits import same_digits
 from stepforge.pipelines.answers.exact import TooLarge, Undefined, evaluate
 from stepforge.pipelines.answers.matches import (
     EQUAL,
@@ -33,10 +34,12 @@ MAX_DIGITS = 60        # of one number in a symbolic expression
 _LONG_NUMBER = re.compile(rf"[0-9]{{{MAX_DIGITS + 1}}}")
 _EXPONENT = re.compile(r"\^\s*(?:\{\s*([^{}]*)\}?|(\w))")
 _HEAVY = re.compile(r"([0-9]{1,9})\s*!|\\d?t?binom\s*\{?\s*([0-9]{1,9})|[0-9]+(?:\.[0-9]+)?[eE]\+?([0-9]{1,9})")
-_GAP = re.compile(r"[0-9] [0-9]|[0-9]_")     # `1 8` is not 18, nor 1 times 8; `5_7_8` is not 5
+_GAP = re.compile(r"[0-9] [0-9]|[0-9]_|\}[0-9]")     # `1 8` is not 18, nor 1 times 8; `5_7_8` is not 5
+_IMPROPER = re.compile(r"(-?)(\d+)(?:\\frac\{(\d+)\}\{(\d+)\}| (\d+)/(\d+))").fullmatch
 _LOOPS = re.compile(r"\\(?:sum|prod|int|lim|iint|oint)(?![a-zA-Z])")
 _UNPARSED = re.compile(r"\\text\{|\\(?:lor|land|implies|cup|cap|in|ne|le|ge|setminus|mathbb|ldots|infty)(?![a-zA-Z])"
                        r"|[<>=;,:&]|\\[{}]|\\begin")
+_INDEX = re.compile(r"\\(?:sum|prod)_\{[^{}]*\}")
 _TRUNCATED = re.compile(r"(-?\d+\.\d{5,})\\ldots").fullmatch
 
 
@@ -52,9 +55,13 @@ def expressions_match(gold: str, answer: str, symbolic: Symbolic | None) -> Matc
         return Match(equal, "symbolic")
     if apart(gold, answer):
         return UNEQUAL
+    if (close := same_digits(gold, answer)) is not None:
+        return Match(close, "symbolic")
+    if (improper := _improper(gold, answer)) is not None:
+        return improper
     if r"\text" in gold or r"\text" in answer:
         return _prose(gold, answer)
-    if _UNPARSED.search(gold) or _UNPARSED.search(answer):
+    if any(_UNPARSED.search(_INDEX.sub("", text)) for text in (gold, answer)):
         return UNCLEAR if bag(gold) == bag(answer) else UNEQUAL
     if (_GAP.search(answer) is None) != (_GAP.search(gold) is None):
         return UNEQUAL
@@ -74,6 +81,17 @@ def _fraction(text: str) -> str:
     if number.value.numerator.bit_length() > 256:
         return text
     return str(number.value)
+
+
+def _improper(gold: str, answer: str) -> Match | None:
+    """`1\\frac{6}{5}` could be meant as a sum or as a product; other numbers equal it in neither reading."""
+    for text, other in ((gold, answer), (answer, gold)):
+        value = evaluate(other) if (mixed := _IMPROPER(text)) and not _IMPROPER(other) else None
+        if mixed and value is not None and int(mixed[4] or mixed[6]):
+            whole, part = int(mixed[2]), Fraction(int(mixed[3] or mixed[5]), int(mixed[4] or mixed[6]))
+            sign = -1 if mixed[1] else 1
+            return UNCLEAR if value in (sign * (whole + part), sign * whole * part) else UNEQUAL
+    return None
 
 
 def _prose(gold: str, answer: str) -> Match:

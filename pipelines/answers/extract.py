@@ -56,6 +56,8 @@ def extract_answer(text: str, choices: bool = False) -> Extraction:
         stated += boxes(text)
     if not (stated or (stated := rare_statements(text, choices))):
         return _guessed(text, choices)
+    if len(stated) == 1 and stated[0].to_end:                  # nothing can take it back
+        return Extraction(stated[0].answer, stated[0].how, 1, True, stated[0].sure)
     last = _last(stated)
     following = text[last.end:last.end + 200]
     if any(map(following.__contains__, MAY_RETRACT)) and (retracted := RETRACTED.search(following)):

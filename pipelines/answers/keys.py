@@ -25,12 +25,15 @@ MAX_KEY = 200          # longer keys are replaced by a hash
 DIGITS = 9             # of the value of an expression at a fixed point
 _HALF_DAY = 12 * MINUTES
 _EXACT_BITS = 512      # larger fractions are written in hexadecimal
+_INTEGER = re.compile(r"-?[0-9]{1,18}").fullmatch
 _PRODUCT = re.compile(r"[a-z]|[a-cx-z]{2,3}").fullmatch      # symbols, not a word
 _INFINITE = (r"\infty", r"-\infty")
 
 
 def answer_key(answer: str) -> str:
     """The key of an answer as written: an exact fraction for numbers, a value at a fixed point for expressions."""
+    if _INTEGER(answer):
+        return str(int(answer))
     if len(answer) > MAX_KEY * 5:
         return _hashed(answer)
     return _key(answer)

@@ -72,6 +72,7 @@ _FRACTION = re.compile(r"\\[dtc]?frac(?![a-zA-Z])")
 _SHORT_FRACTION = re.compile(r"\\frac\s*(?:(\d)|([a-zA-Z])(?![a-zA-Z])|(\\pi)(?![a-zA-Z])|\{((?:(?!\\frac)[^{}])*)\})"
                              r"\s*(?:(\d)|([a-zA-Z])|(\\pi)(?![a-zA-Z])|\{([^{}]*)\})")
 _HALF_SHORT_FRACTION = re.compile(r"\\frac\s*(\d)\s*(?=\{)|(?<=\})\s*\\frac\s+(?=\{)")
+_GLUED = re.compile(r"\\(sin|cos|tan|cot|sec|csc|ln|log)(?=[a-gi-zA-Z](?![a-zA-Z]))")
 _SHORT_ROOT = re.compile(r"\\sqrt\s*(\d|[a-zA-Z](?![a-zA-Z])|\\pi(?![a-zA-Z]))")
 _DEGREES = re.compile(r"\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![a-zA-Z]))|\\degrees?(?![a-zA-Z])")
 _FONT = re.compile(r"\\(?:text(?:bf|it|rm|normal|sf|tt|up|sc)?|mbox|hbox|mathrm|operatorname\*?)\s*"
@@ -100,7 +101,7 @@ def unwrap(text: str) -> str:
     """The text without the delimiters around it (`$…$`, `\\(…\\)`, `**…**`) and without closing punctuation."""
     while True:
         before = text
-        text = text.strip().rstrip(".,;:\\ ").lstrip(":=").strip()
+        text = text.strip().rstrip(".,;:?\\ ").lstrip(":=").removeprefix(r"\approx").strip()
         for opening, end in _WRAPPERS:
             inner = text[len(opening):len(text) - len(end)]
             if len(text) > len(opening) + len(end) and text.startswith(opening) and text.endswith(end) \
@@ -144,6 +145,7 @@ def _canonical_latex(text: str) -> str:
     text = _SHORT_FRACTION.sub(lambda m: rf"\frac{{{m[1] or m[2] or m[3] or m[4]}}}{{{m[5] or m[6] or m[7] or m[8]}}}",
                                text)
     text = _HALF_SHORT_FRACTION.sub(lambda m: rf"\frac{{{m[1]}}}" if m[1] else r"\frac", text)
+    text = _GLUED.sub(r"\\\1 ", text)
     text = _SHORT_ROOT.sub(r"\\sqrt{\1}", text)
     text = _DEGREES.sub("°", text)
     text = _ALIASES.sub(lambda m: _ALIAS_OF[m[1]] + (" " if _ALIAS_OF[m[1]][-1].isalpha() else ""), text)
@@ -187,6 +189,8 @@ def _plain_font(match: re.Match[str]) -> str:
 
 def _marked_words(content: str) -> str:
     content = _EITHER.sub("", content)
+    if content[:1] == "(" and (repeated := leading_number(content[1:-1])) and not repeated[1]:
+        return " "                                             # 17 (seventeen)
     if spelled := leading_number(content):
         rest = _marked_words(spelled[1]) if spelled[1] else ""
         return f"{spelled[0]} {rest}" if not rest or rest[0] in "\\ " else content

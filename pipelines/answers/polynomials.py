@@ -55,6 +55,31 @@ def spelled(polynomial: Polynomial) -> str:
                     for monomial, factor in sorted(polynomial.items())) or "0"
 
 
+def without_negative_powers(polynomial: Polynomial) -> Polynomial:
+    """The polynomial times the symbols that it divides by: `y - 6/x` as `xy - 6`."""
+    lowest: dict[str, Fraction] = {}
+    for monomial in polynomial:
+        for atom, power in monomial:
+            lowest[atom] = min(power, lowest.get(atom, Fraction(0)))
+    missing: Monomial = tuple(sorted((atom, -power) for atom, power in lowest.items() if power < 0))
+    return times(polynomial, {missing: Fraction(1)}) if missing else polynomial
+
+
+def without_cosines(polynomial: Polynomial) -> Polynomial:
+    """The polynomial with every square of a cosine written as 1 less that of the sine: zero for true identities."""
+    result: Polynomial = {}
+    for monomial, factor in polynomial.items():
+        written: Polynomial = {tuple(pair for pair in monomial if not pair[0].startswith("cos(")): factor}
+        for atom, power in monomial:
+            if atom.startswith("cos("):
+                sine: Polynomial = {(): Fraction(1), (("sin" + atom[3:], Fraction(2)),): Fraction(-1)}
+                for _ in range(int(power // 2)):
+                    written = times(written, sine)
+                written = times(written, {((atom, power % 2),): Fraction(1)} if power % 2 else ONE)
+        result = plus(result, written)
+    return result
+
+
 def _add_term(polynomial: Polynomial, monomial: Monomial, factor: Fraction) -> None:
     total = polynomial.get(monomial, Fraction(0)) + factor
     if max(total.numerator.bit_length(), total.denominator.bit_length()) > MAX_BITS:

@@ -48,7 +48,7 @@ class Measured(NamedTuple):
 
 _MULTIPLIERS = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9, "trillion": 10**12, "dozen": 12}
 _BASED = re.compile(r"(-?)\(?([0-9A-Za-z]*[0-9][0-9A-Za-z]*(?:\.[0-9A-Za-z]+)?|[A-F]+)\)?"
-                    r"(?:_(?:([2-9])|\{(\d{1,2})\})(?:\\text\{[^{}]*\})?"
+                    r"(?:_(?:([2-9]|[12]\d|3[0-6])|\{(\d{1,2})\})(?:\\text\{[^{}]*\})?"
                     r"|\s*\(?(?:\\text\{)?\s*\(?(?:in )?base ?\}?(\d{1,2})\)?)", re.ASCII).fullmatch
 _CLOCK = re.compile(r"(\d{1,2})(?::(\d\d)(?::00)?)?\s*(?:\\text\{)?\s*([ap]\.? ?m\.?)?\}?", re.IGNORECASE).fullmatch
 _RATIO = re.compile(r"(-?\d+(?:\.\d+)?)(?::| ?(?:\\text\{)?to\}? ?)(-?\d+(?:\.\d+)?)").fullmatch

@@ -14,9 +14,13 @@ from stepforge.pipelines.answers.polynomials import ONE, Monomial, Polynomial, f
 
 MAX_POWER = 24         # of an expression
 MAX_FACTORIAL = 60
+MAX_ANGLES = 6         # summands of an angle, and multiples of one
 # (c, d) for a sine of c times the root of d
 _SINES = {Fraction(0): (Fraction(0), 1), Fraction(1, 6): (Fraction(1, 2), 1), Fraction(1, 4): (Fraction(1, 2), 2),
           Fraction(1, 3): (Fraction(1, 2), 3), Fraction(1, 2): (Fraction(1), 1)}
+
+
+_I_PI: Monomial = (("i", Fraction(1)), ("pi", Fraction(1)))
 
 
 class Quotient(NamedTuple):
@@ -78,6 +82,9 @@ class Exact:
         if exponent.bottom != ONE:
             raise Unread
         if base.top == {(("e", Fraction(1)),): Fraction(1)} and base.bottom == ONE:
+            if set(exponent.top) == {_I_PI}:                   # a root of unity
+                angle = Quotient({(("pi", Fraction(1)),): exponent.top[_I_PI]})
+                return self.call("cos", angle) + self.symbol("i") * self.call("sin", angle)
             return _exponential("e", exponent.top)
         if number is None or number <= 0:
             raise Unread
@@ -137,6 +144,8 @@ class Exact:
         """Sines of rational multiples of \\pi in the first quadrant; cosines are sines of the complement."""
         turns = _multiple_of_pi(value)
         if turns is None:
+            if (parts := _angles(value)) is not None:
+                return self._of_sum(function, *parts)
             positive = leading(value) > 0
             called = self._opaque(function, value if positive else -value)
             return called if positive or function == "cos" else -called
@@ -151,17 +160,25 @@ class Exact:
             return known * _prime_powers(Fraction(radicand), {(): Fraction(1, 2)})
         return self.number(sign) * self.symbol(f"sinpi({turns})")
 
+    def _of_sum(self, function: str, first: Quotient, rest: Quotient) -> Quotient:
+        """The addition theorem."""
+        sines, cosines = ([self._sine(name, angle) for angle in (first, rest)] for name in ("sin", "cos"))
+        if function == "sin":
+            return sines[0] * cosines[1] + cosines[0] * sines[1]
+        return cosines[0] * cosines[1] - sines[0] * sines[1]
+
     def _logarithm(self, value: Quotient) -> Quotient:
         """The logarithm of a positive number as a sum over its primes, of anything else as it stands."""
         if len(value.top) == len(value.bottom) == 1:
             (top, upper), (bottom, lower) = next(iter(value.top.items())), next(iter(value.bottom.items()))
             atoms = (*top, *((atom, -power) for atom, power in bottom))
-            if upper / lower > 0 and all(atom == "e" or atom[0] == "√" for atom, _ in atoms):
+            if upper / lower > 0 and not any(atom == "i" or "(" in atom for atom, _ in atoms):
                 total = self.number(Fraction(0))
                 for prime, power in factored(upper / lower).items():
                     total = total + self.number(Fraction(power)) * self.symbol(f"ln({prime})")
                 for atom, exponent in atoms:
-                    unit = self.number(Fraction(1)) if atom == "e" else self.symbol(f"ln({atom[1:]})")
+                    inner = atom[1:] if atom[0] == "√" else spelled({((atom, Fraction(1)),): Fraction(1)})
+                    unit = self.number(Fraction(1)) if atom == "e" else self.symbol(f"ln({inner})")
                     total = total + self.number(exponent) * unit
                 return total
         return self._opaque("ln", value)
@@ -190,6 +207,19 @@ def _multiple_of_pi(value: Quotient) -> Fraction | None:
     if set(value.bottom) == {()} and set(value.top) == {(("pi", Fraction(1)),)}:
         return value.top[(("pi", Fraction(1)),)] / value.bottom[()]
     return None
+
+
+def _angles(value: Quotient) -> tuple[Quotient, Quotient] | None:
+    """An angle as a sum of two, `2x` as `x + x`; None for one that stays whole."""
+    if set(value.bottom) != {()} or len(value.top) > MAX_ANGLES:
+        return None
+    (monomial, factor), *others = sorted((key, each / value.bottom[()]) for key, each in value.top.items())
+    if others:
+        return Quotient({monomial: factor}), Quotient(dict(others))
+    count = abs(factor.numerator)
+    if not 2 <= count <= MAX_ANGLES:
+        return None
+    return Quotient({monomial: factor / count}), Quotient({monomial: factor * (count - 1) / count})
 
 
 def _content(polynomial: Polynomial) -> Fraction:

@@ -56,7 +56,7 @@ def math_task() -> tuple[str, Callable[[str, str], Any]]:
         except (MemoryError, RecursionError):
             return Match(None, "none", outcome.OUT_OF_BOUNDS)
 
-    check(r"\sin 2x+\sqrt{2}y", r"\sqrt{2}y+2\sin x\cos x")           # the first check is slow: nobody pays
+    check(r"\binom{n}{2}+\sqrt{2}y", r"\sqrt{2}y+\frac{n(n-1)}{2}")   # the first check is slow: nobody pays
     gc.freeze()                                    # SymPy's own objects live as long as the process
     return str(outcome.VERSION), check
 

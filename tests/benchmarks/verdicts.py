@@ -1,10 +1,10 @@
 """Our verdicts against Math-Verify's, both sides in one run: `make bench NAME=verdicts` (needs STEPFORGE_TEST_DATA).
 
-Solutions per CPU second, the CPU of our workers included, on sampled GSM8K solutions, tiled and not, and on MATH-500
-answers that are rewritten or changed, where the construction says what is equal. Neither side's imports are on the
-clock (ours happen in a worker); what they cost is printed beside.
-Every pair on which the two sides differ is listed with who is right. Then memory over a million rows, and how the
-symbolic tier scales from one worker to two. Writes build/bench/verdicts.json.
+Solutions per CPU second on real rows, each row once: sampled GSM8K solutions, solutions of MATH problems by many
+models (ProcessBench), and MATH-500 answers that are rewritten or changed, where the construction says what is equal.
+Ours counts the CPU of all processes, the start of a worker included where a row needs one; Math-Verify's imports are
+not on the clock. Every row on which the two sides differ is listed with who is right against the label. Tiled rows,
+memory over a million rows and the scaling of the symbolic tier stand beside. Writes build/bench/verdicts.json.
 """
 
 import argparse
@@ -29,6 +29,7 @@ from stepforge.pipelines.answers.equivalence import NEEDS_SYMBOLIC, compare
 
 DATA = Path(os.environ.get("STEPFORGE_TEST_DATA", ""))
 SAMPLES = ("samples_gsm8k_10x100_llama7b-2.jsonl", "samples_gsm8k_10x100_mistral7b.jsonl")
+PROCESSBENCH = "processbench_math_400.jsonl"
 PER_PROBLEM = 8
 THEIR_ROWS = 20_000     # Math-Verify is timed on the first ten tiles only: it remembers nothing from tile to tile
 
@@ -48,6 +49,11 @@ def gsm8k_rows() -> list[Row]:
             rows += [Row(Claim(problem["ground_truth"], output["response"]), str(output["label"]) == "True")
                      for output in problem["outputs"]]
     return rows
+
+
+def processbench_rows() -> list[Row]:
+    lines = (DATA / PROCESSBENCH).read_text(encoding="utf-8").splitlines()
+    return [Row(Claim(row["gold"], row["solution"]), row["label"]) for row in map(json.loads, lines)]
 
 
 # MATH-like rows: rewritings are equal by construction, changes are not ------------------------------------------
@@ -94,7 +100,7 @@ def _draw(*key: object) -> int:
     return int.from_bytes(hashlib.sha256(repr(key).encode()).digest()[:6], "big")
 
 
-def math_rows() -> list[Row]:
+def perturbed_rows() -> list[Row]:
     """Eight answers a problem: half of them rewritten, the other half changed; each inside a short boxed solution."""
     rows = []
     for index, line in enumerate((DATA / "math500_test.jsonl").read_text(encoding="utf-8").splitlines()):
@@ -125,11 +131,10 @@ def cpu_seconds() -> float:
 
 
 def ours(rows: list[Row]) -> tuple[list[str], float]:
-    """Verdicts and CPU seconds, the running worker's included."""
+    """Verdicts and CPU seconds, those of a worker and of its start included."""
     forget_everything()
+    start = cpu_seconds()
     with Verifier(workers=1) as verifier:
-        verifier.verify(Claim(r"\cos 2x", r"\boxed{1-2\sin^2 x}"))          # starts the worker
-        start = cpu_seconds()
         verdicts = [verdict.verdict for verdict in verifier.verify_many(row.claim for row in rows)]
         return verdicts, cpu_seconds() - start
 
@@ -138,7 +143,7 @@ def start_of_a_worker() -> float:
     """CPU seconds until a worker is ready, import of SymPy and Math-Verify included."""
     start = cpu_seconds()
     with Verifier(workers=1) as verifier:
-        verifier.verify(Claim(r"\cos 2x", r"\boxed{1-2\sin^2 x}"))
+        verifier.verify(Claim(r"\binom{n}{2}", r"\boxed{\frac{n(n-1)}{2}}"))
         return cpu_seconds() - start
 
 
@@ -200,7 +205,7 @@ def contest(name: str, rows: list[Row], tile_to: int | None = None) -> dict[str,
 def million(rows: int) -> None:
     """Runs in a process of its own: verify `rows` tiled claims and print peak memory (workers too) and wall
     seconds."""
-    base = [row.claim for row in gsm8k_rows() + math_rows()]
+    base = [row.claim for row in gsm8k_rows() + perturbed_rows()]
     start = time.monotonic()
     with Verifier(workers=2) as verifier:
         counted = sum(1 for _ in verifier.verify_many(itertools.islice(itertools.cycle(base), rows)))
@@ -221,13 +226,13 @@ def million_rows(rows: int) -> dict[str, Any]:
 
 def scaling(rounds: int = 3) -> float:
     """Wall throughput of two workers over one on distinct pairs that only Math-Verify can tell, best round of each."""
-    pairs = [Claim(rf"{n}\cot x", rf"\boxed{{\frac{{{n}\cos x}}{{\sin x}}}}") for n in range(2, 152)]
+    pairs = [Claim(rf"\binom{{n}}{{2}}+{n}", rf"\boxed{{\frac{{n(n-1)}}{{2}}+{n}}}") for n in range(2, 152)]
     assert all(compare(claim.gold, claim.solution[7:-1]).reason == NEEDS_SYMBOLIC for claim in pairs)
     best: dict[int, float] = {}
     for workers in (1, 2) * rounds:
         with Verifier(workers=workers, timeout_s=60) as verifier:
-            list(verifier.verify_many(Claim(rf"{n}\tan x",
-                                            rf"\boxed{{\frac{{{n}\sin x}}{{\cos x}}}}") for n in range(2, 20)))
+            list(verifier.verify_many(Claim(rf"\binom{{m}}{{2}}+{n}", rf"\boxed{{\frac{{m(m-1)}}{{2}}+{n}}}")
+                                      for n in range(2, 20)))
             start = time.monotonic()
             verdicts = list(verifier.verify_many(pairs))
             best[workers] = min(time.monotonic() - start, best.get(workers, float("inf")))
@@ -247,20 +252,22 @@ def main() -> None:
         sys.exit("STEPFORGE_TEST_DATA does not name a folder with the sampled GSM8K solutions; set it and run again")
     if options.million:
         return million(options.million)
-    gsm8k, math = gsm8k_rows(), math_rows()
-    contests = {"gsm8k": contest("GSM8K samples", gsm8k),
+    gsm8k = gsm8k_rows()
+    contests = {"gsm8k": contest("GSM8K samples", gsm8k), "math": contest("MATH solutions", processbench_rows()),
+                "math_perturbed": contest("MATH-500 perturbed", perturbed_rows()),
                 "gsm8k_tiled": contest("GSM8K samples, tiled", gsm8k, options.tile),
-                "gsm8k_distinct": contest("GSM8K distinct pairs", distinct(gsm8k)),
-                "math": contest("MATH-like, 8 a problem", math),
-                "math_distinct": contest("MATH-like, distinct", distinct(math))}
-    listed = contests["gsm8k"]["differences"] + contests["math"]["differences"]
-    for entry in listed:
-        print(f"  {entry['right']:12} right: gold {entry['gold']!r}, answer {entry['answer']!r}: "
-              f"ours {entry['ours']}, math-verify {entry['math_verify']} ({entry['rows']} rows)")
+                "gsm8k_distinct": contest("GSM8K distinct pairs", distinct(gsm8k))}
+    listed = {name: contests[name]["differences"] for name in ("gsm8k", "math", "math_perturbed")}
+    for name, entries in listed.items():
+        for entry in entries:
+            print(f"  {name}: {entry['right']:12} right: gold {entry['gold']!r}, answer {entry['answer']!r}: "
+                  f"ours {entry['ours']}, math-verify {entry['math_verify']} ({entry['rows']} rows)")
     for result in contests.values():
         result["differences"] = len(result["differences"])
-    report = {"ratio_gsm8k": contests["gsm8k_tiled"]["ratio"], "ratio_math": contests["math"]["ratio"],
-              "ratio_math_distinct": contests["math_distinct"]["ratio"], "differences": listed, "contests": contests,
+    report = {f"ratio_{name}": result["ratio"] for name, result in contests.items()} | {
+              "errors_ours": {name: contests[name]["against_label_ours"] for name in listed},
+              "errors_theirs": {name: contests[name]["against_label_math_verify"] for name in listed},
+              "differences": listed, "contests": contests,
               "million_rows": million_rows(1_000_000), "scaling_2_workers": scaling(),
               "worker_start_cpu_s": start_of_a_worker(), "versions": fingerprint()}
     print(f"start of a worker: {report['worker_start_cpu_s']:.1f} CPU seconds")

@@ -15,15 +15,14 @@ import pytest
 from stepforge.pipelines.answers import Claim, Verifier, pool
 from stepforge.pipelines.answers.pool import CheckFailed, Pool, Worker
 
-EQUAL = (r"\cos 2x", r"1-2\sin^2 x")
+EQUAL = (r"\binom{n}{2}", r"\frac{n(n-1)}{2}")
 ENDLESS = ("x+2", r"\int_0^x\frac{\sin(t^5)}{t^9+1}dt")     # within every bound, and yet SymPy needs minutes
 
 
 def heavy(names: str) -> Claim:
     """A true identity that takes Math-Verify a fair part of a second."""
-    gold = r"\cot x+" + "+".join(rf"\sin(3{name})" for name in names)
-    return Claim(gold, r"\boxed{\frac{\cos x}{\sin x}+" + "+".join(
-        rf"3\sin {name}-4\sin^3 {name}" for name in names) + "}")
+    gold = "+".join(rf"\frac{{1}}{{1+\sqrt{{{name}}}}}" for name in names)
+    return Claim(gold, r"\boxed{" + "+".join(rf"\frac{{1-\sqrt{{{name}}}}}{{1-{name}}}" for name in names) + "}")
 
 
 @contextmanager

@@ -14,7 +14,7 @@ import pytest
 
 from stepforge.pipelines.answers import Claim, Verdict, Verifier, answer_key, fingerprint, verifier, verify
 
-SYMBOLIC = Claim(r"\sin 2x", r"\boxed{2\sin x\cos x}")     # no tier in this process can tell
+SYMBOLIC = Claim(r"\binom{n}{2}", r"\boxed{\frac{n(n-1)}{2}}")     # no tier in this process can tell
 ENDLESS = Claim("x+2",
                 r"\boxed{\int_0^x\frac{\sin(t^5)}{t^9+1}dt}")     # within every bound, and yet SymPy needs minutes
 
@@ -63,7 +63,7 @@ def test_reference_may_come_in_any_usual_form(gold: str) -> None:
 
 def test_verdicts_come_in_the_order_of_the_claims() -> None:
     slow, quick = [n for n in range(60) if n % 7 == 3], [n for n in range(60) if n % 7 != 3]
-    claims = [Claim(r"\sin 2x", rf"\boxed{{\frac{{{2 * n}\sin x\cos x}}{{{n}}}}}") if n in slow
+    claims = [Claim(r"\binom{n}{2}", rf"\boxed{{\frac{{{n}n(n-1)}}{{{2 * n}}}}}") if n in slow
               else Claim(str(n), f"The answer is {n + n % 2}") for n in range(60)]
     with Verifier(workers=2) as verifier:
         verdicts = list(verifier.verify_many(claims))
@@ -93,7 +93,7 @@ def test_claims_are_read_ahead_by_no_more_than_a_window(monkeypatch: pytest.Monk
 def test_timeout_is_undecided_not_incorrect_and_the_worker_is_replaced() -> None:
     with Verifier(timeout_s=1) as verifier:
         assert verifier.verify(ENDLESS)[2:4] == ("undecided", "timeout")
-        assert verifier.verify(Claim(r"\cos 2x", r"\boxed{1-2\sin^2 x}")).verdict == "correct"
+        assert verifier.verify(Claim(r"\frac{1}{1+\sqrt{y}}", r"\boxed{\frac{1-\sqrt{y}}{1-y}}")).verdict == "correct"
 
 
 def test_works_in_a_thread_and_in_asyncio() -> None:
@@ -102,7 +102,7 @@ def test_works_in_a_thread_and_in_asyncio() -> None:
 
     assert {verdict.verdict for verdict in asyncio.run(both())} == {"correct"}
     collected: list[Verdict] = []
-    thread = threading.Thread(target=lambda: collected.append(verify(r"\cos 2x", r"\boxed{1-2\sin^2 x}")))
+    thread = threading.Thread(target=lambda: collected.append(verify(*SYMBOLIC[:2])))
     thread.start()
     thread.join()
     assert collected[0][2:] == ("correct", None, "symbolic")
@@ -114,7 +114,7 @@ def test_worker_started_from_a_short_lived_thread_outlives_it() -> None:
         thread.start()
         thread.join()
         worker = verifier._pool.idle.queue[0]
-        assert verifier.verify(Claim(r"\cos 2x", r"\boxed{1-2\sin^2 x}")).verdict == "correct"
+        assert verifier.verify(Claim(r"\frac{1}{1+\sqrt{y}}", r"\boxed{\frac{1-\sqrt{y}}{1-y}}")).verdict == "correct"
         assert verifier._pool.idle.queue[0] is worker
 
 
@@ -126,8 +126,8 @@ def _in_child(gold: str) -> str:
 def test_works_in_daemonic_pool_workers(method: str) -> None:
     verify(*SYMBOLIC[:2])                                       # the parent's shared verifier is already running
     with multiprocessing.get_context(method).Pool(2) as pool:
-        assert pool.map(_in_child, [SYMBOLIC.gold, r"\cos 2x"]) == ["correct", "incorrect"]
-    assert verify(r"\sin 4x", r"\boxed{2\sin 2x\cos 2x}").verdict == "correct"    # unharmed by its children's ends
+        assert pool.map(_in_child, [SYMBOLIC.gold, r"\binom{n}{3}"]) == ["correct", "incorrect"]
+    assert verify(r"\binom{m}{2}", r"\boxed{\frac{m(m-1)}{2}}").verdict == "correct"    # unharmed by its children
 
 
 def test_no_worker_is_started_where_none_is_needed() -> None:
