@@ -11,9 +11,10 @@ returns, written by a `TableOutput`. What differs from the base class, and why:
 """
 
 import asyncio
+import gc
 import random
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -110,7 +111,8 @@ class Runner(InferenceRunner):
         try:
             with self.output_writer as output:
                 output.open(rank)
-            super().run(data, rank, world_size)
+            with _rare_collections():
+                super().run(data, rank, world_size)
         finally:
             self.journal.close()
 
@@ -157,6 +159,17 @@ class Runner(InferenceRunner):
                              chunk_index: int, count_processed_stat: bool = True) -> None:
         self.stat_update("documents_processed", value=1, unit="document")
         output_writer_context.write(document, rank)
+
+
+@contextmanager
+def _rare_collections() -> Iterator[None]:
+    """Look for garbage in cycles after 50,000 new objects: the usual 700 took 30% of the CPU time of a rank."""
+    usual = gc.get_threshold()
+    gc.set_threshold(50_000, *usual[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*usual)
 
 
 def _completions(response: dict) -> list[Completion]:
