@@ -30,7 +30,7 @@ class Sampler(Sampling):
     )
     price: float | None = Field(None, gt=0, description="Price of a million generated tokens, in any currency.")
     input_price: float | None = Field(
-        None, ge=0, description="Price of a million prompt tokens; the adaptive search weighs it against `price`."
+        None, ge=0, description="Price of a million tokens that the model reads; by default nothing."
     )
     cached_input_price: float | None = Field(
         None, ge=0, description="The same of tokens in the engine's cache, where a rollout's prompt mostly is."
@@ -39,7 +39,6 @@ class Sampler(Sampling):
         "inline", description="Thoughts of a reasoning model: in the solution between <think> and </think>, in a "
         "column `thought` of their own, or nowhere."
     )
-
 
     @property
     def read_cost(self) -> float:

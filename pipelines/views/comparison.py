@@ -3,7 +3,7 @@
 In: the folder of a run. Out: for levels of spending (what k samples of the dearest generator cost) how many samples
 each generator gets, and their coverage and diversity with intervals and paired differences; unique correct solutions
 for a unit of cost; problems that one generator alone solves; false positives. It is the comparison of Bansal et al.
-(arXiv 2408.16737, sections 3 and 5.1): costs are those of generated tokens, reading prompts is left out, and what
+(arXiv 2408.16737, sections 3 and 5.1): FLOPs are those of generated tokens, money counts what was read too, and what
 annotation and judging cost stands apart. Mean lengths are those of the pilot where a budget decided the numbers of
 samples by them, else of all samples.
 """
@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from stepforge.builders.errors import UserError
 from stepforge.builders.parquet import read_rows
 from stepforge.builders.sql import load_sql, query_rows
-from stepforge.pipelines.budget import token_cost
+from stepforge.pipelines.budget import as_generated, token_cost
 from stepforge.pipelines.inference.models import model_path
 from stepforge.pipelines.options.generators import RecordedGenerator
 from stepforge.pipelines.run_folder import Run, read_run, run_tables
@@ -30,8 +30,9 @@ MATCHES = ("flops", "price", "samples")
 FALSE_POSITIVES = ("false_equation_rate", "false_positive_rate")
 SIDES_SQL = """
 SELECT generator, max(n)::BIGINT AS most, sum(n)::BIGINT AS samples, sum(tokens)::BIGINT AS tokens,
-       sum(counted)::BIGINT AS counted
+       sum(counted)::BIGINT AS counted, coalesce(sum(read), 0)::BIGINT AS read
 FROM (SELECT generator, problem_id, sum(completion_tokens) AS tokens, count(completion_tokens) AS counted,
+             sum(prompt_tokens) AS read,
              count(*) FILTER (verdict <> 'undecided' OR reason IN ('no_answer', 'truncated')) AS n
       FROM solutions JOIN verdicts USING (solution_id) GROUP BY ALL)
 GROUP BY generator ORDER BY generator
@@ -140,7 +141,8 @@ def _side(run: Run, match: str, row: dict[str, Any], tokens: Fraction | None) ->
         raise UserError(f"the tokens of {name!r} are not known, so neither is its cost; compare with --match samples")
     each = token_cost(match, generator, model_path(generator.model))
     assert each is not None  # only where samples are matched
-    return Side(name, row["most"], float(tokens), float(each), each * tokens)
+    read = Fraction(row["read"], row["counted"] or 1)
+    return Side(name, row["most"], float(tokens), float(each), each * as_generated(match, generator, tokens, read))
 
 
 def _bounded(row: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from stepforge.pipelines.views.comparison import Comparison, unique_for_cost
 
 UNIT = {"flops": "FLOPs", "price": "money", "samples": "samples"}
 LEFT_OUT = {"flops": "2 FLOPs for each active parameter and generated token; reading prompts is left out",
-            "price": "generated tokens at the recipe's prices; prompt tokens are left out",
+            "price": "tokens that were read and generated, at the recipe's prices",
             "samples": "every sample counts alike, however long it is"}
 NAMES = {"coverage": "coverage", "diversity_text": "unique correct (text)",
          "diversity_equations": "unique correct (equations)"}

@@ -14,11 +14,10 @@ from typing import Any, NamedTuple
 import orjson
 from rich.table import Table
 
-from stepforge.builders.errors import UserError
 from stepforge.builders.files import replacing
 from stepforge.builders.sql import load_sql, open_duckdb, query_rows
 from stepforge.pipelines import plan
-from stepforge.pipelines.budget import token_cost
+from stepforge.pipelines.budget import spent_on
 from stepforge.pipelines.inference.journal import journal_lines
 from stepforge.pipelines.inference.models import model_path
 from stepforge.pipelines.options.generators import RecordedGenerator
@@ -158,7 +157,8 @@ def _estimates(recipe: Recipe, spent: list[dict[str, Any]], times: dict[str, dic
         yield Estimate(
             stage, generator.name, row["requests"] * factor, row["prompt_tokens"] * factor, tokens * factor,
             Z * sqrt(drawn * variance * (1 - 1 / growth)) * factor, None if seconds is None else seconds * factor,
-            _cost(generator, "flops", tokens * factor), _cost(generator, "price", tokens * factor))
+            *(spent_on(match, generator, model_path(generator.model), tokens * factor, row["prompt_tokens"] * factor,
+                       row["cached"] * factor) for match in ("flops", "price")))
 
 
 def _judged(recipe: Recipe, verdicts: list[dict[str, Any]], growth: float) -> float:
@@ -172,15 +172,6 @@ def _judged(recipe: Recipe, verdicts: list[dict[str, Any]], growth: float) -> fl
                    for row in verdicts)
 
     return read(growth) / read(1) if read(1) else growth
-
-
-def _cost(generator: Any, match: str, tokens: float) -> float | None:
-    """FLOPs or price of generated tokens; none where the model's size or its price is not known."""
-    try:
-        cost = token_cost(match, generator, model_path(generator.model))
-    except UserError:
-        return None
-    return None if cost is None else float(cost) * tokens
 
 
 def table(probed: Probed) -> Table:
@@ -210,8 +201,8 @@ def caveats(probed: Probed) -> str:
     return (f"From {probed.problems:,} of {probed.of:,} problems, drawn at random. The interval tells of that draw "
             "alone. Time is that of the stages that ask an engine, on this machine with this executor. A short run is "
             "slower for its size: the start of the engine is in it, and its batches are less full, so the whole will "
-            "rather take less. FLOPs and price are those of generated tokens. What the "
-            "probe paid for is part of the sums, and the run will not pay for it again.")
+            "rather take less. FLOPs are those of generated tokens, prices those of all. What "
+            "the probe paid for is part of the sums, and the run will not pay for it again.")
 
 
 def _short(number: float) -> str:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from stepforge.builders.errors import UserError
 from stepforge.builders.sql import query_rows
-from stepforge.pipelines.budget import token_cost
+from stepforge.pipelines.budget import spent_on
 from stepforge.pipelines.inference.models import model_path
 from stepforge.pipelines.options.generators import RecordedGenerator
 from stepforge.pipelines.plan import STAGES
@@ -27,7 +27,7 @@ FROM solutions JOIN verdicts USING (solution_id) LEFT JOIN duplicates USING (sol
 """
 LEDGER_SQL = """
 SELECT stage, generator, sum(requests)::BIGINT AS requests, sum(prompt_tokens)::BIGINT AS prompt,
-       sum(completion_tokens)::BIGINT AS generated
+       coalesce(sum(cached_prompt_tokens), 0)::BIGINT AS cached, sum(completion_tokens)::BIGINT AS generated
 FROM spent WHERE prompt_tokens IS NOT NULL AND completion_tokens IS NOT NULL
 GROUP BY stage, generator ORDER BY list_position($stages, any_value(stage)), generator
 """
@@ -130,25 +130,21 @@ def by_generator(rows: list[dict[str, Any]]) -> list[list[str]]:
 
 
 def ledger(run: Run) -> list[list[str]]:
-    """Tokens of every stage that asked a model, and the FLOPs and the money that the generated ones stand for."""
+    """Tokens of every stage that asked a model, the FLOPs of the generated ones, and the money for all of them."""
     with run.duckdb("problems", "solutions", "drafts", "judgements", "rollouts") as connection:
         tabulate_spent(connection, STAGES, run.recipe)
         order = {"stages": [stage.name for stage in STAGES]}
         return [_cost(run, **row) for row in query_rows(connection, LEDGER_SQL, order)]
 
 
-def _cost(run: Run, stage: str, generator: str, requests: int, prompt: int, generated: int) -> list[str]:
-    prices = []
+def _cost(run: Run, stage: str, generator: str, requests: int, prompt: int, cached: int, generated: int) -> list[str]:
+    writer, costs = run.recipe.generator(generator), []
     for match in ("flops", "price"):
-        try:
-            writer = run.recipe.generator(generator)
-            each = None
-            if not isinstance(writer, RecordedGenerator):
-                each = token_cost(match, writer, model_path(writer.model))
-            prices.append("–" if each is None else amount(float(each) * generated))
-        except UserError:  # no price given, or no way to count parameters
-            prices.append("–")
-    return [stage, generator, f"{requests:,}", f"{prompt:,}", f"{generated:,}", *prices]
+        known = None
+        if not isinstance(writer, RecordedGenerator):
+            known = spent_on(match, writer, model_path(writer.model), generated, prompt, cached)
+        costs.append("–" if known is None else amount(known))
+    return [stage, generator, f"{requests:,}", f"{prompt:,}", f"{generated:,}", *costs]
 
 
 def steps(run: Run) -> Steps:

@@ -10,7 +10,7 @@ import pytest
 from helpers.runs import execute, rows
 
 from stepforge.builders.errors import UserError
-from stepforge.pipelines.budget import Allotment, Length, allot, token_cost
+from stepforge.pipelines.budget import Allotment, Length, allot, spent_on, token_cost
 from stepforge.pipelines.inference.engines import generator_id
 from stepforge.pipelines.inference.models import model_parameters, model_path
 from stepforge.pipelines.options.budget import Budget
@@ -59,6 +59,27 @@ def test_a_token_costs_twice_the_active_parameters_or_its_price():
     assert token_cost("price", tiny, "nowhere") == Fraction(3, 10_000_000)
     with pytest.raises(UserError, match="'tiny' has no `price`"):
         token_cost("price", tiny.model_copy(update={"price": None}), "nowhere")
+
+
+def test_money_counts_what_was_read_at_its_own_price():
+    """A million read, half of it cached, and a tenth of a million written: 0.5 + 0.05 + 0.4 units."""
+    priced = EmbeddedGenerator(name="p", engine="embedded", price=4, input_price=1, cached_input_price=0.1)
+    assert spent_on("price", priced, "nowhere", 1e5, 1e6, 5e5) == pytest.approx(0.95)
+    plain = priced.model_copy(update={"cached_input_price": None})
+    assert spent_on("price", plain, "nowhere", 1e5, 1e6, 5e5) == pytest.approx(1.4)
+    assert spent_on("price", EmbeddedGenerator(name="p", engine="embedded", price=4), "nowhere", 1e5, 1e6, 0) == 0.4
+    assert spent_on("flops", priced, model_path("tiny"), 1, 1e6, 0) == 2 * 858_240
+    assert spent_on("price", priced.model_copy(update={"price": None}), "nowhere", 1, 1, 1) is None
+
+
+def test_a_budget_of_money_pays_for_prompts():
+    """10 tokens written for 4 units each, 40 read for 1 each: 80 a sample; without a price of input 40."""
+    priced = EmbeddedGenerator(name="p", engine="embedded", price=4e6, input_price=1e6)
+    given = allot(Budget(match="price", per_problem=160), {"p": Fraction(4)}, {"p": Length(20, 2, 80)}, {"p": 1},
+                  {"p": priced})
+    assert given["p"] == Allotment(2, Fraction(80), Fraction(160))
+    given = allot(Budget(match="price", per_problem=160), {"p": Fraction(4)}, {"p": Length(20, 2, 80)}, {"p": 1})
+    assert given["p"].samples == 4
 
 
 @pytest.mark.parametrize(("kind", "options", "experts"), [

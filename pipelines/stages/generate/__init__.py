@@ -44,7 +44,8 @@ from stepforge.pipelines.stages.losses import warned
 JOURNAL = "generated"
 PROBLEMS_SQL = "SELECT problem_id, problem, file_row_number AS position FROM problems"
 LENGTHS_SQL = """
-SELECT generator, coalesce(sum(completion_tokens), 0)::BIGINT AS tokens, count(completion_tokens)::BIGINT AS samples
+SELECT generator, coalesce(sum(completion_tokens), 0)::BIGINT AS tokens, count(completion_tokens)::BIGINT AS samples,
+       coalesce(sum(prompt_tokens), 0)::BIGINT AS read
 FROM solutions GROUP BY generator
 HAVING samples > 0
 """
@@ -66,7 +67,8 @@ def settings(recipe: Recipe) -> Any:
         told.append([generator.name, generator_id(generator), generator.samples, files, matching, *kept])
     if recipe.budget is None:
         return [told, recipe.seed]
-    spending = [[g.name, g.parameters, g.price] for g in recipe.generators if not isinstance(g, RecordedGenerator)]
+    spending = [[g.name, g.parameters, g.price, g.input_price] for g in recipe.generators
+                if not isinstance(g, RecordedGenerator)]
     return [told, recipe.seed, recipe.budget.model_dump(mode="json"), spending]
 
 
@@ -108,7 +110,7 @@ def within_budget(context: Context, problems: int) -> Sequence[Generator]:
         able = [g for g in generators if not isinstance(g, RecordedGenerator) and g.samples]
         costs = {g.name: token_cost(budget.match, g, model_path(g.model)) for g in able}
         lengths = _pilot(context, able, budget, problems)
-        found = allot(budget, costs, lengths, {g.name: g.samples for g in able})
+        found = allot(budget, costs, lengths, {g.name: g.samples for g in able}, {g.name: g for g in able})
         rows = [{"generator": name, "match": budget.match, "budget": float(given.limit),
                  "token_cost": None if (cost := costs[name]) is None else float(cost),
                  "pilot_samples": lengths[name].samples, "pilot_tokens": lengths[name].tokens,
@@ -130,7 +132,8 @@ def _pilot(context: Context, generators: Sequence[Writer], budget: Budget, probl
     pilot = context.work / "pilot.parquet"
     context.collect("solutions", works, "sample_index", pilot)
     with context.duckdb(solutions=pilot) as database:
-        found = {row["generator"]: Length(row["tokens"], row["samples"]) for row in query_rows(database, LENGTHS_SQL)}
+        found = {row["generator"]: Length(row["tokens"], row["samples"], row["read"])
+                 for row in query_rows(database, LENGTHS_SQL)}
     if silent := [generator.name for generator in generators if generator.name not in found]:
         raise StageFailed(f"generate: no request of the pilot of {silent} came back with a number of tokens; see "
                           f"{context.folder / 'logs'}. A budget by flops or price needs servers that say `usage`")
