@@ -147,11 +147,28 @@ VERDICTS = _table(
     _optional("answer_key", TEXT, "Canonical form of the answer, for voting."),
     column("verdict", TEXT, "correct, incorrect or undecided."),
     _optional("reason", TEXT, "Why the verdict is what it is, where that is not plain."),
-    column("method", TEXT, "literal, numeric, symbolic or none: what decided; a user's verifier has its own words."),
+    column("method", TEXT, "literal, numeric, symbolic, judge, none or a user's verifier's own word: what decided."),
     _optional("equation_key", TEXT, "Hash of the ordered computations: equal for solutions that compute the same."),
     _optional("false_step", INT, "First step that holds a false equation, from 0."),
     _optional("soundness", TEXT, "sound, unsound or undecided: the reasoning, apart from the answer."),
     _optional("judged_by", TEXT, "What judged the soundness: equations."),
+)
+
+RULINGS = _table(
+    "rulings", ("solution_id",),
+    column("solution_id", TEXT, "A solution that the rules left undecided and a model was asked about."),
+    column("reason", TEXT, "Why the rules left it undecided."),
+    column("ruling", TEXT, "equal, unequal or undecided: what more than half of the votes asked for say."),
+    column("votes_equal", INT, "Votes that it gives the gold answer."),
+    column("votes_unequal", INT, "Votes that it does not."),
+    column("votes_undecided", INT, "Votes that could not tell or be read, or were cut off."),
+    _optional("gold_key", TEXT, "Key of the gold answer, which an answer ruled equal takes over."),
+    column("judge", TEXT, "Name of the judging generator in the recipe."),
+    column("judge_id", TEXT, "Hash of its model, revision, prompt and sampling settings."),
+    column("requests", INT, "Requests answered for these votes; 0 where an earlier solution had the same prompt."),
+    column("failed", INT, "Requests that got no answer; the next run asks them again."),
+    _optional("prompt_tokens", INT, "Tokens of the prompts."),
+    _optional("completion_tokens", INT, "Tokens that the judge wrote."),
 )
 
 JUDGEMENTS = _table(
@@ -288,6 +305,6 @@ AUDITS = _table(
     column("comment", TEXT, "What the person wrote beside it."),
 )
 
-_ALL = (PROBLEMS, DRAFTS, EVALUATIONS, CONTAMINATION, SOLUTIONS, BUDGETS, VERDICTS, JUDGEMENTS, DUPLICATES, STEPS,
-        ROLLOUTS, ALTERNATIVES, DROPS, MEASURES)
+_ALL = (PROBLEMS, DRAFTS, EVALUATIONS, CONTAMINATION, SOLUTIONS, BUDGETS, VERDICTS, RULINGS, JUDGEMENTS, DUPLICATES,
+        STEPS, ROLLOUTS, ALTERNATIVES, DROPS, MEASURES)
 TABLES = {table.name: table for table in _ALL}

@@ -99,6 +99,8 @@ class Recipe(Options):
         if self.synthesize is not None:
             yield "synthesize.writer", self.synthesize.writer, "synthesize.per_seed", self.synthesize.per_seed
             yield "synthesize.solver", self.synthesize.solver, "synthesize.solutions", self.synthesize.solutions
+        if self.verify.judge is not None:
+            yield "verify.judge", self.verify.judge, "verify.votes", self.verify.votes
         if self.judge is not None:
             yield "judge.generator", self.judge.generator, "judge.votes", self.judge.votes
         if self.annotate is not None:

@@ -41,6 +41,15 @@ class Verify(Options):
     agreement: float = Field(
         0.6, gt=0.5, le=1, description="Share of the samples of a problem without gold that must give one answer."
     )
+    judge: str | None = Field(
+        None, description="Name of a generator that rules on answers which stay undecided; null for none."
+    )
+    votes: int = Field(3, ge=1, le=99, description="Its votes on each; more than half of them decide.")
+    judge_tokens: int = Field(256, ge=8, description="Its longest comparison in tokens; one cut off is no vote.")
+
+    def rules(self) -> dict[str, Any]:
+        """What decides a verdict before any judge is asked."""
+        return self.model_dump(mode="json", exclude={"judge", "votes", "judge_tokens"})
 
     def opening(self) -> dict[str, Any]:
         """The arguments of `answers.open_verifier`."""

@@ -28,7 +28,7 @@ from stepforge.pipelines.stages.problems import NOT_DRAWN
 from stepforge.pipelines.statistics.intervals import Z
 
 JOURNALS = tuple(stage.journal for stage in plan.STAGES if stage.journal)
-TABLES = ("problems", "drafts", "solutions", "verdicts", "judgements", "rollouts")
+TABLES = ("problems", "drafts", "solutions", "verdicts", "rulings", "judgements", "rollouts")
 TIMES = "times.json"
 VERDICTS_SQL = """
 SELECT generator, verdict, count(*)::BIGINT AS n FROM solutions JOIN verdicts USING (solution_id)

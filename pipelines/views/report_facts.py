@@ -131,7 +131,7 @@ def by_generator(rows: list[dict[str, Any]]) -> list[list[str]]:
 
 def ledger(run: Run) -> list[list[str]]:
     """Tokens of every stage that asked a model, the FLOPs of the generated ones, and the money for all of them."""
-    with run.duckdb("problems", "solutions", "drafts", "judgements", "rollouts") as connection:
+    with run.duckdb("problems", "solutions", "drafts", "rulings", "judgements", "rollouts") as connection:
         tabulate_spent(connection, STAGES, run.recipe)
         order = {"stages": [stage.name for stage in STAGES]}
         return [_cost(run, **row) for row in query_rows(connection, LEDGER_SQL, order)]

@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -38,6 +38,7 @@ class Behaviour:
     retry_after: str | None = "0.05"
     slow_s: float = 0.5
     poison: str | None = None  # a request whose prompt holds this is answered by 500, always
+    script: Callable[[str, int], str] | None = None  # what it says to a prompt with a seed, in the place of the model
 
 
 class Server(ThreadingHTTPServer):
@@ -127,7 +128,8 @@ class Handler(BaseHTTPRequestHandler):
         if chat:
             payload["prompt"] = body["messages"][-1]["content"]
         try:
-            found = shared_sampler(model="tiny").submit(payload).result()
+            found = self.scripted(payload) if self.server.behaviour.script else shared_sampler(
+                model="tiny").submit(payload).result()
         except PromptTooLong as error:
             self.error(400, f"This model's maximum context length is 256 tokens: {error}")
             return
@@ -144,6 +146,12 @@ class Handler(BaseHTTPRequestHandler):
             with self.server.lock:
                 self.server.seen.append(body)
         self.send(200, found | {"choices": choices}, cut)
+
+    def scripted(self, payload: dict) -> dict:
+        """The script's answer to one prompt, which counts three tokens whatever it says."""
+        text = self.server.behaviour.script(payload["prompt"], payload["seed"])
+        return {"choices": [{"index": 0, "text": text, "finish_reason": "stop", "token_ids": [1, 2, 3]}],
+                "usage": {"prompt_tokens": 7, "completion_tokens": 3}}
 
     def error(self, status: int, message: str) -> None:
         self.send(status, {"error": {"message": message, "code": status}})

@@ -24,7 +24,7 @@ from stepforge.pipelines.stages.measure import people
 from stepforge.pipelines.stages.measure.curves import curve_rows, majority_rows
 from stepforge.pipelines.statistics.intervals import Ratio, ratio_interval, wilson
 
-INPUTS = ("problems", "solutions", "verdicts", "judgements", "steps", "rollouts", "drafts")
+INPUTS = ("problems", "solutions", "verdicts", "rulings", "judgements", "steps", "rollouts", "drafts")
 MOST_SQL = """
 SELECT coalesce(max(n), 0)::BIGINT FROM (SELECT count(*) AS n FROM sample GROUP BY generator, problem_id)
 """

@@ -1,7 +1,8 @@
 -- Shares by group: of correct solutions with unsound reasoning, by the method that saw it; of recorded samples on whose
 -- verdict their file and we agree, and on whose first error their file and the judge; and histograms, a row a bin.
 -- first_pit_histogram: where the first pit lies, in tenths of the solution. advantage_histogram: steps whose advantage
--- lies in the bin, of a width of 0.1, from -1.
+-- lies in the bin, of a width of 0.1, from -1. answer_judge_agreement_rate: answers on which all votes of the judge of
+-- answers agree.
 WITH judged AS (
     SELECT generator, problem_id, verdicts.soundness AS equations, judgements.soundness AS judge
     FROM sample JOIN verdicts USING (solution_id) LEFT JOIN judgements USING (solution_id) WHERE correct
@@ -25,6 +26,13 @@ WITH judged AS (
            coalesce(first_error, -1) = upstream_first_error
     FROM solutions JOIN judgements USING (solution_id)
     WHERE upstream_first_error IS NOT NULL AND soundness <> 'undecided'
+    UNION ALL
+    SELECT generator, problem_id, 'answer_judge_agreement_rate',
+           0, greatest(votes_equal, votes_unequal, votes_undecided) = votes_equal + votes_unequal + votes_undecided
+    FROM rulings JOIN sample USING (solution_id) WHERE votes_equal + votes_unequal + votes_undecided > 0
+    UNION ALL
+    SELECT generator, problem_id, 'answer_judge_undecided_rate', 0, ruling = 'undecided'
+    FROM rulings JOIN sample USING (solution_id)
     UNION ALL
     SELECT generator, problem_id, 'first_pit_histogram', least(9, 10 * step_index // greatest(1, last_step)), true
     FROM step WHERE is_pit

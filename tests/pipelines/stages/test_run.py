@@ -15,7 +15,7 @@ from stepforge.pipelines.stages.annotate.problem import other_steps
 
 @pytest.fixture(scope="module")
 def tables(small_run):
-    empty = ("drafts", "budgets", "contamination", "evaluations")
+    empty = ("drafts", "rulings", "budgets", "contamination", "evaluations")
     return {name: rows(small_run, name) for name in TABLES if name not in ("drops", *empty)}
 
 

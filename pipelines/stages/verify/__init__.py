@@ -3,23 +3,26 @@
 In: `solutions` and the answers of `problems`. Out: `verdicts`, one for every solution: correct, incorrect or
 undecided with a reason. Each rank has a verifier of its own, ours or the user's, whose slow work is done in processes
 that are killed at their deadline (pipelines/answers). Problems that came without a gold answer first take that of
-their samples (majority.py).
+their samples (majority.py). A judge may rule on what stays undecided (judge.py); its `rulings` are empty without one.
 """
 
 from collections.abc import Iterator
 from itertools import tee
+from pathlib import Path
 from typing import Any
 
 from datatrove.data import Document
 from datatrove.pipeline.base import PipelineStep
 
-from stepforge.builders.parquet import count_rows
+from stepforge.builders.parquet import count_rows, write_rows
+from stepforge.builders.tables import RULINGS
 from stepforge.pipelines.answers import Claim, equation_key, first_false_step, open_verifier, versions
 from stepforge.pipelines.inference.output import TableOutput
 from stepforge.pipelines.options.stages import Verify
 from stepforge.pipelines.recipe import Recipe
 from stepforge.pipelines.stages import majority
-from stepforge.pipelines.stages.base import Account, Context, Query, QueryReader, Stage
+from stepforge.pipelines.stages.base import Account, Context, Expected, Query, QueryReader, Spent, Stage
+from stepforge.pipelines.stages.verify import judge
 
 CLAIMS_SQL = """
 SELECT solution_id, problem_id, solution, complete, answer, solutions.file_row_number AS position
@@ -65,7 +68,7 @@ def reasoning_of(solution: str, verdict: str) -> dict[str, Any]:
 
 
 def settings(recipe: Recipe) -> Any:
-    return [recipe.verify.model_dump(mode="json"), versions(recipe.verify.verifier)]
+    return [recipe.verify.rules(), versions(recipe.verify.verifier), judge.settings(recipe)]
 
 
 def run(context: Context) -> Account:
@@ -76,10 +79,32 @@ def run(context: Context) -> Account:
     step = VerifyStep(context.recipe.verify, TableOutput(work, ("verdicts",)))
     rows_in = count_rows(tables["solutions"])
     context.pipeline([reader, step], "verify", rows_in, work)
-    written = context.collect("verdicts", [work], "solution_id")
+    if context.recipe.verify.judge is None:
+        written = context.collect("verdicts", [work], "solution_id")
+        write_rows(context.table("rulings"), [], RULINGS.schema)
+        ledger: dict[str, int] = {}
+    else:
+        by_rules = context.work / "verdicts.parquet"
+        context.collect("verdicts", [work], "solution_id", by_rules)
+        written, ledger = judge.rule(context, context.recipe.verify.judge, by_rules)
+        facts = {**facts, "judge": judge.described(context.recipe)}
     context.finish([work], "verify")
-    return Account(rows_in, written, facts=facts)
+    return Account(rows_in, written, ledger=ledger, facts=facts, failed=ledger.get("failed", 0))
 
 
-STAGE = Stage("verify", 2, ("decontaminate", "generate"), settings, run, ("verdicts",),
+def spent(recipe: Recipe) -> Spent | None:
+    """The requests for rulings."""
+    return None if recipe.verify.judge is None else Spent(judge.SPENT_SQL)
+
+
+def expects(recipe: Recipe, problems: int | None, folder: Path) -> Expected | None:
+    options = recipe.verify
+    if options.judge is None:
+        return None
+    return Expected(f"{options.votes} votes on each answer that stays undecided, at most "
+                    f"{options.votes * options.judge_tokens:,} new tokens", problems)
+
+
+STAGE = Stage("verify", 3, ("decontaminate", "generate"), settings, run, ("verdicts", "rulings"),
+              journal=judge.JOURNAL, spent=spent, expects=expects,
               described=("verifier", lambda context: versions(context.recipe.verify.verifier)))
