@@ -6,7 +6,7 @@ In: a row as nested values, and for each of our columns one of
     `messages[-1].content`, `a["b.c"]`       an element of a list, from the end where negative; an odd key in quotes
     `steps[].text`                           every element of a list
     `completions[chosen]`                    the element whose number stands beside the list under that key
-    `{Body}\\n{Question}`                     a template of such paths
+    `{Body}\\n{Question}`                     a template of such paths; \\n is a line break
     `custom_id ~ ^(p\\d+)-`                   what a regular expression finds: its first group, or the whole match
 Out: a polars frame with the texts behind every column, one list a row, and what does not fit. Numbers keep the digits
 they were written with, nothing is guessed: a list where one value is meant, or an object where text is meant, is an
@@ -91,9 +91,10 @@ class Path:
                 return [self._walk(item, at + 1, holder) for item in value]
             index = holder.get(step.name) if isinstance(step, Beside) else step
             try:
-                return self._walk(value[int(index)], at + 1, holder)  # type: ignore[arg-type]
+                element = value[int(float(index))]  # type: ignore[arg-type]
             except (IndexError, TypeError, ValueError):
                 return None
+            return self._walk(element, at + 1, holder)
         if isinstance(value, list | tuple):
             raise Misfit(f"{self.text!r} asks for {step!r} of a list; write [].{step} for every element of it, or "
                          f"[0].{step} for the first one")
@@ -152,7 +153,7 @@ class Column:
         """The column's texts, a list a row, from a frame that holds the texts of every path under the path's name."""
         if self.is_template:
             parts = [pl.col(path.text).list.get(0, null_on_oob=True) for path in self.paths]
-            literal = PART.sub("{}", self._halves[0])
+            literal = PART.sub("{}", self._halves[0]).replace("\\n", "\n")
             texts = pl.concat_list(pl.format(literal, *parts)).list.drop_nulls()
         else:
             texts = pl.col(self.paths[0].text)
@@ -210,7 +211,8 @@ def map_rows(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, Column], l
 
 def roots(columns: Mapping[str, Column]) -> set[str]:
     """Names of a row's own columns that a mapping may read."""
-    return {name for column in columns.values() for path in column.paths for name in (path.root, path.text)}
+    return {name for column in columns.values() for path in column.paths for name in (
+        path.root, path.text, *(step.name for step in path.steps if isinstance(step, Beside)))}
 
 
 def list_in_text(text: str) -> Any:

@@ -1,11 +1,14 @@
 """Users' files: every row becomes a problem or a drop with a reason."""
 
+import json
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from stepforge.builders.errors import SourceError
 from stepforge.builders.sources.files import group_of, load
+from stepforge.builders.sources.hub import read_hub
 from stepforge.builders.sources.records import Drop, read_records
 
 COLUMNS = {"problem": "q", "answer": "a"}
@@ -56,3 +59,26 @@ def test_missing_file_is_one_clear_error(tmp_path):
 
 def test_variants_with_other_numbers_share_a_group():
     assert group_of("Tom has 12 pens.") == group_of("tom has  34 pens.") != group_of("Tom has 123 pens.")
+
+
+def test_placeholders_are_no_gold_and_words_that_may_be_answers_are(tmp_path):
+    given = ["proof", "Proof.", "notfound", "Not found", "N/A", "None", "null", "nan", "?", "--", "(unknown)", " ",
+             "none", "no solution", "No", "0", "-1", "A"]
+    (tmp_path / "p.jsonl").write_text("\n".join(json.dumps({"q": f"{n}?", "a": a}) for n, a in enumerate(given)))
+    found = read(tmp_path / "p.jsonl")
+    assert {row.reason for row in found[:12]} == {"no_gold"}
+    assert [row["answer"] for row in found[12:]] == given[12:]
+
+
+def test_data_set_of_the_hub_is_read_under_the_same_mapping(tmp_path):
+    """A folder stands for the data set: `datasets` reads both alike."""
+    (tmp_path / "set/data").mkdir(parents=True)
+    rows = [{"doc": {"q": "1+1?", "golds": [2]}, "other": None}, {"doc": {"q": "2+2?", "golds": []}, "other": None}]
+    (tmp_path / "set/data/test.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    columns = {"problem": "doc.q", "answer": "doc.golds"}
+    first, second = load(read_hub(str(tmp_path / "set"), None, "test", None, {"doc"}), columns, "hub", "test", "MIT")
+    assert (first["problem"], first["answer"], first["source"], first["split"]) == ("1+1?", "2", "hub", "test")
+    assert second.reason == "no_gold"
+    for place in ((str(tmp_path / "set"), None, "train", None), (str(tmp_path / "none"), None, "test", None)):
+        with pytest.raises(SourceError, match="cannot load"):
+            list(read_hub(*place))

@@ -8,7 +8,8 @@ from stepforge.builders.sources.mapping import Column, Path, map_rows, normal
 ROW = {"a": {"b": [{"c": "1"}, {"c": "2", "d": None}]}, "flat.name": "x",
        "text": '{"k": ["v", 2.50]}', "n": 47.0,
        "odd": {"x.y": "z"}, "steps": [{"all": ["p", "q"], "chosen": "1"}, {"all": ["r"], "chosen": None}],
-       "list": ["one", ["two", None]], "flag": True, "word": "hello", "nan": float("nan"),
+       "list": ["one", ["two", None]], "all": ["p", "q"], "at": "1.0",
+       "flag": True, "word": "hello", "nan": float("nan"),
        "json": '["u", "v"]', "interval": "[1, 2]"}
 
 
@@ -23,7 +24,9 @@ def texts(column, **options):
     ("absent", []), ("a.absent.c", []), ("flat.name", ["x"]), ('odd["x.y"]', ["z"]), ("text.k[0]", ["v"]),
     ("text.k[1]", ["2.50"]), ("n", ["47.0"]), ("flag", ["true"]), ("nan", []), ("steps[].all[chosen]", ["q", None]),
     ("list", ["one", "two", None]), ("json", ['["u", "v"]']), ("{a.b[0].c} and {flat.name}", ["1 and x"]),
-    ("{a.b[0].c}{absent}", []), (r"flat.name ~ ^x$", ["x"]), (r"n ~ ^(\d+)\.", ["47"]), ("n ~ ^a", [None]),
+    ("{a.b[0].c}{absent}", []),
+    ("{word}\\n{n}", ["hello\n47.0"]), ("all[at]", ["q"]),
+    (r"flat.name ~ ^x$", ["x"]), (r"n ~ ^(\d+)\.", ["47"]), ("n ~ ^a", [None]),
     (r"a.b[].c ~ [12]", ["1", "2"]), (r"{n} {n} ~ \d+ (\d)", ["4"]),
 ])
 def test_what_a_column_finds(column, found):
@@ -37,7 +40,9 @@ def test_text_that_holds_a_list_of_texts_is_one_where_a_list_is_asked_for():
 
 @pytest.mark.parametrize(("column", "message"), [
     ("a.b.c", r"asks for 'c' of a list; write \[\].c for every element"), ("a", r"is an object with \['b'\]"),
-    ("n.k", "of text or a number"), ("word.k", "goes on behind a text that is no JSON"),
+    ("n.k", "of text or a number"),
+    ("a.b[0].c.k", "of text or a number"), ("steps[0].all.k", "of a list"),
+    ("word.k", "goes on behind a text that is no JSON"),
     ("a[0]", "expects a list at step 2, but there is an object"), ("{list} x", "a template takes one value"),
 ])
 def test_row_that_does_not_fit_says_why(column, message):

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from stepforge.builders.errors import SourceError
+from stepforge.builders.sources import public
 from stepforge.builders.sources.public import last_box, load
 
 DATA = os.environ.get("STEPFORGE_TEST_DATA")
@@ -37,6 +38,18 @@ def test_other_columns_are_refused(tmp_path):
     path.write_text('{"prompt": "x", "target": "y"}')
     with pytest.raises(SourceError, match="question"):
         list(load("gsm8k", str(path), None, None, "train"))
+
+
+def test_every_split_of_a_set_has_a_home_and_math_is_trained_on_its_train_split(monkeypatch):
+    asked = []
+    monkeypatch.setattr(public, "read_hub", lambda *place: iter(asked.append(place) or []))
+    for name, split in (("math", "train"), ("math", "test"), ("gsm8k", "train")):
+        assert list(load(name, None, None, None, split)) == []
+    assert [place[:3] for place in asked] == [("DigitalLearningGmbH/MATH-lighteval", None, "train"),
+                                              ("HuggingFaceH4/MATH-500", None, "test"),
+                                              ("openai/gsm8k", "main", "train")]
+    with pytest.raises(SourceError, match="math has no split 'validation'; allowed are train and test"):
+        list(load("math", None, None, None, "validation"))
 
 
 @needs_data
