@@ -17,12 +17,14 @@ from stepforge.pipelines.answers.verifier import shared_verifier
 
 
 class Known(NamedTuple):
-    """A problem that came before: its id, its gold (null: none), where it stood, and whether its source named it."""
+    """A problem that came before: its id, its gold (null: none), where it stood, whether its source named it, and
+    whether it was new."""
 
     problem_id: str
     answer: str | None
     where: str
     named: bool
+    kept: bool = True
 
 
 class Golds:
@@ -49,9 +51,10 @@ class Golds:
                 return Drop(this.where, "duplicate", f"the same problem as {other.where}")
             elif not (this.named and other.named and this.where != other.where):
                 rivals.append(other)
-        self._known[key] = (*earlier, this)
+        self._known[key] = (*earlier, this._replace(kept=not rivals))
         for other in rivals:
-            self.refused.setdefault(other.problem_id, _two_golds(other, this))
+            if other.kept:
+                self.refused.setdefault(other.problem_id, _two_golds(other, this))
         return _two_golds(this, rivals[0]) if rivals else None
 
 

@@ -131,7 +131,7 @@ def test_the_funnel_names_problems_that_could_not_be_read_or_stand_in_an_evaluat
              "executor": {"tasks": 1, "workers": 1}}, tmp_path / "run")
     problems = funnel(read_run(tmp_path / "run"), outcomes(read_run(tmp_path / "run")))[0]
     assert (problems.left, problems.share) == (3, 0.6)
-    assert problems.lost == {"no_answer": 1, "contaminated: exact": 1}
+    assert problems.lost == {"no_gold": 1, "contaminated: exact": 1}
 
 
 def test_the_funnel_counts_drafts_among_the_problems(run):
