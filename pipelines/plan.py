@@ -99,8 +99,11 @@ def _why(stage: Stage, fingerprint: str, state: dict[str, Any], folder: Path) ->
     return f"{failed:,} requests got no answer and are asked again" if failed else None
 
 
-def run(recipe: Recipe, folder: Path, tell: Tell, report: Callable[[Planned, dict[str, Any] | None], None]) -> None:
-    """Run what is not done, in order; `report` is told of every stage (its account, or null where it was done).
+def run(recipe: Recipe, folder: Path, tell: Tell, report: Callable[[Planned, dict[str, Any] | None], None],
+        last: StageName = "publish") -> None:
+    """Run what is not done, in order, up to the stage `last`.
+
+    `report` is told of every stage (its account, or null where it was done).
 
     Raises:
         UserError: another process runs in this folder, or a stage cannot do what the recipe asks of it.
@@ -114,8 +117,9 @@ def run(recipe: Recipe, folder: Path, tell: Tell, report: Callable[[Planned, dic
             temporary.write_text(yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False), encoding="utf-8")
         settings = {stage.name: stage.settings(recipe) for stage in STAGES}    # all of them before anything is paid
         seen: dict[str, str] = {}
-        for number, stage in enumerate(STAGES):
-            if not any(later.journal for later in STAGES[number:]):
+        wanted = STAGES[:get_args(StageName).index(last) + 1]
+        for number, stage in enumerate(wanted):
+            if not any(later.journal for later in wanted[number:]):
                 servers.close()
             state = read_state(folder)
             planned = _planned(stage, recipe, settings[stage.name], folder, state, seen)

@@ -141,8 +141,13 @@ def load_recipe(path: Path, changes: Iterable[str] = ()) -> Recipe:
     Raises:
         RecipeError: the file is missing, is not YAML, or does not fit; the message lists every misfit.
     """
+    return make_recipe(read_options(find_recipe(path)), changes, str(path))
+
+
+def read_options(path: Path) -> dict[str, Any]:
+    """The options in a recipe file, not validated yet; errors as for `load_recipe`."""
     try:
-        loaded = yaml.safe_load(find_recipe(path).read_text(encoding="utf-8"))
+        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise RecipeError(f"cannot read the recipe {path}: {error.strerror}; shipped recipes: "
                           f"{', '.join(shipped_recipes())}") from error
@@ -150,7 +155,7 @@ def load_recipe(path: Path, changes: Iterable[str] = ()) -> Recipe:
         raise RecipeError(f"{path} is not valid YAML: {error}") from error
     if not isinstance(loaded, dict):
         raise RecipeError(f"{path} must hold a mapping with the keys {sorted(Recipe.model_fields)}")
-    return make_recipe(loaded, changes, str(path))
+    return loaded
 
 
 def make_recipe(options: dict[str, Any], changes: Iterable[str] = (), name: str = "the recipe") -> Recipe:

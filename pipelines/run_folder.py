@@ -6,15 +6,21 @@ accounted for, and a bounded connection to its tables. Nothing here writes.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from html import escape
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import duckdb
 import orjson
 
 from stepforge.builders.errors import UserError
 from stepforge.builders.sql import open_duckdb
+from stepforge.builders.tables import TABLES
 from stepforge.pipelines.recipe import Recipe, load_recipe
+
+if TYPE_CHECKING:
+    import datasets
+    import polars
 
 MEMORY = "1GiB"
 WORK, LOGS, RELEASE, PROBE = "work", "logs", "release", "probe"
@@ -114,6 +120,41 @@ class Run(NamedTuple):
         """A bounded connection that sees the named tables as views."""
         with open_run_tables(self.folder, *tables) as connection:
             yield connection
+
+
+    def frame(self, table: str) -> "polars.LazyFrame":
+        """A table of the run, read when it is collected; `run.solutions` is short for `run.frame("solutions")`.
+
+        Raises:
+            UserError: the run has no such table yet.
+        """
+        import polars  # slow to import, and the command line does without it
+
+        return polars.scan_parquet(run_tables(self.folder, table)[table])
+
+    def dataset(self, table: str) -> "datasets.Dataset":
+        """A table of the run as a `datasets.Dataset`; errors as for `frame`."""
+        import datasets
+
+        return datasets.Dataset.from_polars(self.frame(table).collect())
+
+    def __getattr__(self, name: str) -> "polars.LazyFrame":
+        if name not in TABLES:
+            raise AttributeError(f"a run has no {name!r}; its tables are {', '.join(TABLES)}")
+        return self.frame(name)
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{stage} {account['rows_out']:,}" for stage, account in self.accounts.items())
+        return f"Run {self.folder}: {counts}"
+
+    def _repr_html_(self) -> str:
+        rows = ""
+        for stage, account in self.accounts.items():
+            dropped = escape(", ".join(f"{n:,} {reason}" for reason, n in account["dropped"].items()))
+            rows += (f"<tr><td>{escape(stage)}</td><td>{account['rows_in']:,}</td><td>{account['rows_out']:,}</td>"
+                     f"<td>{dropped}</td></tr>")
+        return (f"<b>{escape(str(self.folder))}</b><table><tr><th>stage</th><th>rows in</th><th>rows out</th>"
+                f"<th>dropped</th></tr>{rows}</table>")
 
 
 def read_run(folder: Path) -> Run:

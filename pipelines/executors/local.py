@@ -8,7 +8,8 @@ import ctypes
 import os
 import signal
 import sys
-from contextlib import redirect_stderr
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,8 @@ class LocalExecutor(Noted, LocalPipelineExecutor):
                 while waiting and len(running) < self.workers:
                     rank = waiting.pop()
                     process = context.Process(target=self._rank_process, args=(rank, os.getpid()), daemon=True)
-                    process.start()
+                    with _main_unknown():
+                        process.start()
                     running[process.sentinel] = (rank, process)
                 for sentinel in wait(list(running)):
                     rank, process = running.pop(sentinel)
@@ -60,6 +62,18 @@ class LocalExecutor(Noted, LocalPipelineExecutor):
                 self._run_for_rank(rank)
         finally:
             logger.remove()  # datatrove set it up again to write to `nowhere`
+
+
+@contextmanager
+def _main_unknown() -> Iterator[None]:
+    """Hide the main module: a new process would run a user's script again, guard or no guard, and needs none of it."""
+    main = sys.modules["__main__"]
+    known: dict[str, Any] = {name: main.__dict__.pop(name) for name in ("__file__", "__spec__") if name in main.__dict__}
+    main.__spec__ = None
+    try:
+        yield
+    finally:
+        main.__dict__.update(known)
 
 
 def die_with_parent(parent: int) -> None:
