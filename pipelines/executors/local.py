@@ -68,7 +68,8 @@ class LocalExecutor(Noted, LocalPipelineExecutor):
 def _main_unknown() -> Iterator[None]:
     """Hide the main module: a new process would run a user's script again, guard or no guard, and needs none of it."""
     main = sys.modules["__main__"]
-    known: dict[str, Any] = {name: main.__dict__.pop(name) for name in ("__file__", "__spec__") if name in main.__dict__}
+    names = [name for name in ("__file__", "__spec__") if name in main.__dict__]
+    known: dict[str, Any] = {name: main.__dict__.pop(name) for name in names}
     main.__spec__ = None
     try:
         yield
