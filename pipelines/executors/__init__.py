@@ -5,22 +5,22 @@ with the ranks that failed, why, and where their logs lie. Ranks that finished b
 the same wherever they run; what differs is one class for each kind.
 """
 
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-os.environ.setdefault("LOGURU_DIAGNOSE", "NO")  # else a traceback in a log shows local values, keys among them
+from loguru import logger
 
-from loguru import logger  # noqa: E402
+from stepforge.builders.errors import StageFailed
+from stepforge.pipelines.executors import slurm
+from stepforge.pipelines.executors.base import Noted, Step
+from stepforge.pipelines.executors.local import LocalExecutor, die_with_parent
+from stepforge.pipelines.executors.slurm import SlurmExecutor
+from stepforge.pipelines.options.executor import Executor
 
-from stepforge.builders.errors import StageFailed  # noqa: E402
-from stepforge.pipelines.executors import slurm  # noqa: E402
-from stepforge.pipelines.executors.base import Noted, Step  # noqa: E402
-from stepforge.pipelines.executors.local import LocalExecutor, die_with_parent  # noqa: E402
-from stepforge.pipelines.executors.slurm import SlurmExecutor  # noqa: E402
-from stepforge.pipelines.options.executor import Executor  # noqa: E402
-
+# Else a traceback in a log shows local values, keys among them. The environment variable for it counts only where
+# nothing has imported loguru before, and datatrove adds its handlers without saying.
+type(logger).add.__kwdefaults__ = {**(type(logger).add.__kwdefaults__ or {}), "diagnose": False}
 __all__ = ["StageFailed", "Step", "abandon", "die_with_parent", "run_pipeline"]
 
 

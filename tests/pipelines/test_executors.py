@@ -1,5 +1,8 @@
 """A rank that fails, however it fails, is reported, leaves the others alone, and is run again alone."""
 
+import subprocess
+import sys
+
 import pytest
 from helpers.steps import FailsOnce, visits
 
@@ -45,3 +48,15 @@ def test_stage_has_its_own_shards_and_the_rest_of_the_recipes():
     assert annotate.slurm.partition == "gpu" and executor.of("generate").slurm.partition == "cpu"
     assert (verify.kind, verify.tasks, verify.tasks_per_job) == ("local", 4, 8)
     assert executor.of("build") == executor.model_copy(update={"stages": {}})
+
+
+def test_log_shows_no_local_values_even_where_loguru_came_first(tmp_path):
+    """Keys are local values; loguru shows those of a traceback unless it is told before it is imported."""
+    code = ("import io\nfrom loguru import logger\nimport stepforge.pipelines.executors\n"
+            "told = io.StringIO()\nlogger.remove()\nlogger.add(told)\n"
+            "def fails(key):\n    return 1 / len(key[:0])\n"
+            "try:\n    fails('sk-secret')\nexcept ZeroDivisionError:\n    logger.exception('gone')\n"
+            "print('gone' in told.getvalue(), \"= 'sk-secret'\" in told.getvalue())")
+    (tmp_path / "code.py").write_text(code)
+    done = subprocess.run([sys.executable, "code.py"], cwd=tmp_path, text=True, capture_output=True, check=True)
+    assert done.stdout.split() == ["True", "False"]
