@@ -102,8 +102,8 @@ def annotate(problem: str, solutions: Sequence[str], answer: str, policy: Mappin
         count = len(solutions)
         recipe = make_recipe({
             "name": "annotated", "problems": [{"source": "files", "paths": [str(given)]}],
-            "generators": [{"name": OWN, "engine": "recorded", "paths": [str(given)], "problem": "problem",
-                            "solution": "solutions[]"}, writer],
+            "generators": [{"name": OWN, "engine": "recorded", "paths": [str(given)],
+                            "columns": {"problem": "problem", "solutions": "solutions"}}, writer],
             "deduplicate": {"near_problems": None}, "executor": {"tasks": 1, "workers": 1},
             "annotate": {"policy": writer["name"], "search": "exhaustive", "positives_per_problem": count,
                          "negatives_per_problem": count, **options}})
