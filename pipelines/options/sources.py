@@ -37,6 +37,16 @@ class StarGraphSource(Options):
     nodes: int = Field(50, ge=5, le=1000, description="Names that nodes are drawn from.")
 
 
+class TerseTeacherSource(Options):
+    source: Literal["terse_teacher"]
+    limit: int = Field(200, ge=1, description="How many problems.")
+    split: Literal["train", "test"] = Field("train", description="Which of the two disjoint sets of problems.")
+    seed: int = Field(0, description="Seed of the generator.")
+    operations: int = Field(3, ge=1, le=20, description="Operations of a problem, worked from left to right.")
+    modulus: int = Field(11, ge=2, le=1000, description="Numbers are counted modulo this.")
+    double: float = Field(0.6, ge=0, le=1, description="How often a reference solution does two operations in a line.")
+
+
 class Rows(Options):
     """Rows of somebody's data set, and where in a row each of our columns is: the mapping language of
     builders/sources/mapping.py."""
@@ -113,4 +123,4 @@ class PublicSource(Options):
     limit: int | None = Field(None, ge=1, description="At most this many problems, in file order.")
 
 
-Source = Annotated[ArithmeticSource | StarGraphSource | FilesSource | PublicSource, Field(discriminator="source")]
+Source = Annotated[ArithmeticSource | StarGraphSource | TerseTeacherSource | FilesSource | PublicSource, Field(discriminator="source")]

@@ -17,6 +17,7 @@ import sys
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -81,10 +82,15 @@ class Study(Lab):
         problems = self.task.draw(s.problems, derive_seed(seed, "sampled"), "train")
         policies = {name: Policy(self.generator(name, seed), self.device, self.task.max_tokens) for name in SIZES}
 
-        def sampled(name: str, samples: int) -> tuple[collect.Samples, int]:
+        def sampled(name: str, samples: int) -> tuple[list[Row], int]:
+            """Positives of a release, and the tokens of all samples."""
             before = policies[name].generated_tokens
-            found = collect.draw(policies[name], self.task, problems, samples, s.temperature, derive_seed(seed, name))
-            return found, policies[name].generated_tokens - before
+            with TemporaryDirectory() as folder:
+                made = collect.Collection(Path(folder), policies[name], self.task, problems, s.temperature,
+                                          derive_seed(seed, name))
+                made.sample(samples)
+                positives = made.rows("positives", max_positives_per_problem=s.positives)
+            return positives, policies[name].generated_tokens - before
 
         strong, spent = sampled("strong", s.samples)
         matched, spent_weakly = sampled("weak", s.samples)
@@ -93,14 +99,12 @@ class Study(Lab):
         rows, about = {}, {}
         for name, found, tokens, model in (("strong", strong, spent, "strong"), ("weak", weak, spent_on_weak, "weak"),
                                            ("matched", matched, spent_weakly, "weak")):
-            rows[name] = [{"prompt": row["prompt"], "completion": text}
-                          for row, (right, _) in zip(found.problems, found.own, strict=True)
-                          for text in right[:s.positives]]
+            rows[name] = found
             false = [float(first_false_step(self.task.steps(row["completion"])) is not None) for row in rows[name]]
             about[name] = {
                 "samples": int(s.samples * ratio) if name == "weak" else s.samples, "tokens": tokens,
                 "flops": 2 * policies[model].parameters * tokens, "positives": len(rows[name]),
-                "coverage": float(np.mean([bool(right) for right, _ in found.own])),
+                "coverage": len({row["problem_id"] for row in found}) / len(problems),
                 "unique_correct": len(rows[name]) / len(problems), "false_equation": float(np.mean(false or [0.0]))}
         return rows, about
 

@@ -30,7 +30,7 @@ from stepforge.builders.tables import derive_seed
 from stepforge.train import awr
 from stepforge.train.dpo import PairTrainer, encode_pair
 from stepforge.train.studies.sampling import Policy
-from stepforge.train.studies.world import TASKS, make_base
+from stepforge.train.studies.world import TASKS, Task, make_base
 from stepforge.train.tokens import encode, labelled, load_tokenizer
 
 Row = dict[str, Any]
@@ -50,8 +50,16 @@ class Training:
     dpo_epochs: int = 4
     dpo_rate: float = 1e-4
     beta: float = 1.0
+    prefix_rate: float = 0.0         # of shared_prefix pairs; 0 for that of the other pairs
+    prefix_beta: float = 0.0         # likewise
     sft_weight: float = 0.0          # of the chosen side's likelihood, beside the preference loss
     length_normalised: bool = False  # log-ratios a token, not a sequence
+    double: float = 0.6              # terse_teacher: how often the teacher does two operations in a line
+    known: bool = True               # terse_teacher: the base model is right on single lines
+
+    def world(self) -> Task:
+        dials = {"double": self.double, "known": self.known} if self.task == "terse_teacher" else {}
+        return TASKS[self.task](**dials)
 
 
 @dataclass
@@ -64,7 +72,7 @@ class Lab:
     device: str
 
     def __post_init__(self) -> None:
-        self.task = TASKS[self.settings.task]
+        self.task = self.settings.world()
         self.out.mkdir(parents=True, exist_ok=True)
         wanted, file = json.loads(json.dumps(asdict(self.settings))), self.out / "settings.json"
         if file.is_file() and json.loads(file.read_text()) != wanted:
@@ -99,16 +107,20 @@ class Lab:
         policy = Policy(model, self.device, self.task.max_tokens)
         texts = policy.complete([row["prompt"] for row in self.tests], 0.0, 0)
         solved = np.array(self.task.correct(self.tests, texts))
+        marks = {name: sum(mark(text.text) for text in texts) / len(texts) for name, mark in self.task.marks.items()}
         cost = json.loads((model / "cost.json").read_text()) if (model / "cost.json").is_file() else {}
         result = {"arm": arm, "size": size, "seed": seed, "error": 1 - float(solved.mean()), "problems": len(solved),
-                  "solved": base64.b64encode(np.packbits(solved).tobytes()).decode(), **cost, **more,
+                  "solved": base64.b64encode(np.packbits(solved).tobytes()).decode(), **marks, **cost, **more,
                   "cpu_seconds": round(time.process_time() - began, 1)}
         with replacing(self._file(arm, size, seed)) as temporary:
             temporary.write_text(json.dumps(result) + "\n")
         say(f"{arm:20} {size:6} seed {seed}: error {result['error']:.3f}, {result['cpu_seconds']:.0f} s of CPU")
 
-    def fit(self, arm: str, start: Path, rows: list[Row], size: int, seed: int) -> Path:
-        """Train `arm` on `rows` from the model in `start`; an arm without rows leaves the model as it is."""
+    def fit(self, arm: str, start: Path, rows: list[Row], size: int, seed: int, epochs: int | None = None) -> Path:
+        """Train `arm` on `rows` from the model in `start`; an arm without rows leaves the model as it is.
+
+        `epochs`: other than those of the settings.
+        """
         if not rows:
             return start
         folder, s = self.model(arm, size, seed), self.settings
@@ -116,8 +128,8 @@ class Lab:
         kind, config, encoder, more = method(arm.partition("-")[0], tokenizer, s)
         dataset = Dataset.from_list([encoder(row) for row in rows]).remove_columns("length")
         pairs = kind is PairTrainer
-        epochs, least = (s.dpo_epochs, 1) if pairs else (s.epochs, s.least_updates)
-        steps = max(least, epochs * len(rows) // s.batch)
+        usual, least = (s.dpo_epochs, 1) if pairs else (s.epochs, s.least_updates)
+        steps = max(least, (epochs or usual) * len(rows) // s.batch)
         args = config(
             output_dir=str(folder), max_steps=steps, per_device_train_batch_size=s.batch,
             lr_scheduler_type="cosine", warmup_steps=min(20, steps // 5), seed=derive_seed(seed, arm, size) % 2**31,
@@ -144,7 +156,9 @@ def method(arm: str, tokenizer: PreTrainedTokenizerBase, s: Training) -> tuple[t
     """
     if arm.startswith(("dpo", "step_dpo")):
         losses = ["sigmoid_norm" if s.length_normalised else "sigmoid", *(["sft"] if s.sft_weight else [])]
-        more = {"learning_rate": s.dpo_rate, "beta": s.beta, "precompute_ref_log_probs": s.dpo_epochs > 1,
+        near = arm == "step_dpo_prefix"
+        rate, beta = (s.prefix_rate or s.dpo_rate, s.prefix_beta or s.beta) if near else (s.dpo_rate, s.beta)
+        more = {"learning_rate": rate, "beta": beta, "precompute_ref_log_probs": s.dpo_epochs > 1,
                 "loss_type": losses, "loss_weights": [1.0, s.sft_weight][:len(losses)]}
         return PairTrainer, DPOConfig, partial(encode_pair, tokenizer), more
     if arm == "awr":
@@ -204,9 +218,12 @@ def quietly(name: str, work: Callable[[], None]) -> None:
 Chosen = TypeVar("Chosen", bound=Training)
 
 
-def settings(kind: type[Chosen], given: Sequence[str], **fixed: Any) -> Chosen:
-    """The defaults of `kind`, changed by `key=value`; UserError for an unknown key or a value of another type."""
-    found: Row = dict(fixed)
+def settings(kind: type[Chosen], given: Sequence[str], preset: Row | None = None, **fixed: Any) -> Chosen:
+    """The defaults of `kind`, changed by `key=value`; UserError for an unknown key or a value of another type.
+
+    `preset` changes defaults too, before what is given.
+    """
+    found: Row = dict(preset or {}) | fixed
     for option in given:
         key, _, value = option.partition("=")
         if key not in kind.__dataclass_fields__ or key in fixed:

@@ -19,6 +19,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -36,7 +37,7 @@ EPOCHS = {"brief": 3, "long": 30}  # of the SFT models on star graphs
 
 def q_per_step(models: dict[str, Path], task_name: str, problems: int, rollouts: int, device: str) -> dict[str, Row]:
     """Of each arm its Q after every step of the SFT model's solutions, and the difference to SFT with an interval."""
-    task = TASKS[task_name]
+    task = TASKS[task_name]()
     asked = task.draw(problems, 1, "test")
     written = Policy(models["sft"], device, task.max_tokens).complete([row["prompt"] for row in asked], 0.7, 0)
     steps = [task.steps(text.text) for text in written]
@@ -49,7 +50,7 @@ def q_per_step(models: dict[str, Path], task_name: str, problems: int, rollouts:
             there = [place for place, found in enumerate(steps) if len(found) > step]
             prefixes = [(asked[place], "".join(steps[place][:step])) for place in there]
             made = collect.roll_out(policy, task, prefixes, rollouts, 0.7, derive_seed(arm, step))
-            values[arm][there, step] = [np.mean([good for _, good in outcomes]) for outcomes in made]
+            values[arm][there, step] = [np.mean(outcomes) for outcomes in made]
     return {arm: {"q": np.nanmean(found, 0).tolist(), "gain": [gain(found[:, step] - values["sft"][:, step])
                                                               for step in range(depth + 1)]}
             for arm, found in values.items()}
@@ -87,15 +88,13 @@ class Spurious(scaling.Study):
                 told["rate"][arm] = gain(np.array([SPURIOUS in text.text for text in texts], float))
         s = self.settings
         policy = Policy(self.model("sft", size, seed), self.device, self.task.max_tokens)
-        found = collect.draw(policy, self.task, self.problems(size, seed), s.samples, s.temperature, seed)
-        collect.annotate(policy, self.task, found, 2, 0, s.rollouts, s.temperature, seed)
-        base = {row["problem_id"]: value for row, value in zip(found.problems, found.base, strict=True)}
-        useless: list[float] = []
-        others: list[float] = []
-        for chain in found.positives:
-            before = [base[chain.problem["problem_id"]], *chain.values[:-1]]
-            for step, value, earlier in zip(chain.steps, chain.values, before, strict=True):
-                (useless if step.startswith(SPURIOUS) else others).append(value - earlier)
+        with TemporaryDirectory() as temporary:
+            made = collect.Collection(Path(temporary), policy, self.task, self.problems(size, seed), s.temperature, seed)
+            made.sample(s.samples)
+            made.annotate(rollouts=s.rollouts, positives_per_problem=2, negatives_per_problem=0)
+            steps = [row for row in made.table("steps") if row["advantage"] is not None]
+        useless = [row["advantage"] for row in steps if row["step"].startswith(SPURIOUS)]
+        others = [row["advantage"] for row in steps if not row["step"].startswith(SPURIOUS)]
         return told | {"advantage": {"spurious": gain(np.array(useless)),
                                      "other": gain(np.array(others))}}
 

@@ -32,6 +32,7 @@ class Policy(Llama):
 
     def __init__(self, folder: Path, device: str, max_tokens: int) -> None:
         super().__init__(str(folder))
+        self.folder = folder
         self.max_tokens, self.generated_tokens, self.device = max_tokens, 0, torch.device(device)
         self.embedding, self.norm, self.head, self.cos, self.sin = (
             tensor.to(device) for tensor in (self.embedding, self.norm, self.head, self.cos, self.sin))

@@ -1,16 +1,17 @@
 """The scaling study: how many times the supervised data is each method worth?
 
-    python -m stepforge.train.studies.scaling --task arithmetic --out build/scaling/arithmetic
-    python -m stepforge.train.studies.scaling --task arithmetic --out build/scaling/arithmetic --report
+    python -m stepforge.train.studies.scaling --task terse_teacher --out build/terse/p6
+    python -m stepforge.train.studies.scaling --task terse_teacher --out build/terse/p6 --report
 
 For every data size, arm and seed: train on so many unique problems, then solve held-out ones greedily. SFT and RFT
-start from the base model that all share; the other arms start from the SFT model of their size and seed. All share its
-samples, negatives and step values (collect.py). SFT also runs at sizes beyond the arms', so that a multiplier above 1
-can be read off at all; `sft_longer` is SFT with about as many updates as RFT, for the difference that is training
-alone. The trainers are those of this package. Each run leaves one file in --out: what is there is not done
-again, and processes with different --seeds may work side by side once the base model is made. `--report` reads the
-files and writes a JSON and a plot: errors, power laws, efficiency multipliers with intervals (analysis.py), tokens and
-FLOPs.
+start from the base model that all share; the other arms start from the SFT model of their size and seed, or from the
+model that their name ends in. All share the samples, negatives and step values of that model (collect.py: the rows are
+those of a release). SFT also runs at sizes beyond the arms', so that a multiplier above 1 can be read off at all.
+Controls: `sft_longer` is SFT with about as many updates as RFT, `sft-2` and `sft-24` have so many epochs, and
+`sft_stepwise` learns from a terse teacher's problems, one operation a line. The trainers are those of this package.
+Each run leaves one file in --out: what is there is not done again, and processes with different --seeds may work side
+by side once the base model is made. `--report` reads the files and writes a JSON and a plot: errors, power laws,
+efficiency multipliers with intervals (analysis.py), tokens and FLOPs.
 """
 
 import json
@@ -18,19 +19,24 @@ import sys
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-
-import numpy as np
+from tempfile import TemporaryDirectory
+from typing import Any
 
 from stepforge.builders.errors import UserError
 from stepforge.builders.files import replacing
 from stepforge.builders.tables import derive_seed
 from stepforge.train.studies import collect
 from stepforge.train.studies.analysis import ArmResult, analyse
-from stepforge.train.studies.lab import Lab, Row, Training, command_line, finished, load, quietly, settings, teacher
+from stepforge.train.studies.lab import Lab, Row, Training, command_line, finished, load, quietly, say, settings, teacher
 from stepforge.train.studies.sampling import Policy
 from stepforge.train.studies.world import TASKS
 
 ARMS = ("sft", "sft_longer", "rft", "dpo_random", "dpo_max_edit", "step_dpo_truncated", "step_dpo_prefix", "awr")
+TRUNCATED = "step_dpo_truncated"
+AGAIN = {f"{TRUNCATED}-rft": "rft", f"{TRUNCATED}-round2": TRUNCATED}  # arms, and the model they sample and start from
+BEST_OF = f"{TRUNCATED}-best5"  # the values are those of the policy that keeps a correct one of five
+FROM_TEACHER = ("sft-2", "sft-24", "sft_stepwise")
+EXTRAS = (*FROM_TEACHER, *AGAIN, BEST_OF)
 
 
 @dataclass(frozen=True)
@@ -49,20 +55,42 @@ class Settings(Training):
     awr_most: float = 3.0
 
 
+PRESETS: dict[str, dict[str, Any]] = {  # of a task, where they differ from the defaults; chosen on seeds from 100 on
+    "terse_teacher": {
+        "sft_sizes": (64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384),
+        "test_problems": 2200, "base_updates": 800, "batch": 16, "sft_rate": 3e-3, "dpo_rate": 5e-4, "beta": 0.2,
+        "prefix_rate": 2e-4, "prefix_beta": 0.5, "samples": 8, "temperature": 1.0, "negatives": 2, "rollouts": 5},
+}
+
+
 class Study(Lab):
     """The runs of the scaling study."""
 
     settings: Settings
 
-    def run(self, seeds: list[int], arms: list[str]) -> None:
+    def run(self, seeds: list[int], arms: list[str], only: list[int] | None = None) -> None:
+        """What is missing of these arms; `only`: at these sizes of the settings."""
         base = self.base()
         self.measure("base", 0, 0, lambda: base)
+        self.gate(base)
         for seed in seeds:
-            for size in sorted({*self.settings.sizes, *self.settings.sft_sizes}):
-                self.measure("sft", size, seed, partial(self.sft, size, seed))
-                todo = [arm for arm in arms if arm != "sft" and not self.done(arm, size, seed)]
-                if size in self.settings.sizes and todo:
-                    self.arms(size, seed, todo)
+            for size in sorted({*self.settings.sizes, *self.settings.sft_sizes} & set(only or self.settings.sft_sizes)):
+                if "sft" in arms or size in self.settings.sizes:
+                    self.measure("sft", size, seed, partial(self.sft, size, seed))
+                if size in self.settings.sizes:
+                    self.arms(size, seed, [arm for arm in arms if arm != "sft" and not self.done(arm, size, seed)])
+
+    def gate(self, base: Path) -> None:
+        """Refuse a base model that does not know what it should know, or knows what it should not."""
+        if self.task.gate is None:
+            return
+        rows = self.task.gate()
+        texts = Policy(base, self.device, self.task.max_tokens).complete([row["prompt"] for row in rows], 0.0, 0)
+        right = sum(self.task.correct(rows, texts)) / len(rows)
+        say(f"base model: right on {right:.1%} of {len(rows)} single operations")
+        if (right >= 0.99) is not self.settings.known:
+            raise UserError(f"the base model is right on {right:.1%} of single operations; with known=true it must be "
+                            "99% or more, with known=false less; give another --out and --set base_updates=...")
 
     def problems(self, size: int, seed: int) -> list[Row]:
         """The sizes of a seed are nested: the problems of a small one are the first of a large one."""
@@ -74,33 +102,65 @@ class Study(Lab):
                                                         seed)
 
     def arms(self, size: int, seed: int, todo: list[str]) -> None:
-        """The arms that start from the SFT model of this size and seed, on what it samples itself."""
-        start = self.sft(size, seed)
-        policy = Policy(start, self.device, self.task.max_tokens)
-        rows, accuracy = self.rows(policy, size, seed)
+        """What each arm trains on decides where it starts; those that share samples are made together."""
         for arm in todo:
-            made, tokens = rows[arm]
-            begin = self.base() if arm in ("rft", "sft_longer") else start
-            self.measure(arm, size, seed, partial(self.fit, arm, begin, made, size, seed),
-                         rows=len(made), generated_tokens=tokens, train_accuracy=accuracy)
+            if arm in FROM_TEACHER:
+                self.measure(arm, size, seed, partial(self.taught, arm, size, seed))
+        chosen = [arm for arm in todo if arm not in FROM_TEACHER]
+        first = [arm for arm in chosen if arm not in AGAIN and arm != BEST_OF]
+        groups = [("sft", 1, first), ("sft", 5, [arm for arm in chosen if arm == BEST_OF])]
+        groups += [(AGAIN[arm], 1, [arm]) for arm in chosen if arm in AGAIN]
+        for start, best_of, group in groups:
+            if group:
+                self.sampled(start, best_of, size, seed, group)
 
-    def rows(self, policy: Policy, size: int, seed: int) -> tuple[dict[str, tuple[list[Row], int]], float]:
+    def taught(self, arm: str, size: int, seed: int) -> Path:
+        """SFT with other epochs, or on a teacher who does one operation a line."""
+        if arm == "sft_stepwise":
+            if self.settings.task != "terse_teacher":
+                raise UserError("--arms sft_stepwise: that teacher exists with --task terse_teacher alone")
+            rows = TASKS["terse_teacher"](double=0.0).draw(size, derive_seed(seed, "problems"), "train")
+            return self.fit(arm, self.base(), teacher(rows), size, seed)
+        epochs = int(arm.partition("-")[2])
+        return self.fit(arm, self.base(), teacher(self.problems(size, seed)), size, seed, epochs)
+
+    def sampled(self, start: str, best_of: int, size: int, seed: int, group: list[str]) -> None:
+        """Arms on what one model samples itself; all but RFT and longer SFT start from that model."""
+        model = self.model(start, size, seed)
+        if not finished(model):
+            raise UserError(f"{', '.join(group)}: {model} is missing; run --arms {start} too")
+        policy = Policy(model, self.device, self.task.max_tokens)
+        with TemporaryDirectory() as folder:
+            made = collect.Collection(Path(folder), policy, self.task, self.problems(size, seed),
+                                      self.settings.temperature, derive_seed(seed, size, start))
+            rows, accuracy = self.rows(made, best_of)
+        for arm in group:
+            data, tokens = rows[arm if arm in rows else TRUNCATED]
+            begin = self.base() if arm in ("rft", "sft_longer") else model
+            self.measure(arm, size, seed, partial(self.fit, arm, begin, data, size, seed),
+                         rows=len(data), generated_tokens=tokens, train_accuracy=accuracy)
+
+    def rows(self, made: collect.Collection, best_of: int) -> tuple[dict[str, tuple[list[Row], int]], float]:
         """What each arm trains on and the tokens generated for it; and the policy's accuracy on the problems."""
-        s, draws = self.settings, (self.settings.temperature, derive_seed(seed, size))
-        found = collect.draw(policy, self.task, self.problems(size, seed), s.samples, *draws)
-        sampled = policy.generated_tokens
-        collect.annotate(policy, self.task, found, 1, s.negatives, s.rollouts, *draws)
-        valued = policy.generated_tokens
-        near = collect.prefix_pairs(policy, self.task, found, s.rollouts, s.margin, *draws)
-        return {
-            "sft_longer": (3 * teacher(found.problems), 0),  # as many rows, so updates, as RFT
-            "rft": (collect.own_positives(found, s.own_positives), sampled),
-            "dpo_random": (collect.response_pairs(found, s.negatives, "random", seed), sampled),
-            "dpo_max_edit": (collect.response_pairs(found, s.negatives, "max_edit_distance", seed), sampled),
-            "step_dpo_truncated": (collect.truncated_pairs(found, seed), valued),
-            "step_dpo_prefix": (near, policy.generated_tokens),
-            "awr": (collect.weighted(found, s.awr_beta, s.awr_most), valued),
-        }, float(np.mean(found.base))
+        s, taught = self.settings, teacher(made.problems)
+        solutions = made.sample(s.samples)
+        sampled = made.policy.generated_tokens
+        made.annotate(rollouts=s.rollouts, best_of=best_of, negatives_per_problem=s.negatives,
+                      positives_per_problem=1, alternatives_per_pit=1)
+        options = {"max_positives_per_problem": s.own_positives, "max_negatives_per_problem": s.negatives,
+                   "max_pairs_per_problem": s.negatives, "pair_margin": s.margin, "weight_beta": s.awr_beta,
+                   "weight_max": s.awr_most}
+        own, pairs, near, weighted = (made.rows(config, **options)
+                                      for config in ("positives", "pairs", "step_pairs", "weighted"))
+        known = {(row["prompt"], row["completion"]) for row in taught}
+        rft = taught + [row for row in own if (row["prompt"], row["completion"]) not in known]
+        valued = made.policy.generated_tokens
+        rows = {"sft_longer": (3 * taught, 0), "rft": (rft, sampled), "awr": (weighted, valued)}
+        rows |= {arm: ([row for row in pairs if row["rule"] == rule], sampled)
+                 for arm, rule in (("dpo_random", "random"), ("dpo_max_edit", "max_edit_distance"))}
+        rows |= {arm: ([row for row in near if row["mode"] == mode], valued)
+                 for arm, mode in ((TRUNCATED, "full_vs_truncated"), ("step_dpo_prefix", "shared_prefix"))}
+        return rows, sum(row["verdict"] == "correct" for row in solutions) / len(solutions)
 
 
 def report(out: Path, to: Path, resamples: int) -> list[ArmResult]:
@@ -141,13 +201,15 @@ def main(argv: list[str] | None = None) -> None:
     """Run what is missing, then report."""
     parser = command_line(__doc__)
     parser.add_argument("--task", choices=TASKS, default="arithmetic")
-    parser.add_argument("--arms", nargs="*", default=list(ARMS), choices=ARMS)
+    parser.add_argument("--arms", nargs="*", default=list(ARMS), choices=[*ARMS, *EXTRAS])
+    parser.add_argument("--sizes", nargs="*", type=int, help="of the settings' sizes those to run now (default: all)")
     parser.add_argument("--resamples", type=int, default=1000, help="of the bootstrap")
     args = parser.parse_args(argv)
 
     def work() -> None:
         if not args.report:
-            Study(settings(Settings, args.set, task=args.task), args.out, args.device).run(args.seeds, args.arms)
+            chosen = settings(Settings, args.set, PRESETS.get(args.task, {}), task=args.task)
+            Study(chosen, args.out, args.device).run(args.seeds, args.arms, args.sizes)
         for one in report(args.out, args.to or args.out, args.resamples):
             curve = ", ".join(f"{size}: {error:.3f}" for size, error in one.errors.items())
             sys.stdout.write(f"{one.arm:20} {str(one.overall):>8} ({one.low} to {one.high})   {curve}\n")

@@ -4,52 +4,75 @@ A task gives problems in the columns of the table `problems`, cuts solutions int
 folders in transformers' format; sampling.py samples them.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+import random
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from stepforge.builders.sources import arithmetic, star_graph
+from stepforge.builders.sources import arithmetic, star_graph, terse_teacher
 from stepforge.builders.tables import content_id, derive_seed
-from stepforge.pipelines.answers import Claim, Verifier
-from stepforge.pipelines.credit.split import newline
-from stepforge.pipelines.credit.split import path as path_elements
+from stepforge.pipelines.answers import Claim, Verdict, Verifier, first_false_step
+from stepforge.pipelines.credit.split import SPLITTERS, newline
 from stepforge.train.studies.sampling import Text
 from stepforge.train.studies.tiny_model import Muon, make_tokenizer
 from stepforge.train.tokens import encode, labelled
 
 Row = dict[str, Any]
-PHRASES = r"\n|\d|[^\d\n]+"  # a phrase may be one token, a digit always is: sequences of about 55 tokens, not 80
-NUMBERS = r"\d+|[^\d]"  # a node of a graph is one token
+PHRASES = r"\n|\d|[^\d\n]+"   # a phrase may be one token, a digit always is: sequences of about 55 tokens, not 80
+NUMBERS = r"\d+|[^\d]"        # a node of a graph is one token
+TERMS = r"\n|\d+|[^\d\n]+"   # so is a number modulo 11, and a phrase: sequences of 27 to 33 tokens
 VOCABULARY = 768
+MOST_BEFORE = 50_000  # problems drawn for a base model; a longer training sees them again
+PERMUTED = str.maketrans("+-*", "*+-")
+
+
+class Exact:
+    """Judges paths of star graphs: a solution is correct where it is the answer, character for character."""
+
+    def verify_many(self, claims: Iterable[Claim]) -> Iterator[Verdict]:
+        for claim in claims:
+            good = claim.complete and claim.gold.strip() == claim.solution.strip()
+            yield Verdict(claim.solution, claim.solution, "correct" if good else "incorrect", None, "literal")
 
 
 @dataclass(frozen=True)
 class Task:
     """Problems by (count, seed, split), those that a base model has seen, the cut into steps, and the judge.
 
-    `words` says what may be one token. `judge` takes (gold answer, solution) pairs and gives one bool each.
+    `words` says what may be one token; `marks` are properties of a solution whose share among the test's is recorded;
+    `gate` gives problems that a base model must know.
     """
 
     name: str
     problems: Callable[[int, int, str], Iterable[Row]]
     before: Callable[[int, int], Iterable[Row]]
     words: str
-    steps: Callable[[str], list[str]]
-    judge: Callable[[Sequence[tuple[str, str]]], list[bool]]
+    splitter: str
     max_tokens: int
+    verifier: Callable[[], AbstractContextManager[Any]] = Verifier
+    gate: Callable[[], list[Row]] | None = None
+    marks: Mapping[str, Callable[[str], bool]] = field(default_factory=dict)
 
     def draw(self, count: int, seed: int, split: str) -> list[Row]:
         """Distinct problems with their ids, prompts and reference solutions."""
-        return prompted(self.problems(count, seed, split))
+        return list({row["problem_id"]: row for row in prompted(self.problems(count, seed, split))}.values())
+
+    def steps(self, text: str) -> list[str]:
+        return SPLITTERS[self.splitter](text)
 
     def correct(self, problems: Sequence[Row], texts: Sequence[Text]) -> list[bool]:
         """Whether each text is a whole and correct solution of the problem beside it."""
-        judged = self.judge([(row["answer"], text.text) for row, text in zip(problems, texts, strict=True)])
-        return [good and text.complete for good, text in zip(judged, texts, strict=True)]
+        with self.verifier() as verifier:
+            verdicts = verifier.verify_many(
+                Claim(row["answer"], *text) for row, text in zip(problems, texts, strict=True))
+            return [found.verdict == "correct" and text.complete
+                    for found, text in zip(verdicts, texts, strict=True)]
 
 
 def stars(count: int, seed: int, split: str) -> Iterable[Row]:
@@ -64,29 +87,63 @@ def walks(count: int, seed: int) -> Iterable[Row]:
         yield row | {"answer": path, "reference_solution": path}
 
 
+def single_lines(known: bool, count: int, seed: int) -> Iterable[Row]:
+    """What a base model of the terse teacher's world has seen: one operation a line, never two.
+
+    Lists of up to four unrelated operations, and chains of one and two; of these all splits, since a task's problems
+    are chains of three. Unless single steps are to be `known`, the signs are permuted: the base model then knows the
+    form of a line, and believes in wrong tables.
+    """
+    rng = random.Random(derive_seed(seed, "lists"))
+    rows = [_listed(rng) for _ in range(count // 2)]
+    for operations, share in ((1, 8), (2, 4)):
+        for split in terse_teacher.SPLITS:
+            rows += terse_teacher.generate(count // share // 3, seed, split, operations=operations, double=0)
+    rng.shuffle(rows)
+    for row in rows:
+        texts = {key: row[key] if known else row[key].translate(PERMUTED) for key in ("problem", "reference_solution")}
+        yield row | texts
+
+
+def single_operations() -> list[Row]:
+    """Nearly all problems of one operation there are."""
+    rows = prompted(row for split in terse_teacher.SPLITS
+                    for row in terse_teacher.generate(1500, 0, split, operations=1, double=0))
+    return list({row["problem_id"]: row for row in rows}.values())
+
+
+def _listed(rng: random.Random) -> Row:
+    asked = [(rng.randrange(11), rng.choice(terse_teacher.SIGNS), rng.randrange(11)) for _ in range(rng.randint(1, 4))]
+    lines = [f"{left} {sign} {right} ≡ {terse_teacher.operate(left, sign, right, 11)}" for left, sign, right in asked]
+    answer = lines[-1].rsplit(" ", 1)[1]
+    chain = ", ".join(line.split(" ≡ ")[0] for line in lines)
+    return {"problem": f"Work from left to right modulo 11: {chain}", "answer": answer,
+            "reference_solution": "\n".join([*lines, f"#### {answer}"])}
+
+
+def terse(double: float = 0.6, known: bool = True) -> Task:
+    """Chains of three operations; the teacher does two in a line with probability `double`."""
+    return Task("terse_teacher", partial(terse_teacher.generate, double=double), partial(single_lines, known),
+                words=TERMS, splitter="newline", max_tokens=32, gate=single_operations,
+                marks={"double_line": lambda text: terse_teacher.double_lines(text) > 0,
+                       "false_line": lambda text: terse_teacher.false_lines(text) > 0})
+
+
 def prompted(rows: Iterable[Row]) -> list[Row]:
-    made = [{"problem_id": content_id("problem", row["problem"], row["answer"]), "prompt": row["problem"] + "\n",
+    return [{"problem_id": content_id("problem", row["problem"], row["answer"]), "prompt": row["problem"] + "\n",
              "answer": row["answer"], "solution": row["reference_solution"]} for row in rows]
-    return list({row["problem_id"]: row for row in made}.values())
 
 
-def verified(pairs: Sequence[tuple[str, str]]) -> list[bool]:
-    with Verifier() as verifier:
-        return [found.verdict == "correct" for found in verifier.verify_many(Claim(*pair) for pair in pairs)]
-
-
-def exact(pairs: Sequence[tuple[str, str]]) -> list[bool]:
-    return [gold.strip() == text.strip() for gold, text in pairs]
-
-
-TASKS = {
-    "arithmetic": Task(
+TASKS: dict[str, Callable[..., Task]] = {
+    "arithmetic": lambda: Task(
         "arithmetic",
         problems=lambda count, seed, split: arithmetic.generate(count, seed, split, steps=(2, 3), max_operand=12),
         before=lambda count, seed: arithmetic.generate(count, seed, "validation", steps=(1, 2), max_operand=12),
-        words=PHRASES, steps=newline, judge=verified, max_tokens=56),
-    "star_graph": Task(
-        "star_graph", problems=stars, before=walks, words=NUMBERS, steps=path_elements, judge=exact, max_tokens=16),
+        words=PHRASES, splitter="newline", max_tokens=56,
+        marks={"false_equation": lambda text: first_false_step(newline(text)) is not None}),
+    "star_graph": lambda: Task("star_graph", problems=stars, before=walks, words=NUMBERS, splitter="path",
+                               max_tokens=16, verifier=lambda: nullcontext(Exact())),
+    "terse_teacher": terse,
 }
 
 
@@ -99,7 +156,7 @@ def make_base(
     It stands for the pretrained model of the papers: it knows the language and single steps, and fails the task. Its
     tokenizer has tokens of their own for `phrases`, which those problems do not hold.
     """
-    drawn = prompted(task.before(updates * batch, derive_seed(seed, "easier")))
+    drawn = prompted(task.before(min(updates * batch, MOST_BEFORE), derive_seed(seed, "easier")))
     texts = [row["prompt"] + row["solution"] for row in drawn[:3000]]
     tokenizer = make_tokenizer([*texts, *len(texts) * list(phrases)], VOCABULARY, task.words)
     torch.manual_seed(derive_seed(seed, "base", task.name))
@@ -110,11 +167,11 @@ def make_base(
     matrices = [p for p in model.model.layers.parameters() if p.ndim == 2]
     rest = [p for name, p in model.named_parameters() if p.ndim == 1 or "layers" not in name]
     optimizers = [Muon(matrices, 0.02), torch.optim.AdamW(rest, 2e-3, (0.9, 0.98), weight_decay=0)]
+    encoded = [labelled(encode(tokenizer, row["prompt"], row["solution"], True)) for row in drawn]
     for update in range(updates):
         rate = min(1.0, (update + 1) / 30, (1 - update / updates) / 0.5)
-        chosen = [drawn[(update * batch + place) % len(drawn)] for place in range(batch)]
-        found = [labelled(encode(tokenizer, row["prompt"], row["solution"], True)) for row in chosen]
-        tensors = {key: _padded([row[key] for row in found], fill).to(device)
+        chosen = [encoded[(update * batch + place) % len(encoded)] for place in range(batch)]
+        tensors = {key: _padded([row[key] for row in chosen], fill).to(device)
                    for key, fill in (("input_ids", tokenizer.pad_token_id), ("labels", -100))}
         model(**tensors).loss.backward()
         torch.nn.utils.clip_grad_norm_(rest, 1.0)
