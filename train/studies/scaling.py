@@ -27,7 +27,18 @@ from stepforge.builders.files import replacing
 from stepforge.builders.tables import derive_seed
 from stepforge.train.studies import collect
 from stepforge.train.studies.analysis import ArmResult, analyse
-from stepforge.train.studies.lab import Lab, Row, Training, command_line, finished, load, quietly, say, settings, teacher
+from stepforge.train.studies.lab import (
+    Lab,
+    Row,
+    Training,
+    command_line,
+    finished,
+    load,
+    quietly,
+    say,
+    settings,
+    teacher,
+)
 from stepforge.train.studies.sampling import Policy
 from stepforge.train.studies.world import TASKS
 
@@ -73,8 +84,10 @@ class Study(Lab):
         base = self.base()
         self.measure("base", 0, 0, lambda: base)
         self.gate(base)
+        every = {*self.settings.sizes, *self.settings.sft_sizes}
+        sizes = sorted(every if only is None else every & set(only))
         for seed in seeds:
-            for size in sorted({*self.settings.sizes, *self.settings.sft_sizes} & set(only or self.settings.sft_sizes)):
+            for size in sizes:
                 if "sft" in arms or size in self.settings.sizes:
                     self.measure("sft", size, seed, partial(self.sft, size, seed))
                 if size in self.settings.sizes:
