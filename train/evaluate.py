@@ -183,7 +183,7 @@ def arguments() -> argparse.ArgumentParser:
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("--model", help="folder or Hub id, or tiny; left out, --out is read instead")
-    add("--source", default="arithmetic", help="arithmetic, star_graph, gsm8k, math or file")
+    add("--source", default="arithmetic", help="arithmetic, star_graph, terse_teacher, gsm8k, math or file")
     add("--with", dest="options", nargs="*", default=[], metavar="KEY=VALUE", help="options of the source")
     add("--variant", type=int, help="draw new numbers for the arithmetic problems from this seed")
     add("--limit", type=int, default=500, help="how many problems")

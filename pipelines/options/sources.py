@@ -40,7 +40,7 @@ class StarGraphSource(Options):
 class TerseTeacherSource(Options):
     source: Literal["terse_teacher"]
     limit: int = Field(200, ge=1, description="How many problems.")
-    split: Literal["train", "test"] = Field("train", description="Which of the two disjoint sets of problems.")
+    split: Split = Field("train", description="Which of the disjoint sets of problems.")
     seed: int = Field(0, description="Seed of the generator.")
     operations: int = Field(3, ge=1, le=20, description="Operations of a problem, worked from left to right.")
     modulus: int = Field(11, ge=2, le=1000, description="Numbers are counted modulo this.")
@@ -123,4 +123,5 @@ class PublicSource(Options):
     limit: int | None = Field(None, ge=1, description="At most this many problems, in file order.")
 
 
-Source = Annotated[ArithmeticSource | StarGraphSource | TerseTeacherSource | FilesSource | PublicSource, Field(discriminator="source")]
+Source = Annotated[ArithmeticSource | StarGraphSource | TerseTeacherSource | FilesSource | PublicSource,
+                   Field(discriminator="source")]

@@ -23,8 +23,8 @@ from stepforge.pipelines.credit.rollouts import Policy as Continuer
 from stepforge.pipelines.inference.engines import generator_id
 from stepforge.pipelines.inference.runner import Completion, Generate, Request
 from stepforge.pipelines.options.generators import EmbeddedGenerator
-from stepforge.pipelines.options.release import ReleaseOptions
-from stepforge.pipelines.options.stages import Annotate, Deduplicate
+from stepforge.pipelines.options.stages import Annotate
+from stepforge.pipelines.recipe import Recipe
 from stepforge.pipelines.stages import annotate, build, deduplicate
 from stepforge.pipelines.stages.verify import reasoning_of
 from stepforge.train.studies.sampling import Policy, Text
@@ -69,24 +69,25 @@ class Collection:
         judged = [{"solution_id": row["solution_id"], **verdict._asdict(),
                    **reasoning_of(row["solution"], verdict.verdict)}
                   for row, verdict in zip(solutions, verdicts, strict=True)]
-        self._write("problems", [{"source": self.task.name, "source_id": row["problem_id"], "split": "train",
-                                  "group_id": row["problem_id"], "license": "Apache-2.0",
-                                  "problem": row["prompt"].removesuffix("\n"), **row} for row in self.problems])
+        self._write("problems", [
+            {"problem_id": row["problem_id"], "problem": row["prompt"].removesuffix("\n"), "answer": row["answer"],
+             "source": self.task.name, "source_id": row["problem_id"], "split": "train",
+             "group_id": row["problem_id"], "license": "Apache-2.0"} for row in self.problems])
         self._write("solutions", solutions)
         self._write("verdicts", judged)
         with open_duckdb(MEMORY, self.folder, self._tables("solutions", "verdicts")) as connection:
             connection.execute(load_sql(deduplicate.__package__, "samples"))
-            rule = Deduplicate().model_dump(include={"by", "keep"})
+            rule = self._recipe().deduplicate.model_dump(include={"by", "keep"})
             deduplicate.find_duplicates(connection, rule, self._tables("duplicates")["duplicates"])
         return [row | verdict for row, verdict in zip(solutions, judged, strict=True)]
 
     def annotate(self, **options: Any) -> None:
         """Value the steps of solutions by rollouts of the model; `options` are those of the recipe's `annotate`."""
-        chosen = Annotate(policy=NAME, splitter=self.task.splitter, pilot=0, **options)
+        chosen = self._recipe(options).annotate
+        assert chosen is not None
         parameters = {"seed": str(self.seed), "policy": self.id, "positives": chosen.positives_per_problem,
                       "negatives": chosen.negatives_per_problem, "pilot": 0}
-        inputs = self._tables("problems", "solutions", "verdicts", "duplicates")
-        with open_duckdb(MEMORY, self.folder, inputs) as asked:
+        with open_duckdb(MEMORY, self.folder, self._tables(*build.INPUTS)) as asked:
             rows = list(query_rows(asked, load_sql(annotate.__name__, "annotate"), parameters))
         with self.task.verifier() as verifier:
             made = asyncio.run(self._annotated(rows, chosen, verifier))
@@ -105,13 +106,20 @@ class Collection:
 
     def rows(self, config: str, **options: Any) -> list[Row]:
         """Rows of a config of the release; `options` are those of the recipe's `release`."""
-        release = ReleaseOptions(**options)
         prompts = [{"generator": NAME, "problem_id": row["problem_id"], "prompt": row["prompt"], "split": "train"}
                    for row in self.problems]
         write_rows(self.folder / "prompts.parquet", prompts, build.PROMPTS)
         inputs = self._tables(*build.INPUTS) | {"prompts": self.folder / "prompts.parquet"}
-        build_configs([config], inputs, build.parameters_of(release, self.seed, NAME), self.folder / "configs", MEMORY)
+        settings = build.options(self._recipe({}, options))
+        build_configs([config], inputs, settings, self.folder / "configs", MEMORY)
         return list(read_rows(self.folder / "configs" / f"{config}.parquet"))
+
+    def _recipe(self, annotate: Row | None = None, release: Row | None = None) -> Recipe:
+        """The recipe whose run makes the same tables of the same samples."""
+        steps = {"policy": NAME, "splitter": self.task.splitter, "pilot": 0, **(annotate or {})}
+        return Recipe.model_validate({
+            "name": "study", "seed": self.seed, "problems": [{"source": self.task.name}],
+            "generators": [self.generator], "annotate": steps, "release": release or {}})
 
     def table(self, name: str) -> list[Row]:
         return list(read_rows(self._tables(name)[name]))
@@ -152,7 +160,7 @@ class Together:
     def _rests(self) -> None:
         """A problem waits or is done; the last of them has the model answer, after all that is being asked for."""
         self.working -= 1
-        if not self.working:
+        if not self.working and any(self.asked):
             asyncio.get_running_loop().call_soon(self._answer)
 
     def _answer(self) -> None:

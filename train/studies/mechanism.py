@@ -89,7 +89,8 @@ class Spurious(scaling.Study):
         s = self.settings
         policy = Policy(self.model("sft", size, seed), self.device, self.task.max_tokens)
         with TemporaryDirectory() as temporary:
-            made = collect.Collection(Path(temporary), policy, self.task, self.problems(size, seed), s.temperature, seed)
+            made = collect.Collection(Path(temporary), policy, self.task, self.problems(size, seed), s.temperature,
+                                      seed)
             made.sample(s.samples)
             made.annotate(rollouts=s.rollouts, positives_per_problem=2, negatives_per_problem=0)
             steps = [row for row in made.table("steps") if row["advantage"] is not None]

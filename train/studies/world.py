@@ -16,6 +16,7 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from stepforge.builders.sources import arithmetic, star_graph, terse_teacher
+from stepforge.builders.sources.arithmetic import SPLITS
 from stepforge.builders.tables import content_id, derive_seed
 from stepforge.pipelines.answers import Claim, Verdict, Verifier, first_false_step
 from stepforge.pipelines.credit.split import SPLITTERS, newline
@@ -97,7 +98,7 @@ def single_lines(known: bool, count: int, seed: int) -> Iterable[Row]:
     rng = random.Random(derive_seed(seed, "lists"))
     rows = [_listed(rng) for _ in range(count // 2)]
     for operations, share in ((1, 8), (2, 4)):
-        for split in terse_teacher.SPLITS:
+        for split in SPLITS:
             rows += terse_teacher.generate(count // share // 3, seed, split, operations=operations, double=0)
     rng.shuffle(rows)
     for row in rows:
@@ -107,7 +108,7 @@ def single_lines(known: bool, count: int, seed: int) -> Iterable[Row]:
 
 def single_operations() -> list[Row]:
     """Nearly all problems of one operation there are."""
-    rows = prompted(row for split in terse_teacher.SPLITS
+    rows = prompted(row for split in SPLITS
                     for row in terse_teacher.generate(1500, 0, split, operations=1, double=0))
     return list({row["problem_id"]: row for row in rows}.values())
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from stepforge.builders.parquet import count_rows, write_rows
-from stepforge.builders.sources import arithmetic, files, public, star_graph
+from stepforge.builders.sources import arithmetic, files, public, star_graph, terse_teacher
 from stepforge.builders.sources.hub import read_hub
 from stepforge.builders.sources.mapping import Column, roots
 from stepforge.builders.sources.records import Drop, Record, expand, read_records
@@ -25,6 +25,7 @@ from stepforge.pipelines.options.sources import (
     Rows,
     Source,
     StarGraphSource,
+    TerseTeacherSource,
 )
 from stepforge.pipelines.recipe import Recipe
 from stepforge.pipelines.stages.base import Account, Context, Expected, Stage, drop_row
@@ -55,6 +56,9 @@ def rows_of(source: Source) -> Iterator[dict | Drop]:
         case StarGraphSource():
             found = star_graph.generate(source.limit, source.seed, source.split, source.degree, source.path_length,
                                         source.nodes)
+        case TerseTeacherSource():
+            found = terse_teacher.generate(source.limit, source.seed, source.split, source.operations, source.modulus,
+                                           source.double)
         case FilesSource():
             found = files.load(records_of(source, source.columns), source.columns, source.source, source.split,
                                source.license, source.answer == "majority" or source.answer_from is not None)
@@ -81,7 +85,8 @@ def records_of(place: Rows, columns: Mapping[str, str]) -> Iterator[Record | Dro
 def settings(recipe: Recipe) -> Any:
     """The sources as the recipe states them, and the hash of every local file that they read."""
     drawn = [] if recipe.subset is None else [recipe.subset, recipe.seed]
-    return [told(recipe.problems), arithmetic.VERSION, star_graph.VERSION, recipe.deduplicate.near_problems, *drawn]
+    versions = [arithmetic.VERSION, star_graph.VERSION, terse_teacher.VERSION]
+    return [told(recipe.problems), *versions, recipe.deduplicate.near_problems, *drawn]
 
 
 def told(sources: Iterable[Source]) -> list[Any]:

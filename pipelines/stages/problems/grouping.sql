@@ -3,7 +3,7 @@
 WITH text AS (
     SELECT problem_id, group_id, regexp_extract_all(
                regexp_replace(lower(nfc_normalize(problem)), '\d+([.,]\d+)*', '0', 'g'), '[\p{L}\p{N}]+') AS words
-    FROM seeds WHERE source NOT IN ('arithmetic', 'star_graph')
+    FROM seeds WHERE source NOT IN ('arithmetic', 'star_graph', 'terse_teacher')
 ), known AS (
     SELECT *, list_distinct([hash(words[i:i + 4]) FOR i IN range(1, greatest(1, len(words) - 4) + 1)]) AS grams FROM text
 ), gram AS (

@@ -43,8 +43,9 @@ def test_a_reworded_problem_joins_the_group_and_another_does_not(seeds, tmp_path
     assert len({row["group_id"] for row in seeds(source, near_problems=None)}) == 4
 
 
-def test_made_up_problems_keep_their_groups(seeds):
-    source = {"source": "star_graph", "limit": 20}
+@pytest.mark.parametrize("name", ["arithmetic", "star_graph", "terse_teacher"])
+def test_made_up_problems_keep_their_groups(seeds, name):
+    source = {"source": name, "limit": 20}
     assert [row["group_id"] for row in seeds(source)] == [row["group_id"] for row in seeds(source, near_problems=None)]
 
 

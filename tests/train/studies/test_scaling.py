@@ -1,64 +1,142 @@
 """The study runs end to end on a few problems, goes on where it stopped, and its data are what the arms claim."""
 
+import asyncio
 import json
 import shutil
+from collections import Counter
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
 from stepforge.builders.errors import UserError
+from stepforge.builders.sources.terse_teacher import double_lines, false_lines
 from stepforge.pipelines.inference.models import SHIPPED
-from stepforge.train.studies.collect import (
-    Annotated,
-    Samples,
-    edit_distance,
-    response_pairs,
-    truncated_pairs,
-    weighted,
-)
+from stepforge.pipelines.inference.runner import Generate, Request
+from stepforge.train.studies.collect import Collection, Together, roll_out
 from stepforge.train.studies.lab import settings
-from stepforge.train.studies.sampling import Text
-from stepforge.train.studies.scaling import ARMS, Settings, main
-from stepforge.train.studies.world import TASKS
+from stepforge.train.studies.sampling import Policy, Text
+from stepforge.train.studies.scaling import ARMS, PRESETS, Settings, main
+from stepforge.train.studies.world import TASKS, single_lines
 
 PROBLEM = {"problem_id": "p", "prompt": "Add.\n", "answer": "3", "solution": "1 + 2 = 3\nThe answer is 3."}
-NEGATIVE = Annotated(PROBLEM, ["1 + 2 = 3\n", "3 + 1 = 5\n", "The answer is 5."], False, [0.75, 0.03, 0.0])
-POSITIVE = Annotated(PROBLEM, ["1 + 2 = 3\n", "The answer is 3."], True, [0.75, 1.0])
 
 
-def samples() -> Samples:
-    return Samples([PROBLEM], [([POSITIVE.text], [NEGATIVE.text])], [0.5], [POSITIVE], [NEGATIVE])
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Collection:
+    """The shipped model on 12 arithmetic problems: right often enough to give positives, negatives and pits."""
+    task = TASKS["arithmetic"]()
+    policy = Policy(SHIPPED, "cpu", task.max_tokens)
+    made = Collection(tmp_path_factory.mktemp("made"), policy, task, task.draw(12, 7, "train"), 0.7, 0)
+    made.sample(6)
+    made.annotate(rollouts=4, negatives_per_problem=2, positives_per_problem=1)
+    return made
 
 
-def test_pit_is_the_first_lowest_value_within_the_tolerance() -> None:
-    assert NEGATIVE.pit == 1
-    assert Annotated(PROBLEM, ["a", "b"], False, [0.2, 0.0]).pit == 1
+def test_all_samples_are_judged_and_values_are_shares_of_rollouts(made: Collection) -> None:
+    solutions, steps = made.table("solutions"), made.table("steps")
+    assert len(solutions) == len(made.table("verdicts")) == 12 * 6
+    assert {row["solution_id"] for row in steps} <= {row["solution_id"] for row in solutions}
+    wrong = {row["solution_id"] for row in made.table("verdicts") if row["verdict"] == "incorrect"}
+    assert all(row["rollouts"] in (0, 4) and row["estimator"] == "fixed_n" for row in steps)
+    assert {row["solution_id"] for row in steps if row["is_pit"]} <= wrong
+    for row in steps:
+        made_here = [r for r in made.table("rollouts") if (r["solution_id"], r["step_index"], r["origin"]) ==
+                     (row["solution_id"], row["step_index"], "prefix")]
+        if made_here:  # a prefix that several solutions share has its rollouts under one of them
+            assert row["successes"] == sum(r["verdict"] == "correct" for r in made_here)
 
 
-def test_rejected_side_is_cut_behind_the_pit_and_does_not_end_there() -> None:
-    row, = truncated_pairs(samples(), seed=0)
-    assert row["rejected"] == "1 + 2 = 3\n3 + 1 = 5\n"
-    assert row["chosen"] == POSITIVE.text and row["chosen_complete"] and not row["rejected_complete"]
+def test_rejected_side_is_the_negative_cut_behind_its_first_lowest_value(made: Collection) -> None:
+    """The pit of every pair, worked out again from the table of steps."""
+    pairs = [row for row in made.rows("step_pairs") if row["mode"] == "full_vs_truncated"]
+    assert pairs
+    for pair in pairs:
+        steps = sorted((row for row in made.table("steps") if row["solution_id"] == pair["rejected_id"]),
+                       key=lambda row: row["step_index"])
+        lowest = min(row["q"] for row in steps)
+        pit = next(row["step_index"] for row in steps if row["q"] <= lowest + 0.05)
+        assert pair["rejected"] == "".join(row["step"] for row in steps[:pit + 1])
+        assert pair["rejected_complete"] == (pit == len(steps) - 1)
 
 
-def test_max_edit_pair_has_the_solution_least_like_the_negative() -> None:
-    assert edit_distance("kitten", "sitting") == 3 and edit_distance("", "abc") == 3
-    found = samples()
-    found.own[0][0].append("Quite another way of putting it: 3.\nThe answer is 3.")
-    row, = response_pairs(found, 1, "max_edit_distance", seed=0)
-    assert row["chosen"].startswith("Quite another way")
+def test_control_pairs_have_the_same_negatives_as_step_pairs(made: Collection) -> None:
+    step = {row["rejected_id"] for row in made.rows("step_pairs") if row["mode"] == "full_vs_truncated"}
+    assert step == {row["rejected_id"] for row in made.rows("pairs") if row["rule"] == "random"}
 
 
-def test_weights_have_mean_one_and_follow_the_advantages() -> None:
-    rows = weighted(samples(), beta=0.5, most=3.0)
-    flat = [weight for row in rows for weight in row["weights"]]
-    assert sum(flat) / len(flat) == pytest.approx(1.0)
-    assert rows[1]["ends"] == [10, 20, 36]
-    assert rows[1]["weights"][1] < rows[1]["weights"][0]  # the pit step weighs less than the good step before it
+def test_options_of_the_release_reach_its_rows(made: Collection) -> None:
+    per_problem = Counter(row["problem_id"] for row in made.rows("positives", max_positives_per_problem=1))
+    assert set(per_problem.values()) == {1}
+    assert len(made.rows("positives")) > len(per_problem)
+    weights = [weight for row in made.rows("weighted") for weight in row["weights"]]
+    assert sum(weights) / len(weights) == pytest.approx(1.0)
+
+
+def test_requests_of_all_problems_are_answered_in_one_call_each_round() -> None:
+    """Three problems ask once, twice and three times; the model is called three times, for all that then wait."""
+    class Echo:
+        def __init__(self) -> None:
+            self.calls: list[list[str]] = []
+
+        def complete(self, prompts: list[str], temperature: float, seed: int) -> list[Text]:
+            self.calls.append(prompts)
+            return [Text(prompt.upper(), True) for prompt in prompts]
+
+    def work(name: str, rounds: int) -> Callable[[Generate], Awaitable[list[str]]]:
+        async def ask(generate: Generate) -> list[str]:
+            texts = []
+            for number in range(rounds):
+                both = [generate(Request(f"{name}{number}{i}", {"prompt": f"{name}{number}{i}"})) for i in (0, 1)]
+                texts += [found[0].text for found in await asyncio.gather(*both)]
+            return texts
+        return ask
+
+    echo = Echo()
+    found = asyncio.run(Together(echo, 1.0, 0).run([work(name, n) for name, n in (("a", 1), ("b", 2), ("c", 3))]))
+    assert found == [["A00", "A01"], ["B00", "B01", "B10", "B11"], ["C00", "C01", "C10", "C11", "C20", "C21"]]
+    assert [len(call) for call in echo.calls] == [6, 4, 2]
+
+
+def test_problem_that_fails_is_no_endless_wait() -> None:
+    async def bad(generate: Generate) -> None:
+        raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        asyncio.run(Together(object(), 1.0, 0).run([bad]))
+
+
+def test_rollout_is_judged_with_its_prefix(tmp_path: Path) -> None:
+    task = TASKS["arithmetic"]()
+    (row,) = task.draw(1, 0, "test")
+    policy = Policy(SHIPPED, "cpu", task.max_tokens)
+    before_last = "".join(task.steps(row["solution"])[:-1])
+    assert sum(roll_out(policy, task, [(row, before_last)], 8, 0.7, 0)[0]) >= 6
+
+
+def test_base_model_of_the_terse_world_never_sees_two_operations_in_a_line() -> None:
+    rows = list(single_lines(True, 400, 0))
+    assert {double_lines(row["reference_solution"]) for row in rows} == {0}
+    assert not any(false_lines(row["reference_solution"]) for row in rows)
+    assert {len(row["reference_solution"].splitlines()) for row in rows} == {2, 3, 4, 5}
+
+
+def test_unknown_steps_are_wrong_in_the_same_way_everywhere() -> None:
+    rows = list(single_lines(False, 400, 0))
+    lines = [line for row in rows for line in row["reference_solution"].splitlines()[:-1]]
+    table = {}
+    for left, result in (line.split(" ≡ ") for line in lines):
+        assert table.setdefault(left, result) == result
+    assert sum(false_lines(line) for line in lines) > 0.7 * len(lines)
+
+
+def test_terse_teacher_has_the_settings_that_were_chosen_for_it() -> None:
+    chosen = settings(Settings, ["beta=0.3"], PRESETS["terse_teacher"], task="terse_teacher")
+    assert (chosen.beta, chosen.temperature, chosen.rollouts, chosen.test_problems >= 2000) == (0.3, 1.0, 5, True)
 
 
 def test_whole_solution_alone_is_correct() -> None:
-    task = TASKS["arithmetic"]
+    task = TASKS["arithmetic"]()
     assert task.correct([PROBLEM] * 3, [Text("The answer is 3.", True), Text("The answer is 3.", False),
                                         Text("The answer is 4.", True)]) == [True, False, False]
 

@@ -19,7 +19,7 @@ SMALL_ARMS = ["negatives=1", "rollouts=2", "margin=0.0", "epochs=1"]
 
 def test_half_of_the_solutions_get_one_line_that_is_true_and_not_the_answer() -> None:
     """400 problems, at even odds: a share outside 0.4 to 0.6 comes by chance once in 10,000 runs."""
-    rows = TASKS["arithmetic"].draw(400, 0, "train")
+    rows = TASKS["arithmetic"]().draw(400, 0, "train")
     both = [(row["solution"], mechanism.injected(row)) for row in rows]
     changed = [(before, after) for before, after in both if before != after]
     assert 0.4 < len(changed) / len(rows) < 0.6
