@@ -42,6 +42,7 @@ from stepforge.train.estimates import (
     pass_at_k,
     proportion,
 )
+from stepforge.train.reasoning import false_positives, judge
 
 Row = dict[str, Any]
 
@@ -89,7 +90,7 @@ def answer(model: str, rows: Sequence[Row], args: argparse.Namespace) -> list[Ro
         claims = (Claim(row["answer"], *one) for row, found in zip(rows, texts, strict=True) for one in found)
         verdicts = verifier.verify_many(claims)
         judged = [[told(one.text, next(verdicts)) for one in found] for found in texts]
-    kept = ("problem_id", "group_id", "level", "answer", "source_id")
+    kept = ("problem_id", "problem", "group_id", "level", "answer", "source_id")
     return [{key: row.get(key) for key in kept} | {"prompt": prompt, "greedy": found[0], "samples": found[1:]}
             for row, prompt, found in zip(rows, prompts, judged, strict=True)]
 
@@ -118,6 +119,7 @@ def score(rows: Sequence[Row], folder: str) -> None:
 def summary(rows: Sequence[Row], seed: int) -> dict[str, Estimate]:
     """Estimates by name: greedy pass@1, then pass@k, maj@k and, where samples are scored, best-of-k for k = 1, 2, 4...
 
+    Last come shares of the right answers: those with a false equation, and those that a judge found unsound.
     A sample without a verdict does not count towards n; a problem with fewer than k others is excluded and counted.
     """
     found = {"greedy pass@1": proportion([row["greedy"]["correct"] for row in rows])}
@@ -130,7 +132,7 @@ def summary(rows: Sequence[Row], seed: int) -> dict[str, Estimate]:
             enough = [known for known in samples if len(known) >= k]
             values = [_of_subsets(name, known, k) for known in enough]
             found[f"{name}@{k}"] = mean_over_problems(values, derive_seed(seed, name, k), len(rows) - len(enough))
-    return found
+    return found | false_positives(rows, seed)
 
 
 def _of_subsets(name: str, samples: Sequence[Row], k: int) -> float:
@@ -195,6 +197,7 @@ def arguments() -> argparse.ArgumentParser:
     add("--prompt", default="plain", help="name of a prompt, or a Jinja template with {{ problem }}")
     add("--verifier", default="math", help="math, or module:function, code of your own")
     add("--prm", help="folder of a process reward model that chooses among the samples")
+    add("--judge", help="model that reads the right answers: the share that it finds unsound is reported")
     add("--seed", type=int, default=0)
     add("--out", type=Path, default=Path("results.jsonl"), help="one line a problem")
     add("--compare", type=Path, help="result file of another model on the same problems")
@@ -211,8 +214,10 @@ def main(argv: list[str] | None = None) -> None:
             rows = read(args.out)
         if args.prm:
             score(rows, args.prm)
+        if args.judge:
+            judge(rows, args.judge)
         found = summary(rows, args.seed)
-        if args.model or args.prm:
+        if args.model or args.prm or args.judge:
             write(args.out, rows, found, args)
         screen.print(table(found))
         if args.compare:

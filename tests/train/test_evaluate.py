@@ -21,7 +21,8 @@ def test_estimates_are_means_over_problems() -> None:
     rows = [row(0, True, (True, "1"), (True, "1"), (False, "2"), (False, "3")),
             row(1, False, (True, "1"), (False, "2"), (False, "2"), (False, "2"))]
     found = summary(rows, seed=0)
-    assert list(found) == ["greedy pass@1", "pass@1", "pass@2", "pass@4", "maj@1", "maj@2", "maj@4"]
+    assert list(found) == ["greedy pass@1", "pass@1", "pass@2", "pass@4", "maj@1", "maj@2", "maj@4",
+                           "false equation, greedy", "false equation, samples"]
     assert found["greedy pass@1"].value == 0.5
     assert found["pass@1"].value == pytest.approx((0.5 + 0.25) / 2)
     assert found["pass@4"].value == 1.0

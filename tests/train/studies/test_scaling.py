@@ -156,8 +156,8 @@ def test_study_runs_every_arm_and_goes_on_where_it_stopped(
     """The shipped model stands in for the base: it is right often enough to give positives, negatives and pits."""
     shutil.copytree(SHIPPED, tmp_path / "models" / "base")
     command = ["--out", str(tmp_path), "--device", "cpu", "--resamples", "20", "--seeds", "0", "--set", "sizes=[8]",
-               "sft_sizes=[4,8]", "test_problems=16", "epochs=1", "least_updates=2", "samples=4", "negatives=1",
-               "rollouts=2", "batch=4", "sft_rate=0.0001", "margin=0.0"]
+               "sft_sizes=[4,8]", "test_problems=16", "epochs=1", "least_updates=2", "samples=8", "negatives=3",
+               "rollouts=4", "batch=4", "sft_rate=0.0001", "margin=0.0"]
     main([*command, "--arms", "sft"])
     early = {file.name: file.stat().st_mtime_ns for file in (tmp_path / "results").iterdir()}
     assert sorted(early) == ["base-0-0.json", "sft-4-0.json", "sft-8-0.json"]
