@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 Bound = Literal["exact", "at least", "at most"]
+TINY = 1e-12  # errors of 0 have no logarithm
 Solved = Mapping[tuple[str, int, int], np.ndarray]  # (arm, size, seed) to one bool a test problem
 
 
@@ -74,8 +75,7 @@ def multiplier(sizes: Sequence[int], sft_errors: Sequence[float], size: int, err
     if curve[right] == error:  # perhaps a plateau: any of its sizes would do, so claim the one nearest to `size`
         last = len(sizes) - 1 - int(np.argmax(curve[::-1] == error))
         return Multiplier(min(max(size, sizes[right]), sizes[last]) / size)
-    tiny = 1e-12  # errors of 0 have no logarithm
-    high, low, at = (float(np.log(max(v, tiny))) for v in (curve[right - 1], curve[right], error))
+    high, low, at = (float(np.log(max(v, TINY))) for v in (curve[right - 1], curve[right], error))
     share = (high - at) / (high - low)
     x = np.log(sizes[right - 1]) + share * (np.log(sizes[right]) - np.log(sizes[right - 1]))
     return Multiplier(float(np.exp(x)) / size)
@@ -104,16 +104,42 @@ def errors(solved: Solved, arm: str, problems: np.ndarray | None = None, seeds: 
     return {size: float(np.mean(values)) for size, values in found.items()}
 
 
+class AtSize(NamedTuple):
+    """One arm at one size: its error, the multiplier, and what that rests on.
+
+    `ratio` is its error as a share of the baseline's at the same size. `slope` is the local slope of the baseline's
+    curve, -d log(error) / d log(size), between the sizes beside this one: the flatter it is, the more a small
+    difference in error is worth, and at 0 no number of problems makes up for one. Intervals are 95%.
+    """
+
+    error: float
+    multiplier: Multiplier
+    low: Multiplier
+    high: Multiplier
+    ratio: float
+    ratio_low: float
+    ratio_high: float
+    slope: float
+    seeds: int
+
+
 class ArmResult(NamedTuple):
-    """One arm: errors by size, multiplier by size, the median of these with a 95% interval, and the power law."""
+    """One arm: what it is at each size, the median multiplier over sizes with a 95% interval, and the power law."""
 
     arm: str
-    errors: dict[int, float]
-    multipliers: dict[int, Multiplier]
+    sizes: dict[int, AtSize]
     overall: Multiplier
     low: Multiplier
     high: Multiplier
     law: PowerLaw | None
+
+    @property
+    def errors(self) -> dict[int, float]:
+        return {size: found.error for size, found in self.sizes.items()}
+
+    @property
+    def multipliers(self) -> dict[int, Multiplier]:
+        return {size: found.multiplier for size, found in self.sizes.items()}
 
 
 def analyse(solved: Solved, seed: int, resamples: int = 1000, baseline: str = "sft") -> list[ArmResult]:
@@ -123,22 +149,53 @@ def analyse(solved: Solved, seed: int, resamples: int = 1000, baseline: str = "s
     count = len(next(iter(solved.values())))
     rng = np.random.default_rng(seed)
     draws: dict[str, list[Multiplier]] = {arm: [] for arm in arms}
+    at: dict[tuple[str, int], list[tuple[Multiplier, float]]] = {}
     for _ in range(resamples):
         problems = rng.integers(count, size=count)
         seeds = [everyone[i] for i in rng.integers(len(everyone), size=len(everyone))]
         base = errors(solved, baseline, problems, seeds)
         for arm in arms:
-            by_size = _multipliers(base, errors(solved, arm, problems, seeds))
+            drawn = errors(solved, arm, problems, seeds)
+            by_size = _multipliers(base, drawn)
+            for size, found in by_size.items():
+                if size in base:
+                    at.setdefault((arm, size), []).append((found, drawn[size] / max(base[size], TINY)))
             if by_size:
                 draws[arm].append(middle(list(by_size.values())))
     base, results = errors(solved, baseline), []
+    if len(base) < 2:
+        raise ValueError(f"analyse: {baseline} has the sizes {list(base)}; needed are two or more")
     for arm in arms:
         found = errors(solved, arm)
-        by_size, drawn = _multipliers(base, found), ordered(draws[arm])
+        by_size = _multipliers(base, found)
         law = fit_power_law(list(found), list(found.values())) if len(found) > 1 and min(found.values()) > 0 else None
-        low, high = (drawn[int(q * (len(drawn) - 1))] for q in (0.025, 0.975))
-        results.append(ArmResult(arm, found, by_size, middle(list(by_size.values())), low, high, law))
+        low, high = _edges(ordered(draws[arm]))
+        sizes = {size: _at_size(base, size, found[size], by_size[size], at.get((arm, size), []),
+                                sum((arm, size, one) in solved for one in everyone)) for size in found}
+        results.append(ArmResult(arm, sizes, middle(list(by_size.values())), low, high, law))
     return results
+
+
+def _at_size(base: dict[int, float], size: int, error: float, found: Multiplier,
+             drawn: Sequence[tuple[Multiplier, float]], seeds: int) -> AtSize:
+    low, high = _edges(ordered([one for one, _ in drawn])) if drawn else (found, found)
+    ratios = [ratio for _, ratio in drawn] or [float("nan")]
+    ratio = error / max(base[size], TINY) if size in base else float("nan")
+    return AtSize(error, found, low, high, ratio, *(float(edge) for edge in np.quantile(ratios, (0.025, 0.975))),
+                  local_slope(base, size), seeds)
+
+
+def _edges(drawn: Sequence[Multiplier]) -> tuple[Multiplier, Multiplier]:
+    return drawn[int(0.025 * (len(drawn) - 1))], drawn[int(0.975 * (len(drawn) - 1))]
+
+
+def local_slope(base: Mapping[int, float], size: int) -> float:
+    """-d log(error) / d log(size) of a curve, from the nearest sizes below and above (or `size` itself at an end)."""
+    below = max((other for other in base if other < size), default=min(base))
+    above = min((other for other in base if other > size), default=max(base))
+    if below == above or min(base[below], base[above]) <= 0:
+        return float("nan")
+    return float(-np.log(base[above] / base[below]) / np.log(above / below))
 
 
 def _multipliers(base: dict[int, float], found: dict[int, float]) -> dict[int, Multiplier]:

@@ -56,6 +56,8 @@ class Training:
     length_normalised: bool = False  # log-ratios a token, not a sequence
     double: float = 0.6              # terse_teacher: how often the teacher does two operations in a line
     known: bool = True               # terse_teacher: the base model is right on single lines
+    width: int = 64                  # of the base model, and its layers: 0.14 million parameters
+    layers: int = 2
 
     def world(self) -> Task:
         dials = {"double": self.double, "known": self.known} if self.task == "terse_teacher" else {}
@@ -84,12 +86,12 @@ class Lab:
     def model(self, arm: str, size: int, seed: int) -> Path:
         return self.out / "models" / f"{arm}-{size}-{seed}"
 
-    def base(self, name: str = "base", width: int = 64, layers: int = 2) -> Path:
+    def base(self, name: str = "base", width: int | None = None, layers: int | None = None) -> Path:
         """The model that runs start from, made by the first that asks for it."""
         folder = self.out / "models" / name
         if not finished(folder):
-            make_base(folder, self.task, self.settings.base_updates, 0, self.device, width, layers,
-                      phrases=self.phrases)
+            make_base(folder, self.task, self.settings.base_updates, 0, self.device, width or self.settings.width,
+                      layers or self.settings.layers, phrases=self.phrases)
         return folder
 
     def done(self, arm: str, size: int, seed: int) -> bool:

@@ -17,7 +17,8 @@ from torch import Tensor
 from stepforge.builders.tables import derive_seed
 from stepforge.pipelines.inference.llama import Llama, turn
 
-ROWS = 256  # computed together; on a CPU more of them fall out of its caches
+ROWS = {"cpu": 256}  # computed together; on a CPU more of them fall out of its caches
+MOST_ROWS = 4096     # elsewhere
 
 
 class Text(NamedTuple):
@@ -46,10 +47,11 @@ class Policy(Llama):
         ids: list[list[int]] = self.tokenizer(list(prompts)).input_ids if prompts else []
         order = sorted(range(len(ids)), key=lambda index: (len(ids[index]), ids[index]))
         found = [Text("", False)] * len(ids)
+        rows = ROWS.get(self.device.type, MOST_ROWS)
         start = 0
         while start < len(order):
             length = len(ids[order[start]])
-            chosen = [index for index in order[start:start + ROWS] if len(ids[index]) == length]
+            chosen = [index for index in order[start:start + rows] if len(ids[index]) == length]
             generator = torch.Generator(self.device).manual_seed(derive_seed(seed, start) % 2**63)
             written = self._continue([ids[index] for index in chosen], temperature, generator)
             texts = self.tokenizer.batch_decode([row for row, _ in written])

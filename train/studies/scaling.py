@@ -14,7 +14,6 @@ by side once the base model is made. `--report` reads the files and writes a JSO
 efficiency multipliers with intervals (analysis.py), tokens and FLOPs.
 """
 
-import json
 import sys
 from dataclasses import dataclass
 from functools import partial
@@ -23,22 +22,20 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from stepforge.builders.errors import UserError
-from stepforge.builders.files import replacing
 from stepforge.builders.tables import derive_seed
 from stepforge.train.studies import collect
-from stepforge.train.studies.analysis import ArmResult, analyse
 from stepforge.train.studies.lab import (
     Lab,
     Row,
     Training,
     command_line,
     finished,
-    load,
     quietly,
     say,
     settings,
     teacher,
 )
+from stepforge.train.studies.reporting import report
 from stepforge.train.studies.sampling import Policy
 from stepforge.train.studies.world import TASKS
 
@@ -176,40 +173,6 @@ class Study(Lab):
         return rows, sum(row["verdict"] == "correct" for row in solutions) / len(solutions)
 
 
-def report(out: Path, to: Path, resamples: int) -> list[ArmResult]:
-    """Analyse a folder; write scaling_TASK.json and scaling_TASK.svg into `to`. UserError if SFT has one size only."""
-    results, solved = load(out)
-    if len({size for arm, size, _ in solved if arm == "sft"}) < 2:
-        raise UserError(f"{out} has SFT at fewer than two sizes, off which nothing can be read; run more of the study")
-    settings = json.loads((out / "settings.json").read_text())
-    arms = {key: row for key, row in solved.items() if key[0] != "base"}
-    found = analyse(arms, seed=0, resamples=resamples)
-    runs = [{key: value for key, value in row.items() if key != "solved"} for row in results]
-    told = [{"arm": one.arm, "errors": one.errors, "multipliers": {k: str(v) for k, v in one.multipliers.items()},
-             "overall": str(one.overall), "interval": [str(one.low), str(one.high)],
-             "power_law": one.law and one.law._asdict()} for one in found]
-    name = f"scaling_{settings['task']}"
-    to.mkdir(parents=True, exist_ok=True)
-    with replacing(to / f"{name}.json") as temporary:
-        temporary.write_text(json.dumps({"settings": settings, "arms": told, "runs": runs}, indent=1) + "\n")
-    plot(found, to / f"{name}.svg")
-    return found
-
-
-def plot(found: list[ArmResult], file: Path) -> None:
-    """Error against the number of unique problems, both logarithmic, one line an arm."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7, 4.5), layout="constrained")
-    axes = figure.subplots()
-    for one in found:
-        axes.plot(list(one.errors), list(one.errors.values()), marker="o", label=f"{one.arm} ({one.overall})")
-    axes.set(xscale="log", yscale="log", xlabel="unique problems", ylabel="error on held-out problems (greedy)")
-    axes.legend(fontsize="small")
-    with replacing(file) as temporary:
-        figure.savefig(temporary, format="svg")
-
-
 def main(argv: list[str] | None = None) -> None:
     """Run what is missing, then report."""
     parser = command_line(__doc__)
@@ -223,9 +186,7 @@ def main(argv: list[str] | None = None) -> None:
         if not args.report:
             chosen = settings(Settings, args.set, PRESETS.get(args.task, {}), task=args.task)
             Study(chosen, args.out, args.device).run(args.seeds, args.arms, args.sizes)
-        for one in report(args.out, args.to or args.out, args.resamples):
-            curve = ", ".join(f"{size}: {error:.3f}" for size, error in one.errors.items())
-            sys.stdout.write(f"{one.arm:20} {str(one.overall):>8} ({one.low} to {one.high})   {curve}\n")
+        sys.stdout.write(report(args.out, args.to or args.out, args.resamples))
 
     quietly("scaling", work)
 

@@ -3,7 +3,16 @@
 import numpy as np
 import pytest
 
-from stepforge.train.studies.analysis import Multiplier, analyse, falling, fit_power_law, middle, multiplier
+from stepforge.train.studies.analysis import (
+    Multiplier,
+    analyse,
+    falling,
+    fit_power_law,
+    local_slope,
+    middle,
+    multiplier,
+)
+from stepforge.train.studies.reporting import table
 
 SIZES = [128, 256, 512, 1024, 2048]
 
@@ -73,7 +82,7 @@ def simulated(factor: float) -> dict[tuple[str, int, int], np.ndarray]:
 
 
 def test_interval_holds_the_true_multiplier_and_excludes_one() -> None:
-    results = {result.arm: result for result in analyse(simulated(2.0), seed=0, resamples=200)}
+    results = {result.arm: result for result in analyse(simulated(2.0), seed=0, resamples=100)}
     arm = results["arm"]
     assert arm.overall.bound == "exact" and arm.overall.value == pytest.approx(2.0, rel=0.1)
     assert 1.0 < arm.low.value <= arm.overall.value <= arm.high.value < 3.0
@@ -86,3 +95,35 @@ def test_arm_beyond_the_whole_range_is_censored_overall() -> None:
     arm = {result.arm: result for result in analyse(simulated(64.0), seed=0, resamples=50)}["arm"]
     assert {found.bound for found in arm.multipliers.values()} == {"at least"}
     assert arm.overall.bound == arm.low.bound == arm.high.bound == "at least"
+
+
+def test_each_size_has_an_interval_a_ratio_and_the_slope_of_the_baseline() -> None:
+    """Two times the data at slope .25 is an error ratio of 2 ** -.25."""
+    found = {result.arm: result for result in analyse(simulated(2.0), seed=0, resamples=100)}
+    for size in SIZES[:-1]:
+        at = found["arm"].sizes[size]
+        assert at.ratio == pytest.approx(2**-0.25, abs=0.04) and at.ratio_low < at.ratio < at.ratio_high < 1
+        assert at.slope == pytest.approx(0.25, abs=0.1) and at.seeds == 3
+        assert 1 < at.low.value <= at.multiplier.value <= at.high.value
+    assert found["sft"].sizes[256].ratio == found["sft"].sizes[256].ratio_high == 1.0
+
+
+def test_slope_is_taken_between_the_neighbours_and_at_an_end_from_one_of_them() -> None:
+    curve = {100: 0.8, 200: 0.4, 400: 0.4}
+    assert local_slope(curve, 100) == pytest.approx(1.0)
+    assert local_slope(curve, 200) == pytest.approx(0.5)
+    assert local_slope(curve, 400) == pytest.approx(0.0)
+    assert np.isnan(local_slope({100: 0.8}, 100))
+
+
+def test_table_has_a_line_for_every_arm_and_size() -> None:
+    lines = table(analyse(simulated(2.0), seed=0, resamples=20)).splitlines()
+    assert len(lines) == 2 + 2 * len(SIZES)
+    assert lines[2].startswith("| 128 | `sft` | 3 | 0.")
+    assert "| 1.00 (1.00 to 1.00) | 1.00x (1.00x to 1.00x) |" in lines[2]
+
+
+def test_baseline_of_one_size_is_refused() -> None:
+    one_size = {key: row for key, row in simulated(2.0).items() if key[1] == 128}
+    with pytest.raises(ValueError, match="needed are two or more"):
+        analyse(one_size, seed=0, resamples=2)

@@ -1,0 +1,67 @@
+"""What a scaling study found, as a JSON, a plot and a table in Markdown.
+
+In: the folder of a study. Out, in another folder: `scaling_TASK.json` with the settings, every arm's errors,
+multipliers, intervals, ratios and slopes, and every run's cost; `scaling_TASK.svg`; and the table, as text.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from stepforge.builders.errors import UserError
+from stepforge.builders.files import replacing
+from stepforge.train.studies.analysis import ArmResult, AtSize, analyse
+from stepforge.train.studies.lab import load
+
+
+def report(out: Path, to: Path, resamples: int) -> str:
+    """Analyse a folder, write JSON and plot into `to`, return the table. UserError if SFT has one size only."""
+    results, solved = load(out)
+    if len({size for arm, size, _ in solved if arm == "sft"}) < 2:
+        raise UserError(f"{out} has SFT at fewer than two sizes, off which nothing can be read; run more of the study")
+    settings = json.loads((out / "settings.json").read_text())
+    found = analyse({key: row for key, row in solved.items() if key[0] != "base"}, seed=0, resamples=resamples)
+    runs = [{key: value for key, value in row.items() if key != "solved"} for row in results]
+    name = f"scaling_{settings['task']}"
+    to.mkdir(parents=True, exist_ok=True)
+    with replacing(to / f"{name}.json") as temporary:
+        temporary.write_text(json.dumps(
+            {"settings": settings, "arms": [_told(one) for one in found], "runs": runs}, indent=1) + "\n")
+    plot(found, to / f"{name}.svg")
+    base = [f"base model: error {row['error']:.3f}\n" for row in results if row["arm"] == "base"]
+    return "".join(base) + table(found)
+
+
+def table(found: list[ArmResult]) -> str:
+    """One line for every arm and size, the worst first at each size."""
+    rows = sorted(((size, one.arm, at) for one in found for size, at in one.sizes.items()),
+                  key=lambda row: (row[0], -row[2].error))
+    head = "| problems | arm | seeds | error | of SFT's error | worth so many times the SFT data | slope of SFT |"
+    lines = [f"| {size:,} | `{arm}` | {at.seeds} | {at.error:.3f} | {at.ratio:.2f} ({at.ratio_low:.2f} to "
+             f"{at.ratio_high:.2f}) | {at.multiplier} ({at.low} to {at.high}) | {at.slope:+.2f} |"
+             for size, arm, at in rows]
+    return "\n".join([head, "|---" * 7 + "|", *lines]) + "\n"
+
+
+def _told(one: ArmResult) -> dict[str, Any]:
+    return {"arm": one.arm, "errors": one.errors, "multipliers": {k: str(v) for k, v in one.multipliers.items()},
+            "overall": str(one.overall), "interval": [str(one.low), str(one.high)],
+            "sizes": {size: _at(at) for size, at in one.sizes.items()}, "power_law": one.law and one.law._asdict()}
+
+
+def _at(at: AtSize) -> dict[str, Any]:
+    return at._asdict() | {name: str(getattr(at, name)) for name in ("multiplier", "low", "high")}
+
+
+def plot(found: list[ArmResult], file: Path) -> None:
+    """Error against the number of unique problems, both logarithmic, one line an arm."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    axes = figure.subplots()
+    for one in found:
+        axes.plot(list(one.errors), list(one.errors.values()), marker="o", label=f"{one.arm} ({one.overall})")
+    axes.set(xscale="log", yscale="log", xlabel="unique problems", ylabel="error on held-out problems (greedy)")
+    axes.legend(fontsize="small")
+    with replacing(file) as temporary:
+        figure.savefig(temporary, format="svg")
