@@ -157,9 +157,9 @@ def analyse(solved: Solved, seed: int, resamples: int = 1000, baseline: str = "s
         for arm in arms:
             drawn = errors(solved, arm, problems, seeds)
             by_size = _multipliers(base, drawn)
-            for size, found in by_size.items():
+            for size, one in by_size.items():
                 if size in base:
-                    at.setdefault((arm, size), []).append((found, drawn[size] / max(base[size], TINY)))
+                    at.setdefault((arm, size), []).append((one, drawn[size] / max(base[size], TINY)))
             if by_size:
                 draws[arm].append(middle(list(by_size.values())))
     base, results = errors(solved, baseline), []
@@ -171,7 +171,7 @@ def analyse(solved: Solved, seed: int, resamples: int = 1000, baseline: str = "s
         law = fit_power_law(list(found), list(found.values())) if len(found) > 1 and min(found.values()) > 0 else None
         low, high = _edges(ordered(draws[arm]))
         sizes = {size: _at_size(base, size, found[size], by_size[size], at.get((arm, size), []),
-                                sum((arm, size, one) in solved for one in everyone)) for size in found}
+                                sum((arm, size, s) in solved for s in everyone)) for size in found}
         results.append(ArmResult(arm, sizes, middle(list(by_size.values())), low, high, law))
     return results
 
@@ -181,8 +181,8 @@ def _at_size(base: dict[int, float], size: int, error: float, found: Multiplier,
     low, high = _edges(ordered([one for one, _ in drawn])) if drawn else (found, found)
     ratios = [ratio for _, ratio in drawn] or [float("nan")]
     ratio = error / max(base[size], TINY) if size in base else float("nan")
-    return AtSize(error, found, low, high, ratio, *(float(edge) for edge in np.quantile(ratios, (0.025, 0.975))),
-                  local_slope(base, size), seeds)
+    ratio_low, ratio_high = (float(edge) for edge in np.quantile(ratios, (0.025, 0.975)))
+    return AtSize(error, found, low, high, ratio, ratio_low, ratio_high, local_slope(base, size), seeds)
 
 
 def _edges(drawn: Sequence[Multiplier]) -> tuple[Multiplier, Multiplier]:

@@ -100,7 +100,7 @@ class Collection:
         def work(row: Row) -> Callable[[Generate], Awaitable[dict[str, list[Row]]]]:
             document = Document(text="", id=row["problem_id"], metadata=row)
             return lambda generate: annotate.annotate_problem(document, generate, policy=continuer, settings=chosen,
-                                                              chain=None)
+                                                              chain=None, no_model_fits=False)
 
         return await Together(self.policy, self.temperature, self.seed).run([work(row) for row in rows])
 
