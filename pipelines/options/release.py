@@ -29,7 +29,7 @@ class ReleaseOptions(Options):
     max_pairs_per_problem: int = Field(8, ge=1, description="Cap on pairs for each problem, rule and mode.")
     pair_margin: float = Field(0.1, ge=0, le=1, description="Least q_chosen - q_rejected of a shared-prefix pair.")
     min_pit_drop: float = Field(
-        0.0, ge=0, le=1, description="Least fall of q at a pit that makes a step pair, certain at 95%."
+        0.0, ge=-1, le=1, description="Least fall of q at a pit that makes a step pair, certain at 95%; -1: any pit."
     )
     keep_truncated: bool = Field(False, description="Let solutions cut off at the length limit be negatives.")
     unsound_positives: Literal["flag", "drop"] = Field(

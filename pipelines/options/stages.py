@@ -90,7 +90,8 @@ class Annotate(Options):
     max_steps: int | None = Field(None, ge=1, description="Merge what lies behind this many steps into the last.")
     pit: Literal["argmin_q", "zero_success", "largest_drop"] = Field("argmin_q", description="Rule of the first pit.")
     pit_fall: float = Field(
-        0.05, ge=0, lt=1, description="Least fall of q at a pit, certain at 95%; a negative without one has no pit."
+        0.05, ge=-1, lt=1, description="Least fall of q at a pit, certain at 95%; a negative without one has no pit. "
+        "-1: a pit wherever the rule names one, as in the paper."
     )
     pit_tolerance: float = Field(0.05, ge=0, le=1, description="Tolerance of argmin_q.")
     best_of: int = Field(1, ge=1, description="K of the best-of-K policy whose values the pit rule reads.")

@@ -44,3 +44,13 @@ def test_loss_falls_on_an_overfit_batch_of_eight_rows(name: str, tiny: Path, rel
     record = json.loads((tmp_path / "stepforge_training.json").read_text())
     assert (record["rows"], record["steps"], record["revision"]) == (8, 20, "v1.0.0")
     assert "v1.0.0" in (tmp_path / "README.md").read_text()
+
+
+def test_sft_trains_on_the_solutions_of_one_generator(
+    tiny: Path, release: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sft.main(command(tiny, release, tmp_path, "--generator", "test", "--max_steps", "1"))
+    assert json.loads((tmp_path / "stepforge_training.json").read_text())["rows"] == 8
+    with pytest.raises(SystemExit, match="2"):
+        sft.main(command(tiny, release, tmp_path / "none", "--generator", "strong", "--max_steps", "1"))
+    assert "no row has generator 'strong'; there are {'test'" in capsys.readouterr().err

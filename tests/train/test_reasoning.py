@@ -61,8 +61,13 @@ def test_right_answers_alone_are_read_by_the_judge(long_context: Path) -> None:
     assert false_positives(rows, 0)["judged unsound, greedy"].n == 0
 
 
+@pytest.mark.slow
 def test_judge_that_cannot_read_the_prompt_is_named() -> None:
+    """Slow because a sampling process starts for it."""
     with pytest.raises(UserError, match="--judge tiny: "):
         judge([row(solved(GOOD))], "tiny")
+
+
+def test_result_file_without_problem_texts_cannot_be_judged() -> None:
     with pytest.raises(UserError, match="holds no problem texts"):
         judge([{"greedy": solved(GOOD), "samples": []}], "tiny")

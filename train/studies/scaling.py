@@ -58,6 +58,7 @@ class Settings(Training):
     own_positives: int = 4       # RFT's, a problem
     negatives: int = 4           # annotated and paired, a problem
     rollouts: int = 8            # a step
+    pit_fall: float = -1.0       # least fall of q at a pit, certain at 95%; -1: every pit that the rule names
     margin: float = 0.25         # q_chosen - q_rejected of a shared_prefix pair
     awr_beta: float = 0.5
     awr_most: float = 3.0
@@ -156,10 +157,10 @@ class Study(Lab):
         solutions = made.sample(s.samples)
         sampled = made.policy.generated_tokens
         made.annotate(rollouts=s.rollouts, best_of=best_of, negatives_per_problem=s.negatives,
-                      positives_per_problem=1, alternatives_per_pit=1)
+                      positives_per_problem=1, alternatives_per_pit=1, pit_fall=s.pit_fall)
         options = {"max_positives_per_problem": s.own_positives, "max_negatives_per_problem": s.negatives,
-                   "max_pairs_per_problem": s.negatives, "pair_margin": s.margin, "weight_beta": s.awr_beta,
-                   "weight_max": s.awr_most}
+                   "max_pairs_per_problem": s.negatives, "pair_margin": s.margin, "min_pit_drop": s.pit_fall,
+                   "weight_beta": s.awr_beta, "weight_max": s.awr_most}
         own, pairs, near, weighted = (made.rows(config, **options)
                                       for config in ("positives", "pairs", "step_pairs", "weighted"))
         known = {(row["prompt"], row["completion"]) for row in taught}

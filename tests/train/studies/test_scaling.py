@@ -29,7 +29,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Collection:
     policy = Policy(SHIPPED, "cpu", task.max_tokens)
     made = Collection(tmp_path_factory.mktemp("made"), policy, task, task.draw(12, 7, "train"), 0.7, 0)
     made.sample(6)
-    made.annotate(rollouts=4, negatives_per_problem=2, positives_per_problem=1)
+    made.annotate(rollouts=4, negatives_per_problem=2, positives_per_problem=1, pit_fall=-1)
     return made
 
 
@@ -49,7 +49,7 @@ def test_all_samples_are_judged_and_values_are_shares_of_rollouts(made: Collecti
 
 def test_rejected_side_is_the_negative_cut_behind_its_first_lowest_value(made: Collection) -> None:
     """The pit of every pair, worked out again from the table of steps."""
-    pairs = [row for row in made.rows("step_pairs") if row["mode"] == "full_vs_truncated"]
+    pairs = [row for row in made.rows("step_pairs", min_pit_drop=-1) if row["mode"] == "full_vs_truncated"]
     assert pairs
     for pair in pairs:
         steps = sorted((row for row in made.table("steps") if row["solution_id"] == pair["rejected_id"]),
@@ -60,9 +60,19 @@ def test_rejected_side_is_the_negative_cut_behind_its_first_lowest_value(made: C
         assert pair["rejected_complete"] == (pit == len(steps) - 1)
 
 
+def test_every_negative_has_a_pit_where_no_certainty_is_asked_for(made: Collection) -> None:
+    steps = made.table("steps")
+    wrong = {row["solution_id"] for row in made.table("verdicts") if row["verdict"] == "incorrect"}
+    annotated = {row["solution_id"] for row in steps} & wrong
+    assert annotated == {row["solution_id"] for row in steps if row["is_pit"]}
+    paired = {row["rejected_id"] for row in made.rows("step_pairs", min_pit_drop=-1)}
+    assert paired > {row["rejected_id"] for row in made.rows("step_pairs", min_pit_drop=0.3)}
+
+
 def test_control_pairs_have_the_same_negatives_as_step_pairs(made: Collection) -> None:
-    step = {row["rejected_id"] for row in made.rows("step_pairs") if row["mode"] == "full_vs_truncated"}
-    assert step == {row["rejected_id"] for row in made.rows("pairs") if row["rule"] == "random"}
+    step = {row["rejected_id"] for row in made.rows("step_pairs", min_pit_drop=-1)
+            if row["mode"] == "full_vs_truncated"}
+    assert step == {row["rejected_id"] for row in made.rows("pairs", min_pit_drop=-1) if row["rule"] == "random"}
 
 
 def test_options_of_the_release_reach_its_rows(made: Collection) -> None:
