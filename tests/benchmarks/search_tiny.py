@@ -39,9 +39,8 @@ from search import BATCH, Scores, show
 
 from stepforge.builders.sources import arithmetic
 from stepforge.builders.tables import content_id, derive_seed
-from stepforge.pipelines.answers import Claim, Verifier, first_false_step
+from stepforge.pipelines.answers import UNANSWERED, Claim, Verifier, first_false_step
 from stepforge.pipelines.credit.evidence import KINDS, SOURCES
-from stepforge.pipelines.credit.rollouts import FAILURES
 from stepforge.pipelines.credit.search import Solution
 from stepforge.pipelines.credit.split import split
 from stepforge.pipelines.inference.embedded import shared_sampler
@@ -66,7 +65,7 @@ class Policy:
         """Texts, whether each is right (null where it does not count), and tokens."""
         choices = answer.result()["choices"]
         claims = [Claim(gold, prefix + choice["text"], choice["finish_reason"] == "stop") for choice in choices]
-        right = [v.verdict == "correct" if v.verdict != "undecided" or v.reason in FAILURES else None
+        right = [v.verdict == "correct" if v.verdict != "undecided" or v.reason in UNANSWERED else None
                  for v in self.verifier.verify_many(claims)]
         return [c["text"] for c in choices], right, [len(c["token_ids"]) for c in choices]
 

@@ -161,3 +161,45 @@ def test_a_fit_finds_how_often_values_recover_and_how_far_a_judge_can_be_trusted
 def test_a_threshold_outside_the_unit_interval_is_refused() -> None:
     with pytest.raises(ValueError, match="threshold is 0.0; allowed: strictly between 0 and 1; raise eps"):
         Chain.default(0.0)
+
+
+def test_a_round_of_the_fit_counts_the_kinds_of_all_paths() -> None:
+    """The rates of the sources after one round, against sums over all paths of the three solutions."""
+    reads = np.zeros((2, len(SOURCES), len(KINDS)))             # named and passed, by source and kind
+    for row in range(3):
+        last, correct = int(COUNTS.last[row]), bool(COUNTS.correct[row])
+        paths = np.array(list(itertools.product(range(LOST + LIVE), repeat=last)))
+        q = CHAIN.q[paths]
+        weight = CHAIN.start[paths[:, 0]] * (q[:, -1] if correct else 1 - q[:, -1])
+        weight *= (q ** COUNTS.successes[row, :last] * (1 - q) ** COUNTS.failures[row, :last]).prod(1)
+        for t in range(1, last):
+            weight *= CHAIN.moves[paths[:, t - 1], paths[:, t]]
+        lost = np.column_stack([paths < LOST, np.full(len(paths), not correct)])
+        kind = np.where(~lost[:, 1:], KINDS.index("alive"), np.where(lost[:, :-1], KINDS.index("lost"),
+                                                                     KINDS.index("fall")))
+        told = flags()
+        for t in range(1, last + 1):
+            weight *= told.factors(CHAIN.rates)[row, t][kind[:, t - 1]]
+        weight /= weight.sum()
+        for t in range(1, last + 1):
+            share = np.bincount(kind[:, t - 1], weights=weight, minlength=len(KINDS))
+            reads += np.stack([told.named[row, t], told.passed[row, t]])[..., None] * share
+    expected = (reads[0] + 20 * CHAIN.rates) / (reads.sum(0) + 20)
+    np.testing.assert_allclose(CHAIN.fit(FLAGGED, rounds=1).rates, expected, atol=1e-9)
+
+
+def test_a_read_of_a_step_that_solutions_share_counts_once_in_the_fit() -> None:
+    """Two wrong solutions that share the step into node 1, which the judge names; only its move is read."""
+    judge = SOURCES.index("judge")
+    named, passed = np.zeros((2, 2, 3, len(SOURCES)))
+    named[:, 1, judge] = 1
+    shared = Counts(np.array([[4.0, 1, 0]] * 2), np.array([[4.0, 5, 0]] * 2), np.array([2, 2]), np.zeros(2, bool),
+                    np.array([[0, 1, 2], [0, 1, 3]]), Flags(named, passed))
+    q, rates = CHAIN.q, CHAIN.rates[judge]
+    alive = np.arange(len(q)) >= LOST
+    kind = np.where(alive[None], KINDS.index("alive"), np.where(alive[:, None], KINDS.index("fall"),
+                                                                KINDS.index("lost")))
+    law = (CHAIN.start * q**4 * (1 - q)**4)[:, None] * CHAIN.moves * (q * (1 - q)**5 * (1 - q)**2) * rates[kind]
+    share = np.bincount(kind.ravel(), weights=(law / law.sum()).ravel())
+    fitted = CHAIN.fit(shared, rounds=1).rates[judge]
+    np.testing.assert_allclose(fitted, (share + 20 * rates) / (share + 20), atol=1e-9)

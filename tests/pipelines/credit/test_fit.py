@@ -33,8 +33,11 @@ def test_sums_are_those_of_the_batches_and_expectations_those_of_the_model() -> 
     last = [counts[-1] for counts in known]
     assert depths[1].successes == sum(int(counts.successes[0, 2:4].sum()) for counts in last)
     assert depths[1].rollouts == 6 * 3 * 2 * 4 and depths[2].rollouts == 6 * 3 * 4
-    expected = sum(4 * Chain.default().beliefs(counts).q[0, 1] for problem in known for counts in problem[:-1])
+    beliefs = [Chain.default().beliefs(counts) for problem in known for counts in problem[:-1]]
+    expected = sum(4 * belief.q[0, 1] for belief in beliefs)
+    variance = sum(4 * (b.q[0, 1] - b.q_q[0, 1, 1]) + 16 * (b.q_q[0, 1, 1] - b.q[0, 1] ** 2) for b in beliefs)
     assert depths[0].expected == pytest.approx(expected, abs=0.01)
+    assert depths[0].apart == pytest.approx((depths[0].successes - expected) / variance ** 0.5, abs=0.01)
 
 
 def test_steps_that_solutions_share_count_once() -> None:
