@@ -6,10 +6,8 @@ with it. All parts of a structure pass through the same guards. Swapping the sid
 """
 
 import re
-from functools import lru_cache
 
 from stepforge.pipelines.answers import outcome
-from stepforge.pipelines.answers.exact import TooLarge, Undefined
 from stepforge.pipelines.answers.expressions import equations_match, expressions_match, orders_match
 from stepforge.pipelines.answers.matches import (
     EQUAL,
@@ -26,7 +24,8 @@ from stepforge.pipelines.answers.matches import (
     unclear_where_equal,
 )
 from stepforge.pipelines.answers.normalize import canonical
-from stepforge.pipelines.answers.quantity import Quantity, measured, quantity, same
+from stepforge.pipelines.answers.quantity import TOO_LARGE, UNDEFINED, Quantity, measured, read_number, same
+from stepforge.pipelines.answers.readings import all_alike, has_decimal_comma, proportions_match
 from stepforge.pipelines.answers.regions import Region, is_region, orders, region
 from stepforge.pipelines.answers.relations import Statement, solution, statement, symbols
 from stepforge.pipelines.answers.structure import Structure, structure
@@ -52,9 +51,9 @@ def compare(gold: str, answer: str, symbolic: Symbolic | None = None) -> Match:
 
 
 def _compare(gold: str, answer: str, symbolic: Symbolic | None) -> Match:
-    if gold == answer and _number(gold) is not UNDEFINED:
+    if gold == answer and read_number(gold) is not UNDEFINED:
         return SAME_WORDS
-    gold_number, answer_number = _number(gold), _number(answer)
+    gold_number, answer_number = read_number(gold), read_number(answer)
     if UNDEFINED in (gold_number, answer_number):
         return NO_GOLD if gold_number is UNDEFINED else UNEQUAL
     if TOO_LARGE in (gold_number, answer_number):
@@ -64,22 +63,9 @@ def _compare(gold: str, answer: str, symbolic: Symbolic | None) -> Match:
         return Match(equal, "numeric", outcome.AMBIGUOUS if equal is None else None)
     if gold.lstrip("-+") == r"\infty" or answer.lstrip("-+") == r"\infty":
         return Match(gold.lstrip("+") == answer.lstrip("+"), "literal")
-    return _proportions(gold, answer) or _choices(gold, answer, symbolic) or _regions(gold, answer, symbolic) \
+    return proportions_match(gold, answer) or _choices(gold, answer, symbolic) or _regions(gold, answer, symbolic) \
         or _words(gold, answer) or _structures(gold, answer, symbolic) or _statements(gold, answer, symbolic) \
         or _measures(gold, answer, symbolic) or expressions_match(gold, answer, symbolic)
-
-
-UNDEFINED, TOO_LARGE = "undefined", "too large"
-
-
-@lru_cache(maxsize=16384)
-def _number(text: str) -> Quantity | str | None:
-    try:
-        return quantity(text)
-    except Undefined:
-        return UNDEFINED
-    except TooLarge:
-        return TOO_LARGE
 
 
 # Words: names, choices, letters -----------------------------------------------------------------------------------
@@ -109,7 +95,7 @@ def _words(gold: str, answer: str) -> Match | None:
         anagram = sorted(first) == sorted(second) and not is_marked(gold) and not is_marked(answer)
         return UNCLEAR if anagram else OTHER_WORDS
     word, text, other = (first, gold, answer) if first is not None else (second, answer, gold)
-    if is_marked(text) or isinstance(_number(other), Quantity):
+    if is_marked(text) or isinstance(read_number(other), Quantity):
         return None if "=" in other and word is not None else OTHER_WORDS
     return None
 
@@ -129,7 +115,7 @@ def _regions(gold: str, answer: str, symbolic: Symbolic | None) -> Match | None:
         if known.intervals and all(one.low == one.high for one in known.intervals):
             points = rf"\{{{','.join(one.low for one in known.intervals)}\}}"
             return _compare(points, answer, symbolic) if other is answer else _compare(gold, points, symbolic)
-        if isinstance(_number(other), Quantity) or words(other) is not None:
+        if isinstance(read_number(other), Quantity) or words(other) is not None:
             return UNEQUAL
     chains = orders(gold), orders(answer)
     if chains[0] and chains[1]:
@@ -161,11 +147,13 @@ def _structures(gold: str, answer: str, symbolic: Symbolic | None) -> Match | No
         return None
     parts, other = (first, answer) if first is not None else (second, gold)
     assert parts is not None
-    if other == r"\emptyset" or _decimal_comma(parts, other):
+    if other == r"\emptyset" or has_decimal_comma(parts, other):
         return UNCLEAR
     letters = choice_letters(parts.parts)
     if letters and letters == choice_letters((other,)):
         return SAME_WORDS
+    if parts.kind == "tuple" and (alike := all_alike(other, len(parts.parts))):
+        return _compare(gold, alike, symbolic) if other is answer else _compare(alike, answer, symbolic)
     named = statement(other)
     if named.value != other and named.value:
         return _compare(gold, named.value, symbolic) if other is answer else _compare(named.value, answer, symbolic)
@@ -174,27 +162,6 @@ def _structures(gold: str, answer: str, symbolic: Symbolic | None) -> Match | No
     if parts.kind in ("list", "set"):
         return _one_of_many(other, parts, other is answer, symbolic)
     return UNEQUAL
-
-
-def _decimal_comma(listed: Structure, single: str) -> bool:
-    """Whether a list is a number with a decimal comma that equals the other side: `0,5` and `0.5`."""
-    if listed.kind != "list" or len(listed.parts) != 2 or not all(part.lstrip("-").isdigit() for part in listed.parts):
-        return False
-    number = _number(".".join(listed.parts)) if listed.parts[1].isdigit() else None
-    other = _number(single)
-    return isinstance(number, Quantity) and isinstance(other, Quantity) and number.value == other.value
-
-
-def _proportions(gold: str, answer: str) -> Match | None:
-    """`3:4:5` and `6:8:10`; ratios of two numbers are quantities."""
-    if ":" not in gold or ":" not in answer:
-        return None
-    first, second = ([_number(part) for part in text.split(":")] for text in (gold, answer))
-    if len(first) < 3 or len(second) < 3 or not all(isinstance(one, Quantity) for one in (*first, *second)):
-        return None
-    one, other = ([number.value for number in numbers if isinstance(number, Quantity)] for numbers in (first, second))
-    return Match(len(one) == len(other) and all(a * other[0] == b * one[0] for a, b in zip(one, other, strict=True)),
-                 "numeric")
 
 
 def _one_of_many(single: str, listed: Structure, swapped: bool, symbolic: Symbolic | None) -> Match:

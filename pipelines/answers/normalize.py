@@ -128,7 +128,8 @@ def canonical(text: str) -> str:
     text = _SPACED_THOUSANDS.sub(lambda m: m[0].replace(" ", ","), text)
     text = _SPACES.sub(" ", text)
     text = _SCRIPT.sub(r"\1\2", _BRACKETED_BASE.sub(r"_{\1}", text))
-    return _ungrouped(_INNER_SPACE.sub("", unwrap(text)).replace(_ROW, "\\\\"))
+    text = _INNER_SPACE.sub("", unwrap(_LEAD_IN.sub("", text))).replace(_ROW, "\\\\")
+    return _ungrouped(text)
 
 
 def _canonical_latex(text: str) -> str:
@@ -176,6 +177,7 @@ _CHOICE = re.compile(r"\([A-J]\)").fullmatch
 _CHOICES = re.compile(r"\(?[A-J]\)?(?:\s*,\s*\(?[A-J]\)?)+").fullmatch
 _EITHER = re.compile(r"(?<![a-zA-Z\\])(?:either|both)(?![a-zA-Z])\s*", re.IGNORECASE)
 _THOUSANDS = re.compile(r"[-+$]*\d{1,3}(?:,\d{3})+(?:\.\d+)?").fullmatch
+_LEAD_IN = re.compile(r"^\s*\\text\{[^{}]*\b(?:is|are|equals):?\}(?=\s*\S)")
 _LETTERS = re.compile(r"[a-zA-Z]").search
 
 

@@ -7,7 +7,7 @@ becomes a negative. `VERSION` is raised whenever a verdict could change for the 
 from importlib.metadata import version
 from typing import Literal, NamedTuple
 
-VERSION = 5
+VERSION = 6
 
 Outcome = Literal["correct", "incorrect", "undecided"]
 Method = Literal["literal", "numeric", "symbolic", "none"]

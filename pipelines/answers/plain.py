@@ -10,6 +10,8 @@ FUNCTIONS = "arcsin|arccos|arctan|sinh|cosh|tanh|sin|cos|tan|cot|sec|csc|ln|log|
 
 _ROOTS = {"sqrt": r"\sqrt", "cbrt": r"\sqrt[3]"}
 _ROOT = re.compile(r"(?<![a-zA-Z\\])(sqrt|cbrt)\s*(\(|\{|\d+(?:\.\d+)?|[a-zA-Z](?![a-zA-Z]))")
+_BARS = {"abs": ("|", "|"), "floor": (r"\lfloor ", r"\rfloor "), "ceil": (r"\lceil ", r"\rceil ")}
+_CALLED = re.compile(r"(?<![a-zA-Z\\])(abs|floor|ceil)\(")
 _POWER = re.compile(r"\^\s*\(")
 _SIGNS = ((re.compile(r"(?<=[^*])\*\*(?=[^*])"), "^"), (re.compile(r"<=|=<"), r"\\le "), (re.compile(r">="), r"\\ge "),
           (re.compile(r"(?<![\d)}])\s*!=|(?<=[a-zA-Z)}])\s+!=|\\not\s*="), r"\\ne "),
@@ -26,7 +28,8 @@ _GOES_ON = re.compile(r"(?<![\d.])(\d*\.\d*?)(?:(\d)\2+|(\d{2,6}?)\3+)\s*\\ldots
 _OVER = re.compile(r"\{([^{}]*(?:\{[^{}]*\}[^{}]*)*)\\(over|choose)(?![a-zA-Z])\s*([^{}]*(?:\{[^{}]*\}[^{}]*)*)\}")
 _COMBINATIONS = re.compile(r"(?:\{\})?[\^_](?:\{(\w+)\}|(\w))\s*C\s*_\s*(?:\{(\w+)\}|(\w))")
 _SLASHED = re.compile(r"\\(?:nicefrac|sfrac|flatfrac)(?![a-zA-Z])")
-_MAYBE = re.compile(r"sqrt|cbrt|pi|PI|Pi|inf|Inf|INF|oo|\*\*|[<>=!:]=|=<|10\s*\^|\.\.\.|dots|overline|\\bar|\\dot"
+_MAYBE = re.compile(r"sqrt|cbrt|abs\(|floor|ceil"
+                    r"|pi|PI|Pi|inf|Inf|INF|oo|\*\*|[<>=!:]=|=<|10\s*\^|\.\.\.|dots|overline|\\bar|\\dot"
                     rf"|\.\d*\(|\\over|choose|C\s*_|frac|\^\s*\(|\\not|(?<!\\)(?:{FUNCTIONS})")
 
 
@@ -44,7 +47,7 @@ def latex_of_plain(text: str) -> str:
     text = _SLASHED.sub(r"\\frac", text)
     text = _COMBINATIONS.sub(lambda m: rf"\binom{{{m[1] or m[2]}}}{{{m[3] or m[4]}}}", text)
     text = _roots(text)
-    text = _powers(text)
+    text = _powers(_barred(text))
     if r"\over" in text or r"\choose" in text:
         text = _over(text)
     return _repeating(text)
@@ -61,6 +64,15 @@ def _roots(text: str) -> str:
             text = f"{text[:match.start()]}{root}{{{text[match.end():end]}}}{text[end + 1:]}"
         else:
             text = f"{text[:match.start()]}{root}{{{argument}}}{text[match.end():]}"
+    return text
+
+
+def _barred(text: str) -> str:
+    """`abs(x)`, `floor(x)` and `ceil(x)` in the brackets of their own."""
+    for match in reversed(list(_CALLED.finditer(text))):
+        if (end := closing(text, match.end() - 1)) is not None:
+            left, right = _BARS[match[1]]
+            text = f"{text[:match.start()]}{left}{text[match.end():end]}{right}{text[end + 1:]}"
     return text
 
 

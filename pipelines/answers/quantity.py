@@ -11,7 +11,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
-from stepforge.pipelines.answers.exact import evaluate
+from stepforge.pipelines.answers.exact import TooLarge, Undefined, evaluate
 from stepforge.pipelines.answers.units import NONE, Unit, conflict, plain_unit, unit_of
 
 ROUNDED_PLACES = 6       # 0.333333 stands for 1/3, and 3.141593 for \\pi, from this many decimal places on
@@ -47,7 +47,7 @@ class Measured(NamedTuple):
 
 
 _MULTIPLIERS = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9, "trillion": 10**12, "dozen": 12}
-_BASED = re.compile(r"(-?)\(?([0-9A-Za-z]*[0-9][0-9A-Za-z]*(?:\.[0-9A-Za-z]+)?|[A-F]+)\)?"
+_BASED = re.compile(r"(-?)\(?([0-9A-Za-z]*[0-9][0-9A-Za-z]*(?:\.[0-9A-Za-z]+)?|[A-F]+|[a-f]{2,8}(?=_\{16\}))\)?"
                     r"(?:_(?:([2-9]|[12]\d|3[0-6])|\{(\d{1,2})\})(?:\\text\{[^{}]*\})?"
                     r"|\s*\(?(?:\\text\{)?\s*\(?(?:in )?base ?\}?(\d{1,2})\)?)", re.ASCII).fullmatch
 _CLOCK = re.compile(r"(\d{1,2})(?::(\d\d)(?::00)?)?\s*(?:\\text\{)?\s*([ap]\.? ?m\.?)?\}?", re.IGNORECASE).fullmatch
@@ -94,6 +94,20 @@ def quantity(text: str) -> Quantity | None:
     return number._replace(value=number.value * times, ulp=number.ulp * times, unit=parted.unit)
 
 
+UNDEFINED, TOO_LARGE = "undefined", "too large"
+
+
+@lru_cache(maxsize=16384)
+def read_number(text: str) -> Quantity | str | None:
+    """The number of a canonical string, or UNDEFINED or TOO_LARGE where `quantity` raises."""
+    try:
+        return quantity(text)
+    except Undefined:
+        return UNDEFINED
+    except TooLarge:
+        return TOO_LARGE
+
+
 def _plain(number: str, value: Fraction) -> Quantity:
     decimal = _DECIMAL(number)
     if decimal is None:
@@ -105,6 +119,7 @@ def _plain(number: str, value: Fraction) -> Quantity:
 def _based(sign: str, digits: str, small: str | None, large: str | None, words: str | None) -> Quantity | None:
     """`52_8` and `52\\text{base}8`; Undefined for a digit that the base does not have, None for `x1_2`."""
     base = int(small or large or words or 0)
+    digits = digits.upper() if base > 10 else digits
     value = evaluate(f"{sign}{digits}_{{{base}}}")
     return None if value is None else Quantity(value, form="based", detail=f"{sign}{digits}_{base}")
 
@@ -153,7 +168,7 @@ def measured(text: str) -> Measured | None:
     elif parts := _PLAIN(text):
         bare, words = parts[1], parts[3]
         letter = words if len(words) == 1 else ""
-        suffix = _suffix(bare, words, lambda words: plain_unit(words, bool(parts[2])))
+        suffix = _suffix(bare, words, lambda words: plain_unit(words, bool(parts[2]) or bare[-1] == "%"))
     else:
         return None if unit is NONE else Measured(text, unit)
     if suffix is None:

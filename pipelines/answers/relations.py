@@ -97,7 +97,7 @@ def _valued(sides: tuple[str, ...], values: dict[str, float], about: bool) -> St
         return Statement(name, value, beside, (name, value) if _LETTER(name) or _PRODUCT(name) else (),
                          tuple(call[2].split(",")) if call else ())
     free = symbols(name)
-    direct = is_plain_sum(name) and bool(values[value]) if len(free) > 1 else not is_polynomial(name)
+    direct = is_plain_sum(name) and bool(values[value]) if len(free) > 1 else not (is_polynomial(name) or "|" in name)
     asked = name if not free or len(names) > 1 or direct else None
     return Statement(asked, value, beside, (name, value) if free and is_read(name) else ())
 

@@ -81,6 +81,9 @@ _NOT_UNITS = frozenset("""and or if than not but mod over plus minus factorial c
     csc log ln exp lim inf infinity infty theta alpha beta phi half halves third thirds quarter quarters between
     through no never impossible least most under except nor cannot isn't aren't base""".split())
 _WORD = re.compile(r"[A-Za-z°º€£¥₹$']+(?:-[A-Za-z]+)*\.?(?:\s*\^\s*\{?(-?\d)\}?|(?<=[a-z])(\d)(?![\d]))?|/|\*|[^\s]")
+_SYMBOLS = re.compile(r"(?<![A-Za-z])[A-Za-z]-|-[A-Za-z](?![A-Za-z])").search      # 4x-y
+_VOWEL = re.compile("[aeiou]", re.IGNORECASE).search
+_SHORT = frozenset(("am", "pm", "bc", "bce", "ad", "ce", "sq", "cu", "mph", "kph", "kmh", "fps", "mps", "kmph"))
 _CAPITALS = {"L": "l", "mL": "ml", "C": "°c", "F": "°f", "J": "j", "W": "w", "V": "volt", "N": "newton", "A": "ampere",
              "Hz": "hz", "Pa": "pa", "K": "kelvin", "kW": "kw", "kJ": "kj"}
 
@@ -150,9 +153,11 @@ def plain_unit(text: str, spaced: bool) -> Unit | None:
     """The unit in words without a `\\text{}` around them: `5 m`, `5cm`, `5 eggs`; None for `5x`, `5 mod 3`, `5i`."""
     first = re.split(r"[\s/^*.]", text.strip(), maxsplit=1)[0]
     body = re.sub(r"\d$", "", first)
+    if _SYMBOLS(text) or (not spaced and not _known(body) and len(body) < 5 and body.casefold() not in _SHORT):
+        return None
     if len(body) == 1 and not (spaced and _known(body)):
         return None
-    if len(body) == 2 and not _known(body) and body.casefold() not in ("am", "pm", "bc", "ad", "ce"):
+    if len(body) < 4 and not (_known(body) or _VOWEL(body) and len(body) > 2 or body.casefold() in _SHORT):
         return None
     return unit_of(text)
 

@@ -22,6 +22,7 @@ _CHOICE = re.compile(r"(?:\\text\{)?(?:(?:the )?(?:option|choice|answer|answer c
 _TRAILING = re.compile(r"(.+)\\text\{\(([A-J])\)\}", re.DOTALL).fullmatch
 _LETTER_LIST = re.compile(r"(?:\\text\{)?\(?([A-J])\)?\}?").fullmatch
 _RUN = re.compile(r"(?:\\text\{)?([A-J]{2,6})\}?").fullmatch
+_IS_RIGHT = re.compile(r"is (?:the )?(?:correct|right|true|best)(?: answer| choice| option)?").fullmatch
 _PREFIX = re.compile(r"(?:\\text\{)?(?:the )?(?:option|choice|answer)", re.IGNORECASE).match
 _WORDS = re.compile(r"(?:\\text\{[^{}]*\}|[A-Za-z]{2,}|[A-Za-z](?= [A-Za-z]{2})|[ '.-])+").fullmatch
 _MARKUP = re.compile(r"\\text\{|\}|[.,'\"!?]")
@@ -52,7 +53,7 @@ def choice(text: str) -> Choice | None:
     if ("(" in match["open"]) != (")" in close) and "(" in match["open"]:
         return None
     if not close and content:
-        return None
+        return Choice(letter, "", True) if letter.isupper() and _IS_RIGHT(content) else None
     if content and (not letter.isupper() or letter not in LETTERS or close == ")" and not match["open"]
                     and content[:1] in "=+-*/^"):
         return None
