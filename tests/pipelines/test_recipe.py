@@ -61,7 +61,7 @@ def test_recipe_is_frozen(tmp_path):
     ({"release": {"configs": ["postives"]}}, ["postives", "positives"]),
     ({"release": {"to": "s3:bucket"}}, ["release.to"]),
     ({"release": {"version": "1.0"}}, ["release.version"]),
-    ({"release": {"splits": {"test": 1.0}}}, ["splits"]),
+    ({"release": {"splits": {"test": 0.5, "validation": 0.5}}}, ["splits"]),
     ({"release": {"splits": {"dev": 0.1}}}, ["splits", "test"]),
 ])
 def test_misfit_names_field_and_what_is_allowed(tmp_path, changes, parts):
@@ -128,7 +128,7 @@ def test_reference_knows_every_option_by_its_path():
     options = {option.path: option for option in options_of(Recipe)}
     assert options["problems[arithmetic].limit"].default == "200" and options["name"].default is None
     assert options["executor.kind"].allowed == "local, slurm, ray, jobs"
-    assert options["problems[files].paths"].allowed == "list of text"
+    assert options["problems[files, hub].paths"].allowed == "list of text"
 
 
 @pytest.mark.parametrize(("prices", "read_cost"), [

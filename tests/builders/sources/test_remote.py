@@ -23,6 +23,11 @@ def test_rows_of_remote_files_in_the_order_of_their_names(memory):
     assert found == [Record("a.jsonl:1", {"n": "1"}), Record("b.jsonl:1", {"n": "2"})]
 
 
+def test_remote_folder_is_read_as_a_folder_here(memory):
+    memory.pipe({"/set/deep/b.jsonl": b'{"n": 2}\n', "/set/a.jsonl": b'{"n": 1}\n', "/set/README.md": b""})
+    assert [record.where for record in read_records(["memory://set"])] == ["a.jsonl:1", "b.jsonl:1"]
+
+
 def test_file_is_fetched_once_and_again_when_it_changed(memory, monkeypatch):
     memory.pipe({"/set/a.jsonl": b'{"n": 1}\n'})
     (first,) = expand(["memory://set/a.jsonl"])

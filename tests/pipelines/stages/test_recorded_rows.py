@@ -1,0 +1,95 @@
+"""What a row of recorded samples becomes, without a run."""
+
+import json
+
+import pytest
+
+from stepforge.builders.errors import SourceError
+from stepforge.builders.sources.mapping import normal
+from stepforge.pipelines.options.generators import RecordedGenerator
+from stepforge.pipelines.stages.generate.recorded import Place, _Reader
+
+KNOWN = {normal("Caf\u00e9?\n5"): (Place("p", 0),), "twice": (Place("q", 1), Place("r", 2)), "id7": (Place("p", 0),)}
+
+
+@pytest.fixture
+def read(tmp_path):
+    def reading(*rows, known=KNOWN, **options):
+        (tmp_path / "s.jsonl").write_text("\n".join(map(json.dumps, rows)))
+        generator = RecordedGenerator(engine="recorded", name="g", paths=[str(tmp_path / "s.jsonl")], **options)
+        parts = list(_Reader(generator, known).rows())
+        drops = [(drop.where, drop.reason) for _, dropped, _ in parts for drop in dropped]
+        return [row for rows, *_ in parts for row in rows], drops
+
+    return reading
+
+
+def test_problem_is_found_by_composed_text_and_never_guessed_among_two(read):
+    rows, drops = read({"problem": "Cafe\u0301?\r\n  5", "solution": "a"}, {"problem": "twice", "solution": "b"},
+                       {"problem": None, "solution": "c"}, {"problem": "cafe? 5", "solution": "d"})
+    assert [(row["problem_id"], row["solution"]) for row in rows] == [("p", "a")]
+    assert drops == [("s.jsonl:2:0", "several_problems"), ("s.jsonl:3:0", "no_problem"), ("s.jsonl:4:0", "no_problem")]
+
+
+def test_ids_join_through_a_pattern(read):
+    rows, drops = read({"key": "id7-0", "solution": "a"}, {"key": "id8-0", "solution": "a"}, join=r"key ~ ^(\w+)-")
+    assert [row["problem_id"] for row in rows] == ["p"] and drops == [("s.jsonl:2:0", "no_problem")]
+
+
+def test_what_is_told_of_a_list_goes_to_its_samples_or_the_row_is_malformed(read):
+    mapping = {"solutions": "s", "finish_reason": "f", "seed": "i", "completion_tokens": "n", "upstream_verdict": "v"}
+    rows, drops = read(
+        {"problem": "id7", "s": ["a", "b"], "f": ["stop", "length"], "i": 3, "n": [5, "x"], "v": [1.0, "odd"]},
+        {"problem": "id7", "s": ["a", "b", "c"], "f": ["stop", "length"]}, {"problem": "id7", "s": []},
+        columns=mapping)
+    assert [(row["finish_reason"], row["complete"], row["seed"], row["completion_tokens"], row["upstream_verdict"])
+            for row in rows] == [("stop", True, 3, 5, "correct"), ("length", False, 3, None, "odd")]
+    assert drops == [("s.jsonl:2", "malformed"), ("s.jsonl:3:0", "no_solution")]
+
+
+def test_samples_are_counted_by_problem_and_model(read):
+    made = [{"problem": "id7", "solution": f"{n}", "m": m} for n, m in enumerate(["x", "x", "y", None, "x"])]
+    rows, drops = read(*made, columns={"solution": "solution", "generator": "m"}, samples=2)
+    assert [(row["generator"], row["sample_index"], row["solution"]) for row in rows] == [
+        ("x", 0, "0"), ("x", 1, "1"), ("y", 0, "2"), ("g", 0, "3")]
+    assert len({row["generator_id"] for row in rows}) == 3 and drops == [("s.jsonl:5:0", "over_limit")]
+
+
+@pytest.mark.parametrize(("told", "expected"), [
+    ({"f": "eos"}, ("stop", True)), ({"f": "max_tokens"}, ("length", False)), ({"f": "odd"}, ("unknown", None)),
+    ({}, ("unknown", None)),
+    ({"c": True}, ("unknown", True)), ({"c": "false"}, ("length", False)),
+    ({"c": False, "f": "stop"}, ("stop", False)),
+    ({"c": True, "f": "length"}, ("length", False)), ({"c": "perhaps"}, ("unknown", None))])
+def test_how_a_sample_ended_is_what_it_says_and_nothing_more(read, told, expected):
+    (row,), _ = read({"problem": "id7", "solution": "a", "f": None, "c": None} | told,
+                     columns={"solution": "solution", "finish_reason": "f", "complete": "c"})
+    assert (row["finish_reason"], row["complete"]) == expected
+
+
+@pytest.mark.parametrize(("kept", "solution", "thought"), [
+    ("inline", "<think>t</think>a", None), ("column", "a", "t"), ("drop", "a", None)])
+def test_thoughts_go_where_the_recipe_says(read, kept, solution, thought):
+    (row,), _ = read({"problem": "id7", "t": "t", "a": "a"}, columns={"solution": "a", "thought": "t"}, thoughts=kept)
+    assert (row["solution"], row["thought"]) == (solution, thought)
+
+
+def test_steps_are_one_sample_and_a_list_is_no_solution(read):
+    rows, drops = read({"problem": "id7", "s": ["a\n", "b"], "l": [1, -1], "e": -1},
+                       {"problem": "id7", "s": ["a", None]},
+                       columns={"steps": "s", "upstream_labels": "l", "upstream_first_error": "e"})
+    assert [(row["solution"], row["upstream_labels"], row["upstream_first_error"]) for row in rows] == [
+        ("a\nb", ["1", "-1"], -1)]
+    assert drops == [("s.jsonl:2", "malformed")]
+    with pytest.raises(SourceError, match="Say what it is"):
+        read({"problem": "id7", "solution": ["a"]})
+
+
+@pytest.mark.parametrize(("options", "message"), [
+    ({"columns": {"solution": "a", "steps": "b"}}, "one of solution, solutions, steps"), ({"columns": {}}, "none"),
+    ({"join": "k", "columns": {"problem": "p", "solution": "s"}}, "either columns.problem or `join`"),
+    ({"join": "k..", "columns": {"solution": "s"}}, "cannot be read"),
+    ({"columns": {"solutions": "s", "upstream_labels": "l"}}, "upstream_labels")])
+def test_mapping_that_does_not_fit_is_refused(read, options, message):
+    with pytest.raises(ValueError, match=message):
+        read({}, **options)
