@@ -14,10 +14,13 @@ import pyarrow as pa
 
 from stepforge.builders.files import replacing
 from stepforge.builders.parquet import BATCH_ROWS, open_writer
+from stepforge.builders.tables import UNANSWERED
 
 if TYPE_CHECKING:
     import duckdb  # slow to import, and many commands read no table
 
+_IS_OUTCOME = f"""CREATE TEMP MACRO is_outcome(verdict, reason) AS
+    verdict <> 'undecided' OR coalesce(reason IN {UNANSWERED}, false)"""
 _KINDS = {pa.string(): "VARCHAR", pa.int64(): "BIGINT", pa.float64(): "DOUBLE", pa.bool_(): "BOOLEAN",
           pa.list_(pa.int32()): "INTEGER[]", pa.list_(pa.string()): "VARCHAR[]"}
 
@@ -27,7 +30,8 @@ def open_duckdb(memory: str, scratch: Path, tables: Mapping[str, Path] | None = 
                 ) -> "Iterator[duckdb.DuckDBPyConnection]":
     """A connection that keeps to `memory` (such as "2GiB"), spills to `scratch` and sees `tables` as views.
 
-    Beside its columns a view has `file_row_number`, the row's position in the table, from 0.
+    Beside its columns a view has `file_row_number`, the row's position in the table, from 0. `is_outcome(verdict,
+    reason)` is true of a verdict that counts: a solution without an answer has failed, a time-out says nothing of it.
     """
     import duckdb
 
@@ -38,6 +42,7 @@ def open_duckdb(memory: str, scratch: Path, tables: Mapping[str, Path] | None = 
     }
     with duckdb.connect(config=settings) as connection:
         connection.execute("SET enable_progress_bar = false")  # it would print for as long as a reader is open
+        connection.execute(_IS_OUTCOME)
         for name, path in (tables or {}).items():
             connection.from_parquet(str(path), file_row_number=True).create_view(name)
         yield connection

@@ -85,6 +85,8 @@ def limits(manifest: dict) -> list[str]:
              "share of false positives is known only as far as the methods named above can see it.",
              "Verdicts compare final answers. Where no verdict could be given, a solution is marked undecided and "
              "stands in no training config."]
+    if unusable := manifest.get("stages", {}).get("verify", {}).get("facts", {}).get("unusable_golds"):
+        known.append(f"{number(unusable)} problems have no usable gold answer; their solutions are undecided.")
     if "steps" in manifest["configs"] or "step_pairs" in manifest["configs"]:
         known.append("Values of steps are Monte-Carlo estimates for one rollout policy; another policy has others.")
     known += manifest.get("stages", {}).get("annotate", {}).get("facts", {}).get("search", {}).get("notes", [])

@@ -2,7 +2,7 @@
 WITH rate AS (
     SELECT problem_id, generator, count(*) AS n_samples, count(*) FILTER (verdict = 'correct') AS n_correct
     FROM solutions JOIN verdicts USING (solution_id)
-    WHERE verdict <> 'undecided' OR reason IN ('no_answer', 'truncated')
+    WHERE is_outcome(verdict, reason)
     GROUP BY ALL
 ), rates AS (
     SELECT problem_id, list({generator: generator, n_samples: n_samples, n_correct: n_correct,

@@ -7,6 +7,8 @@ becomes a negative. `VERSION` is raised whenever a verdict could change for the 
 from importlib.metadata import version
 from typing import Literal, NamedTuple
 
+from stepforge.builders.tables import UNANSWERED
+
 VERSION = 6
 
 Outcome = Literal["correct", "incorrect", "undecided"]
@@ -24,7 +26,6 @@ WORKER_DIED = "worker_died"            # the worker crashed or ran out of memory
 AMBIGUOUS = "ambiguous"                # equal under one reading only: 5 and 5%, 52 and 52 in base 8, ab and ba
 MANY_ANSWERS = "many_answers"          # with `incorrect`: several answers offered where one was asked for
 
-UNANSWERED = (NO_ANSWER, GUESSED, TRUNCATED)       # undecided because of the solution: it earns no reward
 UNDECIDED_REASONS = (*UNANSWERED, GOLD_UNPARSEABLE, TIMEOUT, OUT_OF_BOUNDS, VERIFIER_FAILED, INVALID_VERDICT,
                      WORKER_DIED, AMBIGUOUS)
 

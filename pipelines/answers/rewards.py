@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from stepforge.pipelines.answers import outcome
+from stepforge.builders.tables import UNANSWERED
 from stepforge.pipelines.answers.outcome import Claim, Verdict
 from stepforge.pipelines.answers.verifier import shared_verifier
 
@@ -27,6 +27,6 @@ def compute_score(data_source: str, solution_str: str, ground_truth: str,
 
 
 def _score(verdict: Verdict) -> float | None:
-    if verdict.verdict == "undecided" and verdict.reason not in outcome.UNANSWERED:
+    if verdict.verdict == "undecided" and verdict.reason not in UNANSWERED:
         return None
     return 1.0 if verdict.verdict == "correct" else 0.0

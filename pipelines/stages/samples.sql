@@ -4,7 +4,7 @@
 CREATE TEMP TABLE sample AS
 SELECT solution_id, problem_id, generator, solutions.file_row_number AS position,
        coalesce(complete, false) AS complete,
-       verdict = 'correct' AS correct, verdict <> 'undecided' OR reason IN ('no_answer', 'truncated') AS counts,
+       verdict = 'correct' AS correct, is_outcome(verdict, reason) AS counts,
        answer_key, completion_tokens, length(solution) AS characters,
        md5_number_lower(trim(regexp_replace(nfc_normalize(solution), '\s+', ' ', 'g'))) AS text_key,
        coalesce(md5_number_lower(equation_key), text_key) AS equation_key

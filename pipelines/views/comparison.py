@@ -33,7 +33,7 @@ SELECT generator, max(n)::BIGINT AS most, sum(n)::BIGINT AS samples, sum(tokens)
        sum(counted)::BIGINT AS counted, coalesce(sum(read), 0)::BIGINT AS read
 FROM (SELECT generator, problem_id, sum(completion_tokens) AS tokens, count(completion_tokens) AS counted,
              sum(prompt_tokens) AS read,
-             count(*) FILTER (verdict <> 'undecided' OR reason IN ('no_answer', 'truncated')) AS n
+             count(*) FILTER (is_outcome(verdict, reason)) AS n
       FROM solutions JOIN verdicts USING (solution_id) GROUP BY ALL)
 GROUP BY generator ORDER BY generator
 """

@@ -8,7 +8,7 @@ WITH samples AS (
            coalesce(CASE $by WHEN 'level' THEN level WHEN 'subject' THEN subject WHEN 'source' THEN source ELSE 'all'
                     END, 'none') AS "group"
     FROM solutions JOIN verdicts USING (solution_id) JOIN problems USING (problem_id)
-    WHERE verdict <> 'undecided' OR reason IN ('no_answer', 'truncated')
+    WHERE is_outcome(verdict, reason)
 ), problem AS (
     SELECT "group", generator, problem_id, count(*) AS n FROM samples GROUP BY ALL
 ), class AS (

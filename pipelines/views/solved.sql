@@ -6,7 +6,7 @@ WITH bought AS (
     SELECT generator, problem_id, verdict = 'correct' AS correct,
            row_number() OVER (PARTITION BY generator, problem_id ORDER BY sample_index) AS number
     FROM solutions JOIN verdicts USING (solution_id)
-    WHERE verdict <> 'undecided' OR reason IN ('no_answer', 'truncated')
+    WHERE is_outcome(verdict, reason)
 ), each_side AS (
     SELECT problem_id, generator, count_if(correct) > 0 AS solved
     FROM numbered JOIN bought USING (generator) WHERE number <= k

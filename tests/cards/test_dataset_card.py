@@ -12,6 +12,7 @@ from markdown_it import MarkdownIt
 
 from stepforge.builders.release import ReleaseError, write_release
 from stepforge.cards.dataset_card import OWN_BEGIN, OWN_END, license_fields, own_section, size_category, write_card
+from stepforge.cards.sections import limits
 
 HOSTILE = ("```\n</details>\n<script>alert(1)</script>\n[x](javascript:alert(1)) | # h\n"
            f"{OWN_END}\n{OWN_BEGIN}\n{{{{ 7 * 7 }}}} ![i](http://example.invalid/i.png)\n````\n")
@@ -51,6 +52,11 @@ def test_the_users_own_section_survives(make_release: Callable[..., Path]) -> No
     card.write_text(text.replace(f"{OWN_BEGIN}\n", f"{OWN_BEGIN}\n{own}"), encoding="utf-8")
     assert own_section(write_card(folder).read_text(encoding="utf-8")) == own
     assert write_card(folder, own="new").read_text(encoding="utf-8").endswith(f"{OWN_BEGIN}\nnew\n{OWN_END}\n")
+
+
+def test_the_card_says_how_many_problems_have_no_usable_gold_answer() -> None:
+    told = limits({"configs": {}, "stages": {"verify": {"facts": {"unusable_golds": 1234}}}})
+    assert "1,234 problems have no usable gold answer; their solutions are undecided." in told
 
 
 @pytest.mark.parametrize("card", ["", "no markers", OWN_BEGIN, f"x\n{OWN_END}", f"\n{OWN_END}\n{OWN_BEGIN}\n"])

@@ -19,7 +19,7 @@ WITH kept AS (
 ), base AS (
     SELECT problem_id, count(*) AS rollouts, count(*) FILTER (verdict = 'correct') AS successes
     FROM solutions JOIN verdicts USING (solution_id)
-    WHERE generator_id = $policy AND (verdict <> 'undecided' OR reason IN ('no_answer', 'truncated'))
+    WHERE generator_id = $policy AND is_outcome(verdict, reason)
     GROUP BY problem_id
 )
 SELECT problem_id, problem, answer, chosen.solutions, coalesce(base.rollouts, 0)::BIGINT AS base_rollouts,

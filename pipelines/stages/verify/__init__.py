@@ -4,6 +4,7 @@ In: `solutions` and the answers of `problems`. Out: `verdicts`, one for every so
 undecided with a reason. Each rank has a verifier of its own, ours or the user's, whose slow work is done in processes
 that are killed at their deadline (pipelines/answers). Problems that came without a gold answer first take that of
 their samples (majority.py). A judge may rule on what stays undecided (judge.py); its `rulings` are empty without one.
+Counted are the problems whose gold answer cannot be used.
 """
 
 from collections.abc import Iterator
@@ -15,8 +16,10 @@ from datatrove.data import Document
 from datatrove.pipeline.base import PipelineStep
 
 from stepforge.builders.parquet import count_rows, write_rows
+from stepforge.builders.sql import query_rows
 from stepforge.builders.tables import RULINGS
 from stepforge.pipelines.answers import Claim, equation_key, first_false_step, open_verifier, versions
+from stepforge.pipelines.answers.outcome import GOLD_UNPARSEABLE
 from stepforge.pipelines.inference.output import TableOutput
 from stepforge.pipelines.options.stages import Verify
 from stepforge.pipelines.recipe import Recipe
@@ -27,6 +30,10 @@ from stepforge.pipelines.stages.verify import judge
 CLAIMS_SQL = """
 SELECT solution_id, problem_id, solution, complete, answer, solutions.file_row_number AS position
 FROM solutions JOIN problems USING (problem_id)
+"""
+UNUSABLE_SQL = """
+SELECT count(DISTINCT problem_id)::BIGINT AS n
+FROM verdicts JOIN solutions USING (solution_id) WHERE verdict = 'undecided' AND reason = $reason
 """
 
 
@@ -89,7 +96,18 @@ def run(context: Context) -> Account:
         written, ledger = judge.rule(context, context.recipe.verify.judge, by_rules)
         facts = {**facts, "judge": judge.described(context.recipe)}
     context.finish([work], "verify")
+    facts |= _unusable_golds(context, facts)
     return Account(rows_in, written, ledger=ledger, facts=facts, failed=ledger.get("failed", 0))
+
+
+def _unusable_golds(context: Context, facts: dict[str, Any]) -> dict[str, Any]:
+    """How many problems with solutions have a gold answer that cannot be used, and the warning that says so."""
+    with context.duckdb("solutions", "verdicts") as connection:
+        count = next(query_rows(connection, UNUSABLE_SQL, {"reason": GOLD_UNPARSEABLE}))["n"]
+    if not count:
+        return {}
+    told = f"{count:,} problems have no usable gold answer, so their solutions are undecided"
+    return {"unusable_golds": count, "warnings": [*facts.get("warnings", ()), told]}
 
 
 def spent(recipe: Recipe) -> Spent | None:

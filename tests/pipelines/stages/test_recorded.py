@@ -9,6 +9,7 @@ import pytest
 from helpers.runs import execute, rows
 
 from stepforge.pipelines.executors import StageFailed
+from stepforge.pipelines.plan import read_state
 
 DATA = os.environ.get("STEPFORGE_TEST_DATA")
 needs_data = pytest.mark.skipif(not DATA, reason="STEPFORGE_TEST_DATA names no folder with real samples")
@@ -76,6 +77,20 @@ def test_text_that_may_be_cut_is_no_negative(tmp_path):
     assert [row["complete"] for row in rows(tmp_path / "run", "solutions")] == [None, None]
     assert [row["completion"] for row in rows(tmp_path / "run", "../release/negatives/train-00000-of-00001")] == [
         "The answer is 6"]
+
+
+def test_problems_without_a_usable_gold_answer_are_counted_and_their_solutions_undecided(tmp_path):
+    golds = ["proof", "None", "5", "They are equal, as was to be shown in the text."]
+    (tmp_path / "golds.jsonl").write_text("\n".join(
+        json.dumps({"problem": f"{n}?", "answer": gold}) for n, gold in enumerate(golds)))
+    samples = [{"problem": f"{n}?", "solution": ["The answer is 5.", "The answer is 6."]} for n in range(len(golds))]
+    told = recipe(tmp_path, samples) | {"problems": [{"source": "files", "paths": [str(tmp_path / "golds.jsonl")]}]}
+    execute(told, tmp_path / "run")
+    facts = read_state(tmp_path / "run")["verify"]["facts"]
+    assert Counter((row["verdict"], row["reason"]) for row in rows(tmp_path / "run", "verdicts")) == {
+        ("correct", None): 1, ("incorrect", None): 1, ("undecided", "gold_unparseable"): 6}
+    assert facts["unusable_golds"] == 3
+    assert facts["warnings"] == ["3 problems have no usable gold answer, so their solutions are undecided"]
 
 
 @needs_data

@@ -7,7 +7,7 @@ from itertools import combinations
 import pytest
 from helpers.runs import SMALL, execute, rows
 
-from stepforge.builders.tables import TABLES
+from stepforge.builders.tables import TABLES, UNANSWERED
 from stepforge.pipelines.answers import equation_key
 from stepforge.pipelines.plan import read_state
 from stepforge.pipelines.stages.annotate.problem import other_steps
@@ -120,7 +120,7 @@ def test_coverage_equals_enumeration_of_all_subsets(tables):
     problem = {row["solution_id"]: row["problem_id"] for row in tables["solutions"]}
     n, c = Counter(), Counter()
     for row in tables["verdicts"]:
-        if row["verdict"] != "undecided" or row["reason"] in ("no_answer", "truncated"):
+        if row["verdict"] != "undecided" or row["reason"] in UNANSWERED:
             n[problem[row["solution_id"]]] += 1
             c[problem[row["solution_id"]]] += row["verdict"] == "correct"
     measured = {row["k"]: row for row in tables["measures"] if (row["measure"], row["by"]) == ("coverage", "all")}
@@ -136,7 +136,7 @@ def test_diversity_equals_enumeration_of_all_subsets(tables):
     text = {row["solution_id"]: " ".join(row["solution"].split()) for row in tables["solutions"]}
     samples = defaultdict(list)
     for row in tables["verdicts"]:
-        if row["verdict"] != "undecided" or row["reason"] in ("no_answer", "truncated"):
+        if row["verdict"] != "undecided" or row["reason"] in UNANSWERED:
             samples[problem[row["solution_id"]]].append(
                 (row["verdict"] == "correct", text[row["solution_id"]], row["equation_key"]))
     for measure, part in (("diversity_text", 1), ("diversity_equations", 2)):
