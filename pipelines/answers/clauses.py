@@ -41,9 +41,9 @@ def read_clause(clause: str, choices: bool = False) -> Reading:
     """
     if quoted := _QUOTED.match(clause):
         return Reading(quoted[1].strip(), True)
-    math = MATH.match(clause)
-    line = clause[:math.end()].replace("\n", " ") + clause[math.end():].split("\n", 1)[0] if math \
-        else clause.split("\n", 1)[0]
+    math = MATH.match(clause, skip(clause))
+    whole = math.end() if math else 0                           # a formula may take more than a line
+    line = clause[:whole].replace("\n", " ") + clause[whole:].split("\n", 1)[0]
     line = MARKUP.sub("", ascii_math(line))
     start = skip(line)
     if denial := DENIAL.match(line, start):

@@ -45,6 +45,8 @@ _START = re.compile(
 |strictly|much|slightly|well|just|sqrt|pi|sin|cos|tan|log|ln|exp)(?![a-z])""") + ")", re.IGNORECASE)
 _BOUND = re.compile(r"^x\\[lg]e (?=[\d$\\])")                           # in a sentence, `at least 7` means 7
 _COMPARISON = re.compile(r"x[<>]|.*\\ne(?:q)?(?![a-z])")
+_VARIABLE = re.compile(r"(?:\\(?!text|math|operatorname))?[a-zA-Z]+(?:_\{?\w+\}?)?'*(?:\([a-zA-Z, ]*\))?")
+_EXPRESSION = re.compile(r"\d[a-z](?![a-z])|[a-z)]\s*[-+*/^]|[-+*/]\s*[a-z](?![a-z])|=.*=|[a-z]{2}.*=", re.IGNORECASE)
 _RESULT = re.compile(r"(?:=|≈|\\approx)\s*\\?[$€£]?\s*(-?\d[\d,]*(?:\.\d+)?)")
 _DIGITS = re.compile(r"-?\d[\d,]*(?:\.\d+)?")
 _COUNTS = re.compile(r"\b(?:is|are|equals|exactly|be)\s*$")
@@ -81,13 +83,16 @@ def guess_in(sentence: str, before: str = "") -> Guess | None:
     values = _values(line, marker.end() if marker else 0)
     if not values:
         return _spelled(line)
-    plain = [value for value in values if not (line[:value.start].endswith("(") and line[value.end:].startswith(")"))]
+    plain = [value for value in values if not _is_aside(line, value)]
     offered = plain or values
     led = [value for value in offered if wording.LEADS.search(_before(line, value.start))]
     main = led or [value for value in offered if not wording.CIRCUMSTANCE.search(_before(line, value.start))]
     chosen = led[-1] if led else _result(main or offered, before) or (main or offered)[-1]
     alone = len({value.text.replace(" ", "") for value in values}) == 1 or len(main) == 1 and chosen is main[0]
-    return Guess(chosen.text.strip(), bool(plain) and alone, chosen.end == len(line), chosen.kind == "formula")
+    whole = chosen.end - chosen.start > len(line) // 2
+    stated = whole or chosen in led or chosen.many > 1 or not _EXPRESSION.search(chosen.text)
+    return Guess(chosen.text.strip(), bool(plain) and alone and stated, chosen.end == len(line),
+                 chosen.kind == "formula")
 
 
 def _before(line: str, at: int) -> str:
@@ -100,9 +105,15 @@ def _values(line: str, at: int) -> list[Term]:
     while start := _START.search(line, at):
         value = value_at(line, start.end())
         at = max(value.end if value else 0, start.end() + 1)
-        if value is not None and value.kind != "name" and _stands(line, value):
+        if value is not None and _may_answer(line, value) and _stands(line, value):
             values.append(value._replace(text=_BOUND.sub("", value.text)))
     return values
+
+
+def _may_answer(line: str, value: Term) -> bool:
+    """A lone variable is no answer; other letters (`p - q`, `\\text{Evelyn}`) are where the sentence leads to them."""
+    return value.kind != "name" or (_VARIABLE.fullmatch(value.text) is None
+                                    and wording.LEADS.search(_before(line, value.start)) is not None)
 
 
 def _stands(line: str, value: Term) -> bool:
@@ -112,6 +123,12 @@ def _stands(line: str, value: Term) -> bool:
                 or wording.COMPARED.search(before) or wording.LABEL.search(before)
                 or wording.ORDINAL.match(line, value.end) or wording.CONDITION.search(supposed)
                 or _COMPARISON.match(value.text))
+
+
+def _is_aside(line: str, value: Term) -> bool:
+    """Whether a value stands in parentheses or in a clause that gives a reason or a condition."""
+    return line[:value.start].endswith("(") and line[value.end:].startswith(")") \
+        or wording.REASON_BEFORE.search(line[max(0, value.start - 3 * BEFORE):value.start]) is not None
 
 
 def _bold(sentence: str) -> list[str]:

@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 
 from stepforge.pipelines.answers.clauses import MAX_CLAUSE, Reading, bare_answer, read_clause
 from stepforge.pipelines.answers.guesses import SENTENCE_END, guess, guess_in
+from stepforge.pipelines.answers.terms import MATH
 from stepforge.pipelines.answers.wording import CONDITION
 
 MAX_STATEMENTS = 64  # looked at, from the end
@@ -54,7 +55,7 @@ _LINK = re.compile(
     |(?:would|will|should|must|has\ to|turns\ out\ to|happens\ to|appears\ to|seems\ to|might|may|could)\ be|'s)\b
     [:*]*)\s*""", re.VERBOSE)
 _PART = re.compile(r"(?:to|for|of|in)\s+(?:the\s+)?(?:first|second|third|part|question|sub|\()", re.IGNORECASE)
-_TITLE = re.compile(r"[*_` \t]*:?[*_` \t]*\n[\s=*_`-]*(?=\S)")
+_TITLE = re.compile(r"[*_` \t]*:?[*_` \t]*\n\s*(?:(?:={3,}|-{3,}|`{3}\w*)\s*\n\s*)?(?:[-*•>]\s+(?!\d))?(?=\S)")
 _TITLE_BEFORE = re.compile(r"[#>*_\s\d.|]*(?:(?:the|my|our|your)\s)?(?:(?:final|correct|short|full|end)\s)?[ar]?",
                            re.IGNORECASE)
 _FINAL = re.compile(r"(?:final|end) r", re.IGNORECASE)
@@ -159,7 +160,10 @@ def _backward(text: str, head: re.Match[str], line: str) -> Statement | None:
     named = _BACKWARD.search(line)
     if named is None or _NEGATED.search(line[:named.start()]):
         return None
-    best = guess_in(SENTENCE_END.split(line[:named.start()])[-1])
+    before = line[:named.start()]
+    best = guess_in(SENTENCE_END.split(before)[-1])
+    if best is None and (formulas := MATH.findall(before)) and before.endswith(("$", "\\)", "\\]")):
+        return Statement(head.start(), head.end(), "".join(formulas[-1]), "phrase")
     return Statement(head.start(), head.end(), best.answer, "phrase", best.sure, best.sure) if best else None
 
 

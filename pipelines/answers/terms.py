@@ -26,24 +26,29 @@ class Term(NamedTuple):
 
 
 MATH = re.compile(r"\$\$(.+?)\$\$|(?<!\\)\$((?:\\.|[^$\n\\])+?)\$(?!\d)|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
-_NUMBER = (r"\d+[ ]\d+/\d+(?![\d./])|(?:\d{1,3}(?:,\d{3})+(?![\d,])|\d{1,3}(?:[ ]\d{3})+(?![ ]?\d)|\d+)(?:\.\d+)?"
-           r"(?:[eE][+-]?\d+(?![\da-zA-Z]))?(?:\.\.\.)?|\.\d+")
+_THOUSANDS = r"\d{1,3}(?:(?:,|\{,\}|,[ ]?\\![ ]?)\d{3})+(?!,?\d)|\d{1,3}(?:[ ]\d{3})+(?![ ]?\d)"
+_NUMBER = (rf"\d+[ ]\d+/\d+(?![\d./])|(?:{_THOUSANDS}|\d+)(?:\.\d+)?(?:[eE][+-]?\d+(?![\da-zA-Z]))?(?:\.\.\.)?"
+           r"|\.\d+")
 _TOKEN = re.compile(rf"""(?P<number>(?:\\?[$€£¥₹]\s?[-+]?\s?)?(?:{_NUMBER}))
-    |(?P<text>\\(?:text|mathrm|mathbf|textbf|mbox|operatorname)\s*\{{[^{{}}]*\}})
+    |(?P<text>\\begin\{{[a-z]+\}}.{{1,600}}?\\end\{{[a-z]+\}}
+        |\\(?:text|mathrm|mathbf|textbf|mbox|operatorname)\s*\{{[^{{}}]*\}})
     |(?P<operator>(?:\\(?:times|cdot|div|pm|mp|le|leq|ge|geq|ne|neq|lt|gt|approx|equiv|cup|cap|in|to|mid|setminus
         |over)(?![a-zA-Z])|<=|>=|!=|\*\*|:(?=\d)(?<=\d:)|:(?=[ ]\d)(?<=\d[ ]:)|[-+*/^_=<>]))
+    |(?P<function>\\(?:[dt]?frac|sqrt|sin|cos|tan|cot|sec|csc|log|ln|exp|arc(?:sin|cos|tan))(?![a-zA-Z])
+        |(?:sqrt|sin|cos|tan|cot|sec|csc|log|ln|exp)(?![a-zA-Z]))
     |(?P<command>\\[a-zA-Z]+|\\[,!%|])
     |(?P<open>\\\{{|[(\[{{])
     |(?P<close>\\\}}|[)\]}}])
     |(?P<postfix>[%'°]|!(?!\s*(?:$|[A-Z])))
     |(?P<comma>[,;])
-    |(?P<name>(?:sqrt|pi|sin|cos|tan|cot|sec|csc|log|ln|exp|inf|infinity)(?![a-zA-Z])
+    |(?P<name>(?:pi|inf|infinity)(?![a-zA-Z])
         |[a-zA-Z](?:\d+(?!\d))?(?![a-zA-Z0-9]|['’][a-z]))""", re.VERBOSE | re.ASCII)
 _SPACE = re.compile(r"[ \t~]*")
 _CLOSING = {"(": ")]", "[": ")]", "{": "}", "\\{": ("\\}",)}
 _MATHS = re.compile(r"\d|\\(?:pi|sqrt|infty|emptyset|varnothing|mathbb|frac)|\bpi\b|sqrt")
 _RELATION = re.compile(r"[=<>]|\\(?:le|ge|leq|geq|lt|gt|ne|neq|in|approx|equiv)(?![a-zA-Z])")
 _PLAIN_NUMBER = re.compile(r"(?:[-+\d\s,./$€£¥₹%°]|\\[$%,! ]|\\[dt]?frac|\^?\\circ|[{}])+").fullmatch
+_TEXT = re.compile(r"\\text[a-z]{0,2}\s*\{[^{}]*\}")
 _WORDS_INSIDE = re.compile(r"(?<![\\a-zA-Z{])[a-z]{3,}(?![a-zA-Z{}])")
 _WORD = re.compile(r"\s?((?:[ap]\.m\.|[A-Za-z][a-zA-Z/]*(?:'s)?)(?:\^\{?\d\}?)?)(?![\w'])")
 SHORT_UNITS = frozenset("m g s h L l V W N J K A C F cm mm km kg mg ml mL ft yd mi lb oz hr am pm AM PM°C".split())
@@ -98,7 +103,7 @@ def series_at(text: str, at: int) -> Term | None:
 
 def _is_prose(math: re.Match[str]) -> bool:
     """Whether `$…$` is only the text between two prices."""
-    return math[2] is not None and math[2][0].isdigit() and bool(_WORDS_INSIDE.search(math[2]))
+    return math[2] is not None and math[2][0].isdigit() and bool(_WORDS_INSIDE.search(_TEXT.sub("", math[2])))
 
 
 def _delimited(text: str, at: int, math: re.Match[str]) -> Term:
@@ -146,7 +151,7 @@ def _plain_end(text: str, at: int) -> int:
 
 def _continues(text: str, token: re.Match[str]) -> bool:
     """Whether a token after an operand and a space belongs to the same term: `2 x + 3`, but not `5 a day`."""
-    if token.lastgroup in ("operator", "command", "text"):
+    if token.lastgroup in ("operator", "command", "function", "text"):
         return True
     if token.lastgroup == "name":
         return re.compile(r"\s*[-+*/^=]\s*[\w(\\]").match(text, token.end()) is not None

@@ -47,6 +47,8 @@ CONDITION = _pattern(phrases(r"""\b(?:if|whether|suppose|assum\w+|unless|doubt|u
 |no way that|impossible that|(?:false|wrong|incorrect|untrue) that)
 |\bnot (?:true|the case|sure|certain|clear|believe|think)|n't (?:think|believe|sure|clear)"""),
                      r"\b(?!.*\b(?:then|but|so)\b)[^,.!?\n]*$")
+REASON_BEFORE = _pattern(r"\b", phrases("since|because|where|when|whenever|satisfying|assuming|using|given that"),
+                         r"\b[^,;.!?\n]*$")
 COMPARED = _pattern(r"\b", phrases("than|between|exceeds?|exceeding|beyond|over|under|above|below|nearly|almost"),
                     r"\s*$")
 
@@ -78,7 +80,8 @@ CLOSING = _pattern(r"(?:i |we )?", phrases("""hope|let me know|if you|please|not
 REASON = _pattern(r"\s(?:because|since|so|which|as|where|I hope|for|when|if)\b|<")
 
 # Before a value: it is what the sentence arrives at; it only tells when, where or how long; it numbers something.
-LEADS = _pattern(r"(?:\b(?:a total of|is|are|was|were|be|equals?|becomes?|remains?|totals|it['’]s|that['’]s)\b"
+LEADS = _pattern(r"(?:\b(?:a total of|is|are|was|were|be|equals?|becomes?|remains?|totals|it['’]s|that['’]s"
+                 r"|(?:simplifies|reduces|comes|amounts|equal) to)\b"
                  r"|[=:≈]|->|→|(?<=[^\x00-\x7f]))\s*$")
 CIRCUMSTANCE = _pattern(r"\b(?:in|for|over|within|every|during|after|at|of|from|with|by|on|to|only|all)\s+"
                         r"(?:(?:the|those|these|all|her|his|its|their|an?|first|last|next|remaining)\s+)*$")
