@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from stepforge.builders.files import replacing
+from stepforge.builders.outcomes import UNANSWERED
 from stepforge.builders.parquet import BATCH_ROWS, open_writer
-from stepforge.builders.tables import UNANSWERED
 
 if TYPE_CHECKING:
     import duckdb  # slow to import, and many commands read no table

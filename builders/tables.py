@@ -140,7 +140,6 @@ BUDGETS = _table(
     column("remainder", REAL, "What of the budget of a problem is left over."),
 )
 
-UNANSWERED = ("no_answer", "guessed", "truncated")  # reasons of undecided verdicts that count as failures to answer
 VERDICTS = _table(
     "verdicts", ("solution_id",),
     column("solution_id", TEXT, "The solution that was judged."),

@@ -23,9 +23,10 @@ from rich.table import Table
 
 from stepforge.builders.errors import UserError
 from stepforge.builders.files import replacing
+from stepforge.builders.outcomes import UNANSWERED
 from stepforge.builders.sources import arithmetic
 from stepforge.builders.sources.records import Drop
-from stepforge.builders.tables import UNANSWERED, content_id, derive_seed
+from stepforge.builders.tables import content_id, derive_seed
 from stepforge.pipelines.answers import Claim, Verdict, open_verifier, versions
 from stepforge.pipelines.credit.split import newline
 from stepforge.pipelines.inference.prompts import render

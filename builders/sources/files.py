@@ -4,18 +4,13 @@
         with columns {problem: "prompt[0].content", answer: reward_model.ground_truth}
 """
 
-import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import islice
 
+from stepforge.builders.outcomes import NO_GOLD
 from stepforge.builders.sources.mapping import Column, map_rows, require_roots
 from stepforge.builders.sources.records import BATCH_ROWS, Drop, Record
 from stepforge.builders.tables import content_id
-
-# What people write where there is no answer. `none` and `no solution` may be answers and are none of these; Python
-# writes None.
-NO_GOLD = re.compile(r"(?i:proof|proved|not[ _-]?found|n/a|nan|null|unknown|unanswerable|missing|tbd|todo|\?+|-+)"
-                     r"|None")
 
 
 def load(records: Iterable[Record | Drop], columns: Mapping[str, str], source: str, split: str, license: str,

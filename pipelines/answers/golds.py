@@ -7,16 +7,17 @@ so that every solution of such a problem stays undecided.
 
 import re
 
+from stepforge.builders.outcomes import NO_GOLD
 from stepforge.pipelines.answers.clauses import bare_answer
 from stepforge.pipelines.answers.extract import EXPLICIT, extract_answer
 from stepforge.pipelines.answers.normalize import unwrap
 
-PLACEHOLDERS = frozenset("""proof proved proven notfound not-found none null nil nan n/a #n/a na n.a n.a. unknown
-    undetermined missing empty tbd todo ? ?? ??? - -- --- _ . .. ... … answer solution omitted error unavailable
-    [] {} "" ''""".split()) | frozenset(" ".join(words.split()) for words in """not found|no answer|not available
-    |not applicable|not provided|not given|not specified|see solution|see proof|see the proof|see above|see below
-    |see explanation|answer not found|no answer found|no answer provided|no final answer|no solution provided
-    |proof omitted|proof problem|to be determined""".split("|"))
+# Beside NO_GOLD, for which a source drops the problem: these leave its solutions undecided.
+PLACEHOLDERS = frozenset("""none nil #n/a na n.a n.a. proven undetermined empty _ . .. ... … answer solution omitted
+    error unavailable {} "" ''""".split()) | frozenset(" ".join(words.split()) for words in """no answer|not available
+    |not applicable|not provided|not given|not specified|see solution|see above|see below|see explanation
+    |answer not found|no answer found|no answer provided|no final answer|no solution provided
+    |to be determined""".split("|"))
 MIN_PROSE = 6        # words without a value that make a sentence no answer
 _TEXT = re.compile(r"\\(?:text|mathrm|textbf|mbox)\s*\{([^{}]*)\}").fullmatch
 _HASH_LINE = re.compile(r"#{1,6}\s*(?=\S)")
@@ -26,7 +27,7 @@ _VERB = re.compile(r"\b(?:is|are|was|were|equals?|has|have|had|makes?|gets?|give
                    r"|can|must|there)\b", re.IGNORECASE)
 _MATH_AND_UNIT = re.compile(r"(?:\$[^$]+\$|\\\(.+?\\\))\s*[a-z]{3,}(?: [a-z]+){0,2}").fullmatch
 _NAMES_ANSWER = re.compile(r"(?:a|ans)\s*[:.]|(?s:.*)answer", re.IGNORECASE)
-_PROOF = re.compile(r"(?:to )?(?:prove|proof)\b")
+_PROOF = re.compile(r"(?:to |see (?:the )?)?(?:prove|proof)\b")
 _BARE_MARK = re.compile(r"(?<!#)####(?!#)\s*(\S[^\n]*)")
 
 
@@ -41,8 +42,10 @@ def is_placeholder(answer: str) -> bool:
     plain = unwrap(answer.strip())
     if text := _TEXT(plain):
         plain = text[1].strip()
-    plain = plain.casefold().strip("()[]<> ")
-    return not plain or bool(_PROOF.match(plain)) or plain in PLACEHOLDERS or plain.rstrip(".!") in PLACEHOLDERS
+    plain = plain.strip("()[]<> ")
+    bare = plain.rstrip(".!")
+    return not bare or bool(NO_GOLD.fullmatch(bare)) or bool(_PROOF.match(plain.casefold())) \
+        or not PLACEHOLDERS.isdisjoint((plain.casefold(), bare.casefold()))
 
 
 def _stated(gold: str) -> str | None:

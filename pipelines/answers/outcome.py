@@ -7,7 +7,7 @@ becomes a negative. `VERSION` is raised whenever a verdict could change for the 
 from importlib.metadata import version
 from typing import Literal, NamedTuple
 
-from stepforge.builders.tables import UNANSWERED
+from stepforge.builders.outcomes import UNANSWERED
 
 VERSION = 6
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from stepforge.builders.tables import UNANSWERED
+from stepforge.builders.outcomes import UNANSWERED
 from stepforge.pipelines.answers.outcome import Claim, Verdict
 from stepforge.pipelines.answers.verifier import shared_verifier
 

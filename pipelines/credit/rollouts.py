@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from stepforge.builders.tables import UNANSWERED, content_id
+from stepforge.builders.outcomes import UNANSWERED
+from stepforge.builders.tables import content_id
 from stepforge.pipelines.answers import AnyVerifier, Claim, Verdict
 from stepforge.pipelines.credit.tree import Outcome
 from stepforge.pipelines.inference.engines import payload_of, seed_of

@@ -80,7 +80,7 @@ def test_text_that_may_be_cut_is_no_negative(tmp_path):
 
 
 def test_problems_without_a_usable_gold_answer_are_counted_and_their_solutions_undecided(tmp_path):
-    golds = ["proof", "None", "5", "They are equal, as was to be shown in the text."]
+    golds = ["see solution", r"\text{Proof}", "5", "They are equal, as was to be shown in the text."]
     (tmp_path / "golds.jsonl").write_text("\n".join(
         json.dumps({"problem": f"{n}?", "answer": gold}) for n, gold in enumerate(golds)))
     samples = [{"problem": f"{n}?", "solution": ["The answer is 5.", "The answer is 6."]} for n in range(len(golds))]

@@ -7,7 +7,8 @@ from itertools import combinations
 import pytest
 from helpers.runs import SMALL, execute, rows
 
-from stepforge.builders.tables import TABLES, UNANSWERED
+from stepforge.builders.outcomes import UNANSWERED
+from stepforge.builders.tables import TABLES
 from stepforge.pipelines.answers import equation_key
 from stepforge.pipelines.plan import read_state
 from stepforge.pipelines.stages.annotate.problem import other_steps
