@@ -38,6 +38,9 @@ SENTENCE_END = re.compile(r"(?:(?<=[.!?。])[\"')*\]]*|(?<=\\\]|\$\$))\s+(?=[A-Z
 _BOLDED = re.compile(r"(?<![\w*])\*\*(?!\s)([^*\n]{1,80}?)[.:]?\*\*(?![\w*])")
 _MARKER = re.compile(r"(?:[-*+•>]|#+|\d{1,2}[.)]|\([a-z0-9]\)|\|)\s+")
 _LEFT_OUT = re.compile(r"<<[^<>\n]*>>|\\(?:boxed|fbox)\{[^{}]*\}")     # a calculator's notes; boxes that were denied
+_HEADING = re.compile(r"(?:\n|\A)#{1,6}[^\n]*\n(?=\s*[^\s#])")           # one with text under it
+_ALIGNED = re.compile(r"(?:\\\[|\$\$)?\s*\\begin\{(align|aligned|gather|gathered|equation|split|eqnarray|multline)"
+                      r"\*?\}(.*?)\\end\{\1\*?\}\s*(?:\\\]|\$\$)?", re.DOTALL)
 _START = re.compile(
     r"(?:^|(?<=[\s(\[{\"'“:=,;>|*≈~])|(?<=[^\x00-\x7f]))(?=[-+]?[\d.$\\(\[{€£¥₹]|[-+]?[a-z](?![a-z])|"
     + wording.phrases("""(?:negative|minus|square|positive|principal|cube|half|one half|twice|double|triple|three times
@@ -54,7 +57,10 @@ _COUNTS = re.compile(r"\b(?:is|are|equals|exactly|be)\s*$")
 
 def guess(text: str) -> Guess | None:
     """The value that the end of a text states, None where none of its last sentences has one."""
-    tail = MATH.sub(lambda math: math[0].replace("\n", " "), _LEFT_OUT.sub("", text[-TAIL:]).rstrip())
+    tail = _HEADING.sub("\n", _LEFT_OUT.sub("", text[-TAIL:]).rstrip())
+    if "\\begin{" in tail:
+        tail = _ALIGNED.sub(lambda lines: f"\n${_last_line(lines[2])}$\n", tail)
+    tail = MATH.sub(lambda math: math[0].replace("\n", " "), tail).strip()
     bounds = [0, *(end.end() for end in SENTENCE_END.finditer(tail)), len(tail)]
     best: Guess | None = None
     last = True
@@ -71,6 +77,11 @@ def guess(text: str) -> Guess | None:
                 return best
         last = False
     return best
+
+
+def _last_line(lines: str) -> str:
+    """The last line of aligned equations, without what aligns it."""
+    return next((line for line in reversed(lines.split("\\\\")) if line.strip(" \n&")), "").replace("&", "").strip()
 
 
 def guess_in(sentence: str, before: str = "") -> Guess | None:

@@ -55,7 +55,7 @@ _LINK = re.compile(
     |(?:would|will|should|must|has\ to|turns\ out\ to|happens\ to|appears\ to|seems\ to|might|may|could)\ be|'s)\b
     [:*]*)\s*""", re.VERBOSE)
 _PART = re.compile(r"(?:to|for|of|in)\s+(?:the\s+)?(?:first|second|third|part|question|sub|\()", re.IGNORECASE)
-_TITLE = re.compile(r"[*_` \t]*:?[*_` \t]*\n\s*(?:(?:={3,}|-{3,}|`{3}\w*)\s*\n\s*)?(?:[-*•>]\s+(?!\d))?(?=\S)")
+_TITLE = re.compile(r"[*_` \t]*:?[*_` \t]*\n\s*(?:(?:={3,}|-{3,}|`{3}\w*)\s*\n\s*)?(?:[-*•>]\s+)?(?=\S)")
 _TITLE_BEFORE = re.compile(r"[#>*_\s\d.|]*(?:(?:the|my|our|your)\s)?(?:(?:final|correct|short|full|end)\s)?[ar]?",
                            re.IGNORECASE)
 _FINAL = re.compile(r"(?:final|end) r", re.IGNORECASE)

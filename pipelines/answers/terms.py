@@ -91,8 +91,9 @@ def series_at(text: str, at: int) -> Term | None:
     kinds = {first.kind}
     while separator := _SEPARATOR.match(text, end):
         following = term_at(text, separator.end())
-        if following is None or (following.kind == "name") != ("name" in kinds) \
-                or _NEW_CLAUSE.match(text, following.end):
+        if following is None or _NEW_CLAUSE.match(text, following.end) \
+                or (following.kind == "name") != ("name" in kinds) \
+                or first.kind == "number" and "=" in following.text:
             break
         stated += (separator[0] if separator[0].strip() != "(or" else " or ") + following.text
         end, many = following.end, many + 1

@@ -22,8 +22,8 @@ _APPLIED = tuple((re.compile(words + r"\s+", re.IGNORECASE), form) for words, fo
     (r"(?:twice|double)", r"2\cdot(%s)"),
     (r"(?:three times|triple)", r"3\cdot(%s)"),
     (r"(?:reciprocal|inverse) of", r"\frac{1}{%s}"),
-    (rf"(?:{_LESS} or equal to|at most|no {_MORE}|up to)", r"x\le %s"),
-    (rf"(?:{_MORE} or equal to|at least|no {_LESS})", r"x\ge %s"),
+    (rf"(?:{_LESS} or equal to|at (?:the |a )?(?:most|maximum)|no {_MORE}|up to)", r"x\le %s"),
+    (rf"(?:{_MORE} or equal to|at (?:the |a )?(?:least|minimum)|no {_LESS})", r"x\ge %s"),
     (rf"{_MUCH}(?:{_LESS}|under|below)", "x<%s"),
     (rf"{_MUCH}(?:{_MORE}|over|above)", "x>%s")))
 _BETWEEN = re.compile(r"(?:strictly |somewhere )?between\s+", re.IGNORECASE)

@@ -38,18 +38,22 @@ CORRECTED = _pattern(r"\b", phrases("but(?: rather| instead)?|rather|instead|it 
 # Before a value: it is denied, supposed or doubted, or something else is compared with it.
 DENIED_BEFORE = _pattern(
     phrases(r"""\bnot|n't|\bnever|\bnor|\bneither|\bcannot|\brather than|\banything but|\binstead of|\bunlike|\bexcept
-|\bother than|\bby no means|\bdifferent from|\bno longer|\bfar from|\bexclud\w+|≠|\\ne(?:q)?"""),
-    r"\s*(?:(?:have|include|possibly|simply|just|be|been|equal to|equal|the|an?|any|answer|number|value|solution)\s*)*"
+|\bother than|\bby no means|\bdifferent from|\bno longer|\bfar from|\bhardly|\bbarely|\bexclud\w+|≠|\\ne(?:q)?"""),
+    r"\s*(?:", phrases("""have|include|possibly|simply|just|necessarily|really|quite|be|been|equal to|equal|the|an?|any
+|answer|number|value|solution"""), r"\s*)*"
     r"[$\\(\[\s]*$")
 MAY_DENY = ("not", "n't", "n’t", "never", "nor", "neither", "rather", "anything", "instead", "unlike", "xcept",
             "other", "xclud", "means", "from", "longer", "≠", "\\ne")
-CONDITION = _pattern(phrases(r"""\b(?:if|whether|suppose|assum\w+|unless|doubt|unlikely|check that|let's say|pretend
+CONDITION = _pattern(phrases(r"""\b(?:if|whether|suppose|assum\w+|unless|(?<!no )(?<!without )doubt|unlikely|check that
+|let's say|pretend
 |no way that|impossible that|(?:false|wrong|incorrect|untrue) that)
 |\bnot (?:true|the case|sure|certain|clear|believe|think)|n't (?:think|believe|sure|clear)"""),
                      r"\b(?!.*\b(?:then|but|so)\b)[^,.!?\n]*$")
-REASON_BEFORE = _pattern(r"\b", phrases("since|because|where|when|whenever|satisfying|assuming|using|given that"),
+REASON_BEFORE = _pattern(r"\b", phrases("""since|because|where|when|whenever|satisfying|assuming|using|given that
+|(?:after|before|while|by|from) \\w+ing"""),
                          r"\b[^,;.!?\n]*$")
-COMPARED = _pattern(r"\b", phrases("than|between|exceeds?|exceeding|beyond|over|under|above|below|nearly|almost"),
+COMPARED = _pattern(r"\b", phrases("""than|between|exceeds?|exceeding|beyond|over|under|above|below|nearly|almost
+|close to|bounded by|limited to|short of|shy of|hardly|barely"""),
                     r"\s*$")
 
 # Behind a value: it is denied.
@@ -68,7 +72,8 @@ RETRACTED = _pattern(r"\b", phrases("wait|actually|hmm|oops|no|sorry|hold on|but
                      phrases("""not (?:right|correct|possible|the answer)|wrong|incorrect|impossible|a mistake
 |an error"""),
                      r"|\bI (?:have )?made an? (?:\w+ )?(?:mistake|error)|\b",
-                     phrases("(?:that|this|which) (?:is|was) (?:wrong|incorrect|not (?:right|correct|the answer))"),
+                     phrases("""(?:that|this|which) (?:is|was) (?:wrong|incorrect|impossible|absurd|a contradiction
+|not (?:right|correct|possible|the answer))"""),
                      r"\b")
 MAY_RETRACT = ("wrong", "ncorrect", "mistake", "error", "right", "correct", "possible", "not the answer")
 
@@ -83,7 +88,7 @@ REASON = _pattern(r"\s(?:because|since|so|which|as|where|I hope|for|when|if)\b|<
 LEADS = _pattern(r"(?:\b(?:a total of|is|are|was|were|be|equals?|becomes?|remains?|totals|it['’]s|that['’]s"
                  r"|(?:simplifies|reduces|comes|amounts|equal) to)\b"
                  r"|[=:≈]|->|→|(?<=[^\x00-\x7f]))\s*$")
-CIRCUMSTANCE = _pattern(r"\b(?:in|for|over|within|every|during|after|at|of|from|with|by|on|to|only|all)\s+"
+CIRCUMSTANCE = _pattern(r"\b(?:in|for|over|within|every|during|after|at|of|from|with|by|on|to|only|all|the)\s+"
                         r"(?:(?:the|those|these|all|her|his|its|their|an?|first|last|next|remaining)\s+)*$")
 LABEL = _pattern(r"\b", phrases("""step|case|part|problem|question|figure|equation|eq|example|method|section|theorem
 |lemma|page|year|line|day|week|round|version|formula|property|rule|table|mod|modulo|base"""), r"\.?\s*\(?$")

@@ -104,7 +104,9 @@ def test_time_grows_with_length_not_with_its_square() -> None:
     """Ten times the text may take ten times as long; a square would take a hundred times. The bound leaves a factor of
     4."""
     def seconds(size: int) -> float:
-        texts = ("\\boxed{" * size, "answer is " * size, "#### " * size, "A: 1\n" * size, "$" * size, "{" * size)
+        texts = ("\\boxed{" * size, "answer is " * size, "#### " * size, "A: 1\n" * size, "$" * size, "{" * size,
+                 "1 and " * size, "is not 1, " * size, "1 is the answer. " * size, "doubt 5! " * size,
+                 "\\boxed{1} and " * size, "\\begin{align}" * size, "# 1\n" * size, "<think>x</think>" * size)
         start = time.process_time()
         for text in texts:
             extract_answer(text)
