@@ -27,7 +27,10 @@ _LISTED = re.compile(rf"{_MARKS}(?:[a-z]+\s+){{0,2}}?[a-z]*[,;]?\s*\b(?:and|or|w
                      rf"[^.!?\n=]{{0,80}}?"
                      rf"{_NAME}{_MARKS}")
 _CONSEQUENCE = re.compile(r"\b" + phrases("""so|thus|hence|therefore|then|thereby|giv\\w+|get\\w*|yields?|obtain\\w*
-|finally|total|sum|product|wait|but|not|actually|we""") + r"\b", re.IGNORECASE)
+|finally|total|sum|product|wait|but|not|actually|we|answer
+|correction|step|check|result""") + r"\b", re.IGNORECASE)
+_NAMED = re.compile(rf"{_MARKS}[,;.]?{_MARKS}([A-Za-z][a-z]*(?: [a-z]+){{0,2}}):{_MARKS}")
+_NAMED_BEFORE = re.compile(rf"(?:^|[\s,.;])[A-Za-z][a-z]*(?: [a-z]+){{0,2}}:{_MARKS}$")
 _RESPECTIVELY = re.compile(r"[^\n.]{0,40}\brespectively\b")
 _LABEL = re.compile(r"(?:^|\n)[ \t>*#_-]*(?:(?:part|question|problem)\s*)?(?:\(([a-h1-9]|i{1,3}|iv|v)\)"
                     r"|([a-h1-9]|i{1,3}|iv)[).:])|\bpart\s*\(?([a-h1-9]|i{1,3}|iv|v)\b"
@@ -89,6 +92,9 @@ def _joined(text: str, previous: Statement, between: str, box: Statement) -> boo
         return False
     if len(between) <= MAX_BETWEEN and (_JOINED.fullmatch(between) or (
             _LISTED.fullmatch(between) and not _CONSEQUENCE.search(between))):
+        return True
+    if (name := _NAMED.fullmatch(between)) and not _CONSEQUENCE.search(name[1]) \
+            and _NAMED_BEFORE.search(text[max(0, previous.start - 60):previous.start]):
         return True
     label, before = _label(between), _label(text[max(0, previous.start - 2000):previous.start])
     return label is not None and _FOLLOWING.get(before or "") == label

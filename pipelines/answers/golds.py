@@ -27,7 +27,7 @@ _VERB = re.compile(r"\b(?:is|are|was|were|equals?|has|have|had|makes?|gets?|give
                    r"|can|must|there)\b", re.IGNORECASE)
 _MATH_AND_UNIT = re.compile(r"(?:\$[^$]+\$|\\\(.+?\\\))\s*[a-z]{3,}(?: [a-z]+){0,2}").fullmatch
 _NAMES_ANSWER = re.compile(r"(?:a|ans)\s*[:.]|(?s:.*)answer", re.IGNORECASE)
-_PROOF = re.compile(r"(?:to |see (?:the )?)?(?:prove|proof)\b")
+_PROOF = re.compile(r"(?:to )?(?:prove|proof)\b|see (?:the )?(?:proof|solution|text|figure|explanation)\b")
 _BARE_MARK = re.compile(r"(?<!#)####(?!#)\s*(\S[^\n]*)")
 
 
@@ -58,7 +58,9 @@ def _stated(gold: str) -> str | None:
     if not _is_prose(gold):
         return bare_answer(gold) or gold if _MATH_AND_UNIT(gold) else gold
     stated = extract_answer(gold)
-    return stated.answer if stated.how in EXPLICIT or (stated.answer is not None and stated.sure) else None
+    if stated.answer is None or stated.how in EXPLICIT or stated.sure:
+        return stated.answer
+    return stated.answer if "=" in stated.answer and gold.rstrip(" .!").endswith(stated.answer) else None
 
 
 def _is_prose(gold: str) -> bool:

@@ -57,6 +57,8 @@ _COUNTS = re.compile(r"\b(?:is|are|equals|exactly|be)\s*$")
 
 def guess(text: str) -> Guess | None:
     """The value that the end of a text states, None where none of its last sentences has one."""
+    if check := wording.CHECK.search(text, max(0, len(text) - TAIL)):
+        text = text[:check.start()]
     tail = _HEADING.sub("\n", _LEFT_OUT.sub("", text[-TAIL:]).rstrip())
     if "\\begin{" in tail:
         tail = _ALIGNED.sub(lambda lines: f"\n${_last_line(lines[2])}$\n", tail)
@@ -96,6 +98,8 @@ def guess_in(sentence: str, before: str = "") -> Guess | None:
         return _spelled(line)
     plain = [value for value in values if not _is_aside(line, value)]
     offered = plain or values
+    if len(hedged := {value.text for value in offered if wording.HEDGE.search(_before(line, value.start))}) > 1:
+        return Guess(" or ".join(sorted(hedged)), True)
     led = [value for value in offered if wording.LEADS.search(_before(line, value.start))]
     main = led or [value for value in offered if not wording.CIRCUMSTANCE.search(_before(line, value.start))]
     chosen = led[-1] if led else _result(main or offered, before) or (main or offered)[-1]

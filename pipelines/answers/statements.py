@@ -62,6 +62,7 @@ _FINAL = re.compile(r"(?:final|end) r", re.IGNORECASE)
 _USUAL = frozenset(("A", "The a", "The final a", "Final A", "**A", "**Final A", "So the a", "Therefore, the a", ""))
 _COUNTED = re.compile(r"\b(?:number|total|count|sum|many|wrong|false|incorrect|each|different|distinct|other)\b"
                       r"[^.\n]{0,30}$", re.IGNORECASE)
+_LETTER = re.compile(r"(?:^|[\s*(])\(?([A-Z])[)*]*$")
 _NEGATED = re.compile(r"(?:not|n['’]t|never)$")
 _BACKWARD = re.compile(r"\s(?:is|are|as|be)\s+(?:thus\s|therefore\s|indeed\s)?(?:the|our|my|your)\s(?:\w+\s){0,2}"
                        r"a$", re.IGNORECASE)
@@ -101,7 +102,7 @@ def _stated(text: str, head: re.Match[str], choices: bool) -> Statement | None:
     if line not in _USUAL and not _asserted(line, head[0], link is not None and ":" in link[0]):
         return None
     if link is None:
-        return _backward(text, head, line)
+        return _backward(head, line, choices)
     at = link.end()
     if plain := _PLAIN.match(text, at, _line_end(text, at)):
         return Statement(head.start(), plain.end(1), plain[1], "phrase",
@@ -155,12 +156,14 @@ def _searched(text: str, at: int) -> Reading | None:
     return Reading(best.answer, False, best.to_end, best.sure) if best else None
 
 
-def _backward(text: str, head: re.Match[str], line: str) -> Statement | None:
+def _backward(head: re.Match[str], line: str, choices: bool) -> Statement | None:
     """`12 is the answer`."""
     named = _BACKWARD.search(line)
     if named is None or _NEGATED.search(line[:named.start()]):
         return None
     before = line[:named.start()]
+    if choices and (letter := _LETTER.search(before)):
+        return Statement(head.start(), head.end(), letter[1], "phrase")
     best = guess_in(SENTENCE_END.split(before)[-1])
     if best is None and (formulas := MATH.findall(before)) and before.endswith(("$", "\\)", "\\]")):
         return Statement(head.start(), head.end(), "".join(formulas[-1]), "phrase")

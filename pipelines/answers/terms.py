@@ -33,7 +33,7 @@ _TOKEN = re.compile(rf"""(?P<number>(?:\\?[$€£¥₹]\s?[-+]?\s?)?(?:{_NUMBER}
     |(?P<text>\\begin\{{[a-z]+\}}.{{1,600}}?\\end\{{[a-z]+\}}
         |\\(?:text|mathrm|mathbf|textbf|mbox|operatorname)\s*\{{[^{{}}]*\}})
     |(?P<operator>(?:\\(?:times|cdot|div|pm|mp|le|leq|ge|geq|ne|neq|lt|gt|approx|equiv|cup|cap|in|to|mid|setminus
-        |over)(?![a-zA-Z])|<=|>=|!=|\*\*|:(?=\d)(?<=\d:)|:(?=[ ]\d)(?<=\d[ ]:)|[-+*/^_=<>]))
+        |over)(?![a-zA-Z])|<=|>=|!=|\*\*|:(?=\d)(?<=\d:)|:(?=[ ]\d)(?<=\d[ ]:)|=(?!>)|[-+*/^_<>]))
     |(?P<function>\\(?:[dt]?frac|sqrt|sin|cos|tan|cot|sec|csc|log|ln|exp|arc(?:sin|cos|tan))(?![a-zA-Z])
         |(?:sqrt|sin|cos|tan|cot|sec|csc|log|ln|exp)(?![a-zA-Z]))
     |(?P<command>\\[a-zA-Z]+|\\[,!%|])
@@ -152,7 +152,7 @@ def _plain_end(text: str, at: int) -> int:
 
 def _continues(text: str, token: re.Match[str]) -> bool:
     """Whether a token after an operand and a space belongs to the same term: `2 x + 3`, but not `5 a day`."""
-    if token.lastgroup in ("operator", "command", "function", "text"):
+    if token.lastgroup in ("operator", "command", "function", "text") or token[0] == "%":
         return True
     if token.lastgroup == "name":
         return re.compile(r"\s*[-+*/^=]\s*[\w(\\]").match(text, token.end()) is not None

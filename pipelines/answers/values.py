@@ -27,8 +27,8 @@ _APPLIED = tuple((re.compile(words + r"\s+", re.IGNORECASE), form) for words, fo
     (rf"{_MUCH}(?:{_LESS}|under|below)", "x<%s"),
     (rf"{_MUCH}(?:{_MORE}|over|above)", "x>%s")))
 _BETWEEN = re.compile(r"(?:strictly |somewhere )?between\s+", re.IGNORECASE)
-_OR_MORE = re.compile(r"\s*,?\s*or (?:(more|greater|higher|larger|above)|less|fewer|lower|smaller|below)\b",
-                      re.IGNORECASE)
+_OR_MORE = re.compile(r"\s*,?\s*(?:or (?:(more|greater|higher|larger|above)|less|fewer|lower|smaller|below)"
+                      r"|at (?:the )?(?:most|(least)))\b", re.IGNORECASE)
 _BINARY = re.compile(r"\s+(times|plus|minus|multiplied by|divided by|(?:more|greater|larger) than"
                      r"|(?:less|fewer|smaller) than)\s+(?=[\d\\$(])")
 _OPERATIONS = {"times": r"(%s)\cdot(%s)", "multiplied": r"(%s)\cdot(%s)", "divided": r"\frac{%s}{%s}"} | dict.fromkeys(
@@ -52,7 +52,7 @@ def value_at(line: str, at: int) -> Term | None:
     if term is None:
         return None
     if term.many == 1 and (more := _OR_MORE.match(line, term.end)):
-        order = r"x\ge" if more[1] else r"x\le"
+        order = r"x\ge" if more[1] or more[2] else r"x\le"
         return term._replace(end=more.end(), text=f"{order} {term.text}", kind="formula")
     if term.many == 1 and (word := _BINARY.match(line, term.end)) and (other := term_at(line, word.end())):
         operation = _OPERATIONS[word[1].split()[0]]

@@ -39,8 +39,8 @@ CORRECTED = _pattern(r"\b", phrases("but(?: rather| instead)?|rather|instead|it 
 DENIED_BEFORE = _pattern(
     phrases(r"""\bnot|n't|\bnever|\bnor|\bneither|\bcannot|\brather than|\banything but|\binstead of|\bunlike|\bexcept
 |\bother than|\bby no means|\bdifferent from|\bno longer|\bfar from|\bhardly|\bbarely|\bexclud\w+|≠|\\ne(?:q)?"""),
-    r"\s*(?:", phrases("""have|include|possibly|simply|just|necessarily|really|quite|be|been|equal to|equal|the|an?|any
-|answer|number|value|solution"""), r"\s*)*"
+    r"\s*(?:", phrases("""have|include|possibly|simply|just|necessarily|really|quite|going to|be|been|equal to|equal
+|the|an?|any|answer|number|value|solution"""), r"\s*)*"
     r"[$\\(\[\s]*$")
 MAY_DENY = ("not", "n't", "n’t", "never", "nor", "neither", "rather", "anything", "instead", "unlike", "xcept",
             "other", "xclud", "means", "from", "longer", "≠", "\\ne")
@@ -49,6 +49,7 @@ CONDITION = _pattern(phrases(r"""\b(?:if|whether|suppose|assum\w+|unless|(?<!no 
 |no way that|impossible that|(?:false|wrong|incorrect|untrue) that)
 |\bnot (?:true|the case|sure|certain|clear|believe|think)|n't (?:think|believe|sure|clear)"""),
                      r"\b(?!.*\b(?:then|but|so)\b)[^,.!?\n]*$")
+HEDGE = _pattern(r"\b(?:might|may|could)\s+(?:also\s+|well\s+)?be\s+$")
 REASON_BEFORE = _pattern(r"\b", phrases("""since|because|where|when|whenever|satisfying|assuming|using|given that
 |(?:after|before|while|by|from) \\w+ing"""),
                          r"\b[^,;.!?\n]*$")
@@ -80,6 +81,7 @@ MAY_RETRACT = ("wrong", "ncorrect", "mistake", "error", "right", "correct", "pos
 # A clause that says something of the answer, not the answer; a sentence that closes a text; a reason behind an answer.
 REMARK = _pattern(phrases("""correct|right|wrong|reasonable|valid|clear|consistent|as follows|below|above|shown|given
 |found|in|positive|negative|independent|unique|simplified|rounded|obvious|verified|expressed"""), r"\b")
+CHECK = _pattern(r"\n[ \t]*(?:#{1,6}[ \t]*\**|\*\*)(?:check|verif\w+|sanity check)\b")
 CLOSING = _pattern(r"(?:i |we )?", phrases("""hope|let me know|if you|please|note that|feel free|thank|this completes
 |happy to|good luck|q\\.?e\\.?d"""), r"|.*\?[\"')*]*\s*$")
 REASON = _pattern(r"\s(?:because|since|so|which|as|where|I hope|for|when|if)\b|<")
@@ -87,7 +89,7 @@ REASON = _pattern(r"\s(?:because|since|so|which|as|where|I hope|for|when|if)\b|<
 # Before a value: it is what the sentence arrives at; it only tells when, where or how long; it numbers something.
 LEADS = _pattern(r"(?:\b(?:a total of|is|are|was|were|be|equals?|becomes?|remains?|totals|it['’]s|that['’]s"
                  r"|(?:simplifies|reduces|comes|amounts|equal) to)\b"
-                 r"|[=:≈]|->|→|(?<=[^\x00-\x7f]))\s*$")
+                 r"|[=:≈]|[-=]>|→|\\(?:Right|right)arrow|\\implies|(?<=[^\x00-\x7f]))\s*$")
 CIRCUMSTANCE = _pattern(r"\b(?:in|for|over|within|every|during|after|at|of|from|with|by|on|to|only|all|the)\s+"
                         r"(?:(?:the|those|these|all|her|his|its|their|an?|first|last|next|remaining)\s+)*$")
 LABEL = _pattern(r"\b", phrases("""step|case|part|problem|question|figure|equation|eq|example|method|section|theorem
