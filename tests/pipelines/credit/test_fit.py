@@ -27,7 +27,7 @@ def problems(rate: float, count: int, batches: int = 3, seed: int = 0) -> list[l
 
 
 def test_sums_are_those_of_the_batches_and_expectations_those_of_the_model() -> None:
-    known = problems(0.4, 6)
+    known = problems(0.7, 6)
     depths = compare([(Chain.default(), known)])
     assert [(depth.first, depth.last) for depth in depths] == [(0, 0), (1, 2), (3, 6)]
     last = [counts[-1] for counts in known]
@@ -72,6 +72,16 @@ def test_a_model_that_fits_is_kept_and_told() -> None:
     chain, told = choose(drawn(24), 0.05)
     assert chain is not None and told["verdict"] == "fits" and list(told["depths"]) == ["fits"]
     assert {"first", "last", "rollouts", "successes", "expected", "apart"} == set(told["depths"]["fits"][0])
+
+
+def test_each_half_is_foretold_by_the_fit_of_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    known, asked = drawn(5), []
+    monkeypatch.setattr(fit, "compare", lambda foretold: asked.extend(foretold) or [])
+    choose(known, 0.05)
+    assert [half for _, half in asked] == [known[::2], known[1::2]]
+    for (chain, _), other in zip(asked, (known[1::2], known[::2]), strict=True):
+        expected = Chain.default(0.05).fit(Counts.joined([problem[-1] for problem in other]))
+        np.testing.assert_allclose(chain.moves, expected.moves)
 
 
 def test_where_no_model_foretells_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -156,3 +156,12 @@ def test_what_a_rollout_reads_counts_at_its_price() -> None:
     zeros = np.zeros(len(free.tree.nodes))
     (late, _), (late_paid, _) = free._prices(zeros, zeros), paid._prices(zeros, zeros)
     assert late[2] / late[1] > 1.3 * late_paid[2] / late_paid[1], "a late step is no longer cheap where it reads much"
+
+
+def test_a_round_takes_only_steps_whose_price_is_near_the_highest() -> None:
+    search = Adaptive([solution([0.9, 0.5, 0.0], name) for name in "abc"], SearchSettings(min_gain=0.1), 8, 16)
+    price = np.zeros(len(search.tree.nodes))
+    price[[1, 4, 7]] = 1.0, 0.6, 0.4      # the first steps of the three solutions
+    price[2] = 0.9                        # another one of the first solution, which is served already
+    assert search._dearest(price, 8) == [1, 4] and search._dearest(price, 1) == [1]
+    assert search._dearest(price / 12, 8) == []
