@@ -17,6 +17,7 @@ from stepforge.pipelines import plan
 from stepforge.pipelines.answers import Claim, open_verifier, pool, versions
 from stepforge.pipelines.answers.custom import CustomVerifier
 from stepforge.pipelines.recipe import Recipe, RecipeError, load_recipe
+from stepforge.pipelines.stages.annotate import make_policy
 
 CONTRIBUTING = Path(__file__).parents[3] / "CONTRIBUTING.md"
 RECIPE: dict[str, Any] = SMALL | {
@@ -169,6 +170,32 @@ def behaviours(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CustomVerif
 def test_whatever_a_verifier_does_is_a_verdict(behaviours: CustomVerifier, solution: str, verdict: str,
                                                reason: str | None) -> None:
     assert behaviours.verify(Claim("5", solution))[2:4] == (verdict, reason)
+
+
+def test_nothing_that_a_verifier_started_outlives_its_time(behaviours: CustomVerifier) -> None:
+    assert behaviours.verify(Claim("5", "right")).verdict == "correct"
+    group = behaviours._pool.idle.queue[0].process.pid
+    assert behaviours.verify(Claim("5", "burns elsewhere")).reason == "timeout"
+    left = [stat for stat in map(fields, Path("/proc").glob("[0-9]*/stat")) if stat[2:3] == [str(group)]]
+    assert [stat for stat in left if stat[0] != "Z"] == []
+
+
+def fields(stat: Path) -> list[str]:
+    """State, parent, group and so on of a process; nothing of one that has ended."""
+    try:
+        return stat.read_text().rpartition(") ")[2].split()
+    except OSError:
+        return []
+
+
+def test_rollouts_are_judged_by_the_verifier_of_the_recipe(here: Path) -> None:
+    (here / "never.py").write_text("from stepforge.pipelines.answers import Verdict\nVERSION = 1\n"
+                                   "def verify(claim): return Verdict('1', '1', 'incorrect', None, 'never')\n")
+    options = Recipe.model_validate(SMALL | {"verify": {"verifier": "never:verify"}})
+    generator = options.generator("tiny")
+    with make_policy(generator, 0, options.verify) as shared:
+        [verdict] = shared["policy"].verifier.verify_many([Claim("5", "The answer is 5")])
+    assert (verdict.verdict, verdict.method) == ("incorrect", "never")
 
 
 def test_order_is_kept_and_others_are_untouched_by_a_crash(behaviours: CustomVerifier) -> None:
