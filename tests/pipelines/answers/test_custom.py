@@ -97,9 +97,9 @@ def test_name_that_cannot_be_a_verifier_is_refused(name: str, tmp_path: Path) ->
 
 
 def test_file_in_the_current_folder_never_hides_an_installed_module(here: Path) -> None:
-    (here / "json.py").write_text("VERSION = 1\ndef verify(claim): pass\n")
-    with pytest.raises(UserError, match=r"lib/python.*json.* has no function 'verify'"):
-        versions("json:verify")
+    (here / "colorsys.py").write_text("VERSION = 1\ndef verify(claim): pass\n")
+    with pytest.raises(UserError, match=r"lib/python.*colorsys.* has no function 'verify'"):
+        versions("colorsys:verify")
 
 
 BEHAVIOURS = textwrap.dedent("""

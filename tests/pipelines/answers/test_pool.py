@@ -79,6 +79,7 @@ def test_check_that_uses_no_cpu_meets_the_backstop(monkeypatch: pytest.MonkeyPat
 
 def test_kernel_keeps_the_deadline_where_cpu_cannot_be_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool, "used_cpu", lambda group: 0.0)
+    monkeypatch.setattr(pool, "LEAST_BACKSTOP", 280.0)
     under_test = Pool("math", 1, timeout_s=0.1, memory_mb=1024)
     with pytest.raises(CheckFailed, match="timeout"):
         under_test.ask(*ENDLESS)
