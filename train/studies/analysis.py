@@ -47,16 +47,9 @@ def fit_power_law(sizes: Sequence[float], errors: Sequence[float]) -> PowerLaw:
     return PowerLaw(float(np.exp(level)), float(-slope), 1.0 - left / spread if spread else 1.0)
 
 
-def falling(errors: Sequence[float]) -> np.ndarray:
-    """The non-increasing curve nearest to `errors` (least squares, by pooling neighbours that rise)."""
-    blocks: list[list[float]] = []
-    for error in errors:
-        blocks.append([error, 1])
-        while len(blocks) > 1 and blocks[-2][0] < blocks[-1][0]:
-            last, count = blocks.pop()
-            before, number = blocks.pop()
-            blocks.append([(before * number + last * count) / (number + count), number + count])
-    return np.repeat([level for level, _ in blocks], [int(count) for _, count in blocks])
+def reached(errors: Sequence[float]) -> np.ndarray:
+    """The least error up to each size: where more data make SFT worse, nobody needs to use them."""
+    return np.minimum.accumulate(np.asarray(errors, float))
 
 
 def multiplier(sizes: Sequence[int], sft_errors: Sequence[float], size: int, error: float) -> Multiplier:
@@ -66,7 +59,7 @@ def multiplier(sizes: Sequence[int], sft_errors: Sequence[float], size: int, err
     """
     if len(sizes) < 2 or list(sizes) != sorted(set(sizes)) or len(sft_errors) != len(sizes):
         raise ValueError(f"multiplier: SFT sizes are {list(sizes)}; needed are two or more, ascending, an error each")
-    curve = falling(sft_errors)
+    curve = reached(sft_errors)
     if error < curve[-1]:
         return Multiplier(sizes[-1] / size, "at least")
     if error > curve[0]:

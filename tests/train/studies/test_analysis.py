@@ -6,11 +6,11 @@ import pytest
 from stepforge.train.studies.analysis import (
     Multiplier,
     analyse,
-    falling,
     fit_power_law,
     local_slope,
     middle,
     multiplier,
+    reached,
 )
 from stepforge.train.studies.reporting import table
 
@@ -39,9 +39,11 @@ def test_error_beyond_what_sft_reached_is_a_bound_at_the_end_of_its_range() -> N
     assert str(Multiplier(4.0, "at least")) == "≥4.00x"
 
 
-def test_curve_that_rises_is_pooled_and_a_plateau_counts_as_near_to_one_as_it_can() -> None:
-    assert falling([0.5, 0.3, 0.4, 0.2]).tolist() == pytest.approx([0.5, 0.35, 0.35, 0.2])
-    assert falling([0.1, 0.2, 0.3]).tolist() == pytest.approx([0.2, 0.2, 0.2])
+def test_curve_that_rises_stays_at_what_it_reached_and_a_plateau_counts_as_near_to_one_as_it_can() -> None:
+    assert reached([0.5, 0.3, 0.4, 0.2]).tolist() == [0.5, 0.3, 0.3, 0.2]
+    assert multiplier([512, 4096], [0.76, 0.82], 512, 0.76) == Multiplier(1.0)
+    assert multiplier([512, 4096], [0.76, 0.82], 512, 0.77) == Multiplier(1.0, "at most")
+    assert multiplier([512, 4096], [0.76, 0.82], 512, 0.75) == Multiplier(8.0, "at least")
     assert multiplier([100, 200, 400], [0.5, 0.3, 0.3], 100, 0.3) == Multiplier(2.0)
     assert multiplier([100, 200, 400], [0.5, 0.3, 0.3], 300, 0.3) == Multiplier(1.0)
     assert multiplier([100, 200, 400], [1.0, 1.0, 1.0], 800, 1.0) == Multiplier(0.5)
