@@ -15,7 +15,7 @@ from typing import NamedTuple
 from stepforge.builders.errors import UserError
 from stepforge.pipelines.inference.models import model_parameters
 from stepforge.pipelines.options.budget import Budget
-from stepforge.pipelines.options.generators import Sampler
+from stepforge.pipelines.options.generators import BatchGenerator, Sampler
 
 PER_PRICE = 1_000_000  # tokens that a price is for
 TOO_DEAR = ("budget: one sample of {name!r} costs {cost:.4g} {unit} on average, and a problem may cost {limit:.4g}; "
@@ -57,7 +57,8 @@ def token_cost(match: str, generator: Sampler, model: str) -> Fraction | None:
     if generator.price is None:
         raise UserError(f"generators: {generator.name!r} has no `price` (of a million generated tokens), which a "
                         "comparison by price needs")
-    return Fraction(str(generator.price)) / PER_PRICE
+    discount = Fraction(str(generator.batch_discount)) if isinstance(generator, BatchGenerator) else Fraction(0)
+    return Fraction(str(generator.price)) * (1 - discount) / PER_PRICE
 
 
 def as_generated(match: str, generator: Sampler, generated: Fraction | float, read: Fraction | float = 0,

@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 
 from stepforge.builders.errors import StageFailed, UserError
-from stepforge.pipelines.views import MOST_SOLUTIONS, audit
+from stepforge.pipelines.views import MOST_SOLUTIONS, audit, batches
 
 METHODS = ("sft", "rft", "dpo", "step_dpo", "kto", "awr", "prm", "grpo")
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="rich",
@@ -23,6 +23,7 @@ app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_mar
                   help="Turn math problems with known answers into versioned, step-annotated training data.")
 
 app.add_typer(audit.app, name="audit")
+app.add_typer(batches.app, name="batch")
 
 RecipeFile = Annotated[Path, typer.Argument(help="The recipe: a YAML file, or the name of a shipped one.")]
 RunFolder = Annotated[Path, typer.Argument(help="The folder of a run, such as runs/NAME.")]

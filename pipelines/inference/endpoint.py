@@ -16,7 +16,8 @@ from datatrove.pipeline.inference.servers import InferenceServer
 
 from stepforge.builders.errors import UserError
 from stepforge.pipelines.inference.client import Client
-from stepforge.pipelines.options.generators import EndpointGenerator
+from stepforge.pipelines.inference.errors import RequestFailed
+from stepforge.pipelines.options.generators import EndpointGenerator, HostedModel
 
 PATHS = {"completions": "/completions", "chat": "/chat/completions"}
 NEUTRAL = {"top_p": 1.0, "top_k": 0, "stop": [], "n": 1}  # values that change nothing and need not be said
@@ -74,19 +75,35 @@ class EndpointServer(InferenceServer):
         return behind(ECHO_TEST, answer["choices"][0]["text"]) is not None
 
 
+class BatchServer(InferenceServer):
+    """Answers nobody: what the journal does not hold waits for its batch (batch.py)."""
+
+    async def start_server(self) -> None:
+        """There is nothing to start."""
+
+    async def is_ready(self) -> bool:
+        return True
+
+    async def monitor_health(self) -> None:
+        await asyncio.Event().wait()
+
+    async def _make_request(self, payload: dict[str, Any]) -> dict[str, Any]:
+        raise RequestFailed("it waits for its batch: `stepforge batch export RUN FILE`, then `stepforge batch import`")
+
+
 def behind(prompt: str, text: str) -> str | None:
     """What stands behind an echo of the prompt; null where `text` does not begin with one."""
     at = text.find(prompt, 0, len(prompt) + MARK)
     return None if at < 0 else text[at + len(prompt):]
 
 
-def names_of(generator: EndpointGenerator) -> dict[str, str | None]:
+def names_of(generator: HostedModel) -> dict[str, str | None]:
     """What the server calls fields of a body, where it does so otherwise; null for those that it never gets."""
     names: dict[str, str | None] = {str(field): name for field, name in generator.rename.items()}
     return names | dict.fromkeys(generator.omit)
 
 
-def body_of(generator: EndpointGenerator, payload: dict[str, Any]) -> dict[str, Any]:
+def body_of(generator: HostedModel, payload: dict[str, Any]) -> dict[str, Any]:
     """What is sent for a payload."""
     body = {"model": generator.model} | {k: v for k, v in payload.items() if v != NEUTRAL.get(k, ...)}
     if generator.api == "chat":

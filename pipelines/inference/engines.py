@@ -15,15 +15,17 @@ from datatrove.pipeline.inference.servers import InferenceServer
 from stepforge.builders.errors import UserError
 from stepforge.builders.tables import content_id, derive_seed
 from stepforge.pipelines.inference.embedded import EmbeddedServer
-from stepforge.pipelines.inference.endpoint import EndpointServer, read_key
+from stepforge.pipelines.inference.endpoint import BatchServer, EndpointServer, read_key
 from stepforge.pipelines.inference.models import folder_revision, model_revision
 from stepforge.pipelines.inference.prompts import stop_strings, template_text
 from stepforge.pipelines.inference.vllm import VllmServer
 from stepforge.pipelines.inference.vllm_process import Address, python
 from stepforge.pipelines.options.generators import (
+    BatchGenerator,
     EmbeddedGenerator,
     EndpointGenerator,
     Generator,
+    HostedModel,
     RecordedGenerator,
     Sampler,
     Sampling,
@@ -44,6 +46,8 @@ def make_server(generator: Writer, config: InferenceConfig, rank: int, addresses
         return EmbeddedServer(config, rank)
     if isinstance(generator, VllmGenerator):
         return VllmServer(generator, config, rank, addresses, logs)
+    if isinstance(generator, BatchGenerator):
+        return BatchServer(config, rank)
     return EndpointServer(generator, config, rank)
 
 
@@ -84,7 +88,7 @@ def generator_id(generator: Generator) -> str:
     if isinstance(generator, RecordedGenerator):
         place = generator.model_dump(mode="json", exclude={"name", "prompt", "samples"})
         return content_id("recorded", place, template)
-    if isinstance(generator, EndpointGenerator):
+    if isinstance(generator, HostedModel):
         omitted = [sorted(generator.omit)] if generator.omit else []
         return content_id("endpoint", generator.model, generator.revision, generator.api, generator.extra, template,
                           sampling_of(generator), *omitted)
@@ -109,6 +113,6 @@ def check_apart(generators: Sequence[Generator]) -> None:
 
 def revision_of(generator: Writer) -> str | None:
     """What identifies the model's weights, as far as we can know."""
-    if isinstance(generator, EndpointGenerator):
+    if isinstance(generator, HostedModel):
         return generator.revision
     return model_revision(generator.model, generator.revision if isinstance(generator, VllmGenerator) else None)

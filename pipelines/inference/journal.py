@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 import orjson
 
+WAITING = ".waiting"  # how the names of files with unanswered requests end
+
 
 class _Place(NamedTuple):
     file: int
@@ -33,6 +35,7 @@ class Journal:
         self._readers: list[int] = []
         self._writer: int | None = None
         self._written = 0
+        self._waits = False
         for path in sorted(folder.glob("*.jsonl")):
             self._index(path, rank, ranks)
 
@@ -63,6 +66,13 @@ class Journal:
             raise OSError(f"the journal in {self.folder} took only part of a line; is the disk full?")
         self._places[key] = _Place(len(self._readers) - 1, self._written, len(line))
         self._written += len(line)
+
+    def wait(self, key: str, shard: str, request: dict) -> None:
+        """Write down a request that somebody else will have answered (batch.py); the next run writes them anew."""
+        mode = "ab" if self._waits else "wb"
+        self._waits = True
+        with (self.folder / f"{self.rank:05d}{WAITING}").open(mode) as file:
+            file.write(orjson.dumps({"key": key, "shard": shard, **request}) + b"\n")
 
     def close(self) -> None:
         for descriptor in self._readers:

@@ -25,12 +25,13 @@ from datatrove.pipeline.inference.servers import InferenceServer
 from datatrove.pipeline.inference.types import ServerError
 
 from stepforge.pipelines.inference.answer import count_of
+from stepforge.pipelines.inference.endpoint import PATHS, body_of
 from stepforge.pipelines.inference.engines import check_ready, make_server
 from stepforge.pipelines.inference.errors import PromptTooLong, Refused, RequestFailed
 from stepforge.pipelines.inference.journal import Journal
 from stepforge.pipelines.inference.output import TableOutput
 from stepforge.pipelines.inference.vllm_process import Address
-from stepforge.pipelines.options.generators import Writer
+from stepforge.pipelines.options.generators import BatchGenerator, Writer
 
 ATTEMPTS = 5
 FIRST_PAUSE_SECONDS = 0.5
@@ -131,6 +132,9 @@ class Runner(InferenceRunner):
         completions = await self._send_request(server, payload.payload, semaphore)
         failed = any(completion.finish_reason == "error" for completion in completions)
         self.output_writer.count(requests=1, failed=failed, tokens=sum(c.completion_tokens or 0 for c in completions))
+        if failed and isinstance(self.generator, BatchGenerator):
+            body = body_of(self.generator, payload.payload)
+            self.journal.wait(payload.key, doc_id, {"url": f"/v1{PATHS[self.generator.api]}", "body": body})
         if not failed and completions[0].finish_reason != PromptTooLong.reason:  # which cost nothing
             self.journal.append(payload.key, doc_id, {"choices": completions})
         return completions
@@ -145,7 +149,7 @@ class Runner(InferenceRunner):
         async with semaphore:
             for attempt in range(ATTEMPTS):
                 try:
-                    return _completions(await server.make_request(dict(payload)))
+                    return completions_of(await server.make_request(dict(payload)))
                 except ServerError:
                     raise
                 except (OSError, TimeoutError) as error:
@@ -172,7 +176,7 @@ def _rare_collections() -> Iterator[None]:
         gc.set_threshold(*usual)
 
 
-def _completions(response: dict) -> list[Completion]:
+def completions_of(response: dict) -> list[Completion]:
     """All choices of an OpenAI-style answer. The prompt's tokens are counted with the first."""
     usage, choices = response.get("usage"), response["choices"]
     prompt, cached = count_of(usage, "prompt_tokens"), count_of(usage, "prompt_tokens_details", "cached_tokens")

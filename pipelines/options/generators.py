@@ -52,38 +52,49 @@ class EmbeddedGenerator(Sampler):
     model: str = Field("tiny", description="The shipped tiny model, or a folder with a Llama-style model.")
 
 
-class EndpointGenerator(Sampler):
-    """An OpenAI-compatible server that somebody runs. Where it is does not enter the generator's id: what serves
-    another model under the same name needs another `revision`."""
+class HostedModel(Sampler):
+    """A model that somebody runs behind an OpenAI-compatible API. Where it is does not enter the generator's id: what
+    serves another model under the same name needs another `revision`."""
 
-    engine: Literal["endpoint"]
-    url: str = Field(pattern=r"^https?://[^@?\s]+$", description="The server's base URL, up to and with /v1.")
     model: str = Field(description="The model's name there.")
     revision: str | None = Field(None, description="Revision of the model, as its maker calls it.")
-    key_variable: str | None = Field(
-        None, pattern=r"^[A-Za-z_]\w*$", description="Environment variable that holds the API key."
-    )
     api: Literal["completions", "chat"] = Field(
         "completions", description="What the server can do; one that can only chat continues no steps."
     )
-    concurrency: int = Field(64, ge=1, description="Most requests at a time; fewer where that is too much.")
-    timeout_s: float = Field(600, gt=0, description="Longest wait for one answer, in seconds.")
     extra: dict[str, Any] = Field(default={}, description="More fields of a request's body, such as min_p.")
     omit: tuple[Parameter, ...] = Field((), description="Fields that the server refuses and never gets, such as seed.")
     rename: dict[Parameter, str] = Field(
         default={}, description="What the server calls fields, such as {max_tokens: max_completion_tokens}."
     )
     logprobs: bool = Field(False, description="Ask for log-probabilities; their sum and mean are kept.")
-    answer_mib: int = Field(16, ge=1, le=1024, description="Largest answer that is read, unpacked, in MiB.")
 
     @model_validator(mode="after")
-    def _names_differ(self) -> "EndpointGenerator":
+    def _names_differ(self) -> Self:
         if both := sorted(set(self.omit) & self.rename.keys()):
             raise ValueError(f"{both} stand in both `omit` and `rename`; keep one")
         taken = [name for name in self.rename.values() if name in (*get_args(Parameter), *self.extra)]
         if taken or len(set(self.rename.values())) < len(self.rename):
             raise ValueError(f"rename: {dict(self.rename)} gives two fields one name")
         return self
+
+
+class EndpointGenerator(HostedModel):
+    engine: Literal["endpoint"]
+    url: str = Field(pattern=r"^https?://[^@?\s]+$", description="The server's base URL, up to and with /v1.")
+    key_variable: str | None = Field(
+        None, pattern=r"^[A-Za-z_]\w*$", description="Environment variable that holds the API key."
+    )
+    concurrency: int = Field(64, ge=1, description="Most requests at a time; fewer where that is too much.")
+    timeout_s: float = Field(600, gt=0, description="Longest wait for one answer, in seconds.")
+    answer_mib: int = Field(16, ge=1, le=1024, description="Largest answer that is read, unpacked, in MiB.")
+
+
+class BatchGenerator(HostedModel):
+    """A hosted model that is asked by files, in rounds: `stepforge batch export`, then `import`. It has the id of an
+    endpoint with the same settings, so that either can finish what the other began."""
+
+    engine: Literal["batch"]
+    batch_discount: float = Field(0, ge=0, lt=1, description="Share of the prices that a batch saves, such as 0.5.")
 
 
 class ServerOptions(Options):
@@ -156,5 +167,5 @@ class RecordedGenerator(Rows):
         return {"problem": self.join or "problem"} | self.columns
 
 
-Writer = EmbeddedGenerator | VllmGenerator | EndpointGenerator  # what can write; the others have written
+Writer = EmbeddedGenerator | VllmGenerator | EndpointGenerator | BatchGenerator  # what can write
 Generator = Annotated[Writer | RecordedGenerator, Field(discriminator="engine")]

@@ -5,7 +5,6 @@ In: a problem with its solutions, the policy, and the engine as a function. Out:
 """
 
 from collections.abc import Iterable, Sequence
-from functools import partial
 from itertools import accumulate
 from typing import Any
 
@@ -20,7 +19,8 @@ from stepforge.pipelines.credit.rollouts import Policy, Start, outcome_of
 from stepforge.pipelines.credit.search import Ask, Search, SearchSettings, Solution, make_search
 from stepforge.pipelines.credit.tokens import prefix_ids
 from stepforge.pipelines.inference.prompts import render
-from stepforge.pipelines.inference.runner import Generate
+from stepforge.pipelines.inference.runner import Completion, Generate, Request
+from stepforge.pipelines.options.generators import BatchGenerator
 from stepforge.pipelines.options.stages import Annotate
 from stepforge.pipelines.stages.annotate.evidence import first_errors
 
@@ -47,7 +47,7 @@ class Problem:
             policy.generator, self.prompt, s["solution"], s["completion_ids"],
             accumulate(map(len, self.texts[s["solution_id"]]), initial=0)).items()}
         self.rollouts: list[dict[str, Any]] = []
-        self._roll_out = partial(policy.roll_out, generate, row["problem_id"], self.prompt, row["answer"])
+        self._generate, self._waits = generate, False
 
     async def search(self, chain: Chain | None = None, no_model_fits: bool = False) -> Search:
         """Let the search ask for rollouts until it is done.
@@ -73,6 +73,14 @@ class Problem:
         if not isinstance(search, Adaptive):        # whose model weighs later rollouts itself
             await self._settle(search)
         return search
+
+    async def _roll_out(self, starts: Sequence[Start]) -> list[dict[str, Any]]:
+        """Rows of rollouts. Once some wait for their batch nothing more is asked, since what to ask depends on them."""
+        generate = _ask_later if self._waits else self._generate
+        rows = await self.policy.roll_out(generate, self.row["problem_id"], self.prompt, self.row["answer"], starts)
+        self._waits |= isinstance(self.policy.generator, BatchGenerator) and any(
+            row["finish_reason"] == "error" for row in rows)
+        return rows
 
     async def _drive(self, search: Search) -> None:
         while batch := search.next_batch(ADAPTIVE_BATCH if isinstance(search, Adaptive) else BATCH):
@@ -155,6 +163,10 @@ class Problem:
                  "problem_id": self.row["problem_id"], "solution_id": solution_id, "step_index": index, "step": step,
                  "complete": not rest, "taken_from": source, "sound": first_false_step([step]) is None}
                 for source, (step, *rest) in found]
+
+
+async def _ask_later(request: Request) -> list[Completion]:
+    return [Completion("", "error", None, None, None, error="rollouts before it wait for their batch")]
 
 
 def _tokens(row: dict[str, Any]) -> int:
