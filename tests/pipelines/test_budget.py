@@ -14,7 +14,7 @@ from stepforge.pipelines.budget import Allotment, Length, allot, spent_on, token
 from stepforge.pipelines.inference.engines import generator_id
 from stepforge.pipelines.inference.models import model_parameters, model_path
 from stepforge.pipelines.options.budget import Budget
-from stepforge.pipelines.options.generators import EmbeddedGenerator
+from stepforge.pipelines.options.generators import BatchGenerator, EmbeddedGenerator
 from stepforge.pipelines.recipe import Recipe, RecipeError, load_recipe
 
 WEAK = {"name": "weak", "engine": "embedded", "max_tokens": 96}
@@ -70,6 +70,11 @@ def test_money_counts_what_was_read_at_its_own_price():
     assert spent_on("price", EmbeddedGenerator(name="p", engine="embedded", price=4), "nowhere", 1e5, 1e6, 0) == 0.4
     assert spent_on("flops", priced, model_path("tiny"), 1, 1e6, 0) == 2 * 858_240
     assert spent_on("price", priced.model_copy(update={"price": None}), "nowhere", 1, 1, 1) is None
+
+
+def test_a_batch_saves_its_discount():
+    batch = BatchGenerator(name="b", engine="batch", model="m", price=4, input_price=1, batch_discount=0.5)
+    assert spent_on("price", batch, "nowhere", 1e5, 1e6, 0) == pytest.approx(0.7)
 
 
 def test_a_budget_of_money_pays_for_prompts():

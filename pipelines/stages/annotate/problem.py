@@ -75,7 +75,7 @@ class Problem:
         return search
 
     async def _roll_out(self, starts: Sequence[Start]) -> list[dict[str, Any]]:
-        """Rows of rollouts. Once some wait for their batch nothing more is asked, since what to ask depends on them."""
+        """Rows of rollouts. Once some wait for their batch nothing more is asked: what to ask depends on them."""
         generate = _ask_later if self._waits else self._generate
         rows = await self.policy.roll_out(generate, self.row["problem_id"], self.prompt, self.row["answer"], starts)
         self._waits |= isinstance(self.policy.generator, BatchGenerator) and any(
