@@ -82,7 +82,8 @@ def write_release(folder: Path, tables: dict[str, Path], manifest: dict, max_sha
                   row_group_bytes: int = ROW_GROUP_BYTES) -> dict:
     """Write the release of `tables` (config name to one Parquet file of all its rows) to `folder`.
 
-    A split without rows gets no file, a config without rows no folder, since neither can be loaded; the manifest lists
+    Every config counts the rows of every split. A split without rows gets no file and a config without rows no folder:
+    `datasets` cannot load a split of no rows, nor the other splits beside such a file; the manifest lists
     both under `left_out`. A card, its plots and other files in the folder stay; the data of an earlier build goes.
 
     Args:
@@ -224,17 +225,16 @@ def _describe(root: Path, tables: dict[str, Path], written: dict[str, dict[str, 
     left_out: dict[str, str] = {}
     validated = any(splits["validation"] for splits in written.values())  # a release may do without that split
     for config, splits in written.items():
-        rows: dict[str, int] = {}
+        rows = {split: 0 for split in splits if split != "validation" or validated}
         for split, paths in splits.items():
             for path in paths:
                 count = pq.read_metadata(path).num_rows
-                rows[split] = rows.get(split, 0) + count
+                rows[split] += count
                 files[path.relative_to(root).as_posix()] = {
                     "sha256": sha256_file(path), "bytes": path.stat().st_size, "rows": count,
                     "config": config, "split": split}
-            if not paths and any(splits.values()) and (split != "validation" or validated):
-                left_out[f"{config}/{split}"] = "no rows"
-        if rows:
+        if any(rows.values()):
+            left_out |= {f"{config}/{split}": "no rows" for split, count in rows.items() if not count}
             schema = pq.read_schema(tables[config])
             configs[config] = {"columns": {f.name: str(f.type) for f in schema if f.name != "split"}, "rows": rows}
         else:

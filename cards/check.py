@@ -38,9 +38,18 @@ TESTS = (
 )
 
 
-def tests_of(config: Config) -> Iterator[RowTest]:
-    """What is tested in the rows of one config, by its record: key, texts, and its own tests."""
-    name = config.name
+def tests_of(config: Config, recipe: dict) -> Iterator[RowTest]:
+    """What is tested in the rows of one config, by its record and the recipe: key, texts, soundness, its own tests."""
+    name, columns = config.name, config.schema.names
+    if recipe.get("unsound_positives") == "drop" and config.trains:
+        says = "a correct solution or better step stays that the recipe drops as unsound"
+        if "chosen_soundness" in columns:
+            yield RowTest(says, (f"{name}.chosen_soundness",),
+                          f"SELECT '{name}', {config.key[0]} FROM {name} WHERE chosen_soundness = 'unsound'")
+        if "soundness" in columns:
+            yield RowTest(says, (f"{name}.soundness", "solutions.verdict"),
+                          f"SELECT '{name}', solution_id FROM {name} JOIN solutions USING (solution_id) "
+                          f"WHERE {name}.soundness = 'unsound' AND verdict = 'correct'")
     yield RowTest("a row stands there twice", tuple(f"{name}.{column}" for column in config.key),
                   f"SELECT '{name}', any_value({config.key[0]}) FROM {name} GROUP BY {', '.join(config.key)} "
                   "HAVING count(*) > 1")
@@ -110,7 +119,12 @@ def _check_schema(folder: Path, manifest: dict) -> list[Problem]:
                 problems.append(Problem(facts["config"], "columns differ from the manifest", 1, path))
             if file.metadata.num_rows != facts["rows"]:
                 problems.append(Problem(facts["config"], "the number of rows differs from the manifest", 1, path))
+    splits = {split for facts in manifest["configs"].values() for split in facts["rows"]}
     for name, facts in manifest["configs"].items():
+        filled = {file["split"] for file in manifest["files"].values() if file.get("config") == name}
+        wanting = [split for split in splits if split not in facts["rows"] or (facts["rows"][split] and
+                                                                               split not in filled)]
+        problems += [Problem(name, "a split is missing", 1, split) for split in sorted(wanting)]
         for column in _of_other_type(name, facts["columns"]):
             problems.append(Problem(name, "a column is of another type than such a config has", 1, column))
     return problems
@@ -126,7 +140,8 @@ def _of_other_type(name: str, columns: dict[str, str]) -> list[str]:
 def _check_rows(folder: Path, manifest: dict) -> list[Problem]:
     columns = {config: set(facts["columns"]) for config, facts in manifest["configs"].items()
                if config in CONFIGS and not _of_other_type(config, facts["columns"])}
-    tests = [*TESTS, *(test for config in columns for test in tests_of(CONFIGS[config]))]
+    recipe = (manifest.get("recipe") or {}).get("release") or {}
+    tests = [*TESTS, *(test for config in columns for test in tests_of(CONFIGS[config], recipe))]
     problems = []
     with duckdb.connect() as connection:
         views = _open_views(connection, folder, columns)

@@ -107,15 +107,15 @@ def _header(folder: Path, manifest: dict, configs: list[Config]) -> dict:
 
 
 def _data_files(config: Config, default: bool) -> dict:
-    files = [{"split": split, "path": f"{config.name}/{split}-*.parquet"} for split in config.rows]
+    files = [{"split": split, "path": f"{config.name}/{split}-*.parquet"} for split in config.filled]
     return {"config_name": config.name, "data_files": files} | ({"default": True} if default else {})
 
 
 def _info(folder: Path, manifest: dict, config: Config) -> DatasetInfo:
     splits, memory = SplitDict(), 0
-    for split, rows in config.rows.items():
+    for split in config.filled:
         size = sum(_uncompressed(path) for path in (folder / config.name).glob(f"{split}-*.parquet"))
-        splits.add(SplitInfo(split, num_bytes=size, num_examples=rows))
+        splits.add(SplitInfo(split, num_bytes=size, num_examples=config.rows[split]))
         memory += size
     stored = sum(file["bytes"] for file in manifest["files"].values() if file.get("config") == config.name)
     return DatasetInfo(features=Features.from_arrow_schema(config.schema), splits=splits, download_size=stored,

@@ -19,6 +19,8 @@ PLOTS = {"assets/coverage.png": "Coverage at k: the share of problems solved by 
          "assets/first_pit.png": "Where the first pit of an incorrect solution lies",
          "assets/advantages.png": "Advantages of the steps"}
 _JUDGED = {"false_equation_rate": "equations that are false (a lower bound)"}  # measure to the method that it names
+_PLACES = {"before": "before the pit of an incorrect solution", "pit": "at the pit", "behind": "behind the pit",
+           "no_pit": "in an incorrect solution without a pit", "correct": "in a correct solution"}
 _FALSE_POSITIVES = ("false_positive", *_JUDGED)
 
 
@@ -29,6 +31,11 @@ class Config(NamedTuple):
     rows: dict[str, int]
     schema: pa.Schema
     sample: dict[str, str]
+
+    @property
+    def filled(self) -> list[str]:
+        """The splits that have rows; the others have no file."""
+        return [split for split, rows in self.rows.items() if rows]
 
     @property
     def column_rows(self) -> list[list[str]]:
@@ -53,6 +60,8 @@ def by_rank(names: Iterable[str]) -> list[str]:
 
 def context(manifest: dict, configs: list[Config], plots: list[str]) -> dict:
     stages = manifest.get("stages", {})
+    sampled = {name for name, config in CONFIGS.items() if config.sampled}
+    splits = [split for split in SPLITS if any(split in config.rows for config in configs)]
     whole = [row for row in manifest.get("measures", []) if row.get("by", "all") == "all"]
     measures = [row for row in whole
                 if not row["measure"].startswith(_FALSE_POSITIVES) and not row["measure"].endswith("_histogram")]
@@ -62,11 +71,15 @@ def context(manifest: dict, configs: list[Config], plots: list[str]) -> dict:
         "plots": [Safe(f"![{PLOTS[path]}]({path})") for path in plots],
         "configs": {config.name: config for config in configs},
         "split_columns": [f"{split} rows" for split in splits],
+        "excluded_rows": [[code(name), _facts(reasons)] for name, reasons in
+                          (manifest.get("excluded") or {}).items()],
+        "weight_rows": [[_PLACES.get(place, place), number(float(share))]
+                        for place, share in (manifest.get("weights") or {}).items()],
         "config_rows": [[code(config.name), *(number(config.rows.get(split, 0)) for split in splits),
                          Safe(CONFIGS[config.name].purpose if config.name in CONFIGS else "")]
                         for config in configs],
         "samples": {Safe(config.name): {column: config.sample[column] for column in TEXTS if column in config.sample}
-                    for config in configs if config.name in CONFIGS and CONFIGS[config.name].sampled},
+                    for config in configs if config.name in sampled},
         "snippets": snippets(manifest, default_config(manifest)),
         "generator_rows": [_generator(row) for row in manifest.get("generators", [])],
         "stage_rows": [_stage(name, facts) for name, facts in stages.items()],

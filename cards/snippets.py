@@ -37,7 +37,7 @@ def snippets(manifest: dict, default: str) -> list[Snippet]:
         "from datasets import load_dataset", "",
         f"dataset = {load_line(manifest, default)}",
         f"stream = {load_line(manifest, default, streaming=True)}"]))]
-    for name in (name for name in CONFIGS if "train" in manifest["configs"].get(name, {}).get("rows", {})):
+    for name in (name for name in CONFIGS if manifest["configs"].get(name, {}).get("rows", {}).get("train")):
         if training := CONFIGS[name].training:
             made.append(_program(manifest, name, training))
     return made

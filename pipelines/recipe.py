@@ -73,6 +73,8 @@ class Recipe(Options):
                 f"annotate.policy: {self.annotate.policy!r} is asked by chat, which cannot continue a solution from a "
                 "step; take a generator with `api: completions`, or leave annotate out"
             )
+        if self.release.rl_generator not in (None, *names):
+            raise ValueError(f"release.rl_generator: {self.release.rl_generator!r} is no generator; there are {names}")
         if self.release.values == "model" and (self.annotate is None or self.annotate.search != "adaptive"):
             raise ValueError("release.values: model needs `annotate.search: adaptive`, whose model knows a value for "
                              "every step; set that, or take `values: measured`")

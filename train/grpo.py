@@ -2,9 +2,9 @@
 
     python -m stepforge.train.grpo --config train/recipes/tiny_grpo.yaml --dataset PATH
 
-In: config `problems` for the gold answers, and for the prompts, which `problems` does not hold, the first row of each
-problem in --prompts_from. The model samples, and `--reward` judges: a function `module:name` in TRL's signature, which
-gets the completions and the columns of the data set (`answer` among them) and gives a score or None for each.
+In: config `rl`, prompts with gold answers. The model samples, and `--reward` judges: a function `module:name` in TRL's
+signature, which gets the completions and the columns of the data set (`answer` among them) and gives a score or None
+for each.
 """
 
 from collections.abc import Callable
@@ -15,10 +15,9 @@ from datasets import Dataset
 from trl import GRPOConfig, GRPOTrainer
 
 from stepforge.train.release import Release, ReleaseError
-from stepforge.train.script import ReleaseArguments, say, start, user_errors
+from stepforge.train.script import ReleaseArguments, start, user_errors
 
-COLUMNS = {"problem_id": "text", "answer": "text"}
-PROMPTS = {"problem_id": "text", "prompt": "text"}
+COLUMNS = {"prompt": "text", "answer": "text"}
 
 
 @dataclass
@@ -27,7 +26,6 @@ class Arguments(ReleaseArguments):
 
     reward: str = field(
         default="stepforge.pipelines.answers:reward", metadata={"help": "Reward function, as module:name."})
-    prompts_from: str = field(default="unpaired", metadata={"help": "Config whose prompts are sampled from."})
 
 
 def load_reward(name: str) -> Callable[..., list[float | None]]:
@@ -40,27 +38,18 @@ def load_reward(name: str) -> Callable[..., list[float | None]]:
     return found
 
 
-def prompts(release: Release, config: str, prompts_from: str, split: str) -> Dataset:
-    """One row a problem: its prompt and gold answer. Problems without a prompt are counted and told."""
-    answers = release.rows(config, split, COLUMNS)
-    of_problem = dict(zip(answers["problem_id"], answers["answer"], strict=True))
-    rows = release.rows(prompts_from, split, PROMPTS)
-    first = dict(zip(reversed(rows["problem_id"]), reversed(rows["prompt"]), strict=True))
-    found = [{"prompt": prompt, "answer": of_problem[problem_id]}
-             for problem_id, prompt in reversed(first.items()) if problem_id in of_problem]
-    say(f"{config}/{split}: {len(answers)} problems in, {len(found)} with a prompt in {prompts_from}")
-    if not found:
-        raise ReleaseError(f"no problem of {config}/{split} has a prompt in {prompts_from}; set --prompts_from")
-    return Dataset.from_list(found)
+def prompts(release: Release, config: str, split: str) -> Dataset:
+    """Prompt and gold answer of each problem."""
+    return release.rows(config, split, COLUMNS).select_columns(list(COLUMNS))
 
 
 def main(argv: list[str] | None = None) -> None:
     """Train as the command line says; see `start` and `Run` of script.py."""
     with user_errors("grpo"):
-        run = start("grpo", argv, Arguments, GRPOConfig, config="problems")
-        configs = (run.script.dataset_config, run.script.prompts_from)
-        train = run.at_most(prompts(run.release, *configs, run.script.train_split))
-        evaluation = run.script.eval_split and prompts(run.release, *configs, run.script.eval_split)
+        run = start("grpo", argv, Arguments, GRPOConfig, config="rl")
+        config = run.script.dataset_config
+        train = run.at_most(prompts(run.release, config, run.script.train_split))
+        evaluation = run.script.eval_split and prompts(run.release, config, run.script.eval_split)
         run.fit(run.trainer(GRPOTrainer, train, evaluation, reward_funcs=load_reward(run.script.reward)))
 
 

@@ -46,6 +46,8 @@ class Release:
         if split not in configs[config]["rows"]:
             raise ReleaseError(f"{self.name}: config {config!r} has no split {split!r}; "
                                f"it has {', '.join(configs[config]['rows'])}")
+        if not configs[config]["rows"][split]:
+            raise ReleaseError(f"{self.name}: config {config!r} has no rows in its split {split!r}")
         rows = self._local_rows(config, split) if self.folder else self._hub_rows(config, split)
         check_columns(rows.features.arrow_schema, columns, f"{self.name}, config {config}")
         return rows
@@ -95,7 +97,7 @@ def _open_folder(path: Path, revision: str | None) -> Release:
         allowed = f"it holds the versions {', '.join(versions)}" if versions else f"nothing there has a {MANIFEST}"
         raise ReleaseError(f"--dataset {path} with --revision {revision}: no release there; {allowed}")
     manifest = read_manifest((folder / MANIFEST).read_text(encoding="utf-8"), str(folder / MANIFEST))
-    version = f"v{manifest['recipe']['release']['version']}"
+    version = f"v{manifest.get('version') or manifest['recipe']['release']['version']}"  # published as, else built as
     if revision is not None and revision != version:
         raise ReleaseError(f"{folder} is version {version}, not {revision}; leave --revision out, or give another")
     return Release(manifest["name"], version, folder, manifest)

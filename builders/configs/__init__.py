@@ -5,27 +5,36 @@ column `split` that later becomes part of the file's name. `pool.sql` says which
 other statement reads its views. A config's variant as messages needs no statement of its own.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
+from typing import NamedTuple
 
 import duckdb
 from duckdb import ColumnExpression, ConstantExpression, FunctionExpression, StarExpression
 
 from stepforge.builders.configs.base import Config, chat_variant
-from stepforge.builders.sql import load_sql, open_duckdb, query_to_parquet
+from stepforge.builders.sql import load_sql, open_duckdb, query_rows, query_to_parquet
 
 
 def _records() -> dict[str, Config]:
     """The records of all modules beside this file, and the variants as messages, by rank."""
     modules = (import_module(f"{__name__}.{module.name}") for module in iter_modules(__path__))
     plain = [module.CONFIG for module in modules if hasattr(module, "CONFIG")]
-    records = [*plain, *(chat_variant(config) for config in plain if config.chat)]
+    records = [*plain, *(chat_variant(config) for config in plain if config.chat is not None)]
     return {config.name: config for config in sorted(records, key=lambda config: config.rank)}
 
 
 CONFIGS = _records()
+
+
+class Left(NamedTuple):
+    """What each config leaves out, by reason; and where the weight of `weighted` lies, by place of the step."""
+
+    excluded: dict[str, dict[str, int]]
+    weights: dict[str, float]
 
 
 def build_configs(names: Iterable[str], inputs: Mapping[str, Path], parameters: Mapping[str, object], folder: Path,
@@ -34,11 +43,31 @@ def build_configs(names: Iterable[str], inputs: Mapping[str, Path], parameters: 
 
     `inputs` holds the tables of builders/tables.py by name and `prompts` (generator, problem_id, prompt, split).
     """
+    with _pool(inputs, parameters, folder, memory) as connection:
+        return {name: _build(connection, CONFIGS[name], folder / f"{name}.parquet") for name in names}
+
+
+def account_for(names: Iterable[str], inputs: Mapping[str, Path], parameters: Mapping[str, object], folder: Path,
+                memory: str) -> Left:
+    """What the configs leave out of that which they could hold; arguments as of `build_configs`."""
+    excluded: dict[str, dict[str, int]] = {}
+    with _pool(inputs, parameters, folder, memory) as connection:
+        for row in query_rows(connection, load_sql(__package__, "account")):
+            if row["config"] in names:
+                excluded.setdefault(row["config"], {})[row["reason"]] = row["rows"]
+        weights = query_rows(connection, load_sql(__package__, "weights")) if "weighted" in names else ()
+        return Left(excluded, {row["place"]: row["share"] for row in weights})
+
+
+@contextmanager
+def _pool(inputs: Mapping[str, Path], parameters: Mapping[str, object], folder: Path, memory: str
+          ) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The views that all statements read."""
     with open_duckdb(memory, folder / "spill", inputs) as connection:
         for name, value in parameters.items():
             connection.execute(f"SET VARIABLE {name} = $value", {"value": value})
         connection.execute(load_sql(__package__, "pool"))
-        return {name: _build(connection, CONFIGS[name], folder / f"{name}.parquet") for name in names}
+        yield connection
 
 
 def _build(connection: duckdb.DuckDBPyConnection, config: Config, path: Path) -> int:
@@ -51,8 +80,8 @@ def _build(connection: duckdb.DuckDBPyConnection, config: Config, path: Path) ->
 
 def _messages(rows: duckdb.DuckDBPyRelation, config: Config) -> duckdb.DuckDBPyRelation:
     """Rows whose texts are finished turns, each as a list of one message; the macros are pool.sql's."""
-    for name in config.chat:
+    for name in config.chat or ():
         rows = rows.filter(FunctionExpression("ended", ColumnExpression(name)))
     turns = [FunctionExpression("message", ConstantExpression("user" if name == "prompt" else "assistant"),
-                                ColumnExpression(name)).alias(name) for name in config.texts]
-    return rows.select(StarExpression(exclude=list(config.texts)), *turns)
+                                ColumnExpression(name)).alias(name) for name in config.turns or config.texts]
+    return rows.select(StarExpression(exclude=list(config.turns or config.texts)), *turns)

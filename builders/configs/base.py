@@ -44,8 +44,9 @@ class Config:
     `rank` orders the configs of a card, and the first one there is what `load_dataset(repo)` gives. `key` identifies
     a row. `solutions` says of each column that names a solution which verdict it must have; in a config that `trains`
     none may be undecided. `texts` are the columns that a trainer reads as text: none is empty, and chosen and rejected
-    differ. `chat` says which columns must not be false in rows whose texts are finished turns; without it there is no
-    variant as messages. `sampled` configs show a row in the card.
+    differ; `turns` are those that a conversation has for messages, if not all. `chat` says which columns must not be
+    false in rows whose texts are finished turns; without it there is no variant as messages. `sampled` configs show a
+    row in the card. A config that is `asked` for is built only where the recipe names it.
     """
 
     name: str
@@ -56,8 +57,10 @@ class Config:
     solutions: Mapping[str, Wanted] = field(default_factory=dict)
     trains: bool = True
     texts: tuple[str, ...] = ()
-    chat: tuple[str, ...] = ()
+    turns: tuple[str, ...] = ()
+    chat: tuple[str, ...] | None = None
     sampled: bool = False
+    asked: bool = False
     training: Training | None = None
     tests: tuple[RowTest, ...] = ()
 
@@ -78,10 +81,11 @@ class Config:
 
 def chat_variant(config: Config) -> Config:
     """The same rows as messages, for trainers that apply a chat template."""
+    turns = config.turns or config.texts
     return Config(
         f"{config.name}{CHAT}", 100 + config.rank, config.key, f"`{config.name}` as messages, of finished turns alone",
-        tuple(_as_message(field) if field.name in config.texts else field for field in config.fields),
-        config.solutions, config.trains, config.texts)
+        tuple(_as_message(field) if field.name in turns else field for field in config.fields),
+        config.solutions, config.trains, config.texts, asked=True)
 
 
 def _as_message(text: pa.Field) -> pa.Field:

@@ -165,7 +165,7 @@ WITH placed AS (
     SELECT *, min(step_index) FILTER (is_pit) OVER (PARTITION BY solution_id) AS pit,
            exp(valued(advantage, advantage_model) / getvariable('weight_beta')) AS unbounded,
            CASE WHEN unbounded > getvariable('weight_max') THEN getvariable('weight_max') ELSE unbounded END AS raw
-    FROM annotated WHERE coalesce(excluded NOT IN ('unsound', 'spurious'), true)
+    FROM annotated WHERE excluded IS DISTINCT FROM 'unsound'
 ), kept AS (
     SELECT *, max("end") OVER (PARTITION BY solution_id) AS kept_end, count(raw) OVER (PARTITION BY solution_id) AS known
     FROM placed WHERE getvariable('after_pit') = 'keep' OR step_index <= coalesce(pit, step_index)
@@ -176,3 +176,68 @@ SELECT *, substr(solution, 1, kept_end) AS kept_text,
        CASE WHEN verdict = 'correct' THEN 'correct' WHEN pit IS NULL THEN 'no_pit' WHEN step_index < pit THEN 'before'
             WHEN step_index = pit THEN 'pit' ELSE 'behind' END AS step_place
 FROM kept WHERE known > 0;
+
+-- Problems as tasks: one prompt, the gold answer, and how often samples reach it, of one generator or of all. A problem
+-- whose gold answer cannot be read has no reward.
+CREATE TEMP VIEW rated AS
+WITH counted AS (
+    SELECT problem_id, count(*) FILTER (is_outcome(verdict, reason)) AS n_samples,
+           count(*) FILTER (verdict = 'correct') AS n_correct
+    FROM solutions JOIN verdicts USING (solution_id)
+    WHERE generator = getvariable('rl_generator') OR getvariable('rl_generator') IS NULL
+    GROUP BY problem_id
+), gold AS (
+    SELECT problem_id, bool_or(reason = 'gold_unparseable') AS unreadable
+    FROM solutions JOIN verdicts USING (solution_id) GROUP BY problem_id
+)
+SELECT problem_id, prompt, answer, n_correct / nullif(n_samples, 0) AS pass_rate,
+       coalesce(counted.n_samples, 0) AS n_samples, getvariable('rl_generator') AS generator, level, subject, source,
+       prompts.split, position, coalesce(unreadable, false) AS unreadable
+FROM problems
+JOIN place USING (problem_id)
+JOIN prompts USING (problem_id)
+LEFT JOIN counted USING (problem_id)
+LEFT JOIN gold USING (problem_id)
+WHERE prompts.generator = getvariable('rl_prompt');
+
+CREATE TEMP VIEW task AS
+FROM rated
+WHERE NOT unreadable AND (getvariable('least_pass_rate') IS NULL
+    OR pass_rate BETWEEN getvariable('least_pass_rate') AND getvariable('most_pass_rate'));
+
+-- Pairs at the first pit of a negative.
+-- full_vs_truncated: a correct solution against the negative cut behind its pit; negatives of a problem take its
+-- positives in turn. shared_prefix: behind the same steps, a better step against the pit, its value by its own rollouts;
+-- one whose equations hold comes before one of which some do not.
+CREATE TEMP VIEW step_pair AS
+WITH pit AS (
+    SELECT annotated.*, loser.turn, loser.generator
+    FROM annotated JOIN (SELECT solution_id, turn, generator FROM loser WHERE has_pit) AS loser USING (solution_id)
+    WHERE is_pit AND turn < getvariable('max_pairs_per_problem')
+), partner AS (
+    SELECT *, row_number() OVER (PARTITION BY rejected_id ORDER BY number) - 1 AS seat,
+           count(*) OVER (PARTITION BY rejected_id) AS seats
+    FROM (FROM match QUALIFY same_generator OR NOT bool_or(same_generator) OVER (PARTITION BY rejected_id))
+), truncated AS (
+    SELECT pit.problem_id, chosen_id, rejected_id, chosen_generator, rejected_generator, pit.prompt, chosen,
+           substr(pit.solution, 1, pit."end") AS rejected, chosen_soundness, chosen_checked_by, chosen_complete,
+           pit."end" = length(pit.solution) AND ended(pit.complete) AS rejected_complete, 'full_vs_truncated' AS mode,
+           pit.step_index AS pit_index, fall_low, 1.0 AS q_chosen, q AS q_rejected, pit.split, pit.position
+    FROM pit JOIN partner ON partner.rejected_id = pit.solution_id AND seat = pit.turn % seats
+), shared AS (
+    SELECT pit.problem_id, NULL AS chosen_id, pit.solution_id AS rejected_id, getvariable('policy') AS chosen_generator,
+           generator AS rejected_generator, pit.prompt || substr(pit.solution, 1, pit.start) AS prompt,
+           alternatives.step AS chosen, pit.step AS rejected,
+           CASE WHEN alternatives.sound THEN 'unchecked' ELSE 'unsound' END AS chosen_soundness,
+           CASE WHEN NOT alternatives.sound THEN 'equations' END AS chosen_checked_by,
+           alternatives.complete AS chosen_complete,
+           pit."end" = length(pit.solution) AND ended(pit.complete) AS rejected_complete, 'shared_prefix' AS mode,
+           pit.step_index AS pit_index, fall_low, alternatives.q AS q_chosen, pit.q AS q_rejected, pit.split, pit.position
+    FROM pit JOIN alternatives USING (solution_id, step_index)
+    WHERE alternatives.q - pit.q >= getvariable('pair_margin') AND alike(alternatives.step, pit.step)
+      AND (alternatives.sound OR getvariable('unsound_positives') <> 'drop')
+    QUALIFY row_number() OVER (
+        PARTITION BY pit.solution_id ORDER BY alternatives.sound DESC, alternatives.q DESC, alternative_id
+    ) = 1
+)
+FROM truncated UNION ALL FROM shared;

@@ -17,7 +17,7 @@ def _known(name: str) -> str:
 
 
 ConfigName = Annotated[str, AfterValidator(_known)]
-PLAIN: tuple[ConfigName, ...] = tuple(name for name, config in CONFIGS.items() if not config.is_chat)
+PLAIN: tuple[ConfigName, ...] = tuple(name for name, config in CONFIGS.items() if not config.asked)
 
 
 class ReleaseOptions(Options):
@@ -70,6 +70,13 @@ class ReleaseOptions(Options):
     )
     weight_beta: float = Field(0.5, gt=0, description="Temperature of advantage weights exp(A/beta).")
     weight_max: float = Field(5.0, gt=0, description="Cap on those weights, before they are scaled to mean 1.")
+    pass_rate: tuple[float, float] | None = Field(
+        None, description="Least and most pass rate of a problem in `rl`; problems without samples are left out then."
+    )
+    rl_generator: str | None = Field(
+        None, description="Generator whose prompt and pass rate stand in `rl`; null for the samples of all generators "
+        "under the prompt of the first."
+    )
     splits: dict[str, float] = Field(default={"test": 0.05}, description="Share of the groups: test, validation.")
     to: str | None = Field(None, pattern=r"^(hub|local):.+", description="hub:ORG/NAME or local:PATH.")
     version: str = Field("1.0.0", pattern=VERSION, description="Version that is published.")
@@ -85,4 +92,6 @@ class ReleaseOptions(Options):
         if set(self.splits) - {"validation", "test"} or not all(0 <= share for share in shares) or sum(shares) >= 1:
             raise ValueError("splits: `validation` and `test` are allowed, with shares from 0 and below 1 together, "
                              f"got {dict(self.splits)}")
+        if self.pass_rate is not None and not 0 <= self.pass_rate[0] <= self.pass_rate[1] <= 1:
+            raise ValueError(f"pass_rate: two shares from 0 to 1, the least first, are allowed, got {self.pass_rate}")
         return self

@@ -27,8 +27,8 @@ from stepforge.pipelines.stages.generate.recorded import models
 INPUTS = ("problems", "solutions", "verdicts", "judgements", "duplicates", "steps", "rollouts", "alternatives")
 PROMPTS = pa.schema([pa.field(name, TEXT, nullable=False) for name in ("generator", "problem_id", "prompt", "split")])
 PACKAGES = ("stepforge", "datatrove", "datasets", "duckdb", "huggingface_hub", "math-verify", "pyarrow")
-LAYOUT = 3  # raised when the same tables would give other release files
-LAID_OUT = {"configs", "splits", "to", "version", "private", "license"}  # options that no statement reads
+LAYOUT = 4  # raised when the same tables would give other release files
+LAID_OUT = {"configs", "pass_rate", "splits", "to", "version", "private", "license"}  # options that no statement reads
 
 
 def settings(recipe: Recipe) -> Any:
@@ -43,17 +43,22 @@ def run(context: Context) -> Account:
     with context.tell(context.work, "build", 0):
         write_rows(prompts, _prompts(context), PROMPTS)
         inputs = {name: context.table(name) for name in INPUTS} | {"prompts": prompts}
-        counts = configs.build_configs(release.configs, inputs, options(recipe), folder, recipe.executor.duckdb_memory)
+        given = (release.configs, inputs, options(recipe), folder, recipe.executor.duckdb_memory)
+        counts, left = configs.build_configs(*given), configs.account_for(*given)
         tables = {name: folder / f"{name}.parquet" for name in release.configs}
-        released = write_release(release_path(context.folder), tables, _manifest(context))
+        facts = left._asdict()
+        released = write_release(release_path(context.folder), tables, _manifest(context) | facts)
     rows_out = sum(file["rows"] for file in released["files"].values())
-    return Account(sum(counts.values()), rows_out, ledger=counts)
+    return Account(sum(counts.values()), rows_out, ledger=counts, facts=facts)
 
 
 def options(recipe: Recipe) -> dict[str, Any]:
     """What the statements of configs read: the release's options under their names, and what concerns rollouts."""
     annotate = recipe.annotate
-    return {**recipe.release.model_dump(mode="json", exclude=LAID_OUT), "seed": str(recipe.seed),
+    least, most = recipe.release.pass_rate or (None, None)
+    return {"least_pass_rate": least, "most_pass_rate": most,
+            "rl_prompt": recipe.release.rl_generator or recipe.generators[0].name,
+            **recipe.release.model_dump(mode="json", exclude=LAID_OUT), "seed": str(recipe.seed),
             "policy": annotate.policy if annotate else "", "best_of": annotate.best_of if annotate else 1}
 
 
@@ -102,4 +107,4 @@ def _generator(generator: Generator) -> dict[str, Any]:
 
 
 _ALL = ("problems", "synthesize", "decontaminate", "generate", "verify", "judge", "deduplicate", "annotate", "measure")
-STAGE = Stage("build", 4, _ALL, settings, run)
+STAGE = Stage("build", 5, _ALL, settings, run)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from datasets import load_dataset
 
 from stepforge.builders.parquet import write_rows
 from stepforge.builders.release import (
@@ -79,11 +80,29 @@ def test_shards_have_a_page_index_and_zstd(tmp_path: Path) -> None:
     assert column.has_offset_index and column.has_column_index and column.compression == "ZSTD"
 
 
-def test_what_has_no_rows_gets_no_file_and_is_recorded(tmp_path: Path) -> None:
+def test_what_has_no_rows_gets_no_file_and_every_config_counts_every_split(tmp_path: Path) -> None:
     tables = table(tmp_path, "positives", rows(range(1, 9), 0)) | table(tmp_path, "negatives", [])
     manifest = write_release(tmp_path / "r", tables, {})
+    assert manifest["configs"]["positives"]["rows"] == {"train": 8, "test": 0}
     assert manifest["left_out"] == {"positives/test": "no rows", "negatives": "no rows"}
-    assert not (tmp_path / "r/negatives").exists() and "negatives" not in manifest["configs"]
+    assert [path.name for path in (tmp_path / "r").rglob("*.parquet")] == ["train-00000-of-00001.parquet"]
+
+
+def test_a_file_without_rows_would_keep_datasets_from_loading_the_others(tmp_path: Path) -> None:
+    """Why such a split gets no file. Where this fails, `datasets` has learnt to load one."""
+    write_rows(tmp_path / "c/train-00000-of-00001.parquet", rows(range(3)), SCHEMA)
+    write_rows(tmp_path / "c/test-00000-of-00001.parquet", [], SCHEMA)
+    with pytest.raises(ValueError, match="corresponds to no data"):
+        load_dataset(str(tmp_path / "c"), cache_dir=str(tmp_path / "cache"))
+
+
+def test_a_share_of_validation_leaves_the_test_split_as_it_is() -> None:
+    groups = [f"g{index}" for index in range(2000)]
+    drawn = {share: [split_of(group, 0, "train", {"test": 0.1, "validation": share}) for group in groups]
+             for share in (0.0, 0.2)}
+    assert [split == "test" for split in drawn[0.0]] == [split == "test" for split in drawn[0.2]]
+    assert 0.16 < drawn[0.2].count("validation") / 2000 < 0.24  # 4.5 standard errors
+    assert "validation" not in drawn[0.0]
 
 
 def test_building_again_removes_old_shards_and_keeps_everything_else(tmp_path: Path) -> None:

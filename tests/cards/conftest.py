@@ -26,20 +26,21 @@ from stepforge.builders.parquet import write_rows  # noqa: E402
 from stepforge.builders.release import split_of, write_release  # noqa: E402
 from stepforge.builders.tables import content_id  # noqa: E402
 
+TEXTS = ("prompt", "chosen", "rejected")
 IDS = ("problem_id", "solution_id")
 COLUMNS = {
     "positives": (*IDS, "generator", "prompt", "completion", "complete", "soundness"),
-    "negatives": (*IDS, "generator", "prompt", "completion", "complete", "pit_index"),
+    "negatives": (*IDS, "generator", "prompt", "completion", "complete", "pit_index", "fall_low"),
     "unpaired": (*IDS, "prompt", "completion", "complete", "label", "soundness"),
     "pairs": ("problem_id", "chosen_id", "rejected_id", "prompt", "chosen", "rejected", "chosen_soundness",
               "chosen_complete", "rejected_complete", "rule"),
     "step_pairs": ("problem_id", "chosen_id", "rejected_id", "prompt", "chosen", "rejected", "chosen_soundness",
-                   "chosen_complete", "rejected_complete", "mode", "pit_index", "q_chosen", "q_rejected"),
+                   "chosen_complete", "rejected_complete", "mode", "pit_index", "fall_low", "q_chosen", "q_rejected"),
     "stepwise": (*IDS, "prompt", "completions", "labels", "values", "rollouts"),
     "weighted": (*IDS, "prompt", "completion", "ends", "weights"),
     "solutions": (*IDS, "generator", "solution", "verdict", "method"),
     "problems": ("problem_id", "problem", "answer", "group_id"),
-    "steps": ("solution_id", "problem_id", "step_index", "step", "q", "advantage", "is_pit"),
+    "steps": ("solution_id", "problem_id", "step_index", "step", "q", "advantage", "is_pit", "fall_low"),
 }
 
 def rows_of(problems: range, seed: int = 0) -> dict[str, list[dict]]:
@@ -55,7 +56,7 @@ def rows_of(problems: range, seed: int = 0) -> dict[str, list[dict]]:
         common = {"problem_id": problem_id, "split": split, "prompt": prompt, "generator": "tiny", "complete": True,
                   "soundness": "unchecked"}
         positive = {**common, "solution_id": right, "completion": good, "label": True, "pit_index": None}
-        negative = {**common, "solution_id": wrong, "completion": bad, "label": False, "pit_index": 1}
+        negative = {**common, "solution_id": wrong, "completion": bad, "label": False, "pit_index": 1, "fall_low": 0.3}
         ends = [len(steps[0]), len(steps[0] + steps[1]), len(good)]
         pair = {**common, "chosen_id": right, "rejected_id": wrong, "chosen": good, "rejected": bad, "rule": "random",
                 "chosen_soundness": "unchecked", "chosen_complete": True, "rejected_complete": True}
@@ -64,7 +65,8 @@ def rows_of(problems: range, seed: int = 0) -> dict[str, list[dict]]:
             ("pairs", pair),
             ("step_pairs", {**pair, "chosen_id": None, "prompt": prompt + steps[0], "chosen": steps[1],
                             "rejected": false[1], "chosen_complete": False, "rejected_complete": False,
-                            "mode": "shared_prefix", "pit_index": 1, "q_chosen": 0.9, "q_rejected": 0.0}),
+                            "mode": "shared_prefix", "pit_index": 1, "fall_low": 0.3, "q_chosen": 0.9,
+                            "q_rejected": 0.0}),
             ("stepwise", {**negative, "completions": false, "labels": [True, False, False],
                           "values": [0.8, 0.0, 0.0], "rollouts": [8, 8, 0]}),
             ("weighted", {**positive, "ends": ends, "weights": [1.0, 1.5, 0.5]}),
@@ -72,6 +74,7 @@ def rows_of(problems: range, seed: int = 0) -> dict[str, list[dict]]:
             ("solutions", {**negative, "solution": bad, "verdict": "incorrect", "method": "numeric"}),
             ("problems", {**common, "problem": problem, "answer": str(a + a % 7), "group_id": problem_id}),
             *[("steps", {**negative, "step_index": i, "step": step, "q": [0.8, 0.0, 0.0][i], "is_pit": i == 1,
+                         "fall_low": 0.3 if i == 1 else None,
                          "advantage": [0.1, -0.8, 0.0][i]}) for i, step in enumerate(false)],
         ]:
             tables[name].append({key: row[key] for key in (*COLUMNS[name], "split")})
@@ -103,7 +106,8 @@ SMALL = ("positives", "pairs", "problems")  # enough for tests that publish; eve
 def write_tables(folder: Path, rows: dict[str, list[dict]], without: str = "") -> dict[str, Path]:
     paths = {}
     for name, members in rows.items():
-        fields = [CONFIGS[name].schema.field(key) for key in (*COLUMNS[name], "split") if key != without]
+        fields = [CONFIGS[name].schema.field(key) for key in (*COLUMNS[name.removesuffix("_chat")], "split")
+                  if key != without]
         members = [{key: value for key, value in row.items() if key != without} for row in members]
         paths[name] = folder / f"{name}.parquet"
         write_rows(paths[name], members, pa.schema(fields))
@@ -115,8 +119,12 @@ def make_release(tmp_path: Path) -> Callable[..., Path]:
     """Writes a release of `problems`; `change` may alter the rows first, and the column `without` is left out."""
 
     def make(name: str = "release", problems: range = range(40), change: Callable[[dict], object] | None = None,
-             without: str = "", only: tuple[str, ...] = tuple(COLUMNS), **manifest: object) -> Path:
+             without: str = "", chat: bool = False, only: tuple[str, ...] = tuple(COLUMNS), **manifest: object
+             ) -> Path:
         rows = {config: members for config, members in rows_of(problems).items() if config in only}
+        if chat:
+            rows["pairs_chat"] = [row | {text: [{"role": "assistant", "content": row[text]}] for text in TEXTS}
+                                  for row in rows["pairs"]]
         if change:
             change(rows)
         write_release(tmp_path / name, write_tables(tmp_path / f"{name}-tables", rows, without),

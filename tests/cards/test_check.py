@@ -72,6 +72,53 @@ def test_a_manifest_that_lies_about_rows_or_columns_is_found(make_release: Calla
         ("steps", "a column is of another type than such a config has")}
 
 
+def test_a_missing_split_is_found(make_release: Callable[..., Path]) -> None:
+    folder = make_release()
+    manifest = read_manifest(folder)
+    for name in ("pairs", "steps"):
+        (folder / name / "test-00000-of-00001.parquet").unlink()
+        del manifest["files"][f"{name}/test-00000-of-00001.parquet"]
+    del manifest["configs"]["pairs"]["rows"]["test"]
+    write_manifest(folder, manifest)
+    assert check_folder(folder) == [(name, "a split is missing", 1, "test") for name in ("pairs", "steps")]
+
+
+@pytest.mark.parametrize(("config", "column"), [
+    ("positives", "soundness"), ("unpaired", "soundness"), ("pairs", "chosen_soundness"),
+    ("step_pairs", "chosen_soundness")])
+def test_an_unsound_row_that_the_recipe_drops_is_found(make_release: Callable[..., Path], config: str, column: str
+                                                       ) -> None:
+    recipe = {"name": "pears", "release": {"unsound_positives": "drop"}}
+    change = set_value(config, column, "unsound")
+    assert check_folder(make_release("kept", change=change)) == []
+    found = check_folder(make_release("lost", change=change, recipe=recipe))
+    assert [(problem.config, problem.cases) for problem in found] == [(config, 1)]
+
+
+def test_a_pit_without_a_fall_is_found(make_release: Callable[..., Path]) -> None:
+    def flat(rows: dict) -> None:
+        rows["steps"][1]["fall_low"], rows["negatives"][0]["fall_low"] = -0.1, None
+        rows["step_pairs"][0]["fall_low"] = 0.0
+
+    found = {(problem.config, problem.what) for problem in check_folder(make_release(change=flat))}
+    assert found == {(name, "a pit without a fall") for name in ("steps", "negatives", "step_pairs")}
+
+
+def test_a_chat_config_is_checked_like_the_rest(make_release: Callable[..., Path]) -> None:
+    """A leak between splits, a wrong verdict, an empty text."""
+    def spoil(rows: dict) -> None:
+        first, second, third = rows["pairs_chat"][:3]
+        first["split"] = other(first["split"])
+        second["chosen_id"] = second["rejected_id"]
+        third["chosen"] = [{"role": "assistant", "content": ""}]
+
+    assert check_folder(make_release("sound", chat=True)) == []
+    found = [(p.what, p.cases) for p in check_folder(make_release("spoilt", change=spoil, chat=True))]
+    assert [what for what, _ in found] == [
+        "a problem is in more than one split", "a solution has another verdict than its place demands",
+        "a text is empty, or chosen and rejected are the same"]
+
+
 def test_a_path_that_leaves_the_folder_is_not_followed(make_release: Callable[..., Path]) -> None:
     folder = make_release()
     manifest = read_manifest(folder)

@@ -32,7 +32,7 @@ def problem(index: int) -> dict:
 def rows_of_release() -> dict[str, list[dict]]:
     """Rows of every config that trainers read."""
     made: dict[str, list[dict]] = {name: [] for name in (
-        "positives", "negatives", "unpaired", "pairs", "step_pairs", "stepwise", "weighted", "problems")}
+        "positives", "negatives", "unpaired", "pairs", "step_pairs", "stepwise", "weighted", "problems", "rl")}
     for index in range(PROBLEMS):
         it = problem(index)
         base = {"problem_id": it["problem_id"], "prompt": it["prompt"]}
@@ -41,6 +41,7 @@ def rows_of_release() -> dict[str, list[dict]]:
         made["problems"].append({
             "problem_id": it["problem_id"], "problem": it["prompt"].strip(), "answer": it["answer"],
             "n_samples": 2, "n_correct": 1, "pass_rate": 0.5, "generator": "test"})
+        made["rl"].append(base | {"answer": it["answer"], "pass_rate": 0.5, "n_samples": 2, "source": "tests"})
         made["positives"].append(base | {
             "solution_id": f"s{index}", "generator": "test", "completion": good, "complete": True})
         made["negatives"].append(base | {

@@ -12,8 +12,8 @@ from stepforge.train.grpo import load_reward, main, prompts
 from stepforge.train.release import ReleaseError, open_release
 
 
-def test_prompts_are_joined_to_the_answers_by_problem(release: Path) -> None:
-    found = prompts(open_release(str(release), "v1.0.0"), "problems", "unpaired", "train")
+def test_prompts_and_answers_are_the_rows_of_rl(release: Path) -> None:
+    found = prompts(open_release(str(release), "v1.0.0"), "rl", "train")
     assert len(found) == 24
     for row in found:
         assert sum(int(number) for number in re.findall(r"\d+", row["prompt"])) == int(row["answer"])

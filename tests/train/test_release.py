@@ -57,6 +57,19 @@ def test_unknown_config_split_and_column_are_explained(copy: Path) -> None:
         found.rows("positives", "train", {"completion": "bool"})
 
 
+def test_the_version_that_was_published_counts_not_the_recipes(copy: Path) -> None:
+    manifest = json.loads((copy / "stepforge.json").read_text())
+    manifest |= {"version": "1.1.0"}
+    manifest["configs"]["positives"]["rows"]["test"] = 0
+    (copy / "stepforge.json").write_text(json.dumps(manifest))
+    found = open_release(str(copy), "v1.1.0")
+    assert found.revision == "v1.1.0"
+    with pytest.raises(ReleaseError, match="is version v1.1.0, not v1.0.0"):
+        open_release(str(copy), "v1.0.0")
+    with pytest.raises(ReleaseError, match="config 'positives' has no rows in its split 'test'"):
+        found.rows("positives", "test", COLUMNS)
+
+
 def test_changed_file_is_refused(copy: Path) -> None:
     shutil.copy(copy / "negatives" / FILE, copy / "positives" / FILE)
     with pytest.raises(ReleaseError, match="the file was changed after the release was built"):

@@ -8,7 +8,7 @@ import math
 import pyarrow as pa
 import pytest
 
-from stepforge.builders.configs import CONFIGS, build_configs
+from stepforge.builders.configs import CONFIGS, account_for, build_configs
 from stepforge.builders.parquet import read_rows, write_rows
 from stepforge.builders.tables import TABLES
 from stepforge.pipelines.credit.advantages import clopper_pearson
@@ -17,7 +17,8 @@ from stepforge.pipelines.stages.build import LAID_OUT
 
 PROMPTS = pa.schema([pa.field(n, pa.string()) for n in ("generator", "problem_id", "prompt", "split")])
 PROMPT = {"generator": "g", "problem_id": "p", "prompt": "P?\n", "split": "train"}
-OPTIONS = ReleaseOptions().model_dump(exclude=LAID_OUT) | {"seed": "0", "policy": "g", "best_of": 1}
+OPTIONS = ReleaseOptions().model_dump(exclude=LAID_OUT) | {
+    "seed": "0", "policy": "g", "best_of": 1, "rl_prompt": "g", "least_pass_rate": None, "most_pass_rate": None}
 TEXT = {"c": "a\nb\n7", "twin": "a\nb\n7", "w": "a\nx\n8", "cut": "a\nx", "odd": "?"}
 VERDICT = {"c": "correct", "twin": "correct", "w": "incorrect", "cut": "incorrect", "odd": "undecided"}
 
@@ -64,12 +65,15 @@ def tables():
 
 @pytest.fixture
 def build(tmp_path):
-    def built(config, tables=tables, **changes):
+    def built(config, tables=tables, account=False, **changes):
         paths = {name: tmp_path / "in" / f"{name}.parquet" for name in [*tables(), "prompts"]}
         for name, found in tables().items():
             write_rows(paths[name], found, TABLES[name].schema)
         write_rows(paths["prompts"], [PROMPT], PROMPTS)
-        build_configs([config], paths, OPTIONS | changes, tmp_path / "out", "256MiB")
+        given = ([config], paths, OPTIONS | changes, tmp_path / "out", "256MiB")
+        if account:
+            return account_for(*given)
+        build_configs(*given)
         return list(read_rows(tmp_path / "out" / f"{config}.parquet"))
 
     return built
@@ -359,7 +363,28 @@ def test_solutions_hold_every_sample(build):
         "c": False, "twin": True, "w": False, "cut": False, "odd": False}
 
 
-@pytest.mark.parametrize("config", CONFIGS)
-def test_every_column_has_a_sentence_and_every_config_builds(build, config):
-    assert build(config)
-    assert all(b"doc" in (field.metadata or {}) for field in CONFIGS[config].schema)
+def test_every_config_builds(tmp_path, build):
+    build("rl")
+    paths = {path.stem: path for path in (tmp_path / "in").iterdir()}
+    counts = build_configs(CONFIGS, paths, OPTIONS, tmp_path / "all", "256MiB")
+    assert set(counts) == set(CONFIGS) and all(counts.values())
+
+
+@pytest.mark.parametrize(("config", "options", "left_out"), [
+    ("positives", {}, {"duplicate": 1}), ("negatives", {}, {"truncated": 1}),
+    ("negatives", {"keep_truncated": True}, {}),
+    ("pairs", {}, {}), ("pairs", {"min_pit_drop": 0.6}, {"no_pit": 2}), ("pairs", {"max_length_ratio": 1.0}, {}),
+    ("pairs", {"keep_truncated": True}, {"no_pit": 2}),
+    ("step_pairs", {}, {}), ("step_pairs", {"min_pit_drop": 0.6}, {"no_pit": 2}),
+    ("step_pairs", {"pair_margin": 1.0}, {}),
+    ("stepwise", {}, {}), ("weighted", {}, {}), ("weighted", {"values": "model"}, {"no_advantage": 2}),
+    ("rl", {}, {}), ("rl", {"least_pass_rate": 0.6, "most_pass_rate": 1.0}, {"pass_rate": 1}),
+])
+def test_what_a_config_leaves_out_is_counted_by_reason(build, config, options, left_out):
+    assert build(config, account=True, **options).excluded.get(config, {}) == left_out
+
+
+def test_shares_of_weight_by_place_are_told(build):
+    weights = build("weighted", account=True, after_pit="keep").weights
+    raw = {"correct": math.exp(1) + 2, "before": math.exp(0.5), "pit": math.exp(-1.5), "behind": 1}
+    assert weights == pytest.approx({place: w / sum(raw.values()) for place, w in raw.items()})

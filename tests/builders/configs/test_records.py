@@ -11,12 +11,13 @@ from stepforge.pipelines.options.release import ReleaseOptions
 from stepforge.pipelines.recipe import RecipeError, load_recipe
 
 PLAIN = [config for config in CONFIGS.values() if not config.is_chat]
+DEFAULT = [config for config in CONFIGS.values() if not config.asked]
 
 
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
 def test_key_ids_and_texts_of_a_record_are_its_columns(config):
     columns = set(config.schema.names)
-    assert {*config.key, *config.solutions, *config.texts, *config.chat, "problem_id"} <= columns
+    assert {*config.key, *config.solutions, *config.texts, *(config.chat or ()), "problem_id"} <= columns
     assert all(field.metadata[b"doc"] for field in config.schema)
     assert files("stepforge.builders.configs").joinpath(f"{config.plain}.sql").is_file()
     if config.training:
@@ -26,7 +27,7 @@ def test_key_ids_and_texts_of_a_record_are_its_columns(config):
 def test_every_statement_has_a_record_and_every_rank_is_taken_once():
     statements = {path.name.removesuffix(".sql") for path in files("stepforge.builders.configs").iterdir()
                   if path.name.endswith(".sql")}
-    assert statements == {"pool", *(config.name for config in PLAIN)}
+    assert statements == {"pool", "account", "weights", *(config.name for config in PLAIN)}
     assert len({config.rank for config in CONFIGS.values()}) == len(CONFIGS)
 
 
@@ -38,7 +39,7 @@ def test_a_variant_as_messages_has_the_columns_of_its_config():
 
 
 def test_a_recipe_names_configs_by_their_records(tmp_path):
-    assert ReleaseOptions().configs == tuple(config.name for config in PLAIN)
+    assert ReleaseOptions().configs == tuple(config.name for config in DEFAULT)
     assert ReleaseOptions(configs=("pairs_chat",)).configs == ("pairs_chat",)
     (tmp_path / "recipe.yaml").write_text("{name: a, problems: [], generators: [], release: {configs: [step_pair]}}")
     with pytest.raises(RecipeError, match="'step_pair' is no config of a release; allowed: step_pairs, pairs, "):
@@ -47,7 +48,7 @@ def test_a_recipe_names_configs_by_their_records(tmp_path):
 
 @pytest.mark.parametrize(("module", "config"), [
     ("sft", "positives"), ("dpo", "pairs"), ("kto", "unpaired"), ("step_dpo", "step_pairs"), ("awr", "weighted"),
-    ("prm", "stepwise")])
+    ("prm", "stepwise"), ("grpo", "rl")])
 def test_a_trainer_finds_the_columns_that_it_reads(module, config):
     pytest.importorskip("trl", reason="needs trl: pip install stepforge[train]")
     columns = import_module(f"stepforge.train.{module}").COLUMNS

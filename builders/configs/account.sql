@@ -1,0 +1,36 @@
+-- What configs leave out of that which they could hold, by reason: solutions, pairs of a negative by rule or mode,
+-- problems. Rows in are rows out and these.
+WITH lost AS (
+    SELECT negative.solution_id, coalesce(has_pit, false) AS has_pit, loser.solution_id IS NOT NULL AS pairs, loser.turn,
+           matched.rejected_id IS NOT NULL AS matched
+    FROM negative
+    LEFT JOIN loser USING (solution_id)
+    LEFT JOIN (SELECT DISTINCT rejected_id FROM match) AS matched ON rejected_id = negative.solution_id
+), reasons AS (
+    SELECT 'positives' AS config, solution_id AS id, coalesce(excluded, 'cap') AS reason
+    FROM candidate ANTI JOIN positive USING (solution_id) WHERE verdict = 'correct'
+    UNION ALL
+    SELECT 'negatives', solution_id, coalesce(excluded, 'cap')
+    FROM candidate ANTI JOIN negative USING (solution_id) WHERE verdict = 'incorrect'
+    UNION ALL
+    SELECT DISTINCT 'stepwise', solution_id, 'unsound' FROM annotated WHERE excluded = 'unsound'
+    UNION ALL
+    SELECT DISTINCT 'weighted', solution_id, CASE excluded WHEN 'unsound' THEN excluded ELSE 'no_advantage' END
+    FROM annotated ANTI JOIN weight USING (solution_id)
+    UNION ALL
+    SELECT 'pairs', solution_id || rule,
+           CASE WHEN NOT pairs THEN 'no_pit' WHEN turn >= getvariable('max_pairs_per_problem') THEN 'cap'
+                ELSE 'no_positive' END
+    FROM lost, (VALUES ('random'), ('max_edit_distance')) AS rules(rule)
+    ANTI JOIN pair ON pair.rejected_id = solution_id AND pair.rule = rules.rule
+    UNION ALL
+    SELECT 'step_pairs', solution_id || mode,
+           CASE WHEN NOT has_pit THEN 'no_pit' WHEN turn >= getvariable('max_pairs_per_problem') THEN 'cap'
+                WHEN mode = 'full_vs_truncated' THEN 'no_positive' ELSE 'no_better_step' END
+    FROM lost, (VALUES ('full_vs_truncated'), ('shared_prefix')) AS modes(mode)
+    ANTI JOIN step_pair ON step_pair.rejected_id = solution_id AND step_pair.mode = modes.mode
+    UNION ALL
+    SELECT 'rl', problem_id, CASE WHEN unreadable THEN 'gold_unparseable' ELSE 'pass_rate' END
+    FROM rated ANTI JOIN task USING (problem_id)
+)
+SELECT config, reason, count(*) AS rows FROM reasons GROUP BY ALL ORDER BY config, reason
