@@ -61,7 +61,6 @@ def by_rank(names: Iterable[str]) -> list[str]:
 def context(manifest: dict, configs: list[Config], plots: list[str]) -> dict:
     stages = manifest.get("stages", {})
     sampled = {name for name, config in CONFIGS.items() if config.sampled}
-    splits = [split for split in SPLITS if any(split in config.rows for config in configs)]
     whole = [row for row in manifest.get("measures", []) if row.get("by", "all") == "all"]
     measures = [row for row in whole
                 if not row["measure"].startswith(_FALSE_POSITIVES) and not row["measure"].endswith("_histogram")]
