@@ -76,6 +76,7 @@ WITH whole AS (
     LEFT JOIN (SELECT solution_id, step_index AS pit FROM steps WHERE is_pit) AS lost USING (solution_id)
     WHERE getvariable('rollout_positives') AND origin = 'prefix' AND rollouts.verdict = 'correct'
       AND rollouts.finish_reason = 'stop' AND coalesce(step_index < pit, true)
+      AND (rollouts.solution_id IS NULL OR steps."end" IS NOT NULL)
 )
 SELECT min(rollout_id) AS solution_id, problem_id, prompts.generator, prompts.prompt, whole_text AS solution,
        prompts.split, place.position

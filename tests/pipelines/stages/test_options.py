@@ -1,0 +1,199 @@
+"""From an option of a recipe, by its name there, to the rows that it makes: every option of `release` and `annotate`.
+
+Release options act on a world whose right rows are known (helpers/world.py); options of annotate on solutions whose
+rollouts are scripted and judged by the real verifier. Options that are tested elsewhere are named with the place.
+"""
+
+import asyncio
+import math
+from collections import Counter
+
+import pytest
+from datatrove.data import Document
+from helpers.world import published, write_world
+
+from stepforge.pipelines.answers import Verifier
+from stepforge.pipelines.credit.rollouts import Policy
+from stepforge.pipelines.inference.runner import Completion
+from stepforge.pipelines.options.release import ReleaseOptions
+from stepforge.pipelines.options.stages import Annotate
+from stepforge.pipelines.recipe import Recipe
+from stepforge.pipelines.stages.annotate import annotate_problem
+
+
+def ids(rows, column="solution_id"):
+    return sorted(row[column] for row in rows)
+
+
+def of(solution_id, column):
+    return lambda rows: next(row[column] for row in rows if row["solution_id"] == solution_id)
+
+
+def modes(rows):
+    return {row["mode"]: row["chosen"] for row in rows}
+
+
+def rejected(rows):
+    return sorted({row["rejected_id"] for row in rows})
+
+
+def ratio(rows):
+    first, second = of("w", "weights")(rows)
+    return round(math.log(first / second), 6)
+
+
+def pairs_of_w(rows):
+    return {row["rule"]: row["chosen_id"] for row in rows if row["rejected_id"] == "w"}
+
+
+RELEASE = [  # config, what is looked at, what it is by default, and under which options what else
+    ("positives", ids, ["c", "k", "s", "u"], [
+        ({"unsound_positives": "drop"}, ["c", "k", "s"]), ({"spurious_positives": "drop"}, ["k", "s", "u"]),
+        ({"spurious_positives": "drop", "spurious_below": -0.8}, ["c", "k", "s", "u"]),
+        ({"max_positives_per_problem": 3}, ["c", "k", "s"]),
+        ({"max_positives_per_problem": 1, "choose_positives": "least_spurious"}, ["c"]),
+        ({"max_positives_per_problem": 9, "rollout_positives": True}, ["c", "k", "r", "s", "u"]),
+        ({"rollout_positives": True}, ["c", "k", "s", "u"])]),
+    ("positives", of("c", "spurious_share"), 0.4, [
+        ({"spurious_positives": "keep"}, None), ({"spurious_below": -0.8}, 0.0)]),
+    ("negatives", ids, ["n", "v", "w", "zn"], [
+        ({"keep_truncated": True}, ["n", "t", "v", "w", "zn"]), ({"max_negatives_per_problem": 2}, ["v", "w", "zn"])]),
+    ("pairs", rejected, ["w"], [
+        ({"pair_negatives": "all"}, ["n", "v", "w"]), ({"min_pit_drop": 0.5}, ["w"]), ({"min_pit_drop": 0.51}, []),
+        ({"pair_negatives": "all", "max_pairs_per_problem": 1}, ["w"]), ({"max_length_ratio": 1.2}, ["w"])]),
+    ("pairs", lambda rows: {row["chosen_id"] for row in rows} <= {"c", "k", "u"}, True, [
+        ({"pair_negatives": "all"}, False)]),
+    ("pairs", pairs_of_w, {"random": "c", "max_edit_distance": "u"}, [
+        ({"max_length_ratio": 1.2}, {"random": "c", "max_edit_distance": "c"})]),
+    ("step_pairs", modes, {"full_vs_truncated": "a\nb\n7", "shared_prefix": "b\n"}, [
+        ({"pair_margin": 0.75}, {"full_vs_truncated": "a\nb\n7", "shared_prefix": "b\n"}),
+        ({"pair_margin": 0.76}, {"full_vs_truncated": "a\nb\n7", "shared_prefix": "2 + 2 = 5\n"}),
+        ({"pair_margin": 0.76, "unsound_positives": "drop"}, {"full_vs_truncated": "a\nb\n7"}),
+        ({"min_pit_drop": 0.51}, {}),
+        ({"max_length_ratio": 1.2}, {"full_vs_truncated": "a\nb\n7", "shared_prefix": "b\n"})]),
+    ("stepwise", of("w", "labels"), [True, None, False], [
+        ({"false_below": 0.4}, [True, False, False]), ({"labels": "threshold"}, [True, False, False]),
+        ({"labels": "threshold", "label_threshold": 0.8}, [False, False, False]),
+        ({"labels": "first_zero"}, [True, False, None])]),
+    ("stepwise", of("w", "values"), [0.75, 0.0, 0.0], [({"values": "model"}, [0.25, 0.5, 0.75])]),
+    ("weighted", of("w", "ends"), [2, 4], [({"after_pit": "keep"}, [2, 4, 5])]),
+    ("weighted", ratio, 2.0, [
+        ({"weight_beta": 1.0}, 1.0), ({"weight_max": math.exp(0.25)}, 1.75), ({"values": "model"}, 0.0)]),
+    ("rl", lambda rows: {row["problem_id"]: (row["prompt"], row["pass_rate"], row["n_samples"]) for row in rows},
+     {"p": ("weak: p?\n", 5 / 9, 9), "z": ("weak: z?\n", 0.0, 1)}, [
+        ({"pass_rate": [0.1, 0.9]}, {"p": ("weak: p?\n", 5 / 9, 9)}),
+        ({"rl_generator": "strong"}, {"p": ("strong: p?\n", 1 / 3, 3), "z": ("strong: z?\n", 0.0, 1)})]),
+]
+RELEASE_ELSEWHERE = {
+    "configs": "builders/configs/test_records.py", "splits": "builders/test_release.py",
+    "to": "cards/test_publish_*.py", "version": "cards/test_publish_*.py", "private": "cards/test_publish_hub.py",
+    "license": "cards/test_dataset_card.py",
+    "allow_failed": "pipelines/test_plan.py"}
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    return write_world(tmp_path_factory.mktemp("world"))
+
+
+@pytest.mark.parametrize(("config", "look", "default", "changed"), RELEASE)
+def test_an_option_of_release_makes_these_rows(world, tmp_path, config, look, default, changed):
+    assert look(published(world, tmp_path, config)) == default
+    for release, expected in changed:
+        assert look(published(world, tmp_path, config, **release)) == expected, release
+
+
+# Problem: the answer is 7. Of eight rollouts from each prefix so many end in it, by the prefix's last step.
+WON = {"": 6, "a\n": 7, "b\n": 5, "x\n": 0, "d\n": 6, "e\n": 0, "y\n": 1}
+TEXTS = {"c": "a\nb\n7", "w": "a\nx\ny\n8", "v": "d\ne\nd\n9"}
+
+
+def annotated(verifier, texts=TEXTS, **annotate):
+    """Rows of steps by solution, and of rollouts and alternatives, under these options of `annotate`."""
+    recipe = Recipe.model_validate({
+        "name": "world", "problems": [{"source": "arithmetic"}],
+        "generators": [{"name": "weak", "engine": "embedded", "samples": 1, "prompt": "P{{ problem }}:"}],
+        "annotate": {"policy": "weak", "rollouts": 8, **annotate}})
+    made = Counter()
+
+    async def generate(request):
+        prefix = request.payload["prompt"].removeprefix("P:")
+        last = "".join(prefix.splitlines(keepends=True)[-1:])
+        number = made[prefix]
+        made[prefix] += 1
+        right = number % 8 < WON.get(last, 4)
+        return [Completion(f"z{number % 2}\n7" if right else "0", "stop", 3, 7, None)]
+
+    row = {"problem_id": "p", "problem": "", "answer": "7", "base_successes": 6, "base_rollouts": 8, "position": 0,
+           "pilot": False, "typical_length": 8.0,
+           "solutions": [{"solution_id": name, "solution": text, "correct": name == "c", "completion_ids": None,
+                          "soundness": None, "first_error": None} for name, text in texts.items()]}
+    policy = Policy(recipe.generators[0], "weak", 0, verifier, asyncio.Lock())
+    out = asyncio.run(annotate_problem(Document("", "p", metadata=row), generate, policy=policy,
+                                       settings=recipe.annotate, chain=None, no_model_fits=False))
+    by_solution: dict = {name: [] for name in texts}
+    for step in out["steps"]:
+        by_solution[step["solution_id"]].append(step)
+    return by_solution, out["rollouts"], out["alternatives"]
+
+
+def counts(name):
+    return lambda steps, rollouts, alternatives: [row["rollouts"] for row in steps[name]]
+
+
+def pit(name):
+    return lambda steps, rollouts, alternatives: next((r["step_index"] for r in steps[name] if r["is_pit"]), None)
+
+
+def values(name):
+    return lambda steps, rollouts, alternatives: [round(row["q"], 3) for row in steps[name]]
+
+
+def texts(name):
+    return lambda steps, rollouts, alternatives: [row["step"] for row in steps[name]]
+
+
+def alternatives_of(steps, rollouts, alternatives):
+    return sorted((row["solution_id"], row["step"], row["rollouts"]) for row in alternatives)
+
+
+ANNOTATE = [
+    (counts("w"), [8, 8, 8, 0], [
+        ({"rollouts": 4}, [4, 4, 4, 0]), ({"search": "scan"}, [8, 8, 0, 0]), ({"search": "bisect"}, [8, 8, 0, 0]),
+        ({"token_budget": 3}, [8, 8, 8, 0])]),
+    (counts("v"), [8, 16, 16, 0], []),  # a later step tells against the pit, so both are visited again
+    (counts("c"), [8, 8, 0], [({"search": "scan"}, [8, 0, 0])]),
+    (pit("w"), 1, [({"pit": "zero_success"}, 1), ({"pit": "largest_drop"}, 1), ({"pit_fall": 0.6}, None),
+                   ({"pit_tolerance": 0.9}, None)]),
+    (pit("v"), None, []),
+    (values("w"), [0.875, 0.0, 0.125, 0.0], [({"best_of": 2}, [1.0, 0.0, 0.25, 0.0])]),
+    (texts("w"), ["a\n", "x\n", "y\n", "8"], [({"max_steps": 2}, ["a\nx\n", "y\n8"]),
+                                               ({"splitter": "blank_line"}, ["a\nx\ny\n8"])]),
+    (alternatives_of, [("w", "z0\n", 8), ("w", "z1\n", 8)], [({"alternatives_per_pit": 1}, [("w", "z0\n", 8)]),
+                                                            ({"alternatives_per_pit": 0}, [])]),
+]
+ANNOTATE_ELSEWHERE = {
+    "policy": "test_run.py", "pilot": "test_pilot.py", "evidence": "test_pilot.py",
+    "value_model": "test_step_scores.py", "value_revision": "test_step_scores.py", "value_cut": "test_evidence.py",
+    "negatives_per_problem": "test_run.py", "positives_per_problem": "test_run.py"}
+
+
+@pytest.fixture(scope="module")
+def verifier():
+    with Verifier() as opened:
+        yield opened
+
+
+@pytest.mark.parametrize(("look", "default", "changed"), ANNOTATE)
+def test_an_option_of_annotate_makes_these_rows(verifier, look, default, changed):
+    assert look(*annotated(verifier)) == default
+    for annotate, expected in changed:
+        assert look(*annotated(verifier, **annotate)) == expected, annotate
+
+
+def test_every_option_stands_in_the_table_or_is_tested_elsewhere():
+    for table, elsewhere, model in ((RELEASE, RELEASE_ELSEWHERE, ReleaseOptions),
+                                    (ANNOTATE, ANNOTATE_ELSEWHERE, Annotate)):
+        named = {name for *_, changed in table for options, _ in changed for name in options}
+        assert named | set(elsewhere) == set(model.model_fields)
+        assert not named & set(elsewhere)
