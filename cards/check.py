@@ -14,7 +14,7 @@ from duckdb import ColumnExpression, ConstantExpression
 from rich.table import Table
 
 from stepforge.builders.configs import CONFIGS
-from stepforge.builders.configs.base import MESSAGES, Config, RowTest
+from stepforge.builders.configs.base import A_PIT_WITHOUT_A_FALL, MESSAGES, Config, RowTest
 from stepforge.builders.release import SPLITS, read_manifest, sha256_file
 from stepforge.cards.semver import parse_tag
 from stepforge.cards.versions import fetch
@@ -59,7 +59,8 @@ def tests_of(config: Config, recipe: dict) -> Iterator[RowTest]:
         yield RowTest("a text is empty" + (", or chosen and rejected are the same" if same else ""),
                       tuple(f"{name}.{text}" for text in config.texts),
                       f"SELECT '{name}', {config.key[0]} FROM {name} WHERE {empty}{same}")
-    yield from config.tests
+    any_pit = (recipe.get("pit_fall") or 0) < 0 or (recipe.get("min_pit_drop") or 0) < 0
+    yield from (test for test in config.tests if not (any_pit and test.says == A_PIT_WITHOUT_A_FALL))
 
 
 class Problem(NamedTuple):
@@ -140,7 +141,8 @@ def _of_other_type(name: str, columns: dict[str, str]) -> list[str]:
 def _check_rows(folder: Path, manifest: dict) -> list[Problem]:
     columns = {config: set(facts["columns"]) for config, facts in manifest["configs"].items()
                if config in CONFIGS and not _of_other_type(config, facts["columns"])}
-    recipe = (manifest.get("recipe") or {}).get("release") or {}
+    whole = manifest.get("recipe") or {}
+    recipe = (whole.get("release") or {}) | {"pit_fall": (whole.get("annotate") or {}).get("pit_fall")}
     tests = [*TESTS, *(test for config in columns for test in tests_of(CONFIGS[config], recipe))]
     problems = []
     with duckdb.connect() as connection:

@@ -14,6 +14,7 @@ from stepforge.builders.tables import BOOL, TEXT, column
 
 Wanted = Literal["correct", "incorrect", "any"]
 CHAT = "_chat"
+A_PIT_WITHOUT_A_FALL = "a pit without a fall"  # what a recipe may ask for
 MESSAGES = pa.list_(pa.struct([("role", TEXT), ("content", TEXT)]))
 
 

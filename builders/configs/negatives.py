@@ -1,6 +1,7 @@
 """Incorrect solutions, with the step that lost them."""
 
 from stepforge.builders.configs.base import (
+    A_PIT_WITHOUT_A_FALL,
     CHECKED_BY,
     COMPLETE,
     COMPLETION,
@@ -23,6 +24,6 @@ CONFIG = Config(
      optional("pit_index", INT, "First pit: the step where it was lost, from 0; null where none was found."),
      optional("fall_low", REAL, "How far q falls there at least, with 95% probability.")),
     solutions={"solution_id": "incorrect"}, texts=("prompt", "completion"), chat=("complete",), sampled=True,
-    tests=(RowTest("a pit without a fall", ("negatives.fall_low",),
+    tests=(RowTest(A_PIT_WITHOUT_A_FALL, ("negatives.fall_low",),
                    "SELECT 'negatives', solution_id FROM negatives "
                    "WHERE pit_index IS NOT NULL AND NOT coalesce(fall_low > 0, false)"),))

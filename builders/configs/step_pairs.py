@@ -1,6 +1,7 @@
 """A better and a worse way on from one point: pairs at the first pit of a negative."""
 
 from stepforge.builders.configs.base import (
+    A_PIT_WITHOUT_A_FALL,
     CHOSEN_CHECKED_BY,
     CHOSEN_GENERATOR,
     CHOSEN_SOUNDNESS,
@@ -30,7 +31,7 @@ CONFIG = Config(
      optional("q_rejected", REAL, "Value behind the pit.")),
     solutions={"chosen_id": "correct", "rejected_id": "incorrect"}, texts=("prompt", "chosen", "rejected"),
     sampled=True,
-    tests=(RowTest("a pit without a fall", ("step_pairs.fall_low",),
+    tests=(RowTest(A_PIT_WITHOUT_A_FALL, ("step_pairs.fall_low",),
                    "SELECT 'step_pairs', rejected_id FROM step_pairs WHERE fall_low <= 0"),),
     training=Training("Take the step pairs of one mode, for `stepforge.train.step_dpo` or a trainer of your own",
                       'row["mode"] == "shared_prefix" and row["chosen_soundness"] != "unsound"'))

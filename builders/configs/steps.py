@@ -1,7 +1,7 @@
 """Steps with their values, advantages and pits."""
 
 from stepforge.builders import tables
-from stepforge.builders.configs.base import Config, RowTest, optional
+from stepforge.builders.configs.base import A_PIT_WITHOUT_A_FALL, Config, RowTest, optional
 from stepforge.builders.tables import BOOL
 
 CONFIG = Config(
@@ -9,5 +9,5 @@ CONFIG = Config(
     (*tables.STEPS.schema,
      optional("spurious", BOOL, "A step of a correct solution that lowered the value; null where unknown.")),
     solutions={"solution_id": "any"}, trains=False,
-    tests=(RowTest("a pit without a fall", ("steps.fall_low",),
+    tests=(RowTest(A_PIT_WITHOUT_A_FALL, ("steps.fall_low",),
                    "SELECT 'steps', solution_id FROM steps WHERE is_pit AND NOT coalesce(fall_low > 0, false)"),))
