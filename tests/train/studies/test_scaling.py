@@ -116,12 +116,18 @@ def test_problem_that_fails_is_no_endless_wait() -> None:
         asyncio.run(Together(object(), 1.0, 0).run([bad]))
 
 
-def test_rollout_is_judged_with_its_prefix(tmp_path: Path) -> None:
+def test_rollout_is_judged_with_its_prefix() -> None:
+    """The shipped model solves such problems about every other time; all draws are seeded."""
     task = TASKS["arithmetic"]()
-    (row,) = task.draw(1, 0, "test")
+    rows = task.draw(4, 0, "test")
     policy = Policy(SHIPPED, "cpu", task.max_tokens)
-    before_last = "".join(task.steps(row["solution"])[:-1])
-    assert sum(roll_out(policy, task, [(row, before_last)], 8, 0.7, 0)[0]) >= 6
+    fresh = roll_out(policy, task, [(row, "") for row in rows], 8, 0.7, 0)
+    before_last = ["".join(task.steps(row["solution"])[:-1]) for row in rows]
+    late = roll_out(policy, task, list(zip(rows, before_last, strict=True)), 8, 0.7, 0)
+    wrong = [prefix[::-1] + "\nThe answer is -1.\n" for prefix in before_last]
+    lost = roll_out(policy, task, list(zip(rows, wrong, strict=True)), 8, 0.7, 0)
+    assert [len(made) for made in fresh] == [8] * 4
+    assert 0 < sum(map(sum, fresh)) < sum(map(sum, late)) and sum(map(sum, late)) >= 28 > sum(map(sum, lost))
 
 
 def test_base_model_of_the_terse_world_never_sees_two_operations_in_a_line() -> None:
