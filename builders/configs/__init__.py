@@ -41,7 +41,8 @@ def build_configs(names: Iterable[str], inputs: Mapping[str, Path], parameters: 
                   memory: str) -> dict[str, int]:
     """Write FOLDER/NAME.parquet for every config that is named; returns rows by config.
 
-    `inputs` holds the tables of builders/tables.py by name and `prompts` (generator, problem_id, prompt, split).
+    `inputs` holds the tables of builders/tables.py by name and `prompts` (generator, problem_id, prompt, split),
+    and `tails` (solution_id, behind: characters behind the answer's line of correct solutions that have some).
     """
     with _pool(inputs, parameters, folder, memory) as connection:
         return {name: _build(connection, CONFIGS[name], folder / f"{name}.parquet") for name in names}

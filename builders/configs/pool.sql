@@ -39,24 +39,32 @@ WITH opinion AS (
     FROM verdicts LEFT JOIN judgements USING (solution_id)
 )
 SELECT solutions.*, verdict, prompt, prompts.split, position, spurious_share, opinion AS soundness, checked_by,
+       coalesce(behind, 0) AS behind_answer,
        CASE WHEN verdict = 'undecided' THEN 'undecided'
             WHEN survivor_id IS NOT NULL THEN 'duplicate'
             WHEN verdict = 'incorrect' AND NOT ended(complete) AND NOT getvariable('keep_truncated') THEN 'truncated'
             WHEN verdict = 'correct' AND opinion = 'unsound' AND getvariable('unsound_positives') = 'drop'
                 THEN 'unsound'
+            WHEN behind > getvariable('max_behind_answer') AND getvariable('text_behind_answer') = 'drop'
+                THEN 'text_behind_answer'
             WHEN verdict = 'correct' AND spurious_share > 0 AND getvariable('spurious_positives') = 'drop'
                 THEN 'spurious' END AS excluded
 FROM solutions
 JOIN opinion USING (solution_id)
 LEFT JOIN duplicates USING (solution_id)
 LEFT JOIN waste USING (solution_id)
+LEFT JOIN tails USING (solution_id)
 JOIN place USING (problem_id)
 JOIN prompts USING (generator, problem_id);
 
 -- Those that it may use. Sound ones come first; else ranks are by hash, so that a cap takes the same solutions whatever
--- order the samples came in, and more samples change little of what was taken.
+-- order the samples came in, and more samples change little of what was taken. A correct one may be cut behind the line
+-- of its answer, where it should have ended.
 CREATE TEMP VIEW pool AS
-SELECT *, row_number() OVER (
+SELECT * EXCLUDE (solution, complete),
+       getvariable('text_behind_answer') = 'cut' AND behind_answer > getvariable('max_behind_answer') AS cut,
+       CASE WHEN cut THEN left(solution, length(solution) - behind_answer) ELSE solution END AS solution,
+       cut OR complete AS complete, row_number() OVER (
     PARTITION BY problem_id, verdict
     ORDER BY soundness = 'unsound',
              CASE getvariable('choose_positives') WHEN 'least_spurious' THEN spurious_share END NULLS LAST,
@@ -94,11 +102,11 @@ SELECT * FROM (
     ) AS number
     FROM (
         SELECT solution_id, problem_id, generator, prompt, solution, complete, soundness, checked_by, spurious_share,
-               'sample' AS origin, split, position, number
+               CASE WHEN cut THEN 0 ELSE behind_answer END AS behind_answer, 'sample' AS origin, split, position, number
         FROM pool WHERE verdict = 'correct'
         UNION ALL
-        SELECT solution_id, problem_id, generator, prompt, solution, true, 'unchecked', NULL, NULL, 'rollout', split,
-               position, NULL
+        SELECT solution_id, problem_id, generator, prompt, solution, true, 'unchecked', NULL, NULL, 0, 'rollout',
+               split, position, NULL
         FROM rollout_sample
     )
 ) WHERE number <= getvariable('max_positives_per_problem');

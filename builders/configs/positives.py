@@ -13,12 +13,13 @@ from stepforge.builders.configs.base import (
     Training,
     optional,
 )
-from stepforge.builders.tables import REAL, TEXT, column
+from stepforge.builders.tables import INT, REAL, TEXT, column
 
 CONFIG = Config(
     "positives", 2, ("solution_id",), "correct solutions; SFT and rejection-sampling fine-tuning",
     (PROBLEM, SOLUTION, GENERATOR, PROMPT, COMPLETION, COMPLETE, SOUNDNESS, CHECKED_BY,
      optional("spurious_share", REAL, "Share of its text in steps that lowered the value; null if unknown."),
+     column("behind_answer", INT, "Characters behind the line that states its answer."),
      column("origin", TEXT, "sample, or rollout: a verified continuation of another solution's prefix, no "
                             "independent sample; solution_id is then a rollout_id.")),
     solutions={"solution_id": "correct"}, texts=("prompt", "completion"), chat=("complete",), sampled=True,

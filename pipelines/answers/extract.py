@@ -65,6 +65,19 @@ def extract_answer(text: str, choices: bool = False) -> Extraction:
     return _chosen(stated, last)
 
 
+def text_behind(text: str) -> int:
+    """Characters behind the line in which the final answer is stated, white space at the end left out.
+
+    0 where no answer is stated explicitly: what is taken then stands at the end.
+    """
+    visible = (_outside_thoughts(text) if any(map(text.__contains__, _MAY_THINK)) else text) or ""
+    stated = statements(visible, False) + (boxes(visible) if "box" in visible else [])
+    if not stated:
+        return 0
+    line_end = visible.find("\n", _last(stated).end)
+    return 0 if line_end < 0 or not visible[line_end:].strip() else len(visible) - line_end
+
+
 def _outside_thoughts(text: str) -> str | None:
     """The text without its thoughts, None where the last one is not closed."""
     for opening, closing in _THOUGHTS:

@@ -42,6 +42,11 @@ class ReleaseOptions(Options):
     choose_positives: Literal["hash", "least_spurious"] = Field(
         "hash", description="Which positives a cap takes: any, or those with the least of such steps, annotated first."
     )
+    text_behind_answer: Literal["cut", "drop", "keep"] = Field(
+        "drop", description="What becomes of a correct solution that goes on behind its answer: cut behind the "
+        "answer's line, dropped, or kept with the number of characters."
+    )
+    max_behind_answer: int = Field(200, ge=0, description="Characters behind that line from which this is done.")
     rollout_positives: bool = Field(
         False, description="Fill up the positives of a problem with verified rollouts, marked by their origin."
     )

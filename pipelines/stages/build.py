@@ -15,7 +15,9 @@ import pyarrow as pa
 from stepforge.builders import configs
 from stepforge.builders.parquet import read_rows, write_rows
 from stepforge.builders.release import split_groups, write_release
-from stepforge.builders.tables import TEXT
+from stepforge.builders.sql import query_rows
+from stepforge.builders.tables import INT, TEXT
+from stepforge.pipelines.answers.extract import text_behind
 from stepforge.pipelines.inference.engines import generator_id, revision_of, sampling_of
 from stepforge.pipelines.inference.prompts import render, template_text
 from stepforge.pipelines.options.generators import Generator, RecordedGenerator
@@ -26,6 +28,7 @@ from stepforge.pipelines.stages.generate.recorded import models
 
 INPUTS = ("problems", "solutions", "verdicts", "judgements", "duplicates", "steps", "rollouts", "alternatives")
 PROMPTS = pa.schema([pa.field(name, TEXT, nullable=False) for name in ("generator", "problem_id", "prompt", "split")])
+TAILS = pa.schema([pa.field("solution_id", TEXT, nullable=False), pa.field("behind", INT, nullable=False)])
 PACKAGES = ("stepforge", "datatrove", "datasets", "duckdb", "huggingface_hub", "math-verify", "pyarrow")
 LAYOUT = 4  # raised when the same tables would give other release files
 LAID_OUT = {"configs", "pass_rate", "splits", "to", "version", "private", "license"}  # options that no statement reads
@@ -42,7 +45,9 @@ def run(context: Context) -> Account:
     prompts = context.work / "prompts.parquet"
     with context.tell(context.work, "build", 0):
         write_rows(prompts, _prompts(context), PROMPTS)
-        inputs = {name: context.table(name) for name in INPUTS} | {"prompts": prompts}
+        tails = context.work / "tails.parquet"
+        write_rows(tails, _tails(context), TAILS)
+        inputs = {name: context.table(name) for name in INPUTS} | {"prompts": prompts, "tails": tails}
         given = (release.configs, inputs, options(recipe), folder, recipe.executor.duckdb_memory)
         counts, left = configs.build_configs(*given), configs.account_for(*given)
         tables = {name: folder / f"{name}.parquet" for name in release.configs}
@@ -60,6 +65,15 @@ def options(recipe: Recipe) -> dict[str, Any]:
             "rl_prompt": recipe.release.rl_generator or recipe.generators[0].name,
             **recipe.release.model_dump(mode="json", exclude=LAID_OUT), "seed": str(recipe.seed),
             "policy": annotate.policy if annotate else "", "best_of": annotate.best_of if annotate else 1}
+
+
+def _tails(context: Context) -> Iterator[dict[str, Any]]:
+    """How far correct solutions go on behind their answer, those that do."""
+    sql = "SELECT solution_id, solution FROM solutions JOIN verdicts USING (solution_id) WHERE verdict = 'correct'"
+    with context.duckdb("solutions", "verdicts") as connection:
+        for row in query_rows(connection, sql):
+            if behind := text_behind(row["solution"]):
+                yield {"solution_id": row["solution_id"], "behind": behind}
 
 
 def _prompts(context: Context) -> Iterator[dict[str, str]]:
@@ -107,4 +121,4 @@ def _generator(generator: Generator) -> dict[str, Any]:
 
 
 _ALL = ("problems", "synthesize", "decontaminate", "generate", "verify", "judge", "deduplicate", "annotate", "measure")
-STAGE = Stage("build", 5, _ALL, settings, run)
+STAGE = Stage("build", 6, _ALL, settings, run)

@@ -15,7 +15,7 @@ from stepforge.builders.parquet import read_rows, write_rows
 from stepforge.builders.tables import TABLES
 from stepforge.pipelines.credit.advantages import clopper_pearson
 from stepforge.pipelines.recipe import Recipe
-from stepforge.pipelines.stages.build import PROMPTS, options
+from stepforge.pipelines.stages.build import PROMPTS, TAILS, options
 
 SOLUTIONS = {  # text, verdict, generator
     "c": ("a\nb\n7", "correct", "weak"), "k": ("k\n7", "correct", "weak"), "u": ("2 + 2 = 5\n7", "correct", "weak"),
@@ -89,6 +89,8 @@ def write_world(folder: Path) -> dict[str, Path]:
     prompts = [{"generator": generator, "problem_id": problem, "prompt": f"{generator}: {problem}?\n",
                 "split": "train"}
                for generator in ("weak", "strong") for problem in ("p", "z")]
+    paths["tails"] = folder / "tails.parquet"
+    write_rows(paths["tails"], [{"solution_id": "s", "behind": 2}], TAILS)
     paths["prompts"] = folder / "prompts.parquet"
     write_rows(paths["prompts"], prompts, pa.schema(PROMPTS))
     return paths

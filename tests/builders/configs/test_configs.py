@@ -13,7 +13,7 @@ from stepforge.builders.parquet import read_rows, write_rows
 from stepforge.builders.tables import TABLES
 from stepforge.pipelines.credit.advantages import clopper_pearson
 from stepforge.pipelines.options.release import ReleaseOptions
-from stepforge.pipelines.stages.build import LAID_OUT
+from stepforge.pipelines.stages.build import LAID_OUT, TAILS
 
 PROMPTS = pa.schema([pa.field(n, pa.string()) for n in ("generator", "problem_id", "prompt", "split")])
 PROMPT = {"generator": "g", "problem_id": "p", "prompt": "P?\n", "split": "train"}
@@ -66,10 +66,11 @@ def tables():
 @pytest.fixture
 def build(tmp_path):
     def built(config, tables=tables, account=False, **changes):
-        paths = {name: tmp_path / "in" / f"{name}.parquet" for name in [*tables(), "prompts"]}
+        paths = {name: tmp_path / "in" / f"{name}.parquet" for name in [*tables(), "prompts", "tails"]}
         for name, found in tables().items():
             write_rows(paths[name], found, TABLES[name].schema)
         write_rows(paths["prompts"], [PROMPT], PROMPTS)
+        write_rows(paths["tails"], [], TAILS)
         given = ([config], paths, OPTIONS | changes, tmp_path / "out", "256MiB")
         if account:
             return account_for(*given)
@@ -388,3 +389,17 @@ def test_shares_of_weight_by_place_are_told(build):
     weights = build("weighted", account=True, after_pit="keep").weights
     raw = {"correct": math.exp(1) + 2, "before": math.exp(0.5), "pit": math.exp(-1.5), "behind": 1}
     assert weights == pytest.approx({place: w / sum(raw.values()) for place, w in raw.items()})
+
+
+def test_negatives_of_a_problem_take_its_positives_in_turn_and_a_cap_leaves_the_later_ones_out(build):
+    def two_lost():
+        found = with_more((4, 4, None), k="k\n7", z="a\nx\n8")()
+        found["steps"] += [row | {"solution_id": "z"} for row in found["steps"] if row["solution_id"] == "w"]
+        found["alternatives"] = []
+        return found
+
+    rows = build("step_pairs", two_lost)
+    assert [row["rejected_id"] for row in rows] == ["w", "z"] and {row["chosen_id"] for row in rows} == {"c", "k"}
+    assert [row["rejected_id"] for row in build("step_pairs", two_lost, max_pairs_per_problem=1)] == ["w"]
+    assert build("step_pairs", two_lost, account=True, max_pairs_per_problem=1).excluded == {
+        "step_pairs": {"cap": 2, "no_better_step": 1}}

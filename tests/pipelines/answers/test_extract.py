@@ -5,6 +5,7 @@ import time
 import pytest
 
 from stepforge.pipelines.answers import extract_answer
+from stepforge.pipelines.answers.extract import text_behind
 
 
 @pytest.mark.parametrize(("text", "answer", "how"), [
@@ -114,3 +115,11 @@ def test_time_grows_with_length_not_with_its_square() -> None:
 
     seconds(1_000)
     assert seconds(100_000) < 40 * max(seconds(10_000), 0.01)
+
+
+@pytest.mark.parametrize(("text", "behind"), [
+    ("So \\boxed{7}.", 0), ("So \\boxed{7}.\n\n", 0), ("So \\boxed{7}. It fits.\nProblem: what is 1 + 1?", 24),
+    ("#### 7\nxx", 3), ("The answer is 7.\nOf course.\nThe answer is 7.", 0), ("It is 7\nand so on", 0),
+    ("<think>The answer is 3.\nHm.</think>The answer is 7.\nBye", 4)])
+def test_text_behind_the_answer_is_measured_from_its_line(text: str, behind: int) -> None:
+    assert text_behind(text) == behind

@@ -52,17 +52,23 @@ RELEASE = [  # config, what is looked at, what it is by default, and under which
         ({"spurious_positives": "drop", "spurious_below": -0.8}, ["c", "k", "s", "u"]),
         ({"max_positives_per_problem": 3}, ["c", "k", "s"]),
         ({"max_positives_per_problem": 1, "choose_positives": "least_spurious"}, ["c"]),
+        ({"max_behind_answer": 2}, ["c", "k", "s", "u"]), ({"max_behind_answer": 1}, ["c", "k", "u"]),
         ({"max_positives_per_problem": 9, "rollout_positives": True}, ["c", "k", "r", "s", "u"]),
         ({"rollout_positives": True}, ["c", "k", "s", "u"])]),
     ("positives", of("c", "spurious_share"), 0.4, [
         ({"spurious_positives": "keep"}, None), ({"spurious_below": -0.8}, 0.0)]),
+    ("positives", lambda rows: (of("s", "completion")(rows), of("s", "behind_answer")(rows)), ("ssss\nt\n7", 2), [
+        ({"max_behind_answer": 1, "text_behind_answer": "keep"}, ("ssss\nt\n7", 2)),
+        ({"max_behind_answer": 1, "text_behind_answer": "cut"}, ("ssss\nt", 0))]),
     ("negatives", ids, ["n", "v", "w", "zn"], [
         ({"keep_truncated": True}, ["n", "t", "v", "w", "zn"]), ({"max_negatives_per_problem": 2}, ["v", "w", "zn"])]),
     ("pairs", rejected, ["w"], [
         ({"pair_negatives": "all"}, ["n", "v", "w"]), ({"min_pit_drop": 0.5}, ["w"]), ({"min_pit_drop": 0.51}, []),
         ({"pair_negatives": "all", "max_pairs_per_problem": 1}, ["w"]), ({"max_length_ratio": 1.2}, ["w"])]),
-    ("pairs", lambda rows: {row["chosen_id"] for row in rows} <= {"c", "k", "u"}, True, [
-        ({"pair_negatives": "all"}, False)]),
+    ("pairs", lambda rows: {row["chosen_generator"] == row["rejected_generator"] for row in rows}, {True}, [
+        ({"pair_negatives": "all"}, {True}),
+        ({"pair_negatives": "all", "max_positives_per_problem": 2}, {True, False})]),
+    ("positives", lambda rows: (of("s", "soundness")(rows), of("s", "checked_by")(rows)), ("sound", "j"), []),
     ("pairs", pairs_of_w, {"random": "c", "max_edit_distance": "u"}, [
         ({"max_length_ratio": 1.2}, {"random": "c", "max_edit_distance": "c"})]),
     ("step_pairs", modes, {"full_vs_truncated": "a\nb\n7", "shared_prefix": "b\n"}, [
