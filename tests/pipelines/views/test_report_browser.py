@@ -42,7 +42,7 @@ def run(tmp_path_factory) -> Path:
     execute({"name": "ten-thousand", "problems": [{"source": "files", "paths": paths}],
              "generators": [*recorded, {"name": "tiny", "engine": "embedded", "samples": 0, "max_tokens": 24}],
              "annotate": {"policy": "tiny", "rollouts": 2, "negatives_per_problem": 1, "positives_per_problem": 0,
-                          "alternatives_per_pit": 0},
+                          "alternatives_per_pit": 0, "pit_fall": -1},
              "release": {"configs": ["problems"]}, "executor": {"tasks": 1, "workers": 1}}, folder / "run")
     return folder / "run"
 
