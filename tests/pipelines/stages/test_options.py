@@ -176,7 +176,12 @@ ANNOTATE = [
     (texts("w"), ["a\n", "x\n", "y\n", "8"], [({"max_steps": 2}, ["a\nx\n", "y\n8"]),
                                                ({"splitter": "blank_line"}, ["a\nx\ny\n8"])]),
     (alternatives_of, [("w", "z0\n", 8), ("w", "z1\n", 8)], [({"alternatives_per_pit": 1}, [("w", "z0\n", 8)]),
-                                                            ({"alternatives_per_pit": 0}, [])]),
+                                                            ({"alternatives_per_pit": 0}, []),
+                                                            ({"alternatives_per_pit": 9}, [("w", "z0\n", 8),
+                                                                                          ("w", "z1\n", 8)])]),
+    (lambda steps, rollouts, alternatives: {row["sound"] for row in alternatives}, {True}, []),
+    (lambda steps, rollouts, alternatives: [(row["start"], row["end"]) for row in steps["w"]],
+     [(0, 2), (2, 4), (4, 6), (6, 7)], []),
 ]
 ANNOTATE_ELSEWHERE = {
     "policy": "test_run.py", "pilot": "test_pilot.py", "evidence": "test_pilot.py",
