@@ -29,6 +29,7 @@ def demo(executor: dict) -> dict:
     recipe = load_recipe(Path("demo")).model_dump(mode="json")
     recipe["problems"][0]["limit"], recipe["generators"][0]["samples"] = 12, 4
     recipe["annotate"]["rollouts"], recipe["annotate"]["negatives_per_problem"] = 2, 2
+    recipe["annotate"]["pit_fall"] = -1  # two rollouts make no pit certain
     recipe["release"]["to"] = None
     return recipe | {"executor": {"tasks": 4, "workers": 2} | executor}
 

@@ -24,6 +24,7 @@ from peft import LoraConfig, get_peft_model
 from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
+from stepforge.builders.errors import StageFailed
 from stepforge.pipelines import plan
 from stepforge.pipelines.inference.client import Client
 from stepforge.pipelines.inference.models import SHIPPED, model_revision
@@ -200,8 +201,8 @@ def test_many_seeded_prompts_at_once_are_answered(shared, tmp_path):
 
 def test_prompt_that_is_too_long_is_an_outcome(shared, tmp_path):
     long = GENERATOR | {"prompt": "so " * 400 + "{{ problem }}\n"}
-    execute(demo(generators=[long], annotate=None), tmp_path)
-    assert read_state(tmp_path)["generate"]["dropped"] == {"prompt_too_long": 128}
+    with pytest.raises(StageFailed, match=r"none of 128 solutions came; dropped \{'prompt_too_long': 128\}"):
+        execute(demo(generators=[long], annotate=None), tmp_path)
     assert "maximum context length is 256" in rows(tmp_path, "drops/generate")[0]["detail"]
 
 
