@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 
 from stepforge.builders import configs
@@ -45,9 +46,10 @@ def run(context: Context) -> Account:
     prompts = context.work / "prompts.parquet"
     with context.tell(context.work, "build", 0):
         write_rows(prompts, _prompts(context), PROMPTS)
-        tails = context.work / "tails.parquet"
-        write_rows(tails, _tails(context), TAILS)
-        inputs = {name: context.table(name) for name in INPUTS} | {"prompts": prompts, "tails": tails}
+        behind = context.work / "tails.parquet"
+        with context.duckdb("solutions", "verdicts") as connection:
+            write_rows(behind, tails(connection), TAILS)
+        inputs = {name: context.table(name) for name in INPUTS} | {"prompts": prompts, "tails": behind}
         given = (release.configs, inputs, options(recipe), folder, recipe.executor.duckdb_memory)
         counts, left = configs.build_configs(*given), configs.account_for(*given)
         tables = {name: folder / f"{name}.parquet" for name in release.configs}
@@ -67,13 +69,12 @@ def options(recipe: Recipe) -> dict[str, Any]:
             "policy": annotate.policy if annotate else "", "best_of": annotate.best_of if annotate else 1}
 
 
-def _tails(context: Context) -> Iterator[dict[str, Any]]:
-    """How far correct solutions go on behind their answer, those that do."""
+def tails(connection: duckdb.DuckDBPyConnection) -> Iterator[dict[str, Any]]:
+    """How far correct solutions continue behind their answer, those that do; the connection sees both tables."""
     sql = "SELECT solution_id, solution FROM solutions JOIN verdicts USING (solution_id) WHERE verdict = 'correct'"
-    with context.duckdb("solutions", "verdicts") as connection:
-        for row in query_rows(connection, sql):
-            if behind := text_behind(row["solution"]):
-                yield {"solution_id": row["solution_id"], "behind": behind}
+    for row in query_rows(connection, sql):
+        if behind := text_behind(row["solution"]):
+            yield {"solution_id": row["solution_id"], "behind": behind}
 
 
 def _prompts(context: Context) -> Iterator[dict[str, str]]:

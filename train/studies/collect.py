@@ -109,7 +109,10 @@ class Collection:
         prompts = [{"generator": NAME, "problem_id": row["problem_id"], "prompt": row["prompt"], "split": "train"}
                    for row in self.problems]
         write_rows(self.folder / "prompts.parquet", prompts, build.PROMPTS)
-        inputs = self._tables(*build.INPUTS) | {"prompts": self.folder / "prompts.parquet"}
+        tails = self.folder / "tails.parquet"
+        with open_duckdb(MEMORY, self.folder, self._tables("solutions", "verdicts")) as connection:
+            write_rows(tails, build.tails(connection), build.TAILS)
+        inputs = self._tables(*build.INPUTS) | {"prompts": self.folder / "prompts.parquet", "tails": tails}
         settings = build.options(self._recipe({}, options))
         build_configs([config], inputs, settings, self.folder / "configs", MEMORY)
         return list(read_rows(self.folder / "configs" / f"{config}.parquet"))

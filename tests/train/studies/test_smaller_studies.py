@@ -65,7 +65,7 @@ def test_mechanism_checks_and_remedies_start_from_the_models_of_the_scaling_stud
     assert all(0 <= q <= 1 for q in steps["step_dpo_prefix"]["q"])
     assert all(mean == 0 for mean, *_ in steps["sft"]["gain"])
     (spurious,) = told["spurious"]
-    assert set(spurious["rate"]) >= {"sft", "rft", "awr"} and "spurious" in spurious["advantage"]
+    assert set(spurious["rate"]) >= {"sft", "rft"} and "spurious" in spurious["advantage"]
     assert {name.split()[0] for name in told["starts-brief errors"]} >= {"base", "sft"}
     remedies.main(["--out", str(tmp_path / "r"), "--device", "cpu", "--models", str(shipped), "--size", "8",
                    "--remedies", "as it is", "with SFT loss"])
