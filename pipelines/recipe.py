@@ -66,6 +66,10 @@ class Recipe(Options):
                                  "template; take another prompt, or `api: completions`")
         if self.annotate is not None and "judge" in self.annotate.evidence:
             self._judge_reads(self.judge, self.annotate)
+        if self.verify.judge is not None and self.executor.of("verify").tasks_per_job > 1:
+            raise ValueError(f"tasks_per_job: {self.executor.of('verify').tasks_per_job} for verify, whose judge is a "
+                             "model; datatrove's inference runner skips data when it serves a second shard in one "
+                             "process. Allowed is 1: set executor.stages.verify.tasks_per_job to 1")
         if self.budget is not None:
             self._budget_fits(self.budget, {name: g.samples for name, g in able.items()})
         if self.annotate is not None and getattr(able[self.annotate.policy], "api", None) == "chat":

@@ -58,6 +58,8 @@ def test_recipe_is_frozen(tmp_path):
       "generators": [{"name": "t", "engine": "embedded", "temperature": 0}]}, ["synthesize.solutions", "0 would"]),
     ({"generators": [{"name": "tiny", "engine": "endpoint", "url": "http://x/v1", "model": "m", "api": "chat",
                       "prompt": "chat"}], "annotate": None}, ["asked by chat", "completions"]),
+    ({"verify": {"judge": "tiny"}, "executor": {"kind": "ray", "tasks_per_job": 1, "stages": {"verify":
+        {"tasks_per_job": 2}}}}, ["executor.stages.verify.tasks_per_job", "judge"]),
     ({"release": {"configs": ["postives"]}}, ["postives", "positives"]),
     ({"release": {"to": "s3:bucket"}}, ["release.to"]),
     ({"release": {"version": "1.0"}}, ["release.version"]),
