@@ -10,4 +10,4 @@ class SourceError(UserError):
 
 
 class StageFailed(RuntimeError):
-    """Some ranks of a stage did not finish; running again goes on where they stopped."""
+    """Some ranks of a stage did not finish; the next run resumes them."""

@@ -92,5 +92,5 @@ def _batches(connection: "duckdb.DuckDBPyConnection", sql: str, parameters: Mapp
 
 
 def json_columns(schema: pa.Schema) -> str:
-    """The `columns` argument of DuckDB's read_json for a schema of ours."""
+    """The `columns` argument of DuckDB's read_json for one of our schemas."""
     return "{" + ", ".join(f"\"{field.name}\": '{_KINDS[field.type]}'" for field in schema) + "}"

@@ -93,7 +93,7 @@ def generate(
 
 
 def remake(source_id: str) -> dict:
-    """The problem that a `source_id` names, as it was first made. Raises SourceError if it is not one of ours."""
+    """The problem of a `source_id`, as it was first made; SourceError for an id that this source did not make."""
     seed, split, steps, max_operand, index, variant_seed = _parse(source_id)
     return _make(seed, split, steps, max_operand, index, variant_seed)
 

@@ -1,11 +1,11 @@
-"""The mapping language: where in a row of somebody's file a column of ours is found.
+"""The mapping language: where in a row of a file each column of the tool is found.
 
 In: a row as nested values, and for each of our columns one of
     `problem`                                a column; a name that a row has is taken as it is, dots and all
     `reward_model.ground_truth`              a key of an object, and so on; text that holds JSON is decoded on the way
     `messages[-1].content`, `a["b.c"]`       an element of a list, from the end where negative; an odd key in quotes
     `steps[].text`                           every element of a list
-    `completions[chosen]`                    the element whose number stands beside the list under that key
+    `completions[chosen]`                    the element whose number is under that key, next to the list
     `{Body}\\n{Question}`                     a template of such paths; \\n is a line break
     `custom_id ~ ^(p\\d+)-`                   what a regular expression finds: its first group, or the whole match
 Out: a polars frame with the texts behind every column, one list a row, and what does not fit. Numbers keep the digits
@@ -165,7 +165,7 @@ class Column:
 class Mapped(NamedTuple):
     """The rows of a batch under a mapping.
 
-    frame: for every column of ours the texts of each row, as a list; empty where there is nothing.
+    frame: for each of our columns the texts of each row, as a list; empty where there is nothing.
     misfits: number of a row in the batch -> what is wrong with it.
     """
 
@@ -178,8 +178,8 @@ def map_rows(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, Column], l
     """The texts behind every column of a mapping in a batch of rows.
 
     Args:
-        lists: columns of ours that take lists, so that a text which holds a JSON list of texts is that list.
-        single: columns of ours for which a list is refused, even one of a single text.
+        lists: those of our columns that take lists, so that a text which holds a JSON list of texts is that list.
+        single: those of our columns for which a list is refused, even one of a single text.
 
     Raises:
         SourceError: a column in `single` is a list.

@@ -62,6 +62,9 @@ def test_a_folder_of_versions_gives_the_newest_or_the_one_named(make_versions):
     assert stepforge.open_release(where, "v1.0.0").version == "1.0.0"
     with pytest.raises(UserError, match="1.1.0"):
         stepforge.open_release(where, "2.0.0")
+    assert stepforge.open_release(where / "v1.0.0", "1.0.0").version == "1.0.0"
+    with pytest.raises(UserError, match="1.0.0, not 1.1.0"):
+        stepforge.open_release(where / "v1.0.0", "1.1.0")
 
 
 @pytest.fixture
@@ -97,7 +100,8 @@ def test_a_script_needs_no_guard_even_with_two_workers(tmp_path):
 def test_handful_of_solutions_is_annotated_in_memory(tmp_path):
     problem = "Sam has 3 apples. He buys 4 apples. How many apples does he have?"
     right, wrong = "Buying gives 3 + 4 = 7.\nThe answer is 7.", "Buying gives 3 + 4 = 8.\nThe answer is 8."
-    steps = stepforge.annotate(problem, [right, wrong], "7", rollouts=2)
+    steps = stepforge.annotate(problem, [right, wrong], "7", rollouts=2, out=tmp_path)
+    assert list(stepforge.open_run(tmp_path / "annotated").accounts)[-1] == "annotate"  # and no release is built
     assert steps.filter(pl.col("verdict") == "correct")["step"].to_list() == stepforge.split_steps(right)
     assert "".join(steps.filter(pl.col("sample_index") == 1)["step"]) == wrong
     assert steps.filter(pl.col("verdict") == "incorrect")["q"].to_list()[-1] == 0.0
