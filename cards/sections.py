@@ -20,7 +20,8 @@ PLOTS = {"assets/coverage.png": "Coverage at k: the share of problems solved by 
          "assets/advantages.png": "Advantages of the steps"}
 _JUDGED = {"false_equation_rate": "equations that are false (a lower bound)"}  # measure to the method that it names
 _PLACES = {"before": "before the pit of an incorrect solution", "pit": "at the pit", "behind": "behind the pit",
-           "no_pit": "in an incorrect solution without a pit", "correct": "in a correct solution"}
+           "reached": "of an incorrect one without a pit, to the last step from which a rollout reached the answer",
+           "unreached": "of such a one, behind that step", "correct": "in a correct solution"}
 _FALSE_POSITIVES = ("false_positive", *_JUDGED)
 
 

@@ -15,8 +15,12 @@ WITH lost AS (
     UNION ALL
     SELECT DISTINCT 'stepwise', solution_id, 'unsound' FROM annotated WHERE excluded = 'unsound'
     UNION ALL
-    SELECT DISTINCT 'weighted', solution_id, CASE excluded WHEN 'unsound' THEN excluded ELSE 'no_advantage' END
-    FROM annotated ANTI JOIN weight USING (solution_id)
+    SELECT DISTINCT 'weighted', solution_id, 'unsound' FROM annotated WHERE excluded = 'unsound'
+    UNION ALL
+    SELECT 'weighted', solution_id,
+           CASE WHEN getvariable('after_pit') = 'drop' AND bool_and(step_place = 'unreached') THEN 'never_reached'
+                ELSE 'no_advantage' END
+    FROM placed ANTI JOIN weight USING (solution_id) GROUP BY solution_id
     UNION ALL
     SELECT 'pairs', solution_id || rule,
            CASE WHEN NOT pairs THEN 'no_pit' WHEN turn >= getvariable('max_pairs_per_problem') THEN 'cap'

@@ -167,23 +167,29 @@ QUALIFY row_number() OVER (
     PARTITION BY rejected_id ORDER BY NOT same_generator, levenshtein(chosen, rejected) DESC, draw
 ) = 1 AND turn < getvariable('max_pairs_per_problem');
 
--- Steps that weigh, each with its place: before, at or behind the pit of a negative, in one without a pit, or in a
--- correct solution.
-CREATE TEMP VIEW weight AS
-WITH placed AS (
+-- Steps with their place: before, at or behind the pit of a negative; in one without a pit up to the last step from which
+-- a rollout reached the answer, or behind it, where nobody knows which step lost it; or in a correct solution.
+CREATE TEMP VIEW placed AS
+SELECT *, CASE WHEN verdict = 'correct' THEN 'correct' WHEN step_index < pit THEN 'before' WHEN step_index = pit THEN 'pit'
+               WHEN step_index > pit THEN 'behind' WHEN step_index <= reached THEN 'reached' ELSE 'unreached'
+          END AS step_place
+FROM (
     SELECT *, min(step_index) FILTER (is_pit) OVER (PARTITION BY solution_id) AS pit,
-           exp(valued(advantage, advantage_model) / getvariable('weight_beta')) AS unbounded,
-           CASE WHEN unbounded > getvariable('weight_max') THEN getvariable('weight_max') ELSE unbounded END AS raw
+           max(step_index) FILTER (successes > 0) OVER (PARTITION BY solution_id) AS reached
     FROM annotated WHERE excluded IS DISTINCT FROM 'unsound'
-), kept AS (
-    SELECT *, max("end") OVER (PARTITION BY solution_id) AS kept_end, count(raw) OVER (PARTITION BY solution_id) AS known
-    FROM placed WHERE getvariable('after_pit') = 'keep' OR step_index <= coalesce(pit, step_index)
+);
+
+-- Steps that weigh. The completion ends with the last of them.
+CREATE TEMP VIEW weight AS
+WITH kept AS (
+    SELECT *, exp(valued(advantage, advantage_model) / getvariable('weight_beta')) AS unbounded,
+           CASE WHEN unbounded > getvariable('weight_max') THEN getvariable('weight_max') ELSE unbounded END AS raw,
+           max("end") OVER (PARTITION BY solution_id) AS kept_end, count(raw) OVER (PARTITION BY solution_id) AS known
+    FROM placed WHERE getvariable('after_pit') = 'keep' OR step_place NOT IN ('behind', 'unreached')
 )
 SELECT *, substr(solution, 1, kept_end) AS kept_text,
        CASE WHEN kept_end < length(solution) THEN false ELSE complete END AS kept_complete,
-       raw / avg(raw ORDER BY solution_id, step_index) OVER () AS weight,
-       CASE WHEN verdict = 'correct' THEN 'correct' WHEN pit IS NULL THEN 'no_pit' WHEN step_index < pit THEN 'before'
-            WHEN step_index = pit THEN 'pit' ELSE 'behind' END AS step_place
+       raw / avg(raw ORDER BY solution_id, step_index) OVER () AS weight
 FROM kept WHERE known > 0;
 
 -- Problems as tasks: one prompt, the gold answer, and how often samples reach it, of one generator or of all. A problem

@@ -71,7 +71,8 @@ class ReleaseOptions(Options):
         0.75, gt=0, le=1, description="threshold: least share of successes of a true step (SCAN, arXiv 2509.16548)."
     )
     after_pit: Literal["drop", "keep"] = Field(
-        "drop", description="What becomes of the steps behind a pit in `weighted`: their advantage is about 0."
+        "drop", description="What becomes in `weighted` of the steps behind a pit, whose advantage is about 0, and, "
+        "in a negative without one, of those behind the last step from which a rollout reached the answer."
     )
     weight_beta: float = Field(0.5, gt=0, description="Temperature of advantage weights exp(A/beta).")
     weight_max: float = Field(5.0, gt=0, description="Cap on those weights, before they are scaled to mean 1.")

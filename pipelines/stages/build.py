@@ -31,7 +31,7 @@ INPUTS = ("problems", "solutions", "verdicts", "judgements", "duplicates", "step
 PROMPTS = pa.schema([pa.field(name, TEXT, nullable=False) for name in ("generator", "problem_id", "prompt", "split")])
 TAILS = pa.schema([pa.field("solution_id", TEXT, nullable=False), pa.field("behind", INT, nullable=False)])
 PACKAGES = ("stepforge", "datatrove", "datasets", "duckdb", "huggingface_hub", "math-verify", "pyarrow")
-LAYOUT = 4  # raised when the same tables would give other release files
+LAYOUT = 5  # raised when the same tables would give other release files
 LAID_OUT = {"configs", "pass_rate", "splits", "to", "version", "private", "license"}  # options that no statement reads
 
 

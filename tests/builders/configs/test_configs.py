@@ -385,6 +385,24 @@ def test_what_a_config_leaves_out_is_counted_by_reason(build, config, options, l
     assert build(config, account=True, **options).excluded.get(config, {}) == left_out
 
 
+@pytest.mark.parametrize(("won", "ends", "places"), [
+    ((3, 0, None), [2], {"correct", "reached"}), ((3, 1, None), [2, 4], {"correct", "reached"}),
+    ((0, 1, None), [2, 4], {"correct", "reached"}), ((0, 0, None), None, {"correct"})])
+def test_a_negative_without_a_pit_weighs_to_the_last_step_from_which_the_answer_was_reached(build, won, ends, places):
+    def no_pit():
+        lost = [row | {"is_pit": False, "fall_low": 0.01} for row in steps_of("w", won)]
+        return tables() | {"steps": [*steps_of("c", [4, 4, None]), *lost]}
+
+    rows = {row["solution_id"]: row for row in build("weighted", no_pit)}
+    assert rows["c"]["ends"] == [2, 4, 5]
+    assert (rows["w"]["ends"] if ends else rows.get("w")) == ends
+    assert not ends or (rows["w"]["completion"], rows["w"]["complete"]) == (TEXT["w"][:ends[-1]], False)
+    left = build("weighted", no_pit, account=True)
+    assert left.excluded == ({} if ends else {"weighted": {"never_reached": 1}}) and set(left.weights) == places
+    kept = build("weighted", no_pit, account=True, after_pit="keep")
+    assert kept.excluded == {} and set(kept.weights) == places | {"unreached"}
+
+
 def test_shares_of_weight_by_place_are_told(build):
     weights = build("weighted", account=True, after_pit="keep").weights
     raw = {"correct": math.exp(1) + 2, "before": math.exp(0.5), "pit": math.exp(-1.5), "behind": 1}

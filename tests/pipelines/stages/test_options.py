@@ -83,6 +83,7 @@ RELEASE = [  # config, what is looked at, what it is by default, and under which
         ({"labels": "first_zero"}, [True, False, None])]),
     ("stepwise", of("w", "values"), [0.75, 0.0, 0.0], [({"values": "model"}, [0.25, 0.5, 0.75])]),
     ("weighted", of("w", "ends"), [2, 4], [({"after_pit": "keep"}, [2, 4, 5])]),
+    ("weighted", of("v", "completion"), "v\n", [({"after_pit": "keep"}, "v\ny\n9")]),
     ("weighted", ratio, 2.0, [
         ({"weight_beta": 1.0}, 1.0), ({"weight_max": math.exp(0.25)}, 1.75), ({"values": "model"}, 0.0)]),
     ("rl", lambda rows: {row["problem_id"]: (row["prompt"], row["pass_rate"], row["n_samples"]) for row in rows},
