@@ -1,6 +1,6 @@
 """Advantage-weighted regression: supervised fine-tuning in which every step weighs what its advantage is worth.
 
-    python -m stepforge.train.awr --config train/recipes/tiny_awr.yaml --dataset PATH
+    python -m stepforge.train.awr --config tiny_awr --dataset PATH
 
 In: config `weighted`, solutions, correct and incorrect, with the character offsets behind their steps and a weight for
 each, w = min(exp(A/beta), w_max), of mean 1 over the release (DESIGN.md), or null where it is unknown: such a step is
@@ -14,8 +14,9 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from trl import SFTConfig, SFTTrainer
 
+from stepforge.train.arguments import ReleaseArguments
 from stepforge.train.release import ReleaseError
-from stepforge.train.script import ReleaseArguments, start, user_errors
+from stepforge.train.script import start, user_errors
 from stepforge.train.tokens import encode, labelled, step_of_each_token
 
 COLUMNS = {"prompt": "text", "completion": "text", "ends": "list of int", "weights": "list of real"}

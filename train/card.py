@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+RECORD = "stepforge_training.json"
 SUMMARY = {
     "sft": "supervised fine-tuning on verified solutions",
     "rft": "fine-tuning on the model's own verified solutions",
@@ -26,7 +27,7 @@ SUMMARY = {
 def write_card(folder: Path, record: dict[str, Any]) -> Path:
     """Write `folder`/README.md, and `stepforge_training.json` beside it with the whole record; returns the card."""
     whole = json.dumps(record, indent=2, default=str) + "\n"  # default: options that are enumerations
-    (folder / "stepforge_training.json").write_text(whole, encoding="utf-8")
+    (folder / RECORD).write_text(whole, encoding="utf-8")
     header: dict[str, Any] = {"library_name": "transformers", "tags": ["stepforge", record["method"]]}
     if not Path(record["base_model"]).exists():  # the Hub wants ids here, not paths
         header["base_model"] = record["base_model"]

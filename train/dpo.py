@@ -1,6 +1,6 @@
 """Direct preference optimisation on pairs of whole responses: the controls that per-step pairs are measured against.
 
-    python -m stepforge.train.dpo --config train/recipes/tiny_dpo.yaml --dataset PATH --rule random
+    python -m stepforge.train.dpo --config tiny_dpo --dataset PATH --rule random
 
 In: config `pairs`, the rows of one `rule` (random, or max_edit_distance). Both sides are whole solutions, so both end
 in EOS. `PairTrainer` is TRL's trainer on pairs that are tokens already; the per-step method uses it too.
@@ -13,7 +13,8 @@ from datasets import Dataset
 from transformers import PreTrainedTokenizerBase
 from trl import DPOConfig, DPOTrainer
 
-from stepforge.train.script import ReleaseArguments, chosen_by, start, user_errors
+from stepforge.train.arguments import ReleaseArguments
+from stepforge.train.script import chosen_by, start, user_errors
 from stepforge.train.tokens import encode
 
 COLUMNS = {"prompt": "text", "chosen": "text", "rejected": "text", "rule": "text"}

@@ -1,6 +1,6 @@
 """Group-relative policy optimisation with verified answers as reward: the on-policy reference point.
 
-    python -m stepforge.train.grpo --config train/recipes/tiny_grpo.yaml --dataset PATH
+    python -m stepforge.train.grpo --config tiny_grpo --dataset PATH
 
 In: config `rl`, prompts with gold answers. The model samples, and `--reward` judges: a function `module:name` in TRL's
 signature, which gets the completions and the columns of the data set (`answer` among them) and gives a score or None
@@ -14,8 +14,9 @@ from importlib import import_module
 from datasets import Dataset
 from trl import GRPOConfig, GRPOTrainer
 
+from stepforge.train.arguments import ReleaseArguments
 from stepforge.train.release import Release, ReleaseError
-from stepforge.train.script import ReleaseArguments, start, user_errors
+from stepforge.train.script import start, user_errors
 
 COLUMNS = {"prompt": "text", "answer": "text"}
 

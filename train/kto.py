@@ -1,6 +1,6 @@
 """Kahneman-Tversky optimisation: correct and incorrect solutions that need no pairing.
 
-    python -m stepforge.train.kto --config train/recipes/tiny_kto.yaml --dataset PATH
+    python -m stepforge.train.kto --config tiny_kto --dataset PATH
 
 In: config `unpaired`, whole solutions with a label. TRL's trainer would tokenize and append EOS by itself; ours takes
 the tokens as they are and adds only the mismatched completions from which the KL term is estimated.
@@ -11,7 +11,8 @@ from typing import Any
 from datasets import Dataset
 from trl import KTOConfig, KTOTrainer
 
-from stepforge.train.script import ReleaseArguments, start, user_errors
+from stepforge.train.arguments import ReleaseArguments
+from stepforge.train.script import start, user_errors
 from stepforge.train.tokens import encode
 
 COLUMNS = {"prompt": "text", "completion": "text", "label": "bool"}

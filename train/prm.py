@@ -1,6 +1,6 @@
 """A process reward model: it reads a solution and says, at the end of every step, how likely a right answer is.
 
-    python -m stepforge.train.prm --config train/recipes/tiny_prm.yaml --dataset PATH
+    python -m stepforge.train.prm --config tiny_prm --dataset PATH
 
 In: config `stepwise`, a prompt, the steps, and of each step its value Q in [0, 1] from rollouts (soft), or its label
 where there is none; a step with neither is masked. The model classifies tokens in two classes, wrong and right; the
@@ -25,8 +25,9 @@ from transformers import (
 )
 from trl import get_peft_config, get_quantization_config
 
+from stepforge.train.arguments import ReleaseArguments
 from stepforge.train.release import ReleaseError
-from stepforge.train.script import ReleaseArguments, start, user_errors
+from stepforge.train.script import start, user_errors
 from stepforge.train.tokens import IGNORE, Tokens, encode, step_of_each_token
 
 COLUMNS = {"prompt": "text", "completions": "list of text", "labels": "list of bool", "values": "list of real"}

@@ -6,39 +6,28 @@ saves, and has the model card written. A user's mistake ends in one message and 
 and under `accelerate launch -m`.
 """
 
+import json
 import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import torch
 from datasets import Dataset
 from transformers import PreTrainedTokenizerBase, Trainer
-from transformers.trainer_utils import get_last_checkpoint
-from trl import ModelConfig, TrlParser, get_peft_config, get_quantization_config
+from trl import ModelConfig, get_peft_config, get_quantization_config
 
-from stepforge.train.card import write_card
+from stepforge.train.arguments import parse
+from stepforge.train.card import RECORD, write_card
 from stepforge.train.release import Release, ReleaseError, open_release
+from stepforge.train.resume import Checkpoint, TrainedWith, checkpoint_of, settings_of
 from stepforge.train.tokens import load_tokenizer
 
 Encode = Callable[[dict[str, Any]], dict[str, Any]]
-
-
-@dataclass
-class ReleaseArguments:
-    """Which rows of which release; every method takes these beside TRL's own arguments and those of the model."""
-
-    dataset: str = field(default="", metadata={"help": "Release: a folder, local:PATH of versions, or a Hub id."})
-    revision: str | None = field(default=None, metadata={"help": "Its version, such as v1.0.0; needed on the Hub."})
-    dataset_config: str | None = field(default=None, metadata={"help": "Config; each method knows its own."})
-    train_split: str = field(default="train", metadata={"help": "Split to train on."})
-    eval_split: str | None = field(default=None, metadata={"help": "Split to evaluate the loss on, such as test."})
-    max_rows: int | None = field(default=None, metadata={"help": "Train on this many rows, drawn by --seed."})
 
 
 @dataclass
@@ -51,6 +40,8 @@ class Run:
     model: ModelConfig
     release: Release
     tokenizer: PreTrainedTokenizerBase
+    settings: dict[str, Any]
+    checkpoint: Checkpoint | None
 
     def rows(
         self, columns: Mapping[str, str], encode: Encode, keep: Callable[[Dataset], Dataset] = lambda rows: rows
@@ -99,19 +90,24 @@ class Run:
             raise ReleaseError(str(error)) from error
 
     def fit(self, trainer: Trainer) -> None:
-        """Train, or go on from a checkpoint; then save the model, its tokenizer, its card and a record.
+        """Train, from the start or from the checkpoint; then save the model, its tokenizer, its card and a record.
 
-        `--resume_from_checkpoint last` takes the newest checkpoint of --output_dir, and starts afresh without one.
+        A checkpoint of a finished training is saved as the model, unless that has been done. Raises ReleaseError
+        where the checkpoint cannot be loaded without training on.
         """
-        args = self.training
-        checkpoint = args.resume_from_checkpoint
-        if checkpoint == "last":
-            checkpoint = get_last_checkpoint(args.output_dir) if Path(args.output_dir).is_dir() else None
-        trainer.train(resume_from_checkpoint=checkpoint)
+        args, folder = self.training, Path(self.training.output_dir)
+        if self.checkpoint is not None and self.checkpoint.finished(args):
+            if trained_steps(folder) == self.checkpoint.step:
+                say(f"{folder} holds this training already, all {self.checkpoint.step} steps; nothing is left to do")
+                return end(trainer)
+            self.checkpoint.load(trainer)
+        else:
+            trainer.add_callback(TrainedWith(self.settings))
+            trainer.train(resume_from_checkpoint=self.checkpoint and str(self.checkpoint.folder))
         trainer.save_model(args.output_dir)
         trainer.save_state()
         if trainer.is_world_process_zero():
-            write_card(Path(args.output_dir), self.record(trainer))
+            write_card(folder, self.record(trainer))
         if args.push_to_hub:
             trainer.push_to_hub(dataset_name=self.release.name)
         end(trainer)
@@ -141,6 +137,12 @@ class Run:
         }
 
 
+def trained_steps(folder: Path) -> int | None:
+    """Steps of the finished training that a folder holds, or None; its record is written last."""
+    record = folder / RECORD
+    return json.loads(record.read_text(encoding="utf-8"))["steps"] if record.is_file() else None
+
+
 def end(trainer: Trainer) -> None:
     """Leave the process group: without that a launched process does not end.
 
@@ -158,29 +160,20 @@ def start(method: str, argv: list[str] | None, arguments: type, training: type, 
     Raises ReleaseError for what cannot be used.
     """
     script, args, model = parse(method, argv, arguments, training)
-    for name, value in (("dataset", script.dataset), ("model_name_or_path", model.model_name_or_path)):
+    for name, value in (("dataset", script.dataset), ("model", model.model_name_or_path)):
         if not value:
             raise ReleaseError(f"--{name} is needed, here or in the file of --config")
-    args.model_init_kwargs = {"revision": model.model_revision, "dtype": model.dtype,
-                              "attn_implementation": model.attn_implementation, **(args.model_init_kwargs or {})}
     release = open_release(script.dataset, script.revision)
     if script.dataset_config is None:
         script.dataset_config = config
+    settings = settings_of(method, script, args, model, release)
+    checkpoint = checkpoint_of(args, settings)
+    if checkpoint is not None:
+        say(f"resumes from {checkpoint.folder}")
+    args.model_init_kwargs = {"revision": model.model_revision, "dtype": model.dtype,
+                              "attn_implementation": model.attn_implementation, **(args.model_init_kwargs or {})}
     tokenizer = load_tokenizer(model.model_name_or_path, model.model_revision)
-    return Run(method, script, args, model, release, tokenizer)
-
-
-def parse(method: str, argv: list[str] | None, arguments: type, training: type) -> tuple[Any, Any, ModelConfig]:
-    """Arguments of the script, the trainer and the model, from `--config FILE` and, before it, the command line.
-
-    Mixed precision is on only where the hardware has it: TRL would set bf16 on a CPU too. Raises ReleaseError.
-    """
-    parser = TrlParser((arguments, training, ModelConfig), prog=f"stepforge train {method}")
-    parser.set_defaults(bf16=torch.cuda.is_available() and torch.cuda.is_bf16_supported())
-    try:
-        return parser.parse_args_and_config(argv)
-    except (ValueError, OSError) as error:
-        raise ReleaseError(f"{error}; `stepforge train {method} --help` lists every option") from error
+    return Run(method, script, args, model, release, tokenizer, settings, checkpoint)
 
 
 def chosen_by(column: str, value: str) -> Callable[[Dataset], Dataset]:

@@ -1,6 +1,6 @@
 """Supervised fine-tuning on the verified solutions of a release.
 
-    python -m stepforge.train.sft --config train/recipes/tiny_sft.yaml --dataset PATH --output_dir build/sft
+    python -m stepforge.train.sft --config tiny_sft --dataset PATH --output_dir build/sft
 
 In: config `positives`, all of them or those that one `--generator` wrote. Loss: cross entropy of the completion's
 tokens, and of EOS where the model ended it itself.
@@ -11,7 +11,8 @@ from typing import Any
 
 from trl import SFTConfig, SFTTrainer
 
-from stepforge.train.script import ReleaseArguments, chosen_by, start, user_errors
+from stepforge.train.arguments import ReleaseArguments
+from stepforge.train.script import chosen_by, start, user_errors
 from stepforge.train.tokens import encode, labelled
 
 COLUMNS = {"prompt": "text", "completion": "text", "complete": "bool"}

@@ -1,6 +1,6 @@
 """Per-step preference optimisation: the pairs differ at the step that lost the problem.
 
-    python -m stepforge.train.step_dpo --config train/recipes/tiny_step_dpo.yaml --dataset PATH --mode shared_prefix
+    python -m stepforge.train.step_dpo --config tiny_step_dpo --dataset PATH --mode shared_prefix
 
 In: config `step_pairs`, the rows of one `mode`. `full_vs_truncated`: a whole correct solution against an incorrect one
 cut behind its first pit (the algorithm of arXiv 2406.14532). `shared_prefix`: after the same prefix, which stands in
@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 
 from trl import DPOConfig
 
+from stepforge.train.arguments import ReleaseArguments
 from stepforge.train.dpo import PairTrainer, encode_pair
-from stepforge.train.script import ReleaseArguments, chosen_by, start, user_errors
+from stepforge.train.script import chosen_by, start, user_errors
 
 COLUMNS = {"prompt": "text", "chosen": "text", "rejected": "text", "chosen_complete": "bool",
            "rejected_complete": "bool", "mode": "text"}

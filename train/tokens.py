@@ -27,7 +27,7 @@ def load_tokenizer(name: str, revision: str | None = None) -> PreTrainedTokenize
     try:
         tokenizer = AutoTokenizer.from_pretrained(name, revision=revision)
     except (OSError, ValueError) as error:
-        raise ReleaseError(f"--model_name_or_path {name}: {error}") from error
+        raise ReleaseError(f"--model {name}: {error}") from error
     if not tokenizer.is_fast:
         raise ReleaseError(f"the tokenizer of {name} gives no character offsets; convert it to a fast tokenizer")
     if tokenizer.eos_token_id is None:

@@ -9,8 +9,8 @@ import pytest
 import yaml
 from trl import DPOConfig, GRPOConfig, KTOConfig, SFTConfig
 
+from stepforge.train.arguments import ReleaseArguments, parse
 from stepforge.train.prm import PRMConfig
-from stepforge.train.script import ReleaseArguments, parse
 
 TRAINING = {"sft": SFTConfig, "awr": SFTConfig, "prm": PRMConfig, "dpo": DPOConfig, "step_dpo": DPOConfig,
             "kto": KTOConfig, "grpo": GRPOConfig}
