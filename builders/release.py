@@ -137,6 +137,19 @@ def is_finished(folder: Path) -> bool:
         return False
 
 
+def list_files(folder: Path, paths: Iterable[str]) -> None:
+    """Let the manifest list what lies under `paths`, relative to the folder; it forgets those that are not there.
+
+    Only what a manifest lists is published.
+    """
+    manifest = read_manifest(folder)
+    for path in paths:
+        manifest["files"].pop(path, None)
+        if (folder / path).is_file():
+            manifest["files"][path] = {"sha256": sha256_file(folder / path), "bytes": (folder / path).stat().st_size}
+    write_manifest(folder, manifest)
+
+
 def write_manifest(folder: Path, manifest: dict) -> None:
     with replacing(folder / MANIFEST) as temporary:
         temporary.write_bytes(manifest_bytes(manifest))

@@ -1,20 +1,20 @@
 """The files of a version as they are published: the release's data, its manifest and card with the version's stamps.
 
-In goes a release folder and what the target tells (earlier versions, changes, the user's own section of the card); out
-come blobs with the checksums by which any target knows a file. The same folder and stamps give the same bytes, so a
-run that was stopped can see at the target whether its own commit is there.
+In goes a release folder and what the target holds (earlier versions, the card with people's edits); out come blobs
+with the checksums by which any target knows a file. Only what the manifest lists is taken, and nothing through a link.
+The same folder, stamps and edits give the same bytes, so a run that was stopped finds its own commit again.
 """
 
 import hashlib
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from stepforge.builders.files import replacing
 from stepforge.builders.release import MANIFEST, ReleaseError, manifest_bytes, read_manifest, sha256_file
-from stepforge.cards.dataset_card import CARD, own_section, render_card
+from stepforge.cards.dataset_card import CARD, keep_local, make_card, validate
+from stepforge.cards.edits import Written, merge, parse_card
 
-STAMPS = ("version", "parent", "changes", "repo")
-ALONG = ("assets", "report")  # folders that go along beside the data
+STAMPS = ("version", "parent", "changes", "repo", "card")
 _IN_LFS = 20_000_000  # bytes; larger files are in LFS everywhere and have no git id
 
 
@@ -38,10 +38,11 @@ class Blob(NamedTuple):
 
 
 class Bundle(NamedTuple):
-    """Every file of one version by its path in the repository, and the manifest among them as data."""
+    """Every file of a version by its path in the repository, the manifest as data, a note for each edit of people."""
 
     files: dict[str, Blob]
     manifest: dict
+    notes: list[str]
 
     def keep(self, folder: Path) -> None:
         """Let the release folder hold the card and the manifest as they were published."""
@@ -54,34 +55,64 @@ def read_unstamped(folder: Path) -> dict:
     """The manifest of a release folder without what an earlier publication added.
 
     Raises:
-        ReleaseError: a file of the data is missing or is not the one that the manifest lists.
+        ReleaseError: a listed file is missing, is a link, lies elsewhere, or is not the one that the manifest lists.
     """
     manifest = read_manifest(folder)
-    files = {path: facts for path, facts in manifest["files"].items() if "config" in facts}
+    files = {path: facts for path, facts in manifest["files"].items() if path != CARD}
     for path, facts in files.items():
-        if not (folder / path).is_file() or sha256_file(folder / path) != facts["sha256"]:
+        if sha256_file(plain_file(folder, path)) != facts["sha256"]:
             raise ReleaseError(f"{folder / path} is not the file that the manifest lists; build the release again")
     return {key: value for key, value in manifest.items() if key not in STAMPS} | {"files": files}
 
 
-def make_bundle(folder: Path, manifest: dict, data: dict[str, Blob], stamps: dict, own_there: str) -> Bundle:
+def plain_file(folder: Path, path: str) -> Path:
+    """A file of the release that lies in its folder itself.
+
+    Raises:
+        ReleaseError: it is missing, is a link or lies behind one, or its path leaves the folder.
+    """
+    parts = PurePosixPath(path).parts
+    if not parts or path.startswith("/") or ".." in parts or "\0" in path:
+        raise ReleaseError(f"the manifest in {folder} lists {path!r}, which lies outside the folder; nothing is "
+                           "published. Build the release again")
+    place = folder
+    for part in parts:
+        place = place / part
+        if place.is_symlink():
+            raise ReleaseError(f"{place} is a symbolic link, and links are not published, since they may lead to any "
+                               "file of this machine; put a copy in its place")
+    if not place.is_file():
+        raise ReleaseError(f"{place} is missing, though the manifest lists it; build the release again")
+    return place
+
+
+class There(NamedTuple):
+    """A card at a target: its text, where it stands, and what the tool wrote there last time."""
+
+    text: str
+    where: str
+    written: Written
+
+
+def make_bundle(folder: Path, manifest: dict, data: dict[str, Blob], stamps: dict, there: There | None) -> Bundle:
     """The files of a version.
 
     Args:
         manifest: of the folder, without stamps; `data` holds its files.
         stamps: version, parent, changes and repo, where known.
-        own_there: the user's section of the card at the target; it stays unless the folder's card has one.
+        there: the card at the target, which people may have edited.
     """
     stamped = manifest | stamps
-    card = folder / CARD
-    own = (own_section(card.read_text(encoding="utf-8")) if card.is_file() else "") or own_there
-    along = [path for name in ALONG for path in sorted((folder / name).rglob("*"))]
-    beside = {path.relative_to(folder).as_posix(): Blob.of(path)
-              for path in along if path.is_file() and not path.name.startswith(".")}
-    beside[CARD] = Blob.of(render_card(folder, stamped, own).encode())
-    stamped["files"] = manifest["files"] | {path: {"sha256": blob.sha256, "bytes": blob.size}
-                                            for path, blob in beside.items()}
-    return Bundle({**data, **beside, MANIFEST: Blob.of(manifest_bytes(stamped))}, stamped)
+    plain = make_card(folder, stamped)
+    card, notes = keep_local(plain, folder), []
+    if there:
+        card, notes = merge(there.written, parse_card(there.text, there.where), card)
+    text = card.text()
+    validate(text)
+    readme = Blob.of(text.encode())
+    stamped["card"] = Written.of(plain._replace(own=card.own))._asdict()
+    stamped["files"] = manifest["files"] | {CARD: {"sha256": readme.sha256, "bytes": readme.size}}
+    return Bundle({**data, CARD: readme, MANIFEST: Blob.of(manifest_bytes(stamped))}, stamped, notes)
 
 
 def _git_id(content: bytes) -> str:

@@ -14,14 +14,13 @@ from datasets.info import DatasetInfosDict
 from huggingface_hub import DatasetCard, DatasetCardData
 
 from stepforge.builders.files import replacing
-from stepforge.builders.release import ReleaseError, read_manifest
+from stepforge.builders.release import ReleaseError, list_files, read_manifest
 from stepforge.builders.sources import GENERATED
+from stepforge.cards.edits import LICENSE, Card, parse_card
 from stepforge.cards.markdown import environment
 from stepforge.cards.sections import PLOTS, Config, by_rank, context, default_config, title
 
 CARD = "README.md"
-OWN_BEGIN = "<!-- own section: begin. What stands between these two lines stays when the card is made again. -->"
-OWN_END = "<!-- own section: end -->"
 TAGS = ["math", "reasoning", "synthetic", "process-supervision", "preference", "trl", "stepforge"]
 LICENSES = {"apache-2.0", "mit", "cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0", "bsd-3-clause", "odc-by",
             "odbl", "unlicense", "gpl-3.0", "openrail", "other"}
@@ -37,33 +36,35 @@ def write_card(folder: Path, own: str | None = None) -> Path:
     Raises:
         ReleaseError: the folder is no finished release, or the header does not parse as a dataset card.
     """
-    path = folder / CARD
-    if own is None:
-        own = own_section(path.read_text(encoding="utf-8")) if path.is_file() else ""
-    text = render_card(folder, read_manifest(folder), own)
-    with replacing(path) as temporary:
+    manifest = read_manifest(folder)
+    card = keep_local(make_card(folder, manifest), folder)
+    text = (card if own is None else card._replace(own=own)).text()
+    validate(text)
+    with replacing(folder / CARD) as temporary:
         temporary.write_text(text, encoding="utf-8")
-    return path
+    if CARD in manifest["files"]:
+        list_files(folder, [CARD])
+    return folder / CARD
 
 
-def render_card(folder: Path, manifest: dict, own: str = "") -> str:
-    """The card's text for `manifest`, which may be newer than the one that lies in `folder`."""
+def keep_local(card: Card, folder: Path) -> Card:
+    """`card` with what people wrote into the folder's README: the own section, and keys of the header that are not
+    the tool's."""
+    if not (folder / CARD).is_file():
+        return card
+    there = parse_card((folder / CARD).read_text(encoding="utf-8", errors="replace"), str(folder / CARD))
+    foreign = {key: value for key, value in there.header.items() if key not in (*card.header, *LICENSE)}
+    return card._replace(header=card.header | foreign, own=there.own, comments=there.comments)
+
+
+def make_card(folder: Path, manifest: dict) -> Card:
+    """The tool's own card for `manifest`, which may be newer than the one that lies in `folder`."""
     if not manifest["configs"]:
         raise ReleaseError(f"the release in {folder} has no rows in any config, so there is nothing to describe")
     configs = [_config(folder, name, manifest["configs"][name]["rows"]) for name in by_rank(manifest["configs"])]
-    plots = [path for path in PLOTS if (folder / path).is_file()]
+    plots = [path for path in PLOTS if path in manifest["files"]]
     body = environment().get_template("dataset_card.md.jinja").render(context(manifest, configs, plots))
-    header = yaml.safe_dump(_header(folder, manifest, configs), sort_keys=False, allow_unicode=True, width=1000)
-    text = f"---\n{header}---\n\n{body.strip()}\n\n{OWN_BEGIN}\n{own.strip()}\n{OWN_END}\n"
-    validate(text)
-    return text
-
-
-def own_section(card: str) -> str:
-    """What the user wrote between the markers. It is the last section, so the last markers count."""
-    end = card.rfind(f"\n{OWN_END}")
-    begin = card.rfind(f"\n{OWN_BEGIN}\n", 0, max(end, 0) + 1)
-    return card[begin + len(OWN_BEGIN) + 2:end].strip() if 0 <= begin < end else ""
+    return Card(_header(folder, manifest, configs), body.strip(), "")
 
 
 def validate(card: str) -> None:
@@ -77,9 +78,9 @@ def validate(card: str) -> None:
         infos = DatasetInfosDict.from_dataset_card_data(data)
     except (ValueError, TypeError, KeyError, yaml.YAMLError) as error:
         raise ReleaseError(f"the header of the card is not valid: {error}") from error
-    named = [config["config_name"] for config in data.to_dict().get("configs", [])]
-    if sorted(named) != sorted(infos):
-        raise ReleaseError(f"the card names configs {sorted(named)} but describes {sorted(infos)}; both must agree")
+    named = {str(config.get("config_name")) for config in data.to_dict().get("configs") or ()}
+    if unnamed := sorted(set(infos) - named):
+        raise ReleaseError(f"the card describes configs {unnamed} but names {sorted(named)}; it must name them all")
 
 
 def _config(folder: Path, name: str, rows: dict[str, int]) -> Config:

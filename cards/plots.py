@@ -14,7 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from stepforge.builders.files import replacing
-from stepforge.builders.release import read_manifest
+from stepforge.builders.release import list_files, read_manifest
 
 _COLORS = ("#2563a8", "#c2571a", "#2f7d4f", "#8a3f8f", "#9a7b12", "#5a6470")
 _MARKERS = ("o", "s", "^", "D", "v", "P")
@@ -43,6 +43,7 @@ def draw_plots(folder: Path) -> list[Path]:
         with replacing(path) as temporary:
             FigureCanvasAgg(figure).print_png(temporary, metadata={"Software": None})
         drawn.append(path)
+    list_files(folder, [f"assets/{name}.png" for name in plots])
     return drawn
 
 

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from stepforge.builders.release import MANIFEST, sha256_file
-from stepforge.cards.bundle import Blob, Bundle, make_bundle, read_unstamped
-from stepforge.cards.dataset_card import CARD, own_section
-from stepforge.cards.semver import Version, parse_version
+from stepforge.cards.bundle import Blob, Bundle, There, make_bundle, read_unstamped
+from stepforge.cards.dataset_card import CARD
+from stepforge.cards.edits import Written, parse_card
+from stepforge.cards.semver import Version, parse_tag, parse_version
 from stepforge.cards.targets import Absent, Busy, Moved, PublishError, Target, explained, open_target
 from stepforge.cards.versions import compare, demand_version, propose_version
 
@@ -25,7 +26,7 @@ MAX_WAIT_S = 60.0
 
 
 class Published(NamedTuple):
-    """What was published, or with `dry_run` what would be."""
+    """What was published, or with `dry_run` what would be; a note for each edit of people that the card keeps."""
 
     version: str
     commit: str | None
@@ -34,6 +35,7 @@ class Published(NamedTuple):
     changes: dict[str, dict]
     already: bool
     pull_request: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 class _Plan(NamedTuple):
@@ -69,6 +71,7 @@ def publish(folder: Path, to: str, version: str | None = None, private: bool = F
             write, or the target stayed unreachable. The target then holds what it held, or a commit without a tag.
         VersionError: the version is lower than the change demands.
         ReleaseError: the folder's files are not those of its manifest.
+        EditError: people's edits of the card cannot be merged, such as a license that both sides changed.
     """
     target = open_target(to)
     wanted = parse_version(version) if version else None
@@ -141,8 +144,7 @@ class _Publisher:
         stamps = {"version": str(self.version), "parent": parent and str(parent), "changes": changes}
         if self.target.repo:
             stamps["repo"] = self.target.repo
-        own = own_section((head and self.target.read(head, CARD) or b"").decode(errors="replace"))
-        bundle = make_bundle(self.folder, self.manifest, self.data, stamps, own)
+        bundle = make_bundle(self.folder, self.manifest, self.data, stamps, self._card_at(tagged or head, versions))
         newest_there = tagged or head
         there = self.target.checksums(newest_there) if newest_there else {}
         add = {path: blob for path, blob in bundle.files.items() if there.get(path) not in (blob.sha256, blob.git_id)}
@@ -173,6 +175,22 @@ class _Publisher:
             found = compare(self.target.folder(versions[parent]), self.folder)
             self._compared[parent] = (found.summary(), found.kind)
         return self._compared[parent]
+
+    def _card_at(self, commit: str | None, versions: dict[Version, str]) -> There | None:
+        """The card at a commit, and what the tool wrote there last: the manifest says it, but for old versions, whose
+        card is the tool's own."""
+        content = self.target.read(commit, CARD) if commit else None
+        if commit is None or content is None:
+            return None
+        where, manifest = f"{CARD} at {self.target.name}", self._manifest_at(commit)
+        kept = manifest.get("card")
+        if isinstance(kept, dict) and all(isinstance(kept.get(name), str) for name in Written._fields):
+            written = Written(**{name: kept[name] for name in Written._fields})
+        else:
+            tag = versions.get(parse_tag(str(manifest.get("version"))) or Version(0, 0, 0))
+            first = self.target.read(tag, CARD) if tag else None
+            written = Written.of(parse_card(first.decode(errors="replace"), where)) if first else Written()
+        return There(content.decode(errors="replace"), where, written)
 
     def _listed(self, head: str) -> set[str]:
         """Files that the newest commit's own manifest lists: ours to delete. Others in the repository stay."""
@@ -215,7 +233,7 @@ class _Publisher:
     def _result(self, plan: _Plan, commit: str | None) -> Published:
         added = sum(blob.size for blob in plan.add.values())
         return Published(plan.version, commit, len(plan.bundle.files), added, plan.bundle.manifest["changes"],
-                         plan.tagged is not None)
+                         plan.tagged is not None, notes=tuple(plan.bundle.notes))
 
 
 def load_every_config(where: dict[str, str], manifest: dict) -> None:

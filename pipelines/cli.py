@@ -231,6 +231,8 @@ def publish_release(
     done = publish(release, to, version, private, dry_run, pr, any_version, take_over)
     what = "would publish" if dry_run else "was there already:" if done.already else "published"
     console.say(f"{what} {to} v{done.version}: {done.files} files, {done.bytes_added:,} bytes added", soft_wrap=False)
+    for note in done.notes:
+        console.say(f"card: {console.printable(note)}")
     if done.pull_request:
         console.say(f"pull request {done.pull_request}; publish again once it is merged")
 

@@ -22,8 +22,8 @@ def run(context: Context) -> Account:
     if release.to is None:
         return Account.kept(0)
     with context.tell(context.work, f"publish {release.version}", 0):
-        publish(release_path(context.folder), release.to, release.version, private=release.private)
-    return Account.kept(1)
+        done = publish(release_path(context.folder), release.to, release.version, private=release.private)
+    return Account(1, 1, facts={"version": done.version, "warnings": list(done.notes)})
 
 
 STAGE = Stage("publish", 1, ("card",), settings, run)

@@ -11,7 +11,8 @@ from huggingface_hub import DatasetCard
 from markdown_it import MarkdownIt
 
 from stepforge.builders.release import ReleaseError, write_release
-from stepforge.cards.dataset_card import OWN_BEGIN, OWN_END, license_fields, own_section, size_category, write_card
+from stepforge.cards.dataset_card import license_fields, size_category, write_card
+from stepforge.cards.edits import OWN_BEGIN, OWN_END, own_section
 from stepforge.cards.sections import limits
 
 HOSTILE = ("```\n</details>\n<script>alert(1)</script>\n[x](javascript:alert(1)) | # h\n"

@@ -18,7 +18,7 @@ from hub_server import Fault, Hub
 from hub_store import File
 
 from stepforge.builders.release import read_manifest
-from stepforge.cards.dataset_card import OWN_BEGIN
+from stepforge.cards.edits import OWN_BEGIN
 
 LOAD = """
 import json, sys

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from stepforge.builders.release import ReleaseError, read_manifest
+from stepforge.builders.release import ReleaseError, read_manifest, sha256_file, write_manifest
 from stepforge.cards.check import check_folder
-from stepforge.cards.dataset_card import own_section, write_card
+from stepforge.cards.dataset_card import write_card
+from stepforge.cards.edits import own_section
+from stepforge.cards.plots import draw_plots
 from stepforge.cards.publish import publish
 from stepforge.cards.semver import VersionError
 from stepforge.cards.targets import PublishError
@@ -35,15 +37,42 @@ def test_versions_stand_beside_each_other_and_latest_points_to_the_newest(make_s
     assert check_folder(out / "v1.1.0") == []
 
 
-def test_the_manifest_of_a_version_lists_every_other_file(make_small: Callable[..., Path], tmp_path: Path) -> None:
-    folder = make_small()
-    (folder / "report").mkdir()
-    (folder / "report/index.html").write_text("<p>report</p>")
-    (folder / "scratch.txt").write_text("not for others")
+def test_only_what_the_manifest_lists_is_published(make_release: Callable[..., Path], tmp_path: Path) -> None:
+    folder = make_release(only=("positives", "steps"))
+    drawn = {f"assets/{path.name}" for path in draw_plots(folder)}
+    for stray in ("assets/notes.txt", "report/index.html", "scratch.txt", ".env"):
+        (folder / stray).parent.mkdir(exist_ok=True)
+        (folder / stray).write_text("not for others")
     publish(folder, f"local:{tmp_path / 'out'}", "1.0.0")
     version = tmp_path / "out/v1.0.0"
     assert set(contents(version)) == {*read_manifest(version)["files"], "stepforge.json"}
-    assert "report/index.html" in contents(version) and "scratch.txt" not in contents(version)
+    assert drawn and drawn <= set(contents(version))
+    assert all(content != b"not for others" for content in contents(version).values())
+
+
+@pytest.mark.parametrize("link", ["problems/train-00000-of-00001.parquet", "problems", "assets/coverage.png"])
+def test_nothing_is_published_through_a_link(make_release: Callable[..., Path], tmp_path: Path, link: str) -> None:
+    folder = make_release(only=("positives", "problems"))
+    draw_plots(folder)
+    elsewhere = tmp_path / "elsewhere"
+    (folder / link).rename(elsewhere)
+    (folder / link).symlink_to(elsewhere)
+    with pytest.raises(ReleaseError, match="is a symbolic link"):
+        publish(folder, f"local:{tmp_path / 'out'}", "1.0.0")
+    assert not list((tmp_path / "out").glob("v*"))
+
+
+@pytest.mark.parametrize("path", ["../outside.txt", "/etc/hostname", "positives/../../outside.txt", ""])
+def test_a_path_that_leaves_the_folder_is_not_published(make_small: Callable[..., Path], tmp_path: Path, path: str
+                                                        ) -> None:
+    folder = make_small()
+    (tmp_path / "outside.txt").write_text("of this machine")
+    manifest = read_manifest(folder)
+    digest = sha256_file(tmp_path / "outside.txt")
+    manifest["files"][path] = {"sha256": digest, "bytes": 15}
+    write_manifest(folder, manifest)
+    with pytest.raises(ReleaseError, match="outside the folder"):
+        publish(folder, f"local:{tmp_path / 'out'}", "1.0.0")
 
 
 def test_publishing_again_changes_nothing(make_small: Callable[..., Path], tmp_path: Path) -> None:
