@@ -12,7 +12,7 @@ from typing import NamedTuple
 from stepforge.builders.files import replacing
 from stepforge.builders.release import MANIFEST, ReleaseError, manifest_bytes, read_manifest, sha256_file
 from stepforge.cards.dataset_card import CARD, keep_local, make_card, validate
-from stepforge.cards.edits import Written, merge, parse_card
+from stepforge.cards.edits import Merged, Written, merge, parse_card
 
 STAMPS = ("version", "parent", "changes", "repo", "card")
 _IN_LFS = 20_000_000  # bytes; larger files are in LFS everywhere and have no git id
@@ -104,9 +104,10 @@ def make_bundle(folder: Path, manifest: dict, data: dict[str, Blob], stamps: dic
     """
     stamped = manifest | stamps
     plain = make_card(folder, stamped)
-    card, notes = keep_local(plain, folder), []
+    merged = Merged(keep_local(plain, folder), [])
     if there:
-        card, notes = merge(there.written, parse_card(there.text, there.where), card)
+        merged = merge(there.written, parse_card(there.text, there.where), merged.card)
+    card, notes = merged
     text = card.text()
     validate(text)
     readme = Blob.of(text.encode())

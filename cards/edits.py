@@ -110,7 +110,7 @@ def merge(before: Written, there: Card, ours: Card) -> Merged:
     notes: list[str] = []
     written = _mapping(before.header, "the header in the manifest")
     _decide_license(written, there.header, ours.header)
-    merged = _merge(*(_packed(header) for header in (written, there.header, ours.header)), (), notes)
+    merged = _merge(_packed(written), _packed(there.header), _packed(ours.header), (), notes)
     own = _merge_own(before.own, there.own, ours.own, notes)
     if added := _lines_of_people(before.lines.split(" ") if before.lines else [], there.body):
         own = f"{own}\n\n{added}".strip()
@@ -145,11 +145,11 @@ def _decide_license(before: dict, there: dict, ours: dict) -> None:
 
 def _packed(header: dict) -> dict:
     """The header with its license as one value, and lists of configs as mappings by name."""
-    license = ("license", {key: header[key] for key in LICENSE if key in header})
-    packed = {"license" if key in LICENSE else key: license if key in LICENSE else value
+    license: Any = ("license", {key: header[key] for key in LICENSE if key in header})
+    packed: dict[str, Any] = {"license" if key in LICENSE else key: license if key in LICENSE else value
               for key, value in header.items()}
     for key in NAMED_LISTS:
-        entries = [header[key]] if isinstance(header.get(key), dict) else header.get(key)
+        entries: Any = [header[key]] if isinstance(header.get(key), dict) else header.get(key)
         if isinstance(entries, list) and all(isinstance(entry, dict) for entry in entries):
             packed[key] = {str(entry.get("config_name", "default")): entry for entry in entries}
     return packed
@@ -180,9 +180,9 @@ def _merge(before: Any, there: Any, ours: Any, path: tuple[str, ...], notes: lis
                               (*path, str(key)), notes) for key in [*ours, *(key for key in there if key not in ours)]}
         return {key: value for key, value in values.items() if value is not _ABSENT}
     if isinstance(there, list) and isinstance(ours, list):
-        was = before if isinstance(before, list) else []
-        added = [value for value in there if value not in was and value not in ours]
-        removed = [value for value in was if value not in there and value in ours]
+        old = before if isinstance(before, list) else []
+        added = [value for value in there if value not in old and value not in ours]
+        removed = [value for value in old if value not in there and value in ours]
         notes += [f"`{'.'.join(path)}`: {_shown(value)}, which people added, stays" for value in added]
         notes += [f"`{'.'.join(path)}`: {_shown(value)}, which people removed, stays away" for value in removed]
         return [value for value in ours if value not in removed] + added
