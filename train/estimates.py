@@ -6,8 +6,9 @@ two models. Only the bootstrap draws, from a seed.
 """
 
 from collections import Counter
-from collections.abc import Sequence
-from math import comb
+from collections.abc import Callable, Sequence
+from itertools import combinations
+from math import comb, prod
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +17,10 @@ from stepforge.pipelines.statistics.intervals import wilson
 from stepforge.pipelines.statistics.subsets import Vote, hit, majority
 
 RESAMPLES = 10_000
+SUBSETS = 2_000  # most of them that are counted one by one; beyond, so many are drawn
+# What the steps' scores of a solution say of the whole (Lightman et al., arXiv 2305.20050, take the product).
+OF_STEPS: dict[str, Callable[[Sequence[float]], float]] = {
+    "min": min, "last": lambda scores: scores[-1], "product": prod}
 
 
 class Estimate(NamedTuple):
@@ -61,6 +66,33 @@ def best_of_n(scores: Sequence[float], correct: Sequence[bool], n: int) -> float
     return total
 
 
+def weighted_maj_at_k(
+    votes: Sequence[str | None], correct: Sequence[bool], weights: Sequence[float], k: int, seed: int
+) -> float:
+    """Probability that the answer of the largest sum of weights in a random k-subset is correct; ties as in maj@k.
+
+    Where there are more than SUBSETS subsets, as many are drawn: that errs by 0.011 in one problem (one standard
+    error at most). A subset of no votes, or of no weight, chooses nothing. Raises ValueError as `maj_at_k` does.
+    """
+    size = len(votes)
+    if not 1 <= k <= size or not size == len(correct) == len(weights):
+        raise ValueError(f"weighted maj@k: {size} votes, {len(correct)} verdicts, {len(weights)} weights, k is {k}; "
+                         "allowed is 1 <= k <= samples")
+    answers = sorted({vote for vote in votes if vote is not None})
+    if not answers:
+        return 0.0
+    casts = np.array([[vote == answer for answer in answers] for vote in votes], float)
+    right = (casts * np.asarray(correct, float)[:, None]).sum(0) / casts.sum(0)
+    if comb(size, k) <= SUBSETS:
+        chosen = np.array(list(combinations(range(size), k)))
+    else:
+        chosen = np.random.default_rng(seed).random((SUBSETS, size)).argsort(1)[:, :k]
+    sums = (casts * np.asarray(weights, float)[:, None])[chosen].sum(1)
+    most = sums.max(1, keepdims=True)
+    best = np.isclose(sums, most, rtol=1e-9, atol=0) & (sums > 0)
+    return float(((best * right).sum(1) / best.sum(1).clip(1)).mean())
+
+
 def proportion(outcomes: Sequence[bool | None]) -> Estimate:
     """Share of the true among what is not None, with Wilson's interval."""
     known = [outcome for outcome in outcomes if outcome is not None]
@@ -75,6 +107,24 @@ def mean_over_problems(values: Sequence[float], seed: int, excluded: int = 0) ->
         return Estimate(0.0, 0.0, 1.0, 0, excluded)
     low, high = np.quantile(_resampled_means(np.asarray(values, float), seed), (0.025, 0.975))
     return Estimate(float(np.mean(values)), float(low), float(high), len(values), excluded)
+
+
+def harmonic_mean(first: Estimate, second: Estimate, seed: int) -> Estimate:
+    """Harmonic mean of two shares, 0 where both are, with the interval of draws from their posteriors.
+
+    The prior of both is Jeffreys', Beta(1/2, 1/2), so that shares of 0 and 1 have an interval too. Nothing is known
+    (0 to 1, n 0) unless both were measured.
+    """
+    if not (first.n and second.n):
+        return Estimate(0.0, 0.0, 1.0, 0, first.excluded + second.excluded)
+    rng = np.random.default_rng(seed)
+    one, other = (rng.beta(share.value * share.n + 0.5, (1 - share.value) * share.n + 0.5, RESAMPLES)
+                  for share in (first, second))
+    both = first.value + second.value
+    value = 2 * first.value * second.value / both if both else 0.0
+    low, high = np.quantile(2 * one * other / (one + other), (0.025, 0.975))
+    return Estimate(value, min(float(low), value), max(float(high), value), first.n + second.n,
+                    first.excluded + second.excluded)
 
 
 class Comparison(NamedTuple):

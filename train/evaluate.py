@@ -13,6 +13,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +29,14 @@ from stepforge.builders.sources import arithmetic
 from stepforge.builders.sources.records import Drop
 from stepforge.builders.tables import content_id, derive_seed
 from stepforge.pipelines.answers import Claim, Verdict, open_verifier, versions
-from stepforge.pipelines.credit.split import newline
+from stepforge.pipelines.credit.split import SPLITTERS, split
 from stepforge.pipelines.inference.prompts import render
 from stepforge.pipelines.inference.sample import sample
+from stepforge.pipelines.inference.step_scores import score_steps
 from stepforge.pipelines.options.sources import Source
 from stepforge.pipelines.stages.problems import rows_of
 from stepforge.train.estimates import (
+    OF_STEPS,
     Comparison,
     Estimate,
     best_of_n,
@@ -42,10 +45,14 @@ from stepforge.train.estimates import (
     mean_over_problems,
     pass_at_k,
     proportion,
+    weighted_maj_at_k,
 )
+from stepforge.train.processbench import processbench
 from stepforge.train.reasoning import false_positives, judge
 
 Row = dict[str, Any]
+PROBLEMS = 500
+BEST_OF = {f"best-of-{name}": function for name, function in OF_STEPS.items()}
 
 
 def problems(name: str, options: Sequence[str], limit: int, variant: int | None) -> list[Row]:
@@ -88,7 +95,8 @@ def answer(model: str, rows: Sequence[Row], args: argparse.Namespace) -> list[Ro
         raise UserError(str(error)) from error
     texts = [one + more for one, more in zip(greedy, drawn, strict=True)]
     with open_verifier(args.verifier) as verifier:
-        claims = (Claim(row["answer"], *one) for row, found in zip(rows, texts, strict=True) for one in found)
+        claims = (Claim(row["answer"], one.text, one.complete)
+                  for row, found in zip(rows, texts, strict=True) for one in found)
         verdicts = verifier.verify_many(claims)
         judged = [[told(one.text, next(verdicts)) for one in found] for found in texts]
     kept = ("problem_id", "problem", "group_id", "level", "answer", "source_id")
@@ -103,46 +111,50 @@ def told(text: str, verdict: Verdict) -> Row:
             "answer_key": verdict.answer_key, "reason": verdict.reason}
 
 
-def score(rows: Sequence[Row], folder: str) -> None:
-    """Add to every sample the least of its steps' values by the process reward model in `folder`."""
-    from transformers import AutoModelForTokenClassification
+def score(rows: Sequence[Row], model: str, splitter: str) -> None:
+    """Add `step_scores`, the values of its steps by a process reward model, to every sample.
 
-    from stepforge.train.prm import score_steps
-    from stepforge.train.tokens import load_tokenizer
-
-    model, tokenizer = AutoModelForTokenClassification.from_pretrained(folder).eval(), load_tokenizer(folder)
+    None for a sample that is longer than the model can read, or empty.
+    """
     for row in rows:
         for found in row["samples"]:
-            steps = newline(found["solution"])
-            found["score"] = min(score_steps(model, tokenizer, row["prompt"], steps)) if steps else 0.0
+            steps = split(splitter, found["solution"])
+            found["step_scores"] = score_steps(model, None, row["prompt"], steps) if steps else None
 
 
 def summary(rows: Sequence[Row], seed: int) -> dict[str, Estimate]:
-    """Estimates by name: greedy pass@1, then pass@k, maj@k and, where samples are scored, best-of-k for k = 1, 2, 4...
+    """Estimates by name: greedy pass@1, then pass@k and maj@k for k = 1, 2, 4...
 
-    Last come shares of the right answers: those with a false equation, and those that a judge found unsound.
+    Where a reward model scored the samples: best-of-k by each of OF_STEPS, and the majority weighted by `min` (Wang et
+    al., arXiv 2312.08935); a sample without scores is chosen last and weighs nothing, and the share of such samples is
+    told. Last come shares of the right answers: those with a false equation, and those that a judge found unsound.
     A sample without a verdict does not count towards n; a problem with fewer than k others is excluded and counted.
     """
     found = {"greedy pass@1": proportion([row["greedy"]["correct"] for row in rows])}
     samples = [[one for one in row["samples"] if one["correct"] is not None] for row in rows]
     ks = [2**i for i in range(max(len(row["samples"]) for row in rows).bit_length())]
-    for name in ("pass", "maj", "best-of"):
-        if name == "best-of" and not all("score" in one for known in samples for one in known):
-            continue
+    scored = bool(ks) and all("step_scores" in one for known in samples for one in known)
+    for name in ("pass", "maj", *([*BEST_OF, "weighted-maj"] if scored else [])):
         for k in ks:
             enough = [known for known in samples if len(known) >= k]
-            values = [_of_subsets(name, known, k) for known in enough]
+            values = [_of_subsets(name, known, k, seed) for known in enough]
             found[f"{name}@{k}"] = mean_over_problems(values, derive_seed(seed, name, k), len(rows) - len(enough))
+    if scored:
+        found["samples without scores"] = proportion([not one["step_scores"] for known in samples for one in known])
     return found | false_positives(rows, seed)
 
 
-def _of_subsets(name: str, samples: Sequence[Row], k: int) -> float:
-    correct = [one["correct"] for one in samples]
+def _of_subsets(name: str, samples: Sequence[Row], k: int, seed: int) -> float:
+    correct, votes = [one["correct"] for one in samples], [one["answer_key"] for one in samples]
     if name == "pass":
         return pass_at_k(len(samples), sum(correct), k)
     if name == "maj":
-        return maj_at_k([one["answer_key"] for one in samples], correct, k)
-    return best_of_n([one["score"] for one in samples], correct, k)
+        return maj_at_k(votes, correct, k)
+    scores = [one["step_scores"] for one in samples]
+    if name == "weighted-maj":
+        weights = [OF_STEPS["min"](steps) if steps else 0.0 for steps in scores]
+        return weighted_maj_at_k(votes, correct, weights, k, derive_seed(seed, name, k))
+    return best_of_n([BEST_OF[name](steps) if steps else -inf for steps in scores], correct, k)
 
 
 def against(rows: Sequence[Row], others: Sequence[Row], seed: int) -> Comparison:
@@ -165,16 +177,17 @@ def read(path: Path) -> list[Row]:
         raise UserError(f"{path} is no result file of `stepforge evaluate`: {error!r}") from error
 
 
-def write(path: Path, rows: Sequence[Row], found: dict[str, Estimate], args: argparse.Namespace) -> None:
+def write(path: Path, rows: Sequence[Row], found: dict[str, Estimate], args: argparse.Namespace, facts: Row) -> None:
     with replacing(path) as temporary:
         temporary.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
     with replacing(path.with_suffix(".summary.json")) as temporary:
-        told = {"model": args.model, "settings": vars(args), "estimates": {k: v._asdict() for k, v in found.items()}}
+        told = {"model": args.model, "settings": vars(args), **facts,
+                "estimates": {k: v._asdict() for k, v in found.items()}}
         temporary.write_text(json.dumps(told, indent=2, default=str) + "\n", encoding="utf-8")
 
 
 def table(found: dict[str, Estimate]) -> Table:
-    made = Table("measure", "value", "95% interval", "problems", "excluded")
+    made = Table("measure", "value", "95% interval", "n", "excluded")
     for name, estimate in found.items():
         made.add_row(name, f"{estimate.value:.3f}", f"{estimate.low:.3f} to {estimate.high:.3f}", str(estimate.n),
                      str(estimate.excluded))
@@ -186,10 +199,12 @@ def arguments() -> argparse.ArgumentParser:
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("--model", help="folder or Hub id, or tiny; left out, --out is read instead")
-    add("--source", default="arithmetic", help="arithmetic, star_graph, terse_teacher, gsm8k, math or file")
+    add("--source", default="arithmetic",
+        help="arithmetic, star_graph, terse_teacher, gsm8k, math or file; or processbench, for --prm or --judge alone")
+    add("--path", help="processbench: the file of solutions in steps with their first error")
     add("--with", dest="options", nargs="*", default=[], metavar="KEY=VALUE", help="options of the source")
     add("--variant", type=int, help="draw new numbers for the arithmetic problems from this seed")
-    add("--limit", type=int, default=500, help="how many problems")
+    add("--limit", type=int, help=f"how many problems, by default {PROBLEMS}; of processbench all")
     add("--samples", type=int, default=8, help="samples a problem beside the greedy one; 0 for none")
     add("--temperature", type=float, default=0.7)
     add("--top_p", type=float, default=1.0)
@@ -197,7 +212,11 @@ def arguments() -> argparse.ArgumentParser:
     add("--stop", nargs="*", default=[], help="texts that end a solution")
     add("--prompt", default="plain", help="name of a prompt, or a Jinja template with {{ problem }}")
     add("--verifier", default="math", help="math, or module:function, code of your own")
-    add("--prm", help="folder of a process reward model that chooses among the samples")
+    add("--prm", help="process reward model, folder or Hub id, that chooses among the samples")
+    add("--splitter", default="newline", choices=SPLITTERS, help="how samples are cut into the steps that it scores")
+    add("--threshold", type=float, default=0.5, help="processbench: the first step scored below it is the first error")
+    add("--tune", type=float, metavar="SHARE", help="processbench: choose the threshold on this share of the "
+        "solutions, drawn by hash, and measure on the others")
     add("--judge", help="model that reads the right answers: the share that it finds unsound is reported")
     add("--seed", type=int, default=0)
     add("--out", type=Path, default=Path("results.jsonl"), help="one line a problem")
@@ -208,19 +227,27 @@ def arguments() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> None:
     """Evaluate, write, print; exit code 2 and one message for a mistake on the command line."""
     args, screen = arguments().parse_args(argv), Console(highlight=False)
+    facts: Row = {}
     try:
-        if args.model:
-            rows = answer(args.model, problems(args.source, args.options, args.limit, args.variant), args)
+        if args.source == "processbench":
+            if args.model or args.compare:
+                raise UserError("--source processbench has solutions of its own: give --prm or --judge, and neither "
+                                "--model nor --compare")
+            rows, found, facts = processbench(args.path, args.limit, args.prm, args.judge, args.prompt,
+                                              args.threshold, args.tune, args.seed)
         else:
-            rows = read(args.out)
-        if args.prm:
-            score(rows, args.prm)
-        if args.judge:
-            judge(rows, args.judge)
-        found = summary(rows, args.seed)
+            given = args.model and problems(args.source, args.options, args.limit or PROBLEMS, args.variant)
+            rows = answer(args.model, given, args) if args.model else read(args.out)
+            if args.prm:
+                score(rows, args.prm, args.splitter)
+            if args.judge:
+                judge(rows, args.judge)
+            found = summary(rows, args.seed)
         if args.model or args.prm or args.judge:
-            write(args.out, rows, found, args)
+            write(args.out, rows, found, args, facts)
         screen.print(table(found))
+        for name, fact in facts.items():
+            screen.print(f"{name.replace('_', ' ')}: {fact}", markup=False)
         if args.compare:
             it = against(rows, read(args.compare), args.seed)
             screen.print(f"greedy, against {args.compare}: {it.difference:+.3f} ({it.low:+.3f} to {it.high:+.3f} by "

@@ -7,19 +7,22 @@ from datatrove.pipeline.inference.run_inference import InferenceConfig
 
 from stepforge.builders.tables import derive_seed
 from stepforge.pipelines.inference.embedded import EmbeddedServer
+from stepforge.pipelines.inference.errors import PromptTooLong
 
 IN_FLIGHT = 256
 
 
 class Sampled(NamedTuple):
-    """A completion, and whether the model ended it itself (else the length limit did)."""
+    """A completion, and whether the model ended it itself (else the length limit did); none for too long a prompt."""
 
     text: str
     complete: bool
+    too_long: bool = False
 
 
 def sample(model: str, prompts: list[str], *, samples: int = 1, temperature: float = 0.7, top_p: float = 1.0,
-           max_tokens: int = 256, stop: list[str] | None = None, seed: int = 0) -> list[list[Sampled]]:
+           max_tokens: int = 256, stop: list[str] | None = None, seed: int = 0, skip_too_long: bool = False
+           ) -> list[list[Sampled]]:
     """`samples` completions of every prompt, as [prompt][sample]; sample j of prompt i has a seed of its own.
 
     Args:
@@ -28,23 +31,28 @@ def sample(model: str, prompts: list[str], *, samples: int = 1, temperature: flo
         max_tokens: longest completion in tokens; a cut one is returned as it is.
 
     Raises:
-        PromptTooLong: a prompt leaves no room for a completion.
+        PromptTooLong: a prompt leaves no room for a completion, and such are not skipped.
     """
     settings = {"temperature": temperature, "top_p": top_p, "max_tokens": max_tokens, "stop": stop or []}
     payloads = [{"prompt": prompt, "seed": derive_seed(seed, "evaluate", prompt, index), **settings}
                 for prompt in prompts for index in range(samples)]
-    found = asyncio.run(_answer(model, payloads))
+    found = asyncio.run(_answer(model, payloads, skip_too_long))
     return [found[i * samples:(i + 1) * samples] for i in range(len(prompts))]
 
 
-async def _answer(model: str, payloads: list[dict[str, Any]]) -> list[Sampled]:
+async def _answer(model: str, payloads: list[dict[str, Any]], skip_too_long: bool) -> list[Sampled]:
     config = InferenceConfig(server_type="custom", model_name_or_path=model, use_chat=False,
                              server_ready_delay_sec=0.05)
     limit = asyncio.Semaphore(IN_FLIGHT)
     async with EmbeddedServer(config, 0) as server:
         async def one(payload: dict[str, Any]) -> Sampled:
             async with limit:
-                (choice,) = (await server.make_request(payload))["choices"]
+                try:
+                    (choice,) = (await server.make_request(payload))["choices"]
+                except PromptTooLong:
+                    if not skip_too_long:
+                        raise
+                    return Sampled("", False, too_long=True)
                 return Sampled(choice["text"], choice["finish_reason"] == "stop")
 
         return list(await asyncio.gather(*map(one, payloads)))

@@ -52,15 +52,15 @@ def _loaded(model: str, revision: str | None) -> tuple[Any, Any]:
     try:
         from transformers import AutoModelForTokenClassification, AutoTokenizer
     except ImportError as error:
-        raise UserError(f"annotate.value_model: {model!r} runs with transformers: pip install 'stepforge[embedded]', "
-                        "or leave `values` out of annotate.evidence") from error
+        raise UserError(f"the reward model {model!r} runs with transformers: pip install 'stepforge[embedded]', or "
+                        "do without one") from error
     try:
         tokenizer = AutoTokenizer.from_pretrained(model, revision=revision)
         classifier = AutoModelForTokenClassification.from_pretrained(model, revision=revision)
     except (OSError, ValueError) as error:
-        raise UserError(f"annotate.value_model: {model!r} cannot be loaded: {str(error)[:300]}; give the folder "
-                        "or the Hub id of a model that `train prm` made") from error
+        raise UserError(f"the reward model {model!r} cannot be loaded: {str(error)[:300]}; give the folder or the "
+                        "Hub id of a model that `train prm` made") from error
     if classifier.config.num_labels != 2 or not tokenizer.is_fast:
-        raise UserError(f"annotate.value_model: {model!r} has {classifier.config.num_labels} classes; allowed: a "
-                        "model of two, wrong and right, with a fast tokenizer")
+        raise UserError(f"the reward model {model!r} has {classifier.config.num_labels} classes; allowed: a model of "
+                        "two, wrong and right, with a fast tokenizer")
     return classifier.eval(), tokenizer

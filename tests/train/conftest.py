@@ -59,7 +59,8 @@ def rows_of_release() -> dict[str, list[dict]]:
             "q_chosen": 0.9, "q_rejected": 0.1})
         made["stepwise"].append(base | {
             "solution_id": f"n{index}", "completions": [it["first"], it["wrong"], it["bad_end"]],
-            "labels": [True, False, False], "values": [0.75, 0.0, None], "rollouts": [8, 8, 0]})
+            "labels": [True, False, False], "values": [0.75, 0.0, 0.0], "rollouts": [8, 8, 0],
+            "successes": [6, 0, 0]})
         ends = [len(it["first"]), len(it["first"] + it["wrong"]), len(bad)]
         made["weighted"].append(base | {"solution_id": f"n{index}", "completion": bad, "ends": ends,
                                         "weights": [1.5, 0.25, 1.25]})

@@ -8,7 +8,8 @@ import pytest
 
 from stepforge.builders.errors import UserError
 from stepforge.pipelines.answers import verify
-from stepforge.train.evaluate import against, main, problems, score, summary, told
+from stepforge.pipelines.inference.step_scores import score_steps
+from stepforge.train.evaluate import against, main, problems, summary, told
 from stepforge.train.prm import main as train_prm
 
 
@@ -108,7 +109,39 @@ def test_shipped_model_is_evaluated_and_compared_with_itself(
 def test_reward_model_scores_every_sample(tiny: Path, release: Path, tmp_path: Path) -> None:
     train_prm(["--dataset", str(release), "--revision", "v1.0.0", "--model_name_or_path", str(tiny), "--output_dir",
                str(tmp_path), "--max_steps", "1", "--use_cpu", "--save_strategy", "no", "--disable_tqdm", "true"])
-    rows = [row(0, True, (True, "1 + 2 = 3\nThe answer is 3."), (False, "2"))]
-    score(rows, str(tmp_path))
-    assert all(0 < one["score"] < 1 for one in rows[0]["samples"])
-    assert "best-of@2" in summary(rows, seed=0)
+    out = tmp_path / "r.jsonl"
+    samples = ((True, "1 + 2 = 3\nThe answer is 3."), (False, "It is 2. Or 3."), (False, ""), (True, "3\n" * 300))
+    rows = [row(0, True, *samples)]
+    out.write_text("".join(json.dumps(one) + "\n" for one in rows))
+    main(["--out", str(out), "--prm", str(tmp_path), "--splitter", "sentence"])
+    scored = [one["step_scores"] for one in json.loads(out.read_text())["samples"]]
+    assert [scores and len(scores) for scores in scored] == [1, 2, None, None]
+    assert scored[1] == score_steps(str(tmp_path), None, "Add.\n", ["It is 2. ", "Or 3."])
+    estimates = json.loads(out.with_suffix(".summary.json").read_text())["estimates"]
+    assert [name for name in estimates if name.endswith("@4")] == [
+        "pass@4", "maj@4", "best-of-min@4", "best-of-last@4", "best-of-product@4", "weighted-maj@4"]
+    assert estimates["samples without scores"]["value"] == 0.5
+
+
+def scored(*samples: tuple[bool | None, str, list[float] | None]) -> dict[str, Any]:
+    made = row(0, True, *((correct, key) for correct, key, _ in samples))
+    for one, (_, _, scores) in zip(made["samples"], samples, strict=True):
+        one["step_scores"] = scores
+    return made
+
+
+def test_best_of_n_by_each_rule_and_the_weighted_majority() -> None:
+    """Of all four, `min` picks the right one (.6), `last` and `product` the wrong ones; the right answer has the least
+    weight by `min`, .6 against .65, until the sample without scores is gone that votes for it and weighs nothing.
+    """
+    rows = [scored((True, "1", [0.6, 0.6]), (False, "2", [0.5, 0.95]), (False, "2", [0.15, 1.0]), (True, "1", None))]
+    found = {name: estimate.value for name, estimate in summary(rows, seed=0).items()}
+    assert (found["best-of-min@4"], found["best-of-last@4"], found["best-of-product@4"]) == (1, 0, 0)
+    assert (found["maj@4"], found["weighted-maj@4"], found["samples without scores"]) == (0.5, 0, 0.25)
+    heavier = [scored((True, "1", [0.6, 0.6]), (True, "1", [0.1]), (False, "2", [0.5, 0.95]), (False, "2", [0.15]))]
+    assert summary(heavier, seed=0)["weighted-maj@4"].value == 1
+    last = [scored((True, "1", None), (False, "2", [0.01]))]
+    assert summary(last, seed=0)["best-of-min@2"].value == 0, "a sample without scores is chosen last"
+    assert "best-of-min@1" not in summary([row(0, True, (True, "1"))], seed=0)
+    unjudged = summary([scored((None, "1", None), (True, "1", [0.5]))], seed=0)
+    assert unjudged["samples without scores"].value == 0 and unjudged["best-of-min@1"].n == 1

@@ -17,6 +17,8 @@ METHODS = {
     "kto": (kto, ["--beta", "0.5"]),
     "awr": (awr, []),
     "prm": (prm, []),
+    "prm-beta": (prm, ["--loss", "beta_binomial"]),
+    "prm-values": (prm, ["--loss", "values"]),
 }
 
 
@@ -40,7 +42,7 @@ def test_loss_falls_on_an_overfit_batch_of_eight_rows(name: str, tiny: Path, rel
     found = losses(tmp_path)
     assert len(found) == 20
     assert found[-1] < 0.8 * found[0]
-    (AutoModelForTokenClassification if name == "prm" else AutoModelForCausalLM).from_pretrained(tmp_path)
+    (AutoModelForTokenClassification if module is prm else AutoModelForCausalLM).from_pretrained(tmp_path)
     record = json.loads((tmp_path / "stepforge_training.json").read_text())
     assert (record["rows"], record["steps"], record["revision"]) == (8, 20, "v1.0.0")
     assert "v1.0.0" in (tmp_path / "README.md").read_text()

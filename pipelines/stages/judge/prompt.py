@@ -41,6 +41,8 @@ First error: step N
 
 Critique:
 """
+# For solutions of which nobody told the answer (train/processbench.py).
+CRITIQUE_WITHOUT_ANSWER = CRITIQUE.replace("Known answer: {{ answer }}\n", "")
 VARIABLES = "problem, answer, reference (or none) and steps"
 _VERDICT = re.compile(r"[\s*_#>`]*first error[\s*_]*:[\s*_]*(?:(none)|step[ \t]+(\d{1,6}))[\s*_`.]*", re.IGNORECASE)
 

@@ -28,9 +28,13 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_scores_are_those_of_the_trainer(model: Path, prompt: str, steps: list[str]) -> None:
     from transformers import AutoModelForTokenClassification, AutoTokenizer
 
-    prm = pytest.importorskip("stepforge.train.prm")
+    torch, prm = pytest.importorskip("torch"), pytest.importorskip("stepforge.train.prm")
     trained = AutoModelForTokenClassification.from_pretrained(model).eval()
-    expected = prm.score_steps(trained, AutoTokenizer.from_pretrained(model), prompt, steps)
+    tokens, last = prm.last_tokens(AutoTokenizer.from_pretrained(model), prompt, steps)
+    with torch.no_grad():
+        right = trained(input_ids=torch.tensor([tokens.prompt + tokens.completion])).logits[0].softmax(-1)[:, 1]
+    at = [index if index is not None else last[step + 1] for step, index in enumerate(last)]
+    expected = right[[len(tokens.prompt) + index for index in at]].tolist()
     assert score_steps(str(model), None, prompt, steps) == pytest.approx(expected, abs=1e-6)
     assert len(set(expected)) > 1
 
@@ -40,5 +44,5 @@ def test_a_solution_that_is_too_long_has_no_scores(model: Path) -> None:
 
 
 def test_a_model_that_is_none_is_told(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="annotate.value_model: .* cannot be loaded"):
+    with pytest.raises(UserError, match="the reward model .* cannot be loaded"):
         score_steps(str(tmp_path), None, "Add.\n", ["1"])
