@@ -8,7 +8,6 @@ start.
 import runpy
 import sys
 import time
-from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Annotated
 
@@ -35,6 +34,8 @@ Changes = Annotated[list[str] | None, typer.Option(
 
 def _version(wanted: bool) -> None:
     if wanted:
+        from importlib.metadata import version as installed
+
         typer.echo(f"stepforge {installed('stepforge')}")
         raise typer.Exit
 

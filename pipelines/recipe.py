@@ -124,7 +124,7 @@ SHIPPED = Path(__file__).parent / "recipes"
 def find_recipe(name: Path) -> Path:
     """A file, or one of the recipes that come with the package, by its bare name."""
     shipped = SHIPPED / f"{name}.yaml"
-    return shipped if not name.exists() and name.name == str(name) and shipped.exists() else name
+    return shipped if not name.is_file() and name.name == str(name) and shipped.exists() else name
 
 
 def shipped_recipes() -> dict[str, str]:

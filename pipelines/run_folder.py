@@ -10,7 +10,6 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import duckdb
 import orjson
 
 from stepforge.builders.errors import UserError
@@ -20,6 +19,7 @@ from stepforge.pipelines.recipe import Recipe, load_recipe
 
 if TYPE_CHECKING:
     import datasets
+    import duckdb
     import polars
 
 MEMORY = "1GiB"
@@ -89,7 +89,7 @@ def run_tables(run: Path, *names: str) -> dict[str, Path]:
 
 
 @contextmanager
-def open_run_tables(run: Path, *names: str) -> Iterator[duckdb.DuckDBPyConnection]:
+def open_run_tables(run: Path, *names: str) -> "Iterator[duckdb.DuckDBPyConnection]":
     """A bounded connection that sees the named tables as views.
 
     Raises:
@@ -116,7 +116,7 @@ class Run(NamedTuple):
     accounts: dict[str, dict[str, Any]]
 
     @contextmanager
-    def duckdb(self, *tables: str) -> Iterator[duckdb.DuckDBPyConnection]:
+    def duckdb(self, *tables: str) -> "Iterator[duckdb.DuckDBPyConnection]":
         """A bounded connection that sees the named tables as views."""
         with open_run_tables(self.folder, *tables) as connection:
             yield connection

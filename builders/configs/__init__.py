@@ -10,13 +10,13 @@ from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
-from typing import NamedTuple
-
-import duckdb
-from duckdb import ColumnExpression, ConstantExpression, FunctionExpression, StarExpression
+from typing import TYPE_CHECKING, NamedTuple
 
 from stepforge.builders.configs.base import Config, chat_variant
 from stepforge.builders.sql import load_sql, open_duckdb, query_rows, query_to_parquet
+
+if TYPE_CHECKING:
+    import duckdb  # slow to import, and every command reads the records
 
 
 def _records() -> dict[str, Config]:
@@ -62,7 +62,7 @@ def account_for(names: Iterable[str], inputs: Mapping[str, Path], parameters: Ma
 
 @contextmanager
 def _pool(inputs: Mapping[str, Path], parameters: Mapping[str, object], folder: Path, memory: str
-          ) -> Iterator[duckdb.DuckDBPyConnection]:
+          ) -> "Iterator[duckdb.DuckDBPyConnection]":
     """The views that all statements read."""
     with open_duckdb(memory, folder / "spill", inputs) as connection:
         for name, value in parameters.items():
@@ -71,7 +71,7 @@ def _pool(inputs: Mapping[str, Path], parameters: Mapping[str, object], folder: 
         yield connection
 
 
-def _build(connection: duckdb.DuckDBPyConnection, config: Config, path: Path) -> int:
+def _build(connection: "duckdb.DuckDBPyConnection", config: Config, path: Path) -> int:
     statement = load_sql(__package__, config.plain)
     if config.is_chat:
         _messages(connection.sql(statement), CONFIGS[config.plain]).create_view("messages", replace=True)
@@ -79,8 +79,10 @@ def _build(connection: duckdb.DuckDBPyConnection, config: Config, path: Path) ->
     return query_to_parquet(connection, statement, {}, path, config.schema)
 
 
-def _messages(rows: duckdb.DuckDBPyRelation, config: Config) -> duckdb.DuckDBPyRelation:
+def _messages(rows: "duckdb.DuckDBPyRelation", config: Config) -> "duckdb.DuckDBPyRelation":
     """Rows whose texts are finished turns, each as a list of one message; the macros are pool.sql's."""
+    from duckdb import ColumnExpression, ConstantExpression, FunctionExpression, StarExpression
+
     for name in config.chat or ():
         rows = rows.filter(FunctionExpression("ended", ColumnExpression(name)))
     turns = [FunctionExpression("message", ConstantExpression("user" if name == "prompt" else "assistant"),

@@ -10,10 +10,10 @@ Every name below is imported when it is first used, so `import stepforge` costs 
 """
 
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    __version__: str
     from stepforge.cards.check import check as check
     from stepforge.cards.publish import publish as publish
     from stepforge.cards.versions import diff as diff
@@ -39,11 +39,14 @@ HOMES = {
     "reward": "pipelines.answers", "run": "pipelines.library", "split_steps": "pipelines.library",
     "verify": "pipelines.answers",
 }
-__version__ = version("stepforge")
 __all__ = ["__version__", *HOMES]  # noqa: PLE0604
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("stepforge")
     if name not in HOMES:
         raise AttributeError(f"stepforge has no {name!r}; it has {', '.join(HOMES)}")
     value = getattr(import_module(f"stepforge.{HOMES[name]}"), name)

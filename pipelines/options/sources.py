@@ -6,7 +6,6 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from stepforge.builders.errors import SourceError
-from stepforge.builders.sources.mapping import Column
 from stepforge.pipelines.options.base import Options
 
 Split = Literal["train", "validation", "test"]
@@ -77,6 +76,8 @@ PROBLEM_COLUMNS = ("problem", "answer", "reference_solution", "source_id", "subj
 
 def check_columns(columns: Mapping[str, str], known: Iterable[str]) -> None:
     """Raises ValueError for a column that is not ours, and for a path, template or pattern that cannot be read."""
+    from stepforge.builders.sources.mapping import Column  # polars behind it is slow to import
+
     if unknown := sorted(set(columns) - set(known)):
         raise ValueError(f"columns: {unknown} is not among {sorted(known)}")
     for name, text in columns.items():

@@ -31,13 +31,31 @@ def test_version_and_the_options_of_recipes(tmp_path):
     assert all(name in stepforge("recipe", "--list", cwd=tmp_path).stdout for name in ("demo", "gsm8k"))
 
 
-def test_help_imports_nothing_heavy(tmp_path):
-    """Startup counts: a module that takes seconds to import belongs into the command that needs it."""
-    code = ("import sys, stepforge.pipelines.cli\n"
-            "print([name for name in ('torch', 'datasets', 'datatrove', 'duckdb', 'pyarrow', 'pandas', 'matplotlib', "
-            "'pydantic', 'sympy') if name in sys.modules])")
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, text=True, capture_output=True, check=True)
-    assert done.stdout.strip() == "[]"
+HEAVY = {"torch", "datasets", "datatrove", "polars", "fsspec", "pandas", "matplotlib", "sympy", "jinja2"}
+IMPORTED = """
+import sys
+from stepforge.pipelines import cli
+try:
+    if sys.argv[1:]:
+        cli.main()
+finally:
+    sys.stderr.write(" ".join(sys.modules))
+"""
+
+
+@pytest.mark.parametrize(("arguments", "heavy"), [
+    ([], HEAVY | {"duckdb", "pyarrow", "pydantic", "importlib.metadata"}),
+    (["recipe", "demo"], HEAVY | {"duckdb"}),
+    (["status", "RUN"], HEAVY | {"duckdb"}),
+    (["show", "RUN"], HEAVY),
+])
+def test_command_imports_nothing_heavy(small_run, tmp_path, arguments, heavy):
+    """Startup counts: a module that takes long to import belongs into the command that needs it."""
+    told = [str(small_run) if word == "RUN" else word for word in arguments]
+    done = subprocess.run([sys.executable, "-c", IMPORTED, *told], cwd=tmp_path, text=True, capture_output=True,
+                          check=False)
+    assert done.returncode == 0, done.stderr
+    assert heavy & set(done.stderr.split()) == set()
 
 
 @pytest.mark.parametrize("asked", [["--help"], []])

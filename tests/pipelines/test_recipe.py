@@ -139,3 +139,14 @@ def test_reference_knows_every_option_by_its_path():
 def test_reading_costs_what_the_prices_say(prices, read_cost):
     generator = EmbeddedGenerator.model_validate({"name": "m", "engine": "embedded", **prices})
     assert generator.read_cost == pytest.approx(read_cost)
+
+
+def test_folder_of_a_shipped_recipes_name_is_no_recipe(tmp_path, monkeypatch):
+    """A first run may leave a folder `demo` behind; a file of that name is the user's recipe."""
+    monkeypatch.chdir(tmp_path)
+    Path("demo").mkdir()
+    assert load_recipe(Path("demo")).name == "demo"
+    Path("demo").rmdir()
+    Path("demo").write_text("{}")
+    with pytest.raises(RecipeError, match="problems"):
+        load_recipe(Path("demo"))
