@@ -138,11 +138,12 @@ def run(context: Context) -> Account:
         raise next((loss for loss in losses if not loss.kept), losses[0]).nothing(context.drops("problems"))
     if context.recipe.subset is not None:
         _draw(context, context.recipe.subset)
+    facts = warned(losses)
     if (near := context.recipe.deduplicate.near_problems) is not None:
-        merge_groups(context, near)
+        facts |= merge_groups(context, near)
     kept = count_rows(context.table("seeds"))
     not_drawn = {NOT_DRAWN: written - kept} if kept < written else {}
-    return Account(written + len(drops), kept, dropped | not_drawn, facts=warned(losses))
+    return Account(written + len(drops), kept, dropped | not_drawn, facts=facts)
 
 
 def _draw(context: Context, subset: int) -> None:

@@ -5,26 +5,44 @@ with problems that are nearly the same (grouping.sql) share the least of their i
 others. Nothing is dropped: a near-duplicate is a problem of its own, with another answer.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import duckdb
+import pyarrow as pa
 
 from stepforge.builders.sql import load_sql, open_duckdb, query_to_parquet
-from stepforge.builders.tables import PROBLEMS
+from stepforge.builders.tables import PROBLEMS, TEXT
 from stepforge.pipelines.stages.base import Context
 
+CROWD = 32  # problems that a problem is compared with for one run that they share; beyond, they are a crowd
+CROWDED_SQL = "SELECT count(DISTINCT gram) FROM crowd WHERE part > 0"
 MERGED_SQL = """
-SELECT seeds.* REPLACE (coalesce(merged[group_id], group_id) AS group_id)
-FROM seeds, (SELECT map($old::VARCHAR[], $new::VARCHAR[]) AS merged) ORDER BY file_row_number
+SELECT seeds.* REPLACE (coalesce(least_id, group_id) AS group_id)
+FROM seeds LEFT JOIN merged USING (group_id) ORDER BY file_row_number
 """
 
 
-def merge_groups(context: Context, near: float) -> None:
-    """Give near-duplicates in `seeds` one group."""
+def merge_groups(context: Context, near: float) -> dict[str, Any]:
+    """Give near-duplicates in `seeds` one group; returns what the manifest says of it."""
     with open_duckdb(context.recipe.executor.duckdb_memory, context.work / "spill",
                      {"seeds": context.table("seeds")}) as connection:
-        pairs = connection.execute(load_sql(__package__, "grouping"), {"near": near}).fetchall()
-        if found := linked(pairs):
-            merged = {"old": list(found), "new": list(found.values())}
-            query_to_parquet(connection, MERGED_SQL, merged, context.table("seeds"), PROBLEMS.schema)
+        merged = linked(near_pairs(connection, near))
+        if merged:
+            columns = {"group_id": list(merged), "least_id": list(merged.values())}
+            connection.register("merged", pa.table(columns, pa.schema([("group_id", TEXT), ("least_id", TEXT)])))
+            query_to_parquet(connection, MERGED_SQL, {}, context.table("seeds"), PROBLEMS.schema)
+        (crowded,), = connection.execute(CROWDED_SQL).fetchall()
+    return {"near_problems": {"jaccard": near, "merged_groups": len(merged), "runs_shared_by_a_crowd": crowded}}
+
+
+def near_pairs(connection: duckdb.DuckDBPyConnection, near: float) -> Iterator[tuple[str, str]]:
+    """Pairs of groups to link, from the `seeds` that the connection sees (grouping.sql)."""
+    parameters = {"near": near, "crowd": CROWD}
+    for statement in duckdb.extract_statements(load_sql(__package__, "grouping")):
+        result = connection.execute(statement, {name: parameters[name] for name in statement.named_parameters})
+    while rows := result.fetchmany(100_000):
+        yield from rows
 
 
 def linked(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:

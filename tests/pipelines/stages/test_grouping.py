@@ -1,16 +1,23 @@
 """Near-duplicate problems share a group, others do not, and made-up problems keep the groups of their source."""
 
+import itertools
 import json
 import os
+import random
 from collections import Counter
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from helpers.runs import rows
 
+from stepforge.builders.sql import open_duckdb
 from stepforge.pipelines import plan
 from stepforge.pipelines.recipe import Recipe
+from stepforge.pipelines.run_folder import read_state
 from stepforge.pipelines.stages import problems
+from stepforge.pipelines.stages.problems import grouping
 from stepforge.pipelines.stages.problems.grouping import linked
 
 DATA = os.environ.get("STEPFORGE_TEST_DATA")
@@ -61,3 +68,52 @@ def test_gsm8k_has_few_near_duplicates(seeds):
     apart, merged = (Counter(row["group_id"] for row in seeds({"source": "gsm8k", "path": path}, near_problems=near))
                      for near in (None, 0.6))
     assert 3 <= len(apart) - len(merged) <= 10
+
+
+def link_all(tmp_path, texts, near=0.6):
+    names = [f"{n:04d}" for n in range(len(texts))]
+    table = pa.table({"problem_id": names, "group_id": names, "problem": texts, "source": ["made"] * len(names)})
+    pq.write_table(table, tmp_path / "seeds.parquet")
+    with open_duckdb("256MiB", tmp_path / "spill", {"seeds": tmp_path / "seeds.parquet"}) as connection:
+        return linked(grouping.near_pairs(connection, near)), connection.execute(grouping.CROWDED_SQL).fetchone()[0]
+
+
+def runs(text):
+    words = text.split()
+    return {tuple(words[n:n + 5]) for n in range(max(1, len(words) - 4))}
+
+
+@pytest.mark.parametrize("near", [0.3, 0.6, 0.9, 1.0])
+def test_no_pair_of_near_duplicates_is_lost_among_texts_of_any_length(tmp_path, near):
+    draw = random.Random(near)
+    words = [f"{one}{other}" for one in "abcdefgh" for other in "klmn"]
+    texts = [" ".join(draw.choices(words, k=draw.randint(1, 14))) for _ in range(150)]
+    for _ in range(150):
+        changed = draw.choice(texts).split()
+        changed[draw.randrange(len(changed))] = draw.choice(words)
+        texts.append(" ".join(changed[:draw.randint(1, len(changed) + 3)]))
+    names = [f"{n:04d}" for n in range(len(texts))]
+    sets = dict(zip(names, map(runs, texts), strict=True))
+    expected = linked((one, other) for one, other in itertools.combinations(names, 2)
+                      if len(sets[one] & sets[other]) / len(sets[one] | sets[other]) >= near)
+    found, crowded = link_all(tmp_path, texts, near)
+    assert expected and found == expected and not crowded
+
+
+def test_a_crowd_is_compared_in_part_and_said_to_be(tmp_path):
+    stock = "read the following problem with care and give one number as the answer"
+    family = [f"{stock} a shop sells pens at a fair price to {chr(97 + n // 26)}{chr(97 + n % 26)}" for n in range(90)]
+    others = [f"{stock} {' '.join(random.Random(n).sample('abcdefghijklmnopqrstuvwxyz', 20))}" for n in range(90)]
+    found, crowded = link_all(tmp_path, others + family)
+    assert len(found) == 89 and set(found.values()) == {"0090"}
+    assert crowded
+
+
+def test_the_account_of_problems_says_how_near_duplicates_were_compared(seeds, tmp_path):
+    file = tmp_path / "problems.jsonl"
+    texts = ["A bar has 4 indoor tables and 12 outdoor tables with chairs.",
+             "A bar has 4 indoor tables and 12 outdoor tables with chairs now."]
+    file.write_text("\n".join(json.dumps({"problem": text, "answer": "1"}) for text in texts))
+    seeds({"source": "files", "paths": [str(file)]})
+    facts = read_state(tmp_path / "run")["problems"]["facts"]
+    assert facts["near_problems"] == {"jaccard": 0.6, "merged_groups": 1, "runs_shared_by_a_crowd": 0}
