@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from stepforge.builders.release import MANIFEST, sha256_file
+from stepforge.cards.address import PublishError
 from stepforge.cards.bundle import Blob, Bundle, There, make_bundle, read_unstamped
 from stepforge.cards.dataset_card import CARD
 from stepforge.cards.edits import Written, parse_card
 from stepforge.cards.semver import Version, parse_tag, parse_version
-from stepforge.cards.targets import Absent, Busy, Moved, PublishError, Target, explained, open_target
+from stepforge.cards.targets import Absent, Busy, Moved, Target, explained, open_target
 from stepforge.cards.versions import compare, demand_version, propose_version
 
 ATTEMPTS = 8

@@ -8,7 +8,6 @@ named is never moved. The Hub client finds the token in the usual places; nothin
 import errno
 import json
 import os
-import re
 import shutil
 import tempfile
 import time
@@ -28,15 +27,11 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.hf_api import RepoFile
 
-from stepforge.builders.errors import UserError
 from stepforge.builders.release import MANIFEST, sha256_file
 from stepforge.builders.retry import retry_after
+from stepforge.cards.address import PublishError, read_address
 from stepforge.cards.bundle import Blob
 from stepforge.cards.semver import Version, parse_tag
-
-
-class PublishError(UserError):
-    """A version could not be published; the message says what stands at the target and what to do."""
 
 
 class Absent(PublishError):
@@ -82,13 +77,8 @@ def open_target(to: str) -> Target:
     Raises:
         PublishError: another form.
     """
-    kind, _, where = to.partition(":")
-    if kind == "local" and where:
-        return LocalTarget(Path(where).expanduser())
-    repo = where if kind == "hub" else to
-    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*/[\w.-]+", repo):
-        raise PublishError(f"{to!r} names no target; allowed are hub:ORG/NAME and local:PATH")
-    return HubTarget(repo)
+    kind, where = read_address(to)
+    return LocalTarget(Path(where).expanduser()) if kind == "local" else HubTarget(where)
 
 
 class HubTarget:

@@ -15,8 +15,9 @@ from rich.table import Table
 
 from stepforge.builders.configs import CONFIGS
 from stepforge.builders.release import SPLITS, read_manifest
+from stepforge.cards.address import PublishError
 from stepforge.cards.semver import Version, VersionError, parse_version
-from stepforge.cards.targets import PublishError, open_target
+from stepforge.cards.targets import open_target
 
 # An older release may hold a key twice, so rows are counted per key.
 _COMPARE = """

@@ -8,7 +8,7 @@ The options of its parts, and every default of the project, stand in `options/` 
 import copy
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -16,13 +16,14 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
+from stepforge.builders.configs import CONFIGS
 from stepforge.builders.errors import UserError
 from stepforge.pipelines.options.base import NAME, Options
 from stepforge.pipelines.options.budget import Budget
 from stepforge.pipelines.options.executor import Executor
-from stepforge.pipelines.options.generators import Generator, RecordedGenerator
+from stepforge.pipelines.options.generators import Generator, RecordedGenerator, Sampler
 from stepforge.pipelines.options.reference import models_in
-from stepforge.pipelines.options.release import ReleaseOptions
+from stepforge.pipelines.options.release import PLAIN, ReleaseOptions
 from stepforge.pipelines.options.sources import Source
 from stepforge.pipelines.options.stages import Annotate, Decontaminate, Deduplicate, Judge, Synthesize, Verify
 
@@ -71,18 +72,30 @@ class Recipe(Options):
                              "model; datatrove's inference runner skips data when it serves a second shard in one "
                              "process. Allowed is 1: set executor.stages.verify.tasks_per_job to 1")
         if self.budget is not None:
-            self._budget_fits(self.budget, {name: g.samples for name, g in able.items()})
+            self._budget_fits(self.budget, {name: g for name, g in able.items() if g.samples})
         if self.annotate is not None and getattr(able[self.annotate.policy], "api", None) == "chat":
             raise ValueError(
                 f"annotate.policy: {self.annotate.policy!r} is asked by chat, which cannot continue a solution from a "
                 "step; take a generator with `api: completions`, or leave annotate out"
             )
-        if self.release.rl_generator not in (None, *names):
-            raise ValueError(f"release.rl_generator: {self.release.rl_generator!r} is no generator; there are {names}")
-        if self.release.values == "model" and (self.annotate is None or self.annotate.search != "adaptive"):
+        self._release_fits(self.release, names)
+        return self
+
+    def _release_fits(self, release: ReleaseOptions, names: list[str]) -> None:
+        if release.rl_generator not in (None, *names):
+            raise ValueError(f"release.rl_generator: {release.rl_generator!r} is no generator; there are {names}")
+        if release.values == "model" and (self.annotate is None or self.annotate.search != "adaptive"):
             raise ValueError("release.values: model needs `annotate.search: adaptive`, whose model knows a value for "
                              "every step; set that, or take `values: measured`")
-        return self
+        if self.annotate is not None:
+            return
+        wanted = [name for name in release.configs if CONFIGS[name].annotated]
+        if wanted and set(release.configs) != set(PLAIN):  # by default they are there and have no rows
+            raise ValueError(f"release.configs: {', '.join(wanted)} hold annotated solutions; give `annotate` with "
+                             "a policy, or leave them out")
+        if release.rollout_positives:
+            raise ValueError("release.rollout_positives: annotate makes the rollouts; give `annotate` with a policy, "
+                             "or leave this false")
 
     def _judge_reads(self, judge: Judge | None, annotate: Annotate) -> None:
         if judge is None or judge.incorrect_per_generator == 0:
@@ -92,13 +105,18 @@ class Recipe(Options):
             raise ValueError(f"annotate.evidence: the judge sees the steps of splitter {judge.splitter!r} and "
                              f"annotate those of {annotate.splitter!r}; set both alike")
 
-    def _budget_fits(self, budget: Budget, samples: dict[str, int]) -> None:
+    def _budget_fits(self, budget: Budget, sampled: Mapping[str, Sampler]) -> None:
         if recorded := [g.name for g in self.generators if isinstance(g, RecordedGenerator)]:
             raise ValueError(f"budget: {recorded} are recorded; a budget decides how many samples to make, so it "
                              "takes only generators that can write")
-        if isinstance(budget.per_problem, str) and not samples.get(budget.per_problem):
+        if isinstance(budget.per_problem, str) and budget.per_problem not in sampled:
             raise ValueError(f"budget.per_problem: {budget.per_problem!r} is neither a number nor among "
-                             f"{[name for name, count in samples.items() if count]}, the generators with samples")
+                             f"{list(sampled)}, the generators with samples")
+        if budget.match == "samples" and isinstance(budget.per_problem, float) and budget.per_problem < 1:
+            raise ValueError(f"budget.per_problem: {budget.per_problem} buys no sample; allowed is 1 or more")
+        if budget.match == "price" and (free := [name for name, g in sampled.items() if g.price is None]):
+            raise ValueError(f"budget.match: {free} have no `price` (of a million generated tokens), which a budget "
+                             "by price needs")
 
     def _writers(self) -> Iterator[tuple[str, str, str, int]]:
         """Fields that name a generator, with the fields that say how often it is asked the same."""
@@ -110,7 +128,7 @@ class Recipe(Options):
         if self.judge is not None:
             yield "judge.generator", self.judge.generator, "judge.votes", self.judge.votes
         if self.annotate is not None:
-            yield "annotate.policy", self.annotate.policy, "", 1
+            yield "annotate.policy", self.annotate.policy, "annotate.rollouts", self.annotate.rollouts
 
     def generator(self, name: str) -> Generator:
         return next(g for g in self.generators if g.name == name)

@@ -47,7 +47,8 @@ class Config:
     none may be undecided. `texts` are the columns that a trainer reads as text: none is empty, and chosen and rejected
     differ; `turns` are those that a conversation has for messages, if not all. `chat` says which columns must not be
     false in rows whose texts are finished turns; without it there is no variant as messages. `sampled` configs show a
-    row in the card. A config that is `asked` for is built only where the recipe names it.
+    row in the card. A config that is `asked` for is built only where the recipe names it. Without annotated solutions
+    an `annotated` config has no rows.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Config:
     chat: tuple[str, ...] | None = None
     sampled: bool = False
     asked: bool = False
+    annotated: bool = False
     training: Training | None = None
     tests: tuple[RowTest, ...] = ()
 
@@ -86,7 +88,7 @@ def chat_variant(config: Config) -> Config:
     return Config(
         f"{config.name}{CHAT}", 100 + config.rank, config.key, f"`{config.name}` as messages, of finished turns alone",
         tuple(_as_message(field) if field.name in turns else field for field in config.fields),
-        config.solutions, config.trains, config.texts, asked=True)
+        config.solutions, config.trains, config.texts, asked=True, annotated=config.annotated)
 
 
 def _as_message(text: pa.Field) -> pa.Field:

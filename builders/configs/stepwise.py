@@ -12,7 +12,7 @@ CONFIG = Config(
      column("values", pa.list_(REAL), "q after each step, null where unknown; the model's where the recipe says so."),
      column("rollouts", pa.list_(INT), "Rollouts after each step; 0 for the last one, whose value is the verdict."),
      column("successes", pa.list_(INT), "How many of them reached a correct answer."), SOUNDNESS, CHECKED_BY),
-    solutions={"solution_id": "any"},
+    solutions={"solution_id": "any"}, annotated=True,
     tests=(RowTest("steps, labels, values and rollouts differ in number", ("stepwise.rollouts",),
                    "SELECT 'stepwise', solution_id FROM stepwise WHERE len(labels) <> len(completions) "
                    "OR len(\"values\") <> len(completions) OR len(rollouts) <> len(completions)"),

@@ -21,7 +21,7 @@ CONFIG = Config(
      column("ends", pa.list_(INT), "Character offsets in the completion where its steps end."),
      column("weights", pa.list_(REAL), "min(exp(advantage / beta), w_max) of each step, scaled to mean 1; null where "
             "it is unknown: such a step is not trained on."), SOUNDNESS, CHECKED_BY),
-    solutions={"solution_id": "any"}, texts=("prompt", "completion"),
+    solutions={"solution_id": "any"}, texts=("prompt", "completion"), annotated=True,
     tests=(RowTest("the steps do not end where the completion ends, or have no weight each", ("weighted.weights",),
                    "SELECT 'weighted', solution_id FROM weighted WHERE len(ends) <> len(weights) "
                    "OR list_last(ends) <> length(completion)"),))

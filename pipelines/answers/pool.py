@@ -25,6 +25,7 @@ from typing import Any, TypeVar
 
 from stepforge.builders.errors import UserError
 from stepforge.pipelines.answers import outcome
+from stepforge.pipelines.options.base import LEAST_MEMORY_MB, LEAST_TIMEOUT_S
 
 START_SECONDS = 300.0      # of wall time to import SymPy on a busy machine; not part of any deadline
 BACKSTOP = 20.0            # wall seconds for each CPU second of a deadline: what 1/20 of a core can still do in time
@@ -137,8 +138,8 @@ class Pool:
     """
 
     def __init__(self, task: str, workers: int, timeout_s: float, memory_mb: int) -> None:
-        for name, value, least in (("workers", workers, 1), ("timeout_s", timeout_s, 0.01),
-                                   ("memory_mb", memory_mb, 512)):
+        for name, value, least in (("workers", workers, 1), ("timeout_s", timeout_s, LEAST_TIMEOUT_S),
+                                   ("memory_mb", memory_mb, LEAST_MEMORY_MB)):
             if not value >= least:
                 raise ValueError(f"{name} is {value}; it must be at least {least}")
         self.task, self.places, self.timeout_s, self.memory_mb = task, workers, timeout_s, memory_mb

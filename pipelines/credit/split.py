@@ -8,6 +8,9 @@ the manifest beside the name.
 
 import re
 from collections.abc import Callable, Iterable
+from typing import get_args
+
+from stepforge.pipelines.options.base import Splitter
 
 VERSION = 1
 
@@ -58,8 +61,7 @@ def thoughts(text: str) -> list[str]:
     return _cut(text, sorted({*tags, *(m.end() for m in _THOUGHT.finditer(text))}))
 
 
-SPLITTERS: dict[str, Callable[[str], list[str]]] = {
-    splitter.__name__: splitter for splitter in (newline, blank_line, sentence, step_heading, path, thoughts)}
+SPLITTERS: dict[str, Callable[[str], list[str]]] = {name: globals()[name] for name in get_args(Splitter)}
 
 
 def split(name: str, text: str, min_chars: int = 0, max_steps: int | None = None) -> list[str]:

@@ -49,18 +49,31 @@ def _tokens(tokenizer: Any, prompt: str, solution: str) -> tuple[list[int], list
 
 @lru_cache(maxsize=1)
 def _loaded(model: str, revision: str | None) -> tuple[Any, Any]:
+    check_model(model, revision)
+    from transformers import AutoModelForTokenClassification, AutoTokenizer
+
+    classifier = AutoModelForTokenClassification.from_pretrained(model, revision=revision)
+    return classifier.eval(), AutoTokenizer.from_pretrained(model, revision=revision)
+
+
+@lru_cache(maxsize=8)
+def check_model(model: str, revision: str | None) -> None:
+    """Whether a model can score steps, from its config and tokenizer alone: no weight is loaded.
+
+    Raises:
+        UserError: as for `score_steps`.
+    """
     try:
-        from transformers import AutoModelForTokenClassification, AutoTokenizer
+        from transformers import AutoConfig, AutoTokenizer
     except ImportError as error:
         raise UserError(f"the reward model {model!r} runs with transformers: pip install 'stepforge[embedded]', or "
                         "do without one") from error
     try:
+        classes = AutoConfig.from_pretrained(model, revision=revision).num_labels
         tokenizer = AutoTokenizer.from_pretrained(model, revision=revision)
-        classifier = AutoModelForTokenClassification.from_pretrained(model, revision=revision)
     except (OSError, ValueError) as error:
         raise UserError(f"the reward model {model!r} cannot be loaded: {str(error)[:300]}; give the folder or the "
                         "Hub id of a model that `train prm` made") from error
-    if classifier.config.num_labels != 2 or not tokenizer.is_fast:
-        raise UserError(f"the reward model {model!r} has {classifier.config.num_labels} classes; allowed: a model of "
-                        "two, wrong and right, with a fast tokenizer")
-    return classifier.eval(), tokenizer
+    if classes != 2 or not tokenizer.is_fast:
+        raise UserError(f"the reward model {model!r} has {classes} classes; allowed: a model of two, wrong and right, "
+                        "with a fast tokenizer")

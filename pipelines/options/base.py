@@ -1,9 +1,27 @@
-"""What every group of options shares: frozen, unknown keys refused, one sentence under each field."""
+"""What every group of options shares: frozen, unknown keys and numbers without end refused, a sentence for each."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from stepforge.builders.errors import UserError
+
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+Splitter = Literal["newline", "blank_line", "sentence", "step_heading", "path", "thoughts"]  # credit/split.py
+LEAST_TIMEOUT_S = 0.01  # of one check: a worker's clock ticks in hundredths of a second
+LEAST_MEMORY_MB = 512  # of a verifying process: its libraries, and room to work
+
+
+@contextmanager
+def misfits() -> Iterator[None]:
+    """A mistake that a part of the engine tells the user, raised in here, is a misfit of the recipe."""
+    try:
+        yield
+    except UserError as error:
+        raise ValueError(str(error)) from None
 
 
 class Options(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)

@@ -1,8 +1,8 @@
 """Where stages run, in how many shards, and with how much of a machine."""
 
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from stepforge.pipelines.options.base import Options
 
@@ -12,10 +12,23 @@ StageName = Literal["problems", "synthesize", "decontaminate", "generate", "veri
 AskingStage = Literal["synthesize", "generate", "judge", "annotate"]  # of a model
 ShardedStage = Literal[AskingStage, "verify", "deduplicate"]  # the others are SQL in one process
 
+LEAST_DUCKDB_MIB = 256  # with less, a release of a few thousand solutions is not built
+
+
+def _enough(memory: str) -> str:
+    number = float(memory.rstrip("KMGTiB "))
+    step = 1024 if "i" in memory else 1000
+    if number * step ** ("KMGT".index(memory.lstrip("0123456789. ")[0]) + 1) < LEAST_DUCKDB_MIB * 2**20:
+        raise ValueError(f"DuckDB needs {LEAST_DUCKDB_MIB}MiB or more, got {memory}")
+    return memory
+
 
 class Slurm(Options):
     partition: str = Field(description="Partition that jobs go to.")
-    time: str = Field("24:00:00", description="Time limit of a job.")
+    time: str = Field(
+        "24:00:00", pattern=r"^(\d+(:\d+){0,2}|\d+-\d+(:\d+){0,2}|INFINITE|UNLIMITED)$",
+        description="Time limit of a job, as sbatch reads it: minutes, hours:minutes:seconds, days-hours and so on.",
+    )
     qos: str | None = Field(None, description="Quality of service, where the cluster asks for one.")
     sbatch: dict[str, str] = Field(default={}, description="More options of sbatch, such as {account: math}.")
     setup: str | None = Field(
@@ -38,7 +51,7 @@ class Jobs(Options):
     )
     flavor: str = Field("cpu-basic", description="Hardware flavor.")
     image: str | None = Field(None, description="Docker image with uv; by default the Hub's own.")
-    timeout: str = Field("2h", description="Time limit of a job.")
+    timeout: str = Field("2h", pattern=r"^\d+(\.\d+)?[smhd]?$", description="Time limit of a job: 90m, 2h, 1d.")
     namespace: str | None = Field(None, description="Who pays; by default the user who is logged in.")
     secrets: tuple[str, ...] = Field((), description="Environment variables handed to jobs, such as an API key.")
     poll_s: int = Field(15, ge=1, description="Seconds between looks at the jobs.")
@@ -66,7 +79,10 @@ class Executor(Options):
     cpus_per_task: int = Field(1, ge=1, description="CPUs that Slurm and Ray reserve for each shard.")
     memory_gb_per_cpu: int = Field(2, ge=1, description="GiB of memory that they reserve for each CPU.")
     gpus_per_task: int = Field(0, ge=0, description="GPUs that they reserve for each shard.")
-    duckdb_memory: str = Field("2GiB", pattern=r"^\d+(\.\d+)?\s?[KMGT]i?B$", description="Memory limit of DuckDB.")
+    duckdb_memory: Annotated[str, AfterValidator(_enough)] = Field(
+        "2GiB", pattern=r"^\d+(\.\d+)?\s?[KMGT]i?B$",
+        description=f"Memory limit of DuckDB, {LEAST_DUCKDB_MIB}MiB or more.",
+    )
     slurm: Slurm | None = Field(None, description="The cluster; needed where anything runs on Slurm.")
     ray: Ray = Field(Ray(), description="The cluster of kind ray.")
     jobs: Jobs | None = Field(None, description="Jobs on the Hub; needed where anything runs there.")

@@ -18,7 +18,9 @@ class Sampling(Options):
     top_p: float = Field(1.0, gt=0, le=1, description="Nucleus: smallest set of tokens with this mass.")
     top_k: int = Field(0, ge=0, description="Keep this many likeliest tokens; 0 keeps all.")
     max_tokens: int = Field(256, ge=1, description="Longest completion in tokens.")
-    stop: tuple[str, ...] | None = Field(None, description="Strings that end a completion; by default the prompt's.")
+    stop: tuple[Annotated[str, Field(min_length=1)], ...] | None = Field(
+        None, description="Strings that end a completion; by default the prompt's."
+    )
 
 
 class Sampler(Sampling):
@@ -120,6 +122,13 @@ class VllmGenerator(Sampler, ServerOptions):
     concurrency: int = Field(256, ge=1, description="Most requests at a time; one may ask for many completions.")
     logprobs: bool = Field(False, description="Ask for log-probabilities; their sum and mean are kept.")
     timeout_s: float = Field(3600, gt=0, description="Longest wait for one answer, in seconds.")
+
+    @model_validator(mode="after")
+    def _completions_fit(self) -> Self:
+        if self.max_model_len is not None and self.max_tokens >= self.max_model_len:
+            raise ValueError(f"max_tokens: {self.max_tokens} leaves no room for a prompt in max_model_len, which is "
+                             f"{self.max_model_len}; take fewer tokens, or a longer context")
+        return self
 
 
 SOLUTIONS = ("solution", "solutions", "steps")  # a text, a list of texts, or a list that is one text in pieces

@@ -5,9 +5,20 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from stepforge.builders.configs import CONFIGS
-from stepforge.pipelines.options.base import Options
+from stepforge.cards.address import read_address
+from stepforge.cards.semver import parse_version
+from stepforge.pipelines.options.base import Options, misfits
 
-VERSION = r"^\d+\.\d+\.\d+$"
+
+def _version(text: str) -> str:
+    with misfits():
+        return str(parse_version(text))
+
+
+def _address(to: str) -> str:
+    with misfits():
+        read_address(to)
+    return to
 
 
 def _known(name: str) -> str:
@@ -74,7 +85,7 @@ class ReleaseOptions(Options):
         "drop", description="What becomes in `weighted` of the steps behind a pit, whose advantage is about 0, and, "
         "in a negative without one, of those behind the last step from which a rollout reached the answer."
     )
-    weight_beta: float = Field(0.5, gt=0, description="Temperature of advantage weights exp(A/beta).")
+    weight_beta: float = Field(0.5, ge=0.01, description="Temperature of advantage weights exp(A/beta).")
     weight_max: float = Field(5.0, gt=0, description="Cap on those weights, before they are scaled to mean 1.")
     pass_rate: tuple[float, float] | None = Field(
         None, description="Least and most pass rate of a problem in `rl`; problems without samples are left out then."
@@ -84,8 +95,10 @@ class ReleaseOptions(Options):
         "under the prompt of the first."
     )
     splits: dict[str, float] = Field(default={"test": 0.05}, description="Share of the groups: test, validation.")
-    to: str | None = Field(None, pattern=r"^(hub|local):.+", description="hub:ORG/NAME or local:PATH.")
-    version: str = Field("1.0.0", pattern=VERSION, description="Version that is published.")
+    to: Annotated[str, AfterValidator(_address)] | None = Field(
+        None, pattern=r"^(hub|local):.+", description="hub:ORG/NAME or local:PATH."
+    )
+    version: Annotated[str, AfterValidator(_version)] = Field("1.0.0", description="Version that is published.")
     allow_failed: bool = Field(
         False, description="Build and publish although requests failed; by default they are awaited first."
     )

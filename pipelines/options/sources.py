@@ -1,14 +1,21 @@
 """Where problems come from: one model of options for each source."""
 
-from collections.abc import Iterable, Mapping
-from typing import Annotated, Literal, Self
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from stepforge.builders.errors import SourceError
-from stepforge.pipelines.options.base import Options
+from stepforge.builders.sources import arithmetic, star_graph, terse_teacher
+from stepforge.pipelines.options.base import Options, misfits
 
 Split = Literal["train", "validation", "test"]
+
+
+def check_dials(generate: Callable[..., Iterator[dict[str, Any]]], seed: int, split: str, *dials: object) -> None:
+    """Raises ValueError for dials that the source itself refuses; it is asked for one problem."""
+    with misfits():
+        next(generate(1, seed, split, *dials))
 
 
 class ArithmeticSource(Options):
@@ -20,9 +27,8 @@ class ArithmeticSource(Options):
     max_operand: int = Field(50, ge=5, le=10_000, description="Largest number that a problem starts from.")
 
     @model_validator(mode="after")
-    def _steps_in_order(self) -> "ArithmeticSource":
-        if not 1 <= self.steps[0] <= self.steps[1] <= 10:
-            raise ValueError(f"steps must be two numbers from 1 to 10 in rising order, got {list(self.steps)}")
+    def _dials_fit(self) -> Self:
+        check_dials(arithmetic.generate, self.seed, self.split, self.steps, self.max_operand)
         return self
 
 
@@ -35,6 +41,11 @@ class StarGraphSource(Options):
     path_length: int = Field(5, ge=2, le=50, description="Nodes on an arm, the centre counted.")
     nodes: int = Field(50, ge=5, le=1000, description="Names that nodes are drawn from.")
 
+    @model_validator(mode="after")
+    def _dials_fit(self) -> Self:
+        check_dials(star_graph.generate, self.seed, self.split, self.degree, self.path_length, self.nodes)
+        return self
+
 
 class TerseTeacherSource(Options):
     source: Literal["terse_teacher"]
@@ -44,6 +55,11 @@ class TerseTeacherSource(Options):
     operations: int = Field(3, ge=1, le=20, description="Operations of a problem, worked from left to right.")
     modulus: int = Field(11, ge=2, le=1000, description="Numbers are counted modulo this.")
     double: float = Field(0.6, ge=0, le=1, description="How often a reference solution does two operations in a line.")
+
+    @model_validator(mode="after")
+    def _dials_fit(self) -> Self:
+        check_dials(terse_teacher.generate, self.seed, self.split, self.operations, self.modulus, self.double)
+        return self
 
 
 class Rows(Options):
@@ -122,6 +138,18 @@ class PublicSource(Options):
     revision: str | None = Field(None, description="Revision on the Hub; name one for a repeatable run.")
     split: Split = Field("train", description="Split to load.")
     limit: int | None = Field(None, ge=1, description="At most this many problems, in file order.")
+
+    @model_validator(mode="after")
+    def _is_somewhere(self) -> Self:
+        from stepforge.builders.sources import public  # polars behind it is slow to import
+
+        if self.path and self.hub:
+            raise ValueError("give either `path` or `hub`")
+        splits = [split for name, split in public.HOMES if name == self.source]
+        if not self.path and not self.hub and self.split not in splits:
+            raise ValueError(f"split: {self.source} has {', '.join(splits)} on the Hub, got {self.split!r}; take one "
+                             "of them, or give `path` or another `hub`")
+        return self
 
 
 Source = Annotated[ArithmeticSource | StarGraphSource | TerseTeacherSource | FilesSource | PublicSource,

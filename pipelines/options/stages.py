@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from stepforge.pipelines.options.base import Options
+from stepforge.pipelines.options.base import LEAST_MEMORY_MB, LEAST_TIMEOUT_S, Options, Splitter
 from stepforge.pipelines.options.sources import Source
 
 
@@ -36,8 +36,10 @@ class Verify(Options):
         "math", pattern=r"^(math|[A-Za-z_][\w.]*:[A-Za-z_]\w*)$",
         description="`math`, or `module:function`: code of your own, which every command that reads the recipe runs.",
     )
-    timeout_s: float = Field(5.0, ge=0.01, description="Deadline of one comparison, in CPU seconds.")
-    memory_mb: int = Field(1024, ge=512, description="Memory limit of one verifying process, in MiB of addresses.")
+    timeout_s: float = Field(5.0, ge=LEAST_TIMEOUT_S, description="Deadline of one comparison, in CPU seconds.")
+    memory_mb: int = Field(
+        1024, ge=LEAST_MEMORY_MB, description="Memory limit of one verifying process, in MiB of addresses."
+    )
     agreement: float = Field(
         0.6, gt=0.5, le=1, description="Share of the samples of a problem without gold that must give one answer."
     )
@@ -72,7 +74,7 @@ class Deduplicate(Options):
 
 class Annotate(Options):
     policy: str = Field(description="Name of the generator that continues the prefixes.")
-    rollouts: int = Field(16, ge=1, description="Rollouts for each step.")
+    rollouts: int = Field(16, ge=1, le=10_000, description="Rollouts for each step.")
     search: Literal["exhaustive", "scan", "bisect", "adaptive"] = Field(
         "exhaustive", description="How rollouts are spent on steps."
     )
@@ -86,14 +88,17 @@ class Annotate(Options):
     value_revision: str | None = Field(None, description="Branch, tag or commit of the value model on the Hub.")
     value_cut: float = Field(0.5, gt=0, lt=1, description="The first step scored below it counts as named wrong.")
     pilot: int = Field(32, ge=0, description="Problems that teach the adaptive search how values move; 0 for none.")
-    splitter: str = Field("newline", description="How a solution is cut into steps.")
+    splitter: Splitter = Field("newline", description="How a solution is cut into steps.")
     max_steps: int | None = Field(None, ge=1, description="Merge what lies behind this many steps into the last.")
     pit: Literal["argmin_q", "zero_success", "largest_drop"] = Field("argmin_q", description="Rule of the first pit.")
     pit_fall: float = Field(
         0.05, ge=-1, lt=1, description="Least fall of q at a pit, certain at 95%; a negative without one has no pit. "
         "-1: a pit wherever the rule names one, as in the paper."
     )
-    pit_tolerance: float = Field(0.05, ge=0, le=1, description="Tolerance of argmin_q.")
+    pit_tolerance: float = Field(
+        0.05, ge=0, lt=1, description="Tolerance of argmin_q; above 0 for the adaptive search, whose lost steps are "
+        "those at or below it."
+    )
     best_of: int = Field(1, ge=1, description="K of the best-of-K policy whose values the pit rule reads.")
     negatives_per_problem: int = Field(8, ge=0, description="Incorrect solutions annotated for each problem.")
     positives_per_problem: int = Field(2, ge=0, description="Correct solutions annotated for each problem.")
@@ -104,6 +109,9 @@ class Annotate(Options):
     def _best_of_fits(self) -> "Annotate":
         if self.best_of > self.rollouts:
             raise ValueError(f"best_of must not exceed rollouts, got {self.best_of} and {self.rollouts}")
+        if self.search == "adaptive" and self.pit != "zero_success" and self.pit_tolerance == 0:
+            raise ValueError("pit_tolerance: 0 leaves the model of the adaptive search no value that is lost; take "
+                             "one above 0, such as 0.05, or another `search`")
         if self.search != "adaptive" and {"judge", "values"} & set(self.evidence):
             raise ValueError(f"evidence: {list(self.evidence)} is read by the adaptive search alone; set `search: "
                              f"adaptive`, or leave judge and values out (search is {self.search!r})")
@@ -121,5 +129,5 @@ class Judge(Options):
     votes: int = Field(1, ge=1, le=99, description="Opinions on each solution; more than half of them decide.")
     correct_per_generator: int | None = Field(200, ge=0, description="Correct solutions to judge; null for all.")
     incorrect_per_generator: int | None = Field(0, ge=0, description="Incorrect solutions to judge; null for all.")
-    splitter: str = Field("newline", description="How a solution is cut into the steps that the judge sees.")
+    splitter: Splitter = Field("newline", description="How a solution is cut into the steps that the judge sees.")
     max_tokens: int = Field(512, ge=8, description="Longest critique in tokens; one that is cut off is undecided.")

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from stepforge.builders.release import ReleaseError, read_manifest, sha256_file, write_manifest
+from stepforge.cards.address import PublishError
 from stepforge.cards.check import check_folder
 from stepforge.cards.dataset_card import write_card
 from stepforge.cards.edits import own_section
 from stepforge.cards.plots import draw_plots
 from stepforge.cards.publish import publish
 from stepforge.cards.semver import VersionError
-from stepforge.cards.targets import PublishError
 
 
 def contents(folder: Path) -> dict[str, bytes]:

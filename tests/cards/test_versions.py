@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from stepforge.cards.address import PublishError
 from stepforge.cards.publish import publish
 from stepforge.cards.semver import Version, VersionError, parse_tag, parse_version
-from stepforge.cards.targets import PublishError
 from stepforge.cards.versions import (
     compare,
     demand_version,

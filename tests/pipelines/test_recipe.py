@@ -40,7 +40,7 @@ def test_recipe_is_frozen(tmp_path):
     ({"generators": [{"name": "t", "engine": "quantum"}]}, ["quantum", "embedded"]),
     ({"generators": [{"name": "t", "engine": "recorded"}], "annotate": None}, ["paths", "hub"]),
     ({"problems": []}, ["problems"]),
-    ({"problems": [{"source": "arithmetic", "steps": [6, 3]}]}, ["steps", "rising"]),
+    ({"problems": [{"source": "arithmetic", "steps": [6, 3]}]}, ["steps", "1 to 10"]),
     ({"problems": [{"source": "files", "paths": ["x"], "columns": {"problem": "q"}}]}, ["answer"]),
     ({"annotate": {"policy": "other"}}, ["annotate.policy", "other", "tiny"]),
     ({"annotate": {"policy": "tiny", "rollouts": 4, "best_of": 5}}, ["best_of", "rollouts"]),
@@ -65,11 +65,49 @@ def test_recipe_is_frozen(tmp_path):
     ({"release": {"version": "1.0"}}, ["release.version"]),
     ({"release": {"splits": {"test": 0.5, "validation": 0.5}}}, ["splits"]),
     ({"release": {"splits": {"dev": 0.1}}}, ["splits", "test"]),
+    ({"release": {"weight_max": float("inf")}}, ["weight_max", "finite"]),
+    ({"release": {"to": "hub:name"}}, ["release.to", "hub:ORG/NAME"]),
+    ({"release": {"to": "hub:org/na--me"}}, ["release.to", "hub:ORG/NAME"]),
+    ({"release": {"version": "01.0.0"}}, ["release.version", "MAJOR.MINOR.PATCH"]),
+    ({"annotate": None, "release": {"configs": ["positives", "step_pairs"]}}, ["step_pairs", "give `annotate`"]),
+    ({"annotate": None, "release": {"rollout_positives": True}}, ["rollout_positives", "give `annotate`"]),
+    ({"annotate": {"policy": "tiny", "splitter": "sentences"}}, ["annotate.splitter", "'sentence'"]),
+    ({"judge": {"generator": "tiny", "splitter": "verse"}}, ["judge.splitter", "'newline'"]),
+    ({"annotate": {"policy": "tiny", "pit_tolerance": 1}}, ["annotate.pit_tolerance", "less than 1"]),
+    ({"annotate": {"policy": "tiny", "pit_tolerance": 0, "search": "adaptive"}}, ["pit_tolerance", "above 0"]),
+    ({"annotate": {"policy": "tiny", "pit_fall": float("nan")}}, ["annotate.pit_fall", "finite"]),
+    ({"annotate": {"policy": "t"}, "generators": [{"name": "t", "engine": "embedded", "temperature": 0}]},
+     ["annotate.rollouts", "16 draws at temperature 0"]),
+    ({"verify": {"memory_mb": 256}}, ["verify.memory_mb", "512"]),
+    ({"verify": {"timeout_s": 0}}, ["verify.timeout_s", "0.01"]),
+    ({"problems": [{"source": "gsm8k", "split": "validation"}]}, ["split", "train, test"]),
+    ({"problems": [{"source": "gsm8k", "path": "x.jsonl", "hub": "a/b"}]}, ["path", "hub"]),
+    ({"problems": [{"source": "star_graph", "nodes": 8}]}, ["nodes 8", "nodes >="]),
+    ({"problems": [{"source": "terse_teacher", "operations": 1, "modulus": 2, "split": "test"}]}, ["larger numbers"]),
+    ({"generators": [{"name": "tiny", "engine": "embedded", "stop": [""]}]}, ["stop"]),
+    ({"generators": [{"name": "tiny", "engine": "vllm", "model": "m", "max_model_len": 256}]}, ["max_model_len"]),
+    ({"budget": {"match": "price", "per_problem": 1}}, ["budget.match", "price", "tiny"]),
+    ({"budget": {"match": "samples", "per_problem": 0.5}}, ["budget.per_problem", "1 or more"]),
+    ({"executor": {"duckdb_memory": "16MiB"}}, ["duckdb_memory", "256MiB"]),
+    ({"executor": {"kind": "slurm", "slurm": {"partition": "p", "time": "2h"}}}, ["executor.slurm.time"]),
+    ({"executor": {"kind": "jobs", "jobs": {"staging": "hf://x", "install": ["p"], "timeout": "2 hours"}}},
+     ["executor.jobs.timeout"]),
 ])
 def test_misfit_names_field_and_what_is_allowed(tmp_path, changes, parts):
     with pytest.raises(RecipeError) as caught:
         load(tmp_path, **changes)
     assert all(part in str(caught.value) for part in parts), str(caught.value)
+
+
+@pytest.mark.parametrize("changes", [
+    {"annotate": None}, {"annotate": None, "release": {"configs": ["positives"]}},
+    {"annotate": {"policy": "tiny", "pit_tolerance": 0}}, {"release": {"version": "v2.0.1"}},
+    {"annotate": {"policy": "tiny", "search": "adaptive", "pit_tolerance": 0, "pit": "zero_success"}},
+    {"problems": [{"source": "math", "split": "validation", "path": "x.jsonl"}]},
+    {"executor": {"duckdb_memory": "0.3 GB", "slurm": {"partition": "p", "time": "1-12:00"}}}])
+def test_what_the_engine_takes_fits(tmp_path, changes):
+    recipe = load(tmp_path, **changes)
+    assert load(tmp_path, **recipe.model_dump(mode="json")) == recipe, "as the run's folder keeps it"
 
 
 @pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.yaml")), ids=lambda path: path.stem)

@@ -28,6 +28,7 @@ from stepforge.pipelines.inference.engines import generator_id
 from stepforge.pipelines.inference.models import model_revision
 from stepforge.pipelines.inference.output import TableOutput
 from stepforge.pipelines.inference.runner import Generate, Rollout
+from stepforge.pipelines.inference.step_scores import check_model
 from stepforge.pipelines.options.generators import RecordedGenerator, Writer
 from stepforge.pipelines.options.stages import Annotate, Verify
 from stepforge.pipelines.recipe import Recipe
@@ -74,6 +75,7 @@ def settings(recipe: Recipe) -> Any:
     if annotate.search == "adaptive" and not isinstance(writer, RecordedGenerator):
         versions.append(writer.read_cost)
     if annotate.value_model is not None:
+        check_model(annotate.value_model, annotate.value_revision)
         versions.append(model_revision(annotate.value_model, annotate.value_revision))
     return [annotate.model_dump(mode="json"), policy, recipe.seed, versions]
 

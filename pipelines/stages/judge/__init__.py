@@ -15,7 +15,6 @@ from typing import Any
 
 from datatrove.data import Document
 
-from stepforge.builders.errors import UserError
 from stepforge.builders.parquet import write_rows
 from stepforge.builders.sql import load_sql, query_rows
 from stepforge.builders.tables import JUDGEMENTS, content_id
@@ -114,12 +113,10 @@ def settings(recipe: Recipe) -> Any:
     """What decides the judgements.
 
     Raises:
-        UserError: the recipe names a splitter or a prompt that does not exist.
+        UserError: the recipe names a prompt that does not exist.
     """
     if recipe.judge is None:
         return None
-    if recipe.judge.splitter not in splitting.SPLITTERS:
-        raise UserError(f"judge.splitter: {recipe.judge.splitter!r} is not among {', '.join(splitting.SPLITTERS)}")
     return [described(recipe), recipe.seed, splitting.VERSION]
 
 

@@ -6,12 +6,14 @@ rollouts are scripted and judged by the real verifier. Options that are tested e
 
 import asyncio
 import math
-from collections import Counter
+from collections import Counter, defaultdict
+from typing import get_args
 
 import pytest
 from datatrove.data import Document
 from helpers.world import published, write_world
 
+from stepforge.builders.configs import CONFIGS
 from stepforge.pipelines.answers import Verifier
 from stepforge.pipelines.credit.rollouts import Policy
 from stepforge.pipelines.inference.runner import Completion
@@ -201,6 +203,34 @@ def test_an_option_of_annotate_makes_these_rows(verifier, look, default, changed
     assert look(*annotated(verifier)) == default
     for annotate, expected in changed:
         assert look(*annotated(verifier, **annotate)) == expected, annotate
+
+
+def bounds(model):
+    """Every option with bounds or words to choose from, at each of them."""
+    for name, field in model.model_fields.items():
+        yield from ((name, word) for word in get_args(field.annotation) if isinstance(word, str))
+        for kind, inside in (("ge", 0), ("gt", 1e-9), ("le", 0), ("lt", -1e-9)):
+            yield from ((name, getattr(bound, kind) + inside) for bound in field.metadata if hasattr(bound, kind))
+
+
+@pytest.mark.parametrize("search", ["exhaustive", "scan", "bisect", "adaptive"])
+def test_what_a_recipe_takes_for_annotate_the_engine_takes(verifier, search):
+    for name, value in bounds(Annotate):
+        refused = ("pit_tolerance", 0) if search == "adaptive" else ()
+        if name == "search" or (name, value) in (("rollouts", 10_000), refused):
+            continue
+        steps, _, _ = annotated(verifier, **{"search": search, name: value})
+        assert "".join(row["step"] for row in steps["w"]) == TEXTS["w"], (name, value)
+
+
+@pytest.mark.parametrize("end", [0, -1])
+def test_what_a_recipe_takes_for_release_the_engine_takes(world, tmp_path, end):
+    ends = defaultdict(list)
+    for name, value in bounds(ReleaseOptions):
+        ends[name].append(value)
+    chosen = {name: values[end] for name, values in ends.items()}
+    assert chosen["weight_beta"] == 0.01 and len(chosen) > 10
+    assert all(isinstance(published(world, tmp_path, config, **chosen), list) for config in CONFIGS)
 
 
 def test_every_option_stands_in_the_table_or_is_tested_elsewhere():

@@ -1,0 +1,28 @@
+"""Where a release goes, as a recipe or a command names it: `hub:ORG/NAME` or `local:PATH`."""
+
+import re
+from typing import Literal
+
+from stepforge.builders.errors import UserError
+
+_REPO = re.compile(r"[A-Za-z0-9][\w.-]*/(?!.*(?:--|\.\.))[\w.-]{1,96}(?<![.-])(?<!\.git)")
+
+
+class PublishError(UserError):
+    """A version could not be published; the message says what stands at the target and what to do."""
+
+
+def read_address(to: str) -> tuple[Literal["hub", "local"], str]:
+    """Which kind of place it is, and the repository or the path; a bare ORG/NAME is one on the Hub.
+
+    Raises:
+        PublishError: another form, or a name that the Hub refuses.
+    """
+    kind, _, where = to.partition(":")
+    if kind == "local" and where:
+        return "local", where
+    repo = where if kind == "hub" else to
+    if not _REPO.fullmatch(repo):
+        raise PublishError(f"{to!r} names no target; allowed are hub:ORG/NAME and local:PATH. A name has letters, "
+                           "digits, `.`, `_` and `-`, no `--` and no `..`, and ends with no `.`, `-` or `.git`")
+    return "hub", repo
