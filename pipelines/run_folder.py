@@ -58,6 +58,11 @@ def work_path(run: Path, name: str) -> Path:
     return run / WORK / name
 
 
+def shares_path(work: Path) -> Path:
+    """What the ranks of a stage's working folder read, in the order of ranks."""
+    return work / "shares.parquet"
+
+
 def state_path(run: Path) -> Path:
     return run / "state.json"
 

@@ -19,7 +19,7 @@ from datatrove.utils.stats import PipelineStats
 from stepforge.builders.errors import UserError
 from stepforge.pipelines.executors.base import Noted, Step
 from stepforge.pipelines.options.executor import Executor
-from stepforge.pipelines.run_folder import OWN
+from stepforge.pipelines.run_folder import OWN, shares_path
 
 SAVE_SECONDS = 60.0
 
@@ -58,7 +58,7 @@ class JobsExecutor(Noted, JobsPipelineExecutor):
             return
         try:
             self._ensure_logging_dir_repo()
-            for path in self._carried():
+            for path in (*self._carried(), *filter(Path.exists, [shares_path(self.folder)])):
                 self._send(path, f"run/{path.relative_to(self.home)}")
             super().run()
         except (OSError, ValueError) as error:

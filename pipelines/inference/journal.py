@@ -4,15 +4,19 @@ In: a folder that processes append to, one file each, one JSON line for every an
 request's key to its line. A line is written in one call as soon as its answer arrives; a process that is killed leaves
 at most one torn line at the end of its own file, which the next reader skips and counts. No file is ever appended to
 by a second process, and nothing in it depends on how many processes there are, so a run can be resumed with other
-settings of the executor.
+settings of the executor. The name of a file says which rank of how many wrote it, so that a rank opens those files
+alone that can hold problems of its own: with the same number of ranks its own ones.
 """
 
+import math
 import os
+import re
 from pathlib import Path
 from typing import NamedTuple
 
 import orjson
 
+_NAME = re.compile(r"(\d+)of(\d+)-\d+\.jsonl")
 WAITING = ".waiting"  # how the names of files with unanswered requests end
 
 
@@ -26,10 +30,10 @@ class Journal:
     """Answers by key. Memory holds about 200 bytes a key; the answers stay on disk until they are asked for."""
 
     def __init__(self, folder: Path, rank: int = 0, ranks: int = 1) -> None:
-        """Index the lines of every file in `folder` whose shard belongs to `rank` of `ranks`."""
+        """Index the lines in `folder` whose shard belongs to `rank` of `ranks`."""
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
-        self.rank = rank
+        self.rank, self.ranks = rank, ranks
         self.torn = 0
         self._places: dict[str, _Place] = {}
         self._readers: list[int] = []
@@ -37,7 +41,8 @@ class Journal:
         self._written = 0
         self._waits = False
         for path in sorted(folder.glob("*.jsonl")):
-            self._index(path, rank, ranks)
+            if _may_hold(path.name, rank, ranks):
+                self._index(path, rank, ranks)
 
     def __len__(self) -> int:
         return len(self._places)
@@ -82,7 +87,7 @@ class Journal:
     def _create(self) -> int:
         """A new file of this process alone, open for reading and writing."""
         for number in range(1_000_000):
-            path = self.folder / f"{self.rank:05d}-{number:06d}.jsonl"
+            path = self.folder / f"{self.rank:05d}of{self.ranks:05d}-{number:06d}.jsonl"
             try:
                 descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
             except FileExistsError:
@@ -101,9 +106,18 @@ class Journal:
                     entry = orjson.loads(line)
                     if shard_of(entry["shard"], ranks) == rank:
                         self._places[entry["key"]] = _Place(len(self._readers) - 1, offset, len(line))
-                except (orjson.JSONDecodeError, KeyError, TypeError):
+                except (ValueError, KeyError, TypeError):  # torn, or none of ours
                     self.torn += 1
                 offset += len(line)
+
+
+def _may_hold(name: str, rank: int, ranks: int) -> bool:
+    """Whether a file of this name can hold lines of `rank`: a problem that is its writer's and ours, too."""
+    writer = _NAME.fullmatch(name)
+    if writer is None:
+        return True
+    common = math.gcd(int(writer[2]), ranks)
+    return int(writer[1]) % common == rank % common
 
 
 def shard_of(problem_id: str, ranks: int) -> int:

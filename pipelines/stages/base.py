@@ -7,7 +7,7 @@ and were dropped for which reason; the plan marks a stage as done only when the 
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,8 +15,6 @@ from typing import Any, NamedTuple
 
 import duckdb
 import pyarrow as pa
-from datatrove.data import Document
-from datatrove.pipeline.base import PipelineStep
 
 from stepforge.builders.parquet import read_rows, write_rows
 from stepforge.builders.sql import json_columns, open_duckdb, query_rows, query_to_parquet
@@ -27,9 +25,16 @@ from stepforge.pipelines.inference.runner import Rollout, Runner
 from stepforge.pipelines.inference.servers import Servers
 from stepforge.pipelines.options.generators import Writer
 from stepforge.pipelines.recipe import Recipe
-from stepforge.pipelines.run_folder import drops_path, journal_path, logs_path, server_logs_path, table_path
+from stepforge.pipelines.run_folder import (
+    drops_path,
+    journal_path,
+    logs_path,
+    server_logs_path,
+    shares_path,
+    table_path,
+)
+from stepforge.pipelines.stages.shares import Query, ShareReader, write_shares
 
-SHARE_SQL = "('0x' || substr(problem_id, 1, 8))::BIGINT % $ranks = $rank"  # the rows of a rank: whole problems
 SPENT_SQL = """
 CREATE TEMP TABLE spent (stage VARCHAR, generator VARCHAR, problem_id VARCHAR, requests BIGINT, prompt_tokens BIGINT,
                          cached_prompt_tokens BIGINT, completion_tokens BIGINT)
@@ -151,19 +156,30 @@ class Context:
         with self.duckdb(**tables) as connection:
             return query_to_parquet(connection, sql, parameters or {}, path, schema)
 
+    def reader(self, query: Query, work: Path, label: str, rows: int) -> ShareReader:
+        """The first step of a pipeline in `work`: about so many `rows` of a query, each rank's own.
+
+        A run that was cut off finds them in `work`, which belongs to one fingerprint and number of ranks.
+        """
+        executor = self.recipe.executor
+        if not shares_path(work).exists():
+            with self.tell(work, f"{label}: shares", 0):
+                write_shares(query, executor.duckdb_memory, work, executor.tasks, rows)
+        return ShareReader(work, executor.duckdb_memory)
+
     def pipeline(self, steps: Sequence[Step], label: str, documents: int, work: Path) -> None:
         """Run a datatrove pipeline whose last step writes a `TableOutput` in `work`, with a progress bar."""
         with self.tell(work, label, documents):
             run_pipeline(steps, self.recipe.executor, work, self.folder)
 
-    def ask(self, query: "Query", rollout: Rollout, generator: Writer, journal: Sequence[str], output: TableOutput,
+    def ask(self, query: Query, rollout: Rollout, generator: Writer, journal: Sequence[str], output: TableOutput,
             label: str, documents: int, shared: Callable[[], AbstractContextManager[dict]] | None = None) -> None:
         """Run `rollout`, which asks `generator`, for every row of a query; its rows lie in the folder of `output`.
 
         `journal` are the folders of the journal below the run's. On this machine ranks share the servers of the run.
         """
         addresses = self.servers.addresses(generator) if self.servers and self.recipe.executor.kind == "local" else ()
-        reader = QueryReader(query, self.recipe.executor.duckdb_memory, output.folder / "spill")
+        reader = self.reader(query, output.folder, label, documents)
         runner = Runner(rollout, generator, journal_path(self.folder, *journal), output, shared, addresses,
                         server_logs_path(self.folder))
         self.pipeline([reader, runner], label, documents, output.folder)
@@ -237,39 +253,6 @@ def tabulate_spent(connection: duckdb.DuckDBPyConnection, stages: Iterable[Stage
         if (spent := stage.spent(recipe)) is not None:
             connection.execute(f"INSERT INTO spent BY NAME SELECT $stage AS stage, generator, problem_id, "
                                f"{SUMS} FROM ({spent.sql}) GROUP BY ALL", {"stage": stage.name, **spent.parameters})
-
-
-@dataclass(frozen=True)
-class Query:
-    """A query over tables of the run that a rank reads its share of; one of its columns is `problem_id`."""
-
-    sql: str
-    tables: Mapping[str, Path]
-    parameters: Mapping[str, object] = field(default_factory=dict)
-
-
-class QueryReader(PipelineStep):
-    """First step of a pipeline: the rows of a query that belong to this rank, one document each.
-
-    The query must give a column `problem_id`; its first 32 bits decide the rank, so that a problem and all its rows
-    stay together however many ranks there are.
-    """
-
-    name = "stepforge query"
-    type = "reader"
-
-    def __init__(self, query: Query, memory: str, scratch: Path) -> None:
-        super().__init__()
-        self.query = query
-        self.memory = memory
-        self.scratch = scratch
-
-    def run(self, data: Any = None, rank: int = 0, world_size: int = 1) -> Iterator[Document]:
-        sql = f"SELECT * FROM ({self.query.sql}) WHERE {SHARE_SQL} ORDER BY position"
-        parameters = {**self.query.parameters, "rank": rank, "ranks": world_size}
-        with open_duckdb(self.memory, self.scratch / f"{rank:05d}", self.query.tables, threads=1) as connection:
-            for row in query_rows(connection, sql, parameters):
-                yield Document(text="", id=row["problem_id"], metadata=row)
 
 
 def drop_row(stage: str, row_id: str, reason: str, detail: str) -> dict[str, str]:

@@ -22,7 +22,8 @@ from stepforge.builders.tables import DUPLICATES, TEXT
 from stepforge.pipelines.inference.output import TableOutput
 from stepforge.pipelines.options.stages import Deduplicate
 from stepforge.pipelines.recipe import Recipe
-from stepforge.pipelines.stages.base import SHARE_SQL, Account, Context, Stage
+from stepforge.pipelines.stages.base import Account, Context, Stage
+from stepforge.pipelines.stages.shares import SHARE_SQL
 
 BATCH = 100_000  # rows of three short columns
 BOTH_SQL = """
@@ -79,7 +80,7 @@ class NearStep(PipelineStep):
         exact, found = scratch / "exact.parquet", scratch / "found.parquet"
         with self.output as output, open_duckdb(self.memory, scratch, self.tables, threads=1) as connection:
             output.open(rank)
-            connection.execute(f"{load_sql(__package__, 'samples')} WHERE {SHARE_SQL}",
+            connection.execute(f"{load_sql(__package__, 'samples')} WHERE {SHARE_SQL} = $rank",
                                {"rank": rank, "ranks": world_size})
             find_duplicates(connection, self.options.model_dump(include={"by", "keep"}), exact)
             add_near(connection, self.options.model_dump(include={"keep", "near", "ngram"}), exact, found)

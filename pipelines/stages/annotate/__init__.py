@@ -35,7 +35,8 @@ from stepforge.pipelines.recipe import Recipe
 from stepforge.pipelines.stages.annotate import pilot
 from stepforge.pipelines.stages.annotate.facts import search_facts
 from stepforge.pipelines.stages.annotate.problem import Problem
-from stepforge.pipelines.stages.base import Account, Context, Expected, Query, Spent, Stage
+from stepforge.pipelines.stages.base import Account, Context, Expected, Spent, Stage
+from stepforge.pipelines.stages.shares import Query
 
 TOTAL_SQL = """
 SELECT count(*)::BIGINT AS problems, coalesce(sum(len(solutions)), 0)::BIGINT AS solutions,

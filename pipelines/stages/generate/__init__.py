@@ -36,10 +36,11 @@ from stepforge.pipelines.options.budget import Budget
 from stepforge.pipelines.options.generators import Generator, RecordedGenerator, Writer
 from stepforge.pipelines.recipe import Recipe
 from stepforge.pipelines.run_folder import journal_path
-from stepforge.pipelines.stages.base import Account, Context, Expected, Query, Spent, Stage, drop_row, why_failed
+from stepforge.pipelines.stages.base import Account, Context, Expected, Spent, Stage, drop_row, why_failed
 from stepforge.pipelines.stages.generate.recorded import models, read_recorded, recorded_files
 from stepforge.pipelines.stages.generate.thoughts import opens_thought, solution_and_thought
 from stepforge.pipelines.stages.losses import warned
+from stepforge.pipelines.stages.shares import Query
 
 JOURNAL = "generated"
 PROBLEMS_SQL = "SELECT problem_id, problem, file_row_number AS position FROM problems"

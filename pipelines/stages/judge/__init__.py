@@ -25,8 +25,9 @@ from stepforge.pipelines.inference.runner import Completion, Generate, Request, 
 from stepforge.pipelines.options.generators import RecordedGenerator, Writer
 from stepforge.pipelines.options.stages import Judge
 from stepforge.pipelines.recipe import Recipe
-from stepforge.pipelines.stages.base import Account, Context, Expected, Query, Spent, Stage, drop_row
+from stepforge.pipelines.stages.base import Account, Context, Expected, Spent, Stage, drop_row
 from stepforge.pipelines.stages.judge.prompt import VERSION, Vote, judge_prompt, judge_template, read_vote
+from stepforge.pipelines.stages.shares import Query
 
 TOTAL_SQL = """
 SELECT count(*)::BIGINT AS problems, coalesce(sum(len(solutions)), 0)::BIGINT AS solutions FROM ({})

@@ -34,7 +34,8 @@ from stepforge.pipelines.inference.runner import Completion, Generate, Request, 
 from stepforge.pipelines.options.generators import RecordedGenerator, Writer
 from stepforge.pipelines.options.stages import Synthesize, Verify
 from stepforge.pipelines.recipe import Recipe
-from stepforge.pipelines.stages.base import Account, Context, Expected, Query, Spent, Stage
+from stepforge.pipelines.stages.base import Account, Context, Expected, Spent, Stage
+from stepforge.pipelines.stages.shares import Query
 from stepforge.pipelines.stages.synthesize.prompt import VERSION, read_draft, writer_prompt, writer_template
 from stepforge.pipelines.stages.synthesize.vote import election
 

@@ -24,7 +24,8 @@ from stepforge.pipelines.inference.output import TableOutput
 from stepforge.pipelines.options.stages import Verify
 from stepforge.pipelines.recipe import Recipe
 from stepforge.pipelines.stages import majority
-from stepforge.pipelines.stages.base import Account, Context, Expected, Query, QueryReader, Spent, Stage
+from stepforge.pipelines.stages.base import Account, Context, Expected, Spent, Stage
+from stepforge.pipelines.stages.shares import Query
 from stepforge.pipelines.stages.verify import judge
 
 CLAIMS_SQL = """
@@ -82,9 +83,9 @@ def run(context: Context) -> Account:
     tables = {name: context.table(name) for name in ("solutions", "problems")}
     work = context.work / "verify"
     facts = majority.vote(context, context.recipe.verify)
-    reader = QueryReader(Query(CLAIMS_SQL, tables), context.recipe.executor.duckdb_memory, work / "spill")
     step = VerifyStep(context.recipe.verify, TableOutput(work, ("verdicts",)))
     rows_in = count_rows(tables["solutions"])
+    reader = context.reader(Query(CLAIMS_SQL, tables), work, "verify", rows_in)
     context.pipeline([reader, step], "verify", rows_in, work)
     if context.recipe.verify.judge is None:
         written = context.collect("verdicts", [work], "solution_id")

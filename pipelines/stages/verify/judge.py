@@ -27,7 +27,8 @@ from stepforge.pipelines.inference.runner import Completion, Generate, Request, 
 from stepforge.pipelines.options.generators import RecordedGenerator, Writer
 from stepforge.pipelines.options.stages import Verify
 from stepforge.pipelines.recipe import Recipe
-from stepforge.pipelines.stages.base import Context, Query
+from stepforge.pipelines.stages.base import Context
+from stepforge.pipelines.stages.shares import Query
 from stepforge.pipelines.stages.verify.prompt import RULING, VERSION, Ruling, read_ruling, ruling_prompt
 
 JOURNAL = "ruled"

@@ -1,6 +1,7 @@
 """What was paid for is kept, and a torn line costs only itself."""
 
 import errno
+import math
 import os
 
 import pytest
@@ -58,3 +59,27 @@ def test_full_disk_stops_the_writer(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="no space"):
         journal.append("a", SHARD, {})
     assert "a" not in journal
+
+
+@pytest.mark.parametrize(("before", "after"), [(1, 4), (4, 4), (4, 6), (6, 4), (4, 1), (3, 8), (8, 2)])
+def test_a_rank_opens_the_files_that_can_hold_its_problems_and_misses_none(tmp_path, before, after):
+    shards = [f"{i:08x}" + "0" * 24 for i in range(60)]
+    for rank in range(before):
+        journal = Journal(tmp_path, rank, before)
+        for shard in shards:
+            if shard_of(shard, before) == rank:
+                journal.append(shard, shard, {"shard": shard})
+    opened = 0
+    for rank in range(after):
+        journal = Journal(tmp_path, rank, after)
+        opened += len(journal._readers)
+        own = {shard for shard in shards if shard_of(shard, after) == rank}
+        assert len(journal) == len(own) and all(journal.get(shard) == {"shard": shard} for shard in own)
+    assert opened == before * after // math.gcd(before, after)
+
+
+def test_a_shard_that_is_no_number_is_nobodys(tmp_path):
+    (tmp_path / "00000-000000.jsonl").write_bytes(
+        b'{"key":"a","shard":"elsewhere","record":{}}\n{"key":"b","shard":"%s","record":{"n":2}}\n' % SHARD.encode())
+    journal = Journal(tmp_path)
+    assert journal.torn == 1 and journal.get("b") == {"n": 2}
