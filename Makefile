@@ -7,7 +7,7 @@ INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python $(FIND_LINKS) -c 
 VLLM := .venv-vllm
 LINKS := build/src/stepforge/__init__.py build/src/stepforge/builders build/src/stepforge/pipelines build/src/stepforge/cards build/src/stepforge/train
 
-.PHONY: demo test test-slow check bench clean
+.PHONY: demo test test-slow check bench docs clean
 
 demo: $(VENV)/installed-demo
 	$(BIN)/stepforge run demo
@@ -25,6 +25,10 @@ check: $(VENV)/installed-test $(LINKS)
 	$(BIN)/mypy
 	PYTHONPATH=build/src $(BIN)/lint-imports
 
+# The site in build/site; opens from the folder, needs no network.
+docs: $(VENV)/installed-test
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict -f cards/site/mkdocs.yml
+
 # make bench NAME=verdicts
 bench: $(VENV)/installed-test $(if $(filter throughput,$(NAME)),$(VLLM)/installed)
 	@mkdir -p build/bench
@@ -40,7 +44,7 @@ $(VENV)/installed-demo: $(VENV)/bin/uv pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/installed-test: $(VENV)/bin/uv pyproject.toml constraints.txt
-	$(INSTALL) --editable '.[train,ray,test]'
+	$(INSTALL) --editable '.[train,ray,test,docs]'
 	@touch $@ $(VENV)/installed-demo
 
 # vLLM for machines without a GPU, in an environment of its own: what it needs would change ours.

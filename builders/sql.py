@@ -41,7 +41,9 @@ def open_duckdb(memory: str, scratch: Path, tables: Mapping[str, Path] | None = 
         "preserve_insertion_order": False, "autoinstall_known_extensions": False,
     }
     with duckdb.connect(config=settings) as connection:
-        connection.execute("SET enable_progress_bar = false")  # it would print for as long as a reader is open
+        if connection.execute("SELECT current_setting('enable_progress_bar')").fetchone() != (False,):
+            # It would print for as long as a reader is open. A notebook without ipywidgets refuses even this setting.
+            connection.execute("SET enable_progress_bar = false")
         connection.execute(_IS_OUTCOME)
         for name, path in (tables or {}).items():
             connection.from_parquet(str(path), file_row_number=True).create_view(name)

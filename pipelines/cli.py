@@ -251,7 +251,11 @@ def list_versions(target: Target) -> None:
 
 
 @app.command("diff")
-def diff_versions(target: Target, old: str, new: str) -> None:
+def diff_versions(
+    target: Target,
+    old: Annotated[str, typer.Argument(help="The older version, such as 1.0.0.")],
+    new: Annotated[str, typer.Argument(help="The newer version.")],
+) -> None:
     """Show what changed between two versions: rows by config, columns, measures side by side."""
     from stepforge.cards import versions
     from stepforge.pipelines.views import console

@@ -42,12 +42,12 @@ class Recipe(Options):
     synthesize: Synthesize | None = Field(None, description="New problems written by a model; leave out to skip.")
     generators: tuple[Generator, ...] = Field(min_length=1, description="What writes solutions.")
     budget: Budget | None = Field(None, description="Equal spending of all generators; leave out for `samples`.")
-    verify: Verify = Verify()
-    deduplicate: Deduplicate = Deduplicate()
+    verify: Verify = Field(Verify(), description="How solutions are verified.")
+    deduplicate: Deduplicate = Field(Deduplicate(), description="Which solutions of a problem count as duplicates.")
     judge: Judge | None = Field(None, description="Reasoning judged by a model; leave out to skip.")
     annotate: Annotate | None = Field(None, description="Step values by rollouts; leave out to skip.")
-    release: ReleaseOptions = ReleaseOptions()
-    executor: Executor = Executor()
+    release: ReleaseOptions = Field(ReleaseOptions(), description="What the release contains and where it goes.")
+    executor: Executor = Field(Executor(), description="Where stages run, and in how many shards.")
 
     @model_validator(mode="after")
     def _names_fit(self) -> "Recipe":

@@ -4,6 +4,7 @@ The base class hands ranks to a pool, which waits forever for a worker that was 
 unpickled (datatrove's own InferenceError cannot), and ends all ranks when one fails.
 """
 
+import asyncio
 import ctypes
 import os
 import signal
@@ -25,9 +26,12 @@ class LocalExecutor(Noted, LocalPipelineExecutor):
     """`workers` processes at a time; their logs go to files only, and none outlives the process that started it."""
 
     def run(self) -> None:
-        """Run the ranks that are not done; a rank that fails leaves the others alone."""
+        """Run the ranks that are not done; a rank that fails leaves the others alone.
+
+        One worker runs in this process, except under an event loop, as in a notebook: a rank needs its own loop.
+        """
         ranks = self.get_incomplete_ranks(range(self.tasks))
-        if self.workers == 1:
+        if self.workers == 1 and not _under_a_loop():
             for rank in ranks:
                 self._run_quietly(rank)
             return
@@ -62,6 +66,14 @@ class LocalExecutor(Noted, LocalPipelineExecutor):
                 self._run_for_rank(rank)
         finally:
             logger.remove()  # datatrove set it up again to write to `nowhere`
+
+
+def _under_a_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 @contextmanager

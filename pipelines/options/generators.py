@@ -50,7 +50,7 @@ class Sampler(Sampling):
 
 
 class EmbeddedGenerator(Sampler):
-    engine: Literal["embedded"]
+    engine: Literal["embedded"] = Field(description="Kind of the engine.")
     model: str = Field("tiny", description="The shipped tiny model, or a folder with a Llama-style model.")
 
 
@@ -81,7 +81,7 @@ class HostedModel(Sampler):
 
 
 class EndpointGenerator(HostedModel):
-    engine: Literal["endpoint"]
+    engine: Literal["endpoint"] = Field(description="Kind of the engine.")
     url: str = Field(pattern=r"^https?://[^@?\s]+$", description="The server's base URL, up to and with /v1.")
     key_variable: str | None = Field(
         None, pattern=r"^[A-Za-z_]\w*$", description="Environment variable that holds the API key."
@@ -95,7 +95,7 @@ class BatchGenerator(HostedModel):
     """A hosted model that is asked by files, in rounds: `stepforge batch export`, then `import`. It has the id of an
     endpoint with the same settings, so that either can finish what the other began."""
 
-    engine: Literal["batch"]
+    engine: Literal["batch"] = Field(description="Kind of the engine.")
     batch_discount: float = Field(0, ge=0, lt=1, description="Share of the prices that a batch saves, such as 0.5.")
 
 
@@ -118,7 +118,7 @@ class ServerOptions(Options):
 
 
 class VllmGenerator(Sampler, ServerOptions):
-    engine: Literal["vllm"]
+    engine: Literal["vllm"] = Field(description="Kind of the engine.")
     concurrency: int = Field(256, ge=1, description="Most requests at a time; one may ask for many completions.")
     logprobs: bool = Field(False, description="Ask for log-probabilities; their sum and mean are kept.")
     timeout_s: float = Field(3600, gt=0, description="Longest wait for one answer, in seconds.")
@@ -137,7 +137,7 @@ SAMPLE_COLUMNS = ("problem", *SOLUTIONS, "thought", "generator", "finish_reason"
 
 
 class RecordedGenerator(Rows):
-    engine: Literal["recorded"]
+    engine: Literal["recorded"] = Field(description="Kind of the engine.")
     name: str = Field(pattern=NAME, description="Name of the generator in tables and cards.")
     model: str = Field("recorded", description="The model that wrote them, for the card.")
     columns: dict[str, str] = Field(

@@ -19,7 +19,7 @@ def check_dials(generate: Callable[..., Iterator[dict[str, Any]]], seed: int, sp
 
 
 class ArithmeticSource(Options):
-    source: Literal["arithmetic"]
+    source: Literal["arithmetic"] = Field(description="Kind of the source.")
     limit: int = Field(200, ge=1, description="How many problems.")
     split: Split = Field("train", description="Which of the disjoint sets of wordings.")
     seed: int = Field(0, description="Seed of the generator.")
@@ -33,7 +33,7 @@ class ArithmeticSource(Options):
 
 
 class StarGraphSource(Options):
-    source: Literal["star_graph"]
+    source: Literal["star_graph"] = Field(description="Kind of the source.")
     limit: int = Field(200, ge=1, description="How many problems.")
     split: Split = Field("train", description="Which of the disjoint sets of graphs.")
     seed: int = Field(0, description="Seed of the generator.")
@@ -48,7 +48,7 @@ class StarGraphSource(Options):
 
 
 class TerseTeacherSource(Options):
-    source: Literal["terse_teacher"]
+    source: Literal["terse_teacher"] = Field(description="Kind of the source.")
     limit: int = Field(200, ge=1, description="How many problems.")
     split: Split = Field("train", description="Which of the disjoint sets of problems.")
     seed: int = Field(0, description="Seed of the generator.")
@@ -104,7 +104,7 @@ def check_columns(columns: Mapping[str, str], known: Iterable[str]) -> None:
 
 
 class FilesSource(Rows):
-    source: Literal["files", "hub"]
+    source: Literal["files", "hub"] = Field(description="Kind of the source.")
     columns: dict[str, str] = Field(
         default={"problem": "problem", "answer": "answer"},
         description=f"Mapping, {COLUMNS} Ours are {', '.join(PROBLEM_COLUMNS)}.",
@@ -132,7 +132,7 @@ class FilesSource(Rows):
 
 
 class PublicSource(Options):
-    source: Literal["gsm8k", "math"]
+    source: Literal["gsm8k", "math"] = Field(description="Kind of the source.")
     path: str | None = Field(None, description="Files in the set's public format, named as those of `files` are.")
     hub: str | None = Field(None, description="Dataset id on the Hub; the default is the set's usual home.")
     revision: str | None = Field(None, description="Revision on the Hub; name one for a repeatable run.")

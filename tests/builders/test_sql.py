@@ -1,6 +1,8 @@
 """What every connection knows beside its tables."""
 
+import nbformat
 import pytest
+from nbclient import NotebookClient
 
 from stepforge.builders.sql import open_duckdb
 
@@ -13,3 +15,12 @@ def test_solution_without_an_answer_has_failed_and_a_fault_of_the_tools_is_no_ou
         verdict, reason, counts, tmp_path) -> None:
     with open_duckdb("256MiB", tmp_path) as connection:
         assert connection.execute("SELECT is_outcome(?, ?)", [verdict, reason]).fetchone() == (counts,)
+
+
+def test_connection_opens_in_a_notebook_without_ipywidgets(tmp_path) -> None:
+    """There duckdb refuses even to switch its progress bar off."""
+    code = "from stepforge.builders.sql import open_duckdb\nfrom pathlib import Path\n" \
+           "with open_duckdb('256MiB', Path('.')) as connection:\n    print(connection.sql('SELECT 42').fetchone())"
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
+    NotebookClient(notebook, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}).execute()
+    assert "(42,)" in notebook.cells[0].outputs[-1].text

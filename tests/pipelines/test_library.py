@@ -1,5 +1,6 @@
 """What one imports: names that cost nothing until they are used, runs and releases as frames."""
 
+import asyncio
 import subprocess
 import sys
 import textwrap
@@ -97,10 +98,14 @@ def test_a_script_needs_no_guard_even_with_two_workers(tmp_path):
     assert done.stdout.split("\n")[:2] == ["began", "rows 8"]
 
 
-def test_handful_of_solutions_is_annotated_in_memory(tmp_path):
+def test_handful_of_solutions_is_annotated_in_memory_in_a_notebook_too(tmp_path):
     problem = "Sam has 3 apples. He buys 4 apples. How many apples does he have?"
     right, wrong = "Buying gives 3 + 4 = 7.\nThe answer is 7.", "Buying gives 3 + 4 = 8.\nThe answer is 8."
-    steps = stepforge.annotate(problem, [right, wrong], "7", rollouts=2, out=tmp_path)
+
+    async def cell():  # of a notebook, which runs under an event loop
+        return stepforge.annotate(problem, [right, wrong], "7", rollouts=2, out=tmp_path)
+
+    steps = asyncio.run(cell())
     assert list(stepforge.open_run(tmp_path / "annotated").accounts)[-1] == "annotate"  # and no release is built
     assert steps.filter(pl.col("verdict") == "correct")["step"].to_list() == stepforge.split_steps(right)
     assert "".join(steps.filter(pl.col("sample_index") == 1)["step"]) == wrong
