@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "cards/docs"
 BORROWED = ("CONTRIBUTING.md", "CHANGELOG.md", "train/README.md", "train/papers.md", "train/results/**/*")
 PICTURE = re.compile(r'<img alt="([^"]*)" src="(?:\.\./)*(pictures/[\w-]+\.svg)"\s*/?>')
-LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#\s]+)")
+LINK = re.compile(r"\[([^\]]*)\]\((?!https?:|#|mailto:)([^)#\s]+)(#[^)\s]*)?\)")
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -33,14 +33,16 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Links between files of the repository, as links between pages of the site."""
+    """Links between files of the repository, as links between pages of the site; code is no page, so only named."""
     uri = page.file.src_uri
     ours = (DOCS / uri).exists() or uri.startswith("notebooks/")
     here = posixpath.dirname(f"cards/docs/{uri}" if ours else uri)
 
     def moved(match: re.Match[str]) -> str:
-        file = posixpath.normpath(posixpath.join(here, match[1])).removeprefix("cards/docs/")
-        return "](" + posixpath.relpath(file.replace(".ipynb", ".md"), posixpath.dirname(uri) or ".")
+        file = posixpath.normpath(posixpath.join(here, match[2])).removeprefix("cards/docs/").replace(".ipynb", ".md")
+        if files.get_file_from_path(file) is None and (ROOT / file).exists():
+            return match[1]
+        return f"[{match[1]}]({posixpath.relpath(file, posixpath.dirname(uri) or '.')}{match[3] or ''})"
 
     return markdown if uri.startswith("reference/") else LINK.sub(moved, markdown)
 
