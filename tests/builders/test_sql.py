@@ -20,7 +20,7 @@ def test_solution_without_an_answer_has_failed_and_a_fault_of_the_tools_is_no_ou
 def test_connection_opens_in_a_notebook_without_ipywidgets(tmp_path) -> None:
     """There duckdb refuses even to switch its progress bar off."""
     code = "from stepforge.builders.sql import open_duckdb\nfrom pathlib import Path\n" \
-           "with open_duckdb('256MiB', Path('.')) as connection:\n    print(connection.execute('SELECT 42').fetchone())"
+           "with open_duckdb('256MiB', Path('.')) as link:\n    print(link.execute('SELECT 42').fetchone())"
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
     NotebookClient(notebook, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}).execute()
     assert "(42,)" in notebook.cells[0].outputs[-1].text
