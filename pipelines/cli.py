@@ -13,7 +13,8 @@ from typing import Annotated
 
 import typer
 
-from stepforge.builders.errors import StageFailed, UserError
+from stepforge.builders.errors import StageFailed, UserError, did_you_mean
+from stepforge.pipelines import completion, init
 from stepforge.pipelines.views import MOST_SOLUTIONS, audit, batches
 
 METHODS = ("sft", "rft", "dpo", "step_dpo", "kto", "awr", "prm", "grpo")
@@ -21,10 +22,13 @@ app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_mar
                   context_settings={"help_option_names": ["-h", "--help"]},
                   help="Turn math problems with known answers into versioned, step-annotated training data.")
 
+app.command("init")(init.init)
 app.add_typer(audit.app, name="audit")
 app.add_typer(batches.app, name="batch")
 
-RecipeFile = Annotated[Path, typer.Argument(help="The recipe: a YAML file, or the name of a shipped one.")]
+
+RecipeFile = Annotated[Path, typer.Argument(help="The recipe: a YAML file, or the name of a shipped one.",
+                                             autocompletion=completion.recipes)]
 RunFolder = Annotated[Path, typer.Argument(help="The folder of a run, such as runs/NAME.")]
 Folder = Annotated[Path, typer.Option("--out", help="Where the folders of runs are kept.")]
 Changes = Annotated[list[str] | None, typer.Option(
@@ -284,13 +288,14 @@ PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_optio
 
 @app.command("train", context_settings=PASS_ON)
 def train(context: typer.Context,
-          method: Annotated[str, typer.Argument(help=", ".join(METHODS), show_default=False)] = "--help") -> None:
-    """Fine-tune on a release: stepforge train METHOD --config x.yaml [--learning_rate ...]; see METHOD --help."""
+          method: Annotated[str, typer.Argument(help=", ".join(METHODS), show_default=False,
+                                                autocompletion=completion.one_of(METHODS))] = "--help") -> None:
+    """Fine-tune on a release: stepforge train METHOD --config NAME [--learning_rate ...]; see METHOD --help."""
     if method in ("--help", "-h"):
         typer.echo(context.get_help())
         return
     if method not in METHODS:
-        raise UserError(f"train: method {method!r} is not among {', '.join(METHODS)}")
+        raise UserError(f"train: method {method!r} is not among {', '.join(METHODS)}{did_you_mean(method, METHODS)}")
     _run_module(f"stepforge.train.{method}", context.args)
 
 

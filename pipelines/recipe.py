@@ -10,19 +10,18 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Any
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError, model_validator
-from pydantic_core import ErrorDetails
+from pydantic import Field, ValidationError, model_validator
 
 from stepforge.builders.configs import CONFIGS
-from stepforge.builders.errors import UserError
+from stepforge.builders.errors import UserError, did_you_mean
 from stepforge.pipelines.options.base import NAME, Options
 from stepforge.pipelines.options.budget import Budget
 from stepforge.pipelines.options.executor import Executor
 from stepforge.pipelines.options.generators import Generator, RecordedGenerator, Sampler
-from stepforge.pipelines.options.reference import models_in
+from stepforge.pipelines.options.misfits import sentences
 from stepforge.pipelines.options.release import PLAIN, ReleaseOptions
 from stepforge.pipelines.options.sources import Source
 from stepforge.pipelines.options.stages import Annotate, Decontaminate, Deduplicate, Judge, Synthesize, Verify
@@ -57,7 +56,8 @@ class Recipe(Options):
         able = {g.name: g for g in self.generators if not isinstance(g, RecordedGenerator)}
         for field, name, count, draws in self._writers():
             if name not in able:
-                raise ValueError(f"{field}: {name!r} is not among {list(able)}, the generators that can write")
+                raise ValueError(f"{field}: {name!r} is not among {list(able)}, the generators that can write"
+                                 f"{did_you_mean(name, able)}")
             if draws > 1 and able[name].temperature == 0:
                 raise ValueError(f"{count}: {draws} draws at temperature 0 would all be the same; take 1, or give "
                                  f"{name!r} a temperature above 0")
@@ -83,7 +83,8 @@ class Recipe(Options):
 
     def _release_fits(self, release: ReleaseOptions, names: list[str]) -> None:
         if release.rl_generator not in (None, *names):
-            raise ValueError(f"release.rl_generator: {release.rl_generator!r} is no generator; there are {names}")
+            raise ValueError(f"release.rl_generator: {release.rl_generator!r} is no generator; there are {names}"
+                             f"{did_you_mean(release.rl_generator, names)}")
         if release.values == "model" and (self.annotate is None or self.annotate.search != "adaptive"):
             raise ValueError("release.values: model needs `annotate.search: adaptive`, whose model knows a value for "
                              "every step; set that, or take `values: measured`")
@@ -173,8 +174,9 @@ def read_options(path: Path) -> dict[str, Any]:
     try:
         loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise RecipeError(f"cannot read the recipe {path}: {error.strerror}; shipped recipes: "
-                          f"{', '.join(shipped_recipes())}") from error
+        names = shipped_recipes()
+        raise RecipeError(f"cannot read the recipe {path}: {error.strerror}{did_you_mean(str(path), names)}; "
+                          f"shipped recipes: {', '.join(names)}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path} is not valid YAML: {error}") from error
     if not isinstance(loaded, dict):
@@ -190,7 +192,8 @@ def make_recipe(options: dict[str, Any], changes: Iterable[str] = (), name: str 
     try:
         return Recipe.model_validate(_with_variables(changed))
     except ValidationError as error:
-        raise RecipeError(f"{name} does not fit:\n" + "\n".join(map(_misfit, error.errors()))) from error
+        lines = [f"\n  {line}" for line in sentences(error.errors(), Recipe)]
+        raise RecipeError(f"{name} does not fit:{''.join(lines)}") from error
 
 
 def _set(options: dict[str, Any], change: str) -> None:
@@ -242,29 +245,3 @@ def _variable(match: re.Match[str]) -> str:
     if name not in os.environ:
         raise RecipeError(f"${{{name}}}: there is no such environment variable; set it, or write the value")
     return os.environ[name]
-
-
-def _misfit(error: ErrorDetails) -> str:
-    where = ".".join(str(part) for part in error["loc"]) or "recipe"
-    value = "" if isinstance(error["input"], dict | list) else f" (got {str(error['input'])[:80]!r})"
-    if error["type"] == "extra_forbidden":
-        return f"  {where}: unknown key; allowed here: {_allowed(error['loc'])}"
-    return f"  {where}: {error['msg'].removeprefix('Value error, ')}{value}"
-
-
-def _allowed(location: tuple[int | str, ...]) -> str:
-    """Names of the fields of the model that an unknown key was written into."""
-    models: list[type[BaseModel]] = [Recipe]
-    for part in location[:-1]:
-        if tagged := [model for model in models if part in _tags(model)]:
-            models = tagged
-        elif isinstance(part, str):
-            models = [inner for model in models if part in model.model_fields
-                      for inner in models_in(model.model_fields[part].annotation)]
-    return ", ".join(name for model in models for name in model.model_fields)
-
-
-def _tags(model: type[BaseModel]) -> set[object]:
-    """Words that may stand in a field of the model, `embedded` in `engine` among them, which name it in a union."""
-    return {word for field in model.model_fields.values() if get_origin(field.annotation) is Literal
-            for word in get_args(field.annotation)}

@@ -8,7 +8,16 @@ from pydantic import BaseModel, ConfigDict
 
 from stepforge.builders.errors import UserError
 
-NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+PATTERNS: dict[str, str] = {}  # what the pattern of an option asks for, in words
+
+
+def pattern(expression: str, words: str) -> str:
+    """A regular expression for `Field(pattern=...)`, whose misfits are told in words."""
+    PATTERNS[expression] = words
+    return expression
+
+
+NAME = pattern(r"^[A-Za-z0-9][A-Za-z0-9._-]*$", "letters, digits and . _ -, the first a letter or a digit")
 Splitter = Literal["newline", "blank_line", "sentence", "step_heading", "path", "thoughts"]  # credit/split.py
 LEAST_TIMEOUT_S = 0.01  # of one check: a worker's clock ticks in hundredths of a second
 LEAST_MEMORY_MB = 512  # of a verifying process: its libraries, and room to work

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, Field, model_validator
 
-from stepforge.pipelines.options.base import Options
+from stepforge.pipelines.options.base import Options, pattern
 
 Kind = Literal["local", "slurm", "ray", "jobs"]
 StageName = Literal["problems", "synthesize", "decontaminate", "generate", "verify", "judge", "deduplicate",
@@ -44,7 +44,8 @@ class Ray(Options):
 
 class Jobs(Options):
     staging: str = Field(
-        pattern=r"^[a-z0-9]+://.+", description="Folder that this machine and the jobs read and write, hf:// or s3://."
+        pattern=pattern(r"^[a-z0-9]+://.+", "a URL such as s3://BUCKET/FOLDER"),
+        description="Folder that this machine and the jobs read and write, hf:// or s3://."
     )
     install: tuple[str, ...] = Field(
         min_length=1, description="What a job installs: stepforge as pip names it, with extras, and more packages."
@@ -80,7 +81,7 @@ class Executor(Options):
     memory_gb_per_cpu: int = Field(2, ge=1, description="GiB of memory that they reserve for each CPU.")
     gpus_per_task: int = Field(0, ge=0, description="GPUs that they reserve for each shard.")
     duckdb_memory: Annotated[str, AfterValidator(_enough)] = Field(
-        "2GiB", pattern=r"^\d+(\.\d+)?\s?[KMGT]i?B$",
+        "2GiB", pattern=pattern(r"^\d+(\.\d+)?\s?[KMGT]i?B$", "a size such as 2GiB"),
         description=f"Memory limit of DuckDB, {LEAST_DUCKDB_MIB}MiB or more.",
     )
     slurm: Slurm | None = Field(None, description="The cluster; needed where anything runs on Slurm.")

@@ -4,9 +4,11 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
-from stepforge.pipelines.options.base import NAME, Options
+from stepforge.pipelines.options.base import NAME, Options, pattern
 from stepforge.pipelines.options.sources import COLUMNS, Rows, check_columns
 
+URL = pattern(r"^https?://[^@?\s]+$", "an address such as http://localhost:8000/v1, without a user, a key or a query")
+VARIABLE = pattern(r"^[A-Za-z_]\w*$", "the name of an environment variable, such as API_KEY")
 Thoughts = Literal["inline", "column", "drop"]
 Parameter = Literal["seed", "temperature", "top_p", "top_k", "max_tokens", "stop", "n", "logprobs"]
 
@@ -82,9 +84,9 @@ class HostedModel(Sampler):
 
 class EndpointGenerator(HostedModel):
     engine: Literal["endpoint"] = Field(description="Kind of the engine.")
-    url: str = Field(pattern=r"^https?://[^@?\s]+$", description="The server's base URL, up to and with /v1.")
+    url: str = Field(pattern=URL, description="The server's base URL, up to and with /v1.")
     key_variable: str | None = Field(
-        None, pattern=r"^[A-Za-z_]\w*$", description="Environment variable that holds the API key."
+        None, pattern=VARIABLE, description="Environment variable that holds the API key."
     )
     concurrency: int = Field(64, ge=1, description="Most requests at a time; fewer where that is too much.")
     timeout_s: float = Field(600, gt=0, description="Longest wait for one answer, in seconds.")

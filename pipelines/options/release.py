@@ -2,15 +2,18 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from stepforge.builders.configs import CONFIGS
+from stepforge.builders.errors import did_you_mean
 from stepforge.cards.address import read_address
 from stepforge.cards.semver import parse_version
-from stepforge.pipelines.options.base import Options, misfits
+from stepforge.pipelines.options.base import Options, misfits, pattern
 
 
-def _version(text: str) -> str:
+def _version(text: object) -> str:
+    if not isinstance(text, str):  # YAML reads 1.0 as a number
+        raise ValueError('must be three numbers in quotes, such as "1.0.0"')
     with misfits():
         return str(parse_version(text))
 
@@ -23,7 +26,8 @@ def _address(to: str) -> str:
 
 def _known(name: str) -> str:
     if name not in CONFIGS:
-        raise ValueError(f"{name!r} is no config of a release; allowed: {', '.join(CONFIGS)}")
+        raise ValueError(f"{name!r} is no config of a release; allowed: {', '.join(CONFIGS)}"
+                         f"{did_you_mean(name, CONFIGS)}")
     return name
 
 
@@ -96,9 +100,10 @@ class ReleaseOptions(Options):
     )
     splits: dict[str, float] = Field(default={"test": 0.05}, description="Share of the groups: test, validation.")
     to: Annotated[str, AfterValidator(_address)] | None = Field(
-        None, pattern=r"^(hub|local):.+", description="hub:ORG/NAME or local:PATH."
+        None, pattern=pattern(r"^(hub|local):.+", "hub:ORG/NAME or local:PATH"),
+        description="hub:ORG/NAME or local:PATH.",
     )
-    version: Annotated[str, AfterValidator(_version)] = Field("1.0.0", description="Version that is published.")
+    version: Annotated[str, BeforeValidator(_version)] = Field("1.0.0", description="Version that is published.")
     allow_failed: bool = Field(
         False, description="Build and publish although requests failed; by default they are awaited first."
     )

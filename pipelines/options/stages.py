@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from stepforge.pipelines.options.base import LEAST_MEMORY_MB, LEAST_TIMEOUT_S, Options, Splitter
+from stepforge.pipelines.options.base import LEAST_MEMORY_MB, LEAST_TIMEOUT_S, Options, Splitter, pattern
 from stepforge.pipelines.options.sources import Source
 
 
@@ -33,7 +33,7 @@ class Decontaminate(Options):
 
 class Verify(Options):
     verifier: str = Field(
-        "math", pattern=r"^(math|[A-Za-z_][\w.]*:[A-Za-z_]\w*)$",
+        "math", pattern=pattern(r"^(math|[A-Za-z_][\w.]*:[A-Za-z_]\w*)$", "math or module:function"),
         description="`math`, or `module:function`: code of your own, which every command that reads the recipe runs.",
     )
     timeout_s: float = Field(5.0, ge=LEAST_TIMEOUT_S, description="Deadline of one comparison, in CPU seconds.")

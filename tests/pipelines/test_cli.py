@@ -1,15 +1,19 @@
 """What a person meets at the command line."""
 
 import json
+import os
 import subprocess
 import sys
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
+import typer
 import yaml
 from helpers.runs import SMALL
+from typer.testing import CliRunner
 
-from stepforge.pipelines import plan
+from stepforge.pipelines import cli, plan
 
 COMMANDS = ["run", "recipe", "plan", "show", "audit", "train", "evaluate"]
 
@@ -29,6 +33,44 @@ def test_version_and_the_options_of_recipes(tmp_path):
     assert "annotate.rollouts" in stepforge("recipe", "--options", cwd=tmp_path).stdout
     assert "properties" in json.loads(stepforge("recipe", "--schema", cwd=tmp_path).stdout)
     assert all(name in stepforge("recipe", "--list", cwd=tmp_path).stdout for name in ("demo", "gsm8k"))
+
+
+@pytest.mark.parametrize(("words", "offered"), [
+    ("stepforge re", {"recipe", "report"}),
+    ("stepforge run g", {"gsm8k"}),
+    ("stepforge run m", {"mine.yaml", "more/"}),
+    ("stepforge run more/", {"more/x.yml"}),
+    ("stepforge train step", {"step_dpo"}),
+])
+def test_shell_completes_commands_recipes_and_methods(tmp_path, words, offered):
+    (tmp_path / "more").mkdir()
+    for name in ("mine.yaml", "mine.txt", "more/x.yml"):
+        (tmp_path / name).write_text("")
+    asked = {"_STEPFORGE_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+    done = subprocess.run([Path(sys.executable).parent / "stepforge"], cwd=tmp_path, text=True, capture_output=True,
+                          check=False, env=os.environ | asked)
+    assert set(done.stdout.split()) == offered, done.stderr
+
+
+def test_every_command_has_the_short_option_of_help(tmp_path):
+    """`-h`, also in the groups of commands; train and evaluate pass theirs on."""
+    app = typer.main.get_command(cli.app)
+    commands = [[name, *inner] for name, command in app.commands.items()
+                for inner in ([], *([inner] for inner in getattr(command, "commands", ())))]
+    assert len(commands) > 20
+    for words in commands:
+        asked = CliRunner().invoke(cli.app, [*words, "-h"])
+        assert asked.exit_code == 0 and "usage" in asked.output.lower(), words
+
+
+@pytest.mark.parametrize(("arguments", "part"), [
+    (["rnu"], "Did you mean 'run'?"), (["audit", "exprot"], "Did you mean 'export'?"),
+    (["plan", "demo", "--pobe"], "--probe"), (["run", "dmeo"], "did you mean 'demo'?"),
+    (["train", "stf"], "did you mean 'sft'?"),
+])
+def test_near_names_are_offered(tmp_path, arguments, part):
+    done = stepforge(*arguments, cwd=tmp_path)
+    assert done.returncode == 2 and part in done.stderr, done.stderr
 
 
 HEAVY = {"torch", "datasets", "datatrove", "polars", "fsspec", "pandas", "matplotlib", "sympy", "jinja2"}

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from stepforge.pipelines.options.base import PATTERNS
 from stepforge.pipelines.options.generators import EmbeddedGenerator
 from stepforge.pipelines.options.reference import options_of
-from stepforge.pipelines.recipe import SHIPPED, Recipe, RecipeError, load_recipe, make_recipe
+from stepforge.pipelines.recipe import SHIPPED, Recipe, RecipeError, load_recipe, make_recipe, shipped_recipes
 
 GOOD = {
     "name": "demo", "problems": [{"source": "arithmetic", "limit": 5}],
@@ -36,7 +37,7 @@ def test_recipe_is_frozen(tmp_path):
 @pytest.mark.parametrize(("changes", "parts"), [
     ({"sead": 1}, ["sead", "unknown key", "seed"]),
     ({"generators": [{"name": "t", "engine": "embedded", "temprature": 1}]}, ["temprature", "temperature"]),
-    ({"generators": [{"name": "t", "engine": "embedded", "temperature": -1}]}, ["temperature", "got '-1'"]),
+    ({"generators": [{"name": "t", "engine": "embedded", "temperature": -1}]}, ["temperature", "got -1"]),
     ({"generators": [{"name": "t", "engine": "quantum"}]}, ["quantum", "embedded"]),
     ({"generators": [{"name": "t", "engine": "recorded"}], "annotate": None}, ["paths", "hub"]),
     ({"problems": []}, ["problems"]),
@@ -52,7 +53,7 @@ def test_recipe_is_frozen(tmp_path):
     ({"synthesize": {"writer": "other", "solver": "tiny"}}, ["synthesize.writer", "other", "tiny"]),
     ({"synthesize": {"writer": "tiny", "solver": "tiny", "agreement": 0.5}}, ["synthesize.agreement", "0.5"]),
     ({"synthesize": {"writer": "tiny", "solver": "tiny", "seeds": 3}}, ["synthesize.seeds", "per_seed"]),
-    ({"problems": [{"source": "gsm8k", "subset": 3}]}, ["problems.0.gsm8k.subset", "limit"]),
+    ({"problems": [{"source": "gsm8k", "subset": 3}]}, ["problems.0.subset", "limit"]),
     ({"executor": {"task": 3}}, ["executor.task", "tasks"]),
     ({"synthesize": {"writer": "t", "solver": "t"}, "annotate": None,
       "generators": [{"name": "t", "engine": "embedded", "temperature": 0}]}, ["synthesize.solutions", "0 would"]),
@@ -188,3 +189,62 @@ def test_folder_of_a_shipped_recipes_name_is_no_recipe(tmp_path, monkeypatch):
     Path("demo").write_text("{}")
     with pytest.raises(RecipeError, match="problems"):
         load_recipe(Path("demo"))
+
+
+@pytest.mark.parametrize(("change", "line"), [
+    ("release.version=1.0", 'release.version: must be three numbers in quotes, such as "1.0.0" (got 1.0)'),
+    ("release.version='1.0'", "release.version: version '1.0': allowed is MAJOR.MINOR.PATCH, as in 1.2.0"),
+    ("release.to=org/name", "release.to: must be hub:ORG/NAME or local:PATH (got 'org/name')"),
+    ("name=12", "name: must be text in quotes, letters, digits and . _ -, the first a letter or a digit (got 12)"),
+    ("generators.0.engine=embeded", "generators.0.engine: 'embeded' is not among embedded, vllm, endpoint, batch, "
+                                    "recorded; did you mean 'embedded'?"),
+    ("problems.0.source=null", "problems.0.source: 'None' is not among arithmetic, star_graph, terse_teacher, files, "
+                               "hub, gsm8k, math"),
+    ("problems.0={limit: 5}", "problems.0.source: is needed"),
+    ("generators.0.samples=many", "generators.0.samples: must be a whole number (got 'many')"),
+    ("generators.0.samples=-1", "generators.0.samples: must be at least 0 (got -1)"),
+    ("generators.0.stop=x", "generators.0.stop: must be a list, such as [a, b] (got 'x')"),
+    ("generators=[]", "generators: must not be empty"),
+    ("annotate.policy=tinny", "annotate.policy: 'tinny' is not among ['tiny'], the generators that can write; did you "
+                              "mean 'tiny'?"),
+    ("executor.stages.anotate.tasks=2", "executor.stages.anotate: 'anotate' is not among synthesize, generate, judge, "
+                                        "annotate, verify, deduplicate; did you mean 'annotate'?"),
+    ("annotate=yes", "annotate: must be a mapping of options (got True)"),
+])
+def test_misfit_is_one_line_in_words(change, line):
+    with pytest.raises(RecipeError) as error:
+        make_recipe(GOOD, [change])
+    assert str(error.value).splitlines()[1:] == [f"  {line}"]
+
+
+@pytest.mark.parametrize(("change", "key", "guess"), [
+    ("annotate.rolouts=8", "annotate.rolouts", "rollouts"), ("relese.to=x", "relese", "release"),
+    ("generators.0.temprature=1", "generators.0.temprature", "temperature"),
+    ("executor.stages={annotate: {taskz: 2}}", "executor.stages.annotate.taskz", "tasks"),
+    ("release.configs=[pairz]", "release.configs.0", "pairs"),
+])
+def test_near_names_are_offered(change, key, guess):
+    with pytest.raises(RecipeError) as error:
+        make_recipe(GOOD, [change])
+    (line,) = str(error.value).splitlines()[1:]
+    assert line.startswith(f"  {key}: ") and f"did you mean {guess!r}?" in line
+
+
+def test_every_pattern_of_an_option_has_words():
+    """The words come instead of a regular expression, which most readers cannot use."""
+    expressions = patterns_in(Recipe.model_json_schema())
+    assert len(set(expressions)) > 5 and set(expressions) <= PATTERNS.keys()
+
+
+def patterns_in(schema):
+    if isinstance(schema, dict):
+        own = [schema["pattern"]] if isinstance(schema.get("pattern"), str) else []
+        return own + [found for inner in schema.values() for found in patterns_in(inner)]
+    return [found for inner in schema for found in patterns_in(inner)] if isinstance(schema, list) else []
+
+
+def test_shipped_recipes_name_their_schema_for_editors():
+    for file in SHIPPED.glob("*.yaml"):
+        first = file.read_text(encoding="utf-8").splitlines()[0]
+        assert first.startswith("# yaml-language-server: $schema=recipe.schema.json ")
+    assert "yaml-language" not in str(shipped_recipes()) and "tiny model" in shipped_recipes()["demo"]
