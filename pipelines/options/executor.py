@@ -26,7 +26,8 @@ def _enough(memory: str) -> str:
 class Slurm(Options):
     partition: str = Field(description="Partition that jobs go to.")
     time: str = Field(
-        "24:00:00", pattern=r"^(\d+(:\d+){0,2}|\d+-\d+(:\d+){0,2}|INFINITE|UNLIMITED)$",
+        "24:00:00", pattern=pattern(r"^(\d+(:\d+){0,2}|\d+-\d+(:\d+){0,2}|INFINITE|UNLIMITED)$",
+                                    "a time of sbatch, such as 90, 24:00:00 or 2-12"),
         description="Time limit of a job, as sbatch reads it: minutes, hours:minutes:seconds, days-hours and so on.",
     )
     qos: str | None = Field(None, description="Quality of service, where the cluster asks for one.")
@@ -52,7 +53,8 @@ class Jobs(Options):
     )
     flavor: str = Field("cpu-basic", description="Hardware flavor.")
     image: str | None = Field(None, description="Docker image with uv; by default the Hub's own.")
-    timeout: str = Field("2h", pattern=r"^\d+(\.\d+)?[smhd]?$", description="Time limit of a job: 90m, 2h, 1d.")
+    timeout: str = Field("2h", pattern=pattern(r"^\d+(\.\d+)?[smhd]?$", "a time such as 90m, 2h or 1d"),
+                         description="Time limit of a job: 90m, 2h, 1d.")
     namespace: str | None = Field(None, description="Who pays; by default the user who is logged in.")
     secrets: tuple[str, ...] = Field((), description="Environment variables handed to jobs, such as an API key.")
     poll_s: int = Field(15, ge=1, description="Seconds between looks at the jobs.")
