@@ -82,7 +82,7 @@ class Recipe(Options):
         return self
 
     def _release_fits(self, release: ReleaseOptions, names: list[str]) -> None:
-        if release.rl_generator not in (None, *names):
+        if release.rl_generator is not None and release.rl_generator not in names:
             raise ValueError(f"release.rl_generator: {release.rl_generator!r} is no generator; there are {names}"
                              f"{did_you_mean(release.rl_generator, names)}")
         if release.values == "model" and (self.annotate is None or self.annotate.search != "adaptive"):
