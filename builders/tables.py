@@ -305,6 +305,31 @@ AUDITS = _table(
     column("comment", TEXT, "What the person wrote beside it."),
 )
 
+# What a reward model says of the solutions; kept beside the tables of the run, since no stage makes them.
+SOLUTION_SCORES = _table(
+    "solution_scores", ("scorer_id", "solution_id"),
+    column("scorer_id", TEXT, "Hash of the reward model's weights, the prompt and the splitter."),
+    column("solution_id", TEXT, "The solution."),
+    column("problem_id", TEXT, "Its problem."),
+    column("model", TEXT, "Folder or Hub id of the reward model."),
+    column("revision", TEXT, "What identifies its weights: a commit on the Hub, or the hash of its folder's files."),
+    column("steps", INT, "Steps of the solution."),
+    _optional("score_min", REAL, "Least of the scores of its steps."),
+    _optional("score_last", REAL, "Score of its last step."),
+    _optional("score_product", REAL, "Product of the scores of its steps."),
+    _optional("reason", TEXT, "Why there are none: too_long for the model, or no_steps in an empty solution."),
+)
+
+STEP_SCORES = _table(
+    "step_scores", ("scorer_id", "solution_id", "step_index"),
+    column("scorer_id", TEXT, "The reward model, as in solution_scores."),
+    column("solution_id", TEXT, "The solution; joins with `steps` where it was annotated."),
+    column("step_index", INT, "Number of the step, from 0."),
+    column("start", INT, "Offset of its first character."),
+    column("end", INT, "Offset behind its last character."),
+    column("score", REAL, "The model's probability that the answer can be reached from after this step."),
+)
+
 _ALL = (PROBLEMS, DRAFTS, EVALUATIONS, CONTAMINATION, SOLUTIONS, BUDGETS, VERDICTS, RULINGS, JUDGEMENTS, DUPLICATES,
         STEPS, ROLLOUTS, ALTERNATIVES, DROPS, MEASURES)
 TABLES = {table.name: table for table in _ALL}

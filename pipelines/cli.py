@@ -200,6 +200,24 @@ def show_measures(
         console.out.print(table)
 
 
+@app.command("score")
+def score_run(
+    run: RunFolder,
+    model: Annotated[str, typer.Option(help="Folder or Hub id of a process reward model, such as train prm makes.")],
+    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit of a model on the Hub.")] = None,
+    device: Annotated[str, typer.Option(help="Where the model runs: cpu, cuda or cuda:N.")] = "cpu",
+) -> None:
+    """Score every solution of a run and its steps with a reward model; run it again to resume or after new samples."""
+    from stepforge.pipelines import scores
+    from stepforge.pipelines.views import console
+
+    done = scores.score(run, model, revision, device, console.progress_bar)
+    console.say(f"{done.solutions:,} solutions, {done.scored:,} texts scored now, {done.without:,} without scores",
+                soft_wrap=False)
+    for table in ("solution_scores", "step_scores"):
+        console.say(f"{table:<16}{done.folder / table}.parquet")
+
+
 @app.command("verify")
 def verify_file(
     file: Annotated[Path, typer.Argument(help="JSONL, CSV or Parquet.")],

@@ -71,6 +71,11 @@ def recipe_path(run: Path) -> Path:
     return run / "recipe.yaml"
 
 
+def scores_path(run: Path, scorer_id: str) -> Path:
+    """What one reward model says of the solutions: solution_scores.parquet and step_scores.parquet."""
+    return run / "scores" / scorer_id
+
+
 def audits_path(run: Path) -> Path:
     """Answers of people, one file each."""
     return run / "audits"

@@ -6,9 +6,9 @@ two models. Only the bootstrap draws, from a seed.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import combinations
-from math import comb, prod
+from math import comb
 from typing import NamedTuple
 
 import numpy as np
@@ -18,9 +18,6 @@ from stepforge.pipelines.statistics.subsets import Vote, hit, majority
 
 RESAMPLES = 10_000
 SUBSETS = 2_000  # most of them that are counted one by one; beyond, so many are drawn
-# What the steps' scores of a solution say of the whole (Lightman et al., arXiv 2305.20050, take the product).
-OF_STEPS: dict[str, Callable[[Sequence[float]], float]] = {
-    "min": min, "last": lambda scores: scores[-1], "product": prod}
 
 
 class Estimate(NamedTuple):

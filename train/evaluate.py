@@ -32,11 +32,10 @@ from stepforge.pipelines.answers import Claim, Verdict, open_verifier, versions
 from stepforge.pipelines.credit.split import SPLITTERS, split
 from stepforge.pipelines.inference.prompts import render
 from stepforge.pipelines.inference.sample import sample
-from stepforge.pipelines.inference.step_scores import score_steps
+from stepforge.pipelines.inference.step_scores import OF_STEPS, score_steps
 from stepforge.pipelines.options.sources import Source
 from stepforge.pipelines.stages.problems import rows_of
 from stepforge.train.estimates import (
-    OF_STEPS,
     Comparison,
     Estimate,
     best_of_n,

@@ -5,29 +5,35 @@ in steps. Out: for each step the probability of `right` at its last token, as in
 """
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from itertools import accumulate
+from math import prod
 from typing import Any
 
 from stepforge.builders.errors import UserError
 
+# What the scores of its steps say of a solution (Lightman et al., arXiv 2305.20050, take the product).
+OF_STEPS: dict[str, Callable[[Sequence[float]], float]] = {
+    "min": min, "last": lambda scores: scores[-1], "product": prod}
 
-def score_steps(model: str, revision: str | None, prompt: str, steps: Sequence[str]) -> list[float] | None:
+def score_steps(model: str, revision: str | None, prompt: str, steps: Sequence[str], device: str = "cpu"
+                ) -> list[float] | None:
     """The value of every step, in [0, 1]; a step without a token of its own has the value of the next one. None where
     prompt and solution are longer than the model can read.
 
     Raises:
-        UserError: there is no such model, it has other than two classes, or what runs it is not installed.
+        UserError: there is no such model or device, it has other than two classes, or what runs it is not installed.
     """
     import torch
 
-    classifier, tokenizer = _loaded(model, revision)
+    classifier, tokenizer = _loaded(model, revision, device)
     ids, ends = _tokens(tokenizer, prompt, "".join(steps))
     if len(ids) > getattr(classifier.config, "max_position_embeddings", len(ids)):
         return None
     with torch.no_grad():
-        right = classifier(input_ids=torch.tensor([ids])).logits[0].float().softmax(-1)[-len(ends):, 1].tolist()
+        logits = classifier(input_ids=torch.tensor([ids], device=device)).logits[0]
+    right = logits.float().softmax(-1)[-len(ends):, 1].tolist()
     behind = list(accumulate(map(len, steps)))
     last = {bisect_left(behind, end): token for token, end in enumerate(ends)}
     scores: list[float] = []
@@ -48,12 +54,18 @@ def _tokens(tokenizer: Any, prompt: str, solution: str) -> tuple[list[int], list
 
 
 @lru_cache(maxsize=1)
-def _loaded(model: str, revision: str | None) -> tuple[Any, Any]:
+def _loaded(model: str, revision: str | None, device: str) -> tuple[Any, Any]:
     check_model(model, revision)
     from transformers import AutoModelForTokenClassification, AutoTokenizer
 
-    classifier = AutoModelForTokenClassification.from_pretrained(model, revision=revision)
-    return classifier.eval(), AutoTokenizer.from_pretrained(model, revision=revision)
+    try:
+        classifier = AutoModelForTokenClassification.from_pretrained(model, revision=revision).eval()
+        return classifier.to(device), AutoTokenizer.from_pretrained(model, revision=revision)
+    except (OSError, ValueError) as error:
+        raise _unloadable(model, error) from error
+    except (RuntimeError, AssertionError) as error:  # torch says either
+        raise UserError(f"the device {device!r} cannot hold the reward model {model!r}: {str(error)[:300]}; give cpu, "
+                        "cuda or cuda:N") from error
 
 
 @lru_cache(maxsize=8)
@@ -69,11 +81,19 @@ def check_model(model: str, revision: str | None) -> None:
         raise UserError(f"the reward model {model!r} runs with transformers: pip install 'stepforge[embedded]', or "
                         "do without one") from error
     try:
-        classes = AutoConfig.from_pretrained(model, revision=revision).num_labels
+        config = AutoConfig.from_pretrained(model, revision=revision)
         tokenizer = AutoTokenizer.from_pretrained(model, revision=revision)
     except (OSError, ValueError) as error:
-        raise UserError(f"the reward model {model!r} cannot be loaded: {str(error)[:300]}; give the folder or the "
-                        "Hub id of a model that `train prm` made") from error
-    if classes != 2 or not tokenizer.is_fast:
-        raise UserError(f"the reward model {model!r} has {classes} classes; allowed: a model of two, wrong and right, "
-                        "with a fast tokenizer")
+        raise _unloadable(model, error) from error
+    kinds = config.architectures or []
+    if not any(kind.endswith("ForTokenClassification") for kind in kinds):  # others would get a head of random weights
+        raise UserError(f"the reward model {model!r} is a {', '.join(kinds) or 'model of unknown kind'}; allowed: one "
+                        "that classifies tokens (...ForTokenClassification), such as `train prm` makes")
+    if config.num_labels != 2 or not tokenizer.is_fast:
+        raise UserError(f"the reward model {model!r} has {config.num_labels} classes; allowed: a model of two, wrong "
+                        "and right, with a fast tokenizer")
+
+
+def _unloadable(model: str, error: Exception) -> UserError:
+    return UserError(f"the reward model {model!r} cannot be loaded: {str(error)[:300]}; give the folder or the Hub id "
+                     "of a model that `train prm` made")

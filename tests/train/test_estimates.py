@@ -7,7 +7,6 @@ from collections import Counter
 import pytest
 
 from stepforge.train.estimates import (
-    OF_STEPS,
     Estimate,
     best_of_n,
     compare,
@@ -82,11 +81,6 @@ def test_too_many_subsets_are_drawn_from_a_seed_and_near_the_mean_over_all() -> 
     assert 0 < found < 1 and found == weighted_maj_at_k(votes, correct, same, 12, 7)
     assert found == pytest.approx(maj_at_k(votes, correct, 12), abs=0.06)
     assert found != weighted_maj_at_k(votes, correct, same, 12, 8)
-
-
-def test_scores_of_steps_make_one_by_three_rules() -> None:
-    assert {name: rule([0.9, 0.5, 0.8]) for name, rule in OF_STEPS.items()} == pytest.approx(
-        {"min": 0.5, "last": 0.8, "product": 0.36})
 
 
 def test_harmonic_mean_by_hand() -> None:

@@ -1,12 +1,14 @@
 """A process reward model scores steps in a run as its trainer does."""
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from stepforge.builders.errors import UserError
 from stepforge.pipelines.inference.models import SHIPPED
-from stepforge.pipelines.inference.step_scores import score_steps
+from stepforge.pipelines.inference.step_scores import OF_STEPS, score_steps
 
 CASES = [("Add 1, 2, 4.\n", ["1 + 2 = 3\n", "3 + 4 = 8\n", "The answer is 8."]),
          ("Add.\n", ["The", " ans", "wer is 3."]), ("Add", ["1", "2\n", "\n3"])]
@@ -43,6 +45,40 @@ def test_a_solution_that_is_too_long_has_no_scores(model: Path) -> None:
     assert score_steps(str(model), None, "Add.\n", ["1 + 1 = 2\n"] * 300) is None
 
 
+def test_scores_of_steps_make_one_by_three_rules() -> None:
+    assert {name: rule([0.9, 0.5, 0.8]) for name, rule in OF_STEPS.items()} == pytest.approx(
+        {"min": 0.5, "last": 0.8, "product": 0.36})
+
+
+@pytest.mark.parametrize("device", ["quantum", "cuda:99"])
+def test_a_device_that_is_not_there_is_told(model: Path, device: str) -> None:
+    with pytest.raises(UserError, match=f"the device '{device}' cannot hold the reward model"):
+        score_steps(str(model), None, "Add.\n", ["1"], device)
+
+
 def test_a_model_that_is_none_is_told(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="the reward model .* cannot be loaded"):
         score_steps(str(tmp_path), None, "Add.\n", ["1"])
+
+
+def test_a_model_that_writes_is_refused_since_its_head_would_be_random() -> None:
+    with pytest.raises(UserError, match="is a LlamaForCausalLM; allowed: one that classifies tokens"):
+        score_steps(str(SHIPPED), None, "Add.\n", ["1"])
+
+
+@pytest.mark.parametrize("classes", [1, 3])
+def test_a_model_of_other_classes_is_refused(model: Path, tmp_path: Path, classes: int) -> None:
+    other = shutil.copytree(model, tmp_path / "other")
+    config = json.loads((other / "config.json").read_text())
+    labels = {str(index): f"L{index}" for index in range(classes)}
+    config |= {"id2label": labels, "label2id": {name: int(index) for index, name in labels.items()}}
+    (other / "config.json").write_text(json.dumps(config))
+    with pytest.raises(UserError, match=f"has {classes} classes"):
+        score_steps(str(other), None, "Add.\n", ["1"])
+
+
+def test_weights_that_are_missing_are_told(model: Path, tmp_path: Path) -> None:
+    other = shutil.copytree(model, tmp_path / "other")
+    (other / "model.safetensors").unlink()
+    with pytest.raises(UserError, match="the reward model .* cannot be loaded"):
+        score_steps(str(other), None, "Add.\n", ["1"])
