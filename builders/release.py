@@ -8,7 +8,6 @@ the end leave the bytes before them as they were. The manifest is written last: 
 
 import hashlib
 import json
-import re
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,12 +16,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from stepforge.builders.errors import UserError
 from stepforge.builders.files import replacing
+from stepforge.builders.manifest import CONFIG_NAME, SHARD_NAME, ManifestError, parse_manifest
+from stepforge.builders.manifest import MANIFEST as MANIFEST
+from stepforge.builders.manifest import SPLITS as SPLITS
+from stepforge.builders.manifest import ReleaseError as ReleaseError
+from stepforge.builders.manifest import read_manifest as read_manifest
 from stepforge.builders.tables import content_id
 
-MANIFEST = "stepforge.json"
-SPLITS = ("train", "validation", "test")
 RULE_OF_SPLITS = "by hash of seed and group_id; an upstream test or validation split stays what it is"
 BLOCK_ROWS = 1000
 ROW_GROUP_BYTES = 32 * 1024**2  # the viewer scans one row group a page; fewer, larger ones share more chunks
@@ -30,18 +31,12 @@ SHARD_BYTES = 512 * 1024**2
 # Pages of a quarter of the usual size: 1.3% more bytes, but 5% more rows put in at 20 places then cost 52% of the
 # bytes to upload instead of 72% (tests/benchmarks/publish.py, 18 MB).
 CHUNKING = {"min_chunk_size": 64 * 1024, "max_chunk_size": 256 * 1024, "norm_level": 0}
-SHARD_NAME = re.compile(r"(train|validation|test)-\d{5}-of-\d{5}\.parquet")
-CONFIG_NAME = re.compile(r"[a-z][a-z0-9_]*")
 # Columns of few values. A dictionary page stands at the head of its column and changes with every new value, so a
 # dictionary of long texts would cost the next version a large chunk in every row group.
 DICTIONARY = (
     "generator", "generator_id", "policy", "origin", "source", "license", "subject", "level", "rule", "mode",
     "verdict", "method", "reason", "finish_reason", "estimator", "soundness", "judged_by",
 )
-
-
-class ReleaseError(UserError):
-    """A release cannot be written or read as asked."""
 
 
 def sha256_file(path: Path) -> str:
@@ -106,26 +101,12 @@ def write_release(folder: Path, tables: dict[str, Path], manifest: dict, max_sha
                    for name, path in tables.items()}
         full = {**manifest, "rule_of_splits": RULE_OF_SPLITS}
         full |= _describe(workshop, tables, written)
-        manifest_bytes(full)  # raises before anything is replaced
+        parse_manifest(manifest_bytes(full), f"{folder / MANIFEST}")  # raises before anything is replaced
         _replace_data(folder, workshop, full["configs"])
     finally:
         shutil.rmtree(workshop, ignore_errors=True)
     write_manifest(folder, full)
     return full
-
-
-def read_manifest(folder: Path) -> dict:
-    path = folder / MANIFEST
-    if not path.is_file():
-        raise ReleaseError(f"{folder} holds no {MANIFEST}, so it is no finished release; build it first")
-    try:
-        manifest = json.loads(path.read_bytes())
-        whole = all(isinstance(manifest[part], dict) for part in ("configs", "files"))
-    except (ValueError, KeyError, TypeError):
-        whole = False
-    if not whole:
-        raise ReleaseError(f"{path} is no manifest of a release: it must be a JSON object with `configs` and `files`")
-    return manifest
 
 
 def is_finished(folder: Path) -> bool:
@@ -257,9 +238,12 @@ def _describe(root: Path, tables: dict[str, Path], written: dict[str, dict[str, 
 
 def _replace_data(folder: Path, workshop: Path, configs: dict) -> None:
     """Put the new data in the place of the old. Without a manifest in between, so that no reader takes a mixture."""
-    earlier = read_manifest(folder)["configs"] if (folder / MANIFEST).is_file() else {}
+    try:
+        earlier = set(read_manifest(folder)["configs"]) if (folder / MANIFEST).is_file() else set()
+    except ManifestError:  # what it says is lost, so every folder of shards counts as data
+        earlier = {path.parent.name for path in folder.glob("*/*.parquet") if SHARD_NAME.fullmatch(path.name)}
     (folder / MANIFEST).unlink(missing_ok=True)
-    for config in sorted(set(earlier) | set(configs)):
+    for config in sorted(earlier | set(configs)):
         for path in _shards_in(folder / config):
             path.unlink()
         if config in configs:

@@ -4,6 +4,8 @@ In: a statement from a `.sql` file, parameters by name, Parquet tables by name. 
 exact schema of builders/tables.py.
 """
 
+import tempfile
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.resources import files
@@ -23,6 +25,8 @@ _IS_OUTCOME = f"""CREATE TEMP MACRO is_outcome(verdict, reason) AS
     verdict <> 'undecided' OR coalesce(reason IN {UNANSWERED}, false)"""
 _KINDS = {pa.string(): "VARCHAR", pa.int64(): "BIGINT", pa.float64(): "DOUBLE", pa.bool_(): "BOOLEAN",
           pa.list_(pa.int32()): "INTEGER[]", pa.list_(pa.string()): "VARCHAR[]"}
+
+STRANGERS_SECONDS = 60.0
 
 
 @contextmanager
@@ -48,6 +52,26 @@ def open_duckdb(memory: str, scratch: Path, tables: Mapping[str, Path] | None = 
         for name, path in (tables or {}).items():
             connection.from_parquet(str(path), file_row_number=True).create_view(name)
         yield connection
+
+
+@contextmanager
+def bounded_duckdb(stored: int) -> "Iterator[duckdb.DuckDBPyConnection]":
+    """A connection for files that anybody may have made: it stops when they ask for more time, memory or disk.
+
+    A query then raises duckdb.Error. Every statement of ours over a release is linear in its rows.
+
+    Args:
+        stored: bytes of the files; the time for all statements is a minute, and a second for every MB.
+    """
+    with tempfile.TemporaryDirectory() as scratch, open_duckdb("512MiB", Path(scratch)) as connection:
+        connection.execute("SET max_temp_directory_size = '32GiB'")
+        timer = threading.Timer(STRANGERS_SECONDS + stored / 1e6, connection.interrupt)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield connection
+        finally:
+            timer.cancel()
 
 
 def load_sql(package: str, name: str) -> str:

@@ -9,13 +9,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 import duckdb
-import pyarrow.parquet as pq
 from duckdb import ColumnExpression, ConstantExpression
 from rich.table import Table
 
 from stepforge.builders.configs import CONFIGS
 from stepforge.builders.configs.base import A_PIT_WITHOUT_A_FALL, MESSAGES, Config, RowTest
-from stepforge.builders.release import SPLITS, read_manifest, sha256_file
+from stepforge.builders.manifest import SPLITS, ManifestError, read_manifest
+from stepforge.builders.release import sha256_file
+from stepforge.builders.shards import wrong_with_shard
+from stepforge.builders.sql import bounded_duckdb
+from stepforge.builders.terminal import cell, in_line
 from stepforge.cards.semver import parse_tag
 from stepforge.cards.versions import fetch
 
@@ -84,24 +87,40 @@ def check(repo_at_version: str) -> list[Problem]:
 
 def check_folder(folder: Path) -> list[Problem]:
     """Everything that is wrong with the release in `folder`. Rows are looked at only where the files are sound."""
-    manifest = read_manifest(folder)
-    return _check_files(folder, manifest) or [*_check_schema(folder, manifest), *_check_rows(folder, manifest)]
+    try:
+        manifest = read_manifest(folder)
+    except ManifestError as error:
+        return [Problem("–", "the manifest does not fit", 1, misfit) for misfit in error.misfits]
+    if found := _check_files(folder, manifest):
+        return found
+    columns = {name: facts["columns"] for name, facts in manifest["configs"].items()}
+    wrong = [(path, facts["config"], fault) for path, facts in _data(manifest).items()
+             for fault in wrong_with_shard(folder / path, facts["rows"], columns[facts["config"]])]
+    problems = [Problem(config, fault.what, 1, path if fault.readable else f"{path}: {fault.detail}")
+                for path, config, fault in wrong]
+    if not all(fault.readable for _, _, fault in wrong):
+        return problems
+    other = {config for _, config, fault in wrong if "columns" in fault.what}
+    return [*problems, *_check_schema(manifest), *_check_rows(folder, manifest, other)]
 
 
 def problems_table(problems: list[Problem]) -> Table:
     table = Table("config", "what", "cases", "for example")
     for problem in problems:
-        table.add_row(problem.config, problem.what, f"{problem.cases:,}", problem.example)
+        table.add_row(cell(problem.config), problem.what, f"{problem.cases:,}", cell(in_line(problem.example)))
     return table
+
+
+def _data(manifest: dict) -> dict[str, dict]:
+    """The files that hold rows, by path."""
+    return {path: facts for path, facts in manifest["files"].items() if facts.get("config") is not None}
 
 
 def _check_files(folder: Path, manifest: dict) -> list[Problem]:
     found = []
     for path, facts in manifest["files"].items():
-        if ".." in Path(path).parts or not (folder / path).is_file():
-            found.append(Problem(facts.get("config", "–"), "a file is missing", 1, path))
-        elif sha256_file(folder / path) != facts["sha256"]:
-            found.append(Problem(facts.get("config", "–"), "a file has another checksum than the manifest", 1, path))
+        if what := _wrong_with_file(folder / path, facts):
+            found.append(Problem(facts.get("config") or "–", what, 1, path))
     listed = {folder / path for path in manifest["files"]}
     for config in manifest["configs"]:
         for path in sorted(set((folder / config).glob("*.parquet")) - listed):
@@ -109,17 +128,19 @@ def _check_files(folder: Path, manifest: dict) -> list[Problem]:
     return found
 
 
-def _check_schema(folder: Path, manifest: dict) -> list[Problem]:
+def _wrong_with_file(path: Path, facts: dict) -> str | None:
+    try:
+        if not path.is_file():
+            return "a file is missing"
+        if path.stat().st_size != facts["bytes"]:
+            return "a file has another size than the manifest"
+        return None if sha256_file(path) == facts["sha256"] else "a file has another checksum than the manifest"
+    except OSError as error:
+        return f"a file cannot be read: {error.strerror}"
+
+
+def _check_schema(manifest: dict) -> list[Problem]:
     problems = []
-    for path, facts in manifest["files"].items():
-        if "config" not in facts:
-            continue
-        with pq.ParquetFile(folder / path) as file:
-            columns = {field.name: str(field.type) for field in file.schema_arrow}
-            if columns != manifest["configs"][facts["config"]]["columns"]:
-                problems.append(Problem(facts["config"], "columns differ from the manifest", 1, path))
-            if file.metadata.num_rows != facts["rows"]:
-                problems.append(Problem(facts["config"], "the number of rows differs from the manifest", 1, path))
     splits = {split for facts in manifest["configs"].values() for split in facts["rows"]}
     for name, facts in manifest["configs"].items():
         filled = {file["split"] for file in manifest["files"].values() if file.get("config") == name}
@@ -138,20 +159,26 @@ def _of_other_type(name: str, columns: dict[str, str]) -> list[str]:
     return [column for column, kind in columns.items() if types.get(column, kind) != kind]
 
 
-def _check_rows(folder: Path, manifest: dict) -> list[Problem]:
+def _check_rows(folder: Path, manifest: dict, other: set[str]) -> list[Problem]:
+    """What the rows break; `other` are the configs whose columns are not those of the manifest."""
+    data = _data(manifest)
+    filled = {facts["config"] for facts in data.values()} - other
     columns = {config: set(facts["columns"]) for config, facts in manifest["configs"].items()
-               if config in CONFIGS and not _of_other_type(config, facts["columns"])}
+               if config in CONFIGS and config in filled and not _of_other_type(config, facts["columns"])}
     whole = manifest.get("recipe") or {}
     recipe = (whole.get("release") or {}) | {"pit_fall": (whole.get("annotate") or {}).get("pit_fall")}
     tests = [*TESTS, *(test for config in columns for test in tests_of(CONFIGS[config], recipe))]
     problems = []
-    with duckdb.connect() as connection:
-        views = _open_views(connection, folder, columns)
-        for test in tests:
-            if all(_has(need, views, columns) for need in test.needs):
-                query = connection.sql(test.sql).project("#1 AS config, #2 AS id")
-                problems += [Problem(config, test.says, count, str(example)) for config, count, example in
-                             query.aggregate("config, count(*), min(id)", "config").order("config").fetchall()]
+    try:
+        with bounded_duckdb(sum(facts["bytes"] for facts in data.values())) as connection:
+            views = _open_views(connection, folder, columns)
+            for test in tests:
+                if all(_has(need, views, columns) for need in test.needs):
+                    query = connection.sql(test.sql).project("#1 AS config, #2 AS id")
+                    problems += [Problem(config, test.says, count, str(example)) for config, count, example in
+                                 query.aggregate("config, count(*), min(id)", "config").order("config").fetchall()]
+    except duckdb.Error as error:
+        problems.append(Problem("–", "its rows cannot be tested", 1, in_line(error)))
     return problems
 
 

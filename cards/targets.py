@@ -27,7 +27,8 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.hf_api import RepoFile
 
-from stepforge.builders.release import MANIFEST, sha256_file
+from stepforge.builders.manifest import MANIFEST, MOST_BYTES
+from stepforge.builders.release import sha256_file
 from stepforge.builders.retry import retry_after
 from stepforge.cards.address import PublishError, read_address
 from stepforge.cards.bundle import Blob
@@ -113,7 +114,7 @@ class HubTarget:
     def read(self, commit: str, path: str) -> bytes | None:
         with tempfile.TemporaryDirectory() as scratch:
             try:
-                return self.fetch(commit, Path(scratch), path).read_bytes()
+                return read_small(self.fetch(commit, Path(scratch), path))
             except EntryNotFoundError:
                 return None
 
@@ -229,7 +230,7 @@ class LocalTarget:
 
     def read(self, commit: str, path: str) -> bytes | None:
         file = self.path / commit / path
-        return file.read_bytes() if file.is_file() else None
+        return read_small(file) if file.is_file() else None
 
     def commit(self, add: dict[str, Blob], delete: list[str], message: str, parent: str | None,
                whole: dict[str, Blob]) -> str:
@@ -288,6 +289,12 @@ class LocalTarget:
             with suppress(OSError):
                 if left.stat().st_mtime < day_ago:
                     shutil.rmtree(left)
+
+
+def read_small(file: Path) -> bytes:
+    """The bytes of a manifest or a card that anybody may have made; of a larger file, one more than it may have."""
+    with file.open("rb") as stream:
+        return stream.read(MOST_BYTES + 1)
 
 
 def _copy(source: Path | bytes, to: Path) -> None:

@@ -5,7 +5,6 @@ draws it as a table. Rows are compared in DuckDB: matched by the ids of their co
 that both versions have is equal. Names of columns come from files of others: they enter as expressions, not as SQL.
 """
 
-import json
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,7 +13,10 @@ from duckdb import ColumnExpression, ConstantExpression, FunctionExpression
 from rich.table import Table
 
 from stepforge.builders.configs import CONFIGS
-from stepforge.builders.release import SPLITS, read_manifest
+from stepforge.builders.manifest import MANIFEST, SPLITS, ManifestError, ReleaseError, parse_manifest, read_manifest
+from stepforge.builders.shards import demand_shards
+from stepforge.builders.sql import bounded_duckdb
+from stepforge.builders.terminal import cell, in_line
 from stepforge.cards.address import PublishError
 from stepforge.cards.semver import Version, VersionError, parse_version
 from stepforge.cards.targets import open_target
@@ -33,12 +35,13 @@ FROM keys
 
 
 class Published(NamedTuple):
-    """One version at a target."""
+    """One version at a target; `fault` says why its manifest cannot be used, and then nothing else is known of it."""
 
     version: Version
     commit: str
     rows: dict[str, int]
     parent: str | None
+    fault: str | None = None
 
 
 class ConfigChange(NamedTuple):
@@ -87,8 +90,12 @@ def versions(to: str) -> list[Published]:
     target = open_target(to)
     found = []
     for version, commit in sorted(target.versions().items()):
-        manifest = _manifest_at(target.read(commit, "stepforge.json"))
-        rows = {name: sum(facts["rows"].values()) for name, facts in manifest.get("configs", {}).items()}
+        try:
+            manifest = parse_manifest(target.read(commit, MANIFEST) or b"{}", f"v{version}")
+        except ManifestError as error:
+            found.append(Published(version, commit, {}, None, error.misfits[0]))
+            continue
+        rows = {name: sum(facts["rows"].values()) for name, facts in manifest["configs"].items()}
         found.append(Published(version, commit, rows, manifest.get("parent")))
     return found
 
@@ -113,11 +120,14 @@ def diff(to: str, old: str, new: str) -> Diff:
 
 
 def compare(old: Path, new: Path) -> Diff:
-    """What changed from the release folder `old` to `new`: rows and columns of every config, and measures."""
+    """What changed from the release folder `old` to `new`: rows and columns of every config, and measures.
+
+    Raises:
+        ReleaseError: one of them is no release, or its files are not what its manifest says.
+    """
     before, after = read_manifest(old), read_manifest(new)
     both = [name for name in before["configs"] if name in after["configs"]]
-    changes = {name: _compare_config(old, new, name, before["configs"][name]["columns"],
-                                     after["configs"][name]["columns"]) for name in both}
+    changes = {name: _compare_config((old, before), (new, after), name) for name in both}
     gained = {name: facts for name, facts in after["configs"].items() if name not in both}
     lost = {name: facts for name, facts in before["configs"].items() if name not in both}
     changes |= {name: ConfigChange(sum(facts["rows"].values()), 0, 0, [], [], []) for name, facts in gained.items()}
@@ -145,66 +155,73 @@ def demand_version(version: Version, old: Version | None, kind: str | None) -> N
 def versions_table(found: list[Published]) -> Table:
     table = Table("version", "commit", "parent", "rows")
     for row in found:
-        rows = ", ".join(f"{name} {count:,}" for name, count in row.rows.items())
-        table.add_row(f"v{row.version}", row.commit[:12], row.parent or "–", rows)
+        rows = row.fault or ", ".join(f"{name} {count:,}" for name, count in row.rows.items())
+        table.add_row(f"v{row.version}", cell(row.commit[:12]), cell(row.parent or "–"),
+                      cell(in_line(rows, 1000), "red" if row.fault else ""))
     return table
 
 
 def diff_tables(found: Diff) -> list[Table]:
     rows = Table("config", "added", "removed", "changed", "columns", title=f"Rows ({found.kind or 'no'} change)")
     for name, change in found.configs.items():
-        rows.add_row(name, f"{change.added:,}", f"{change.removed:,}", f"{change.changed:,}", change.columns or "same")
+        rows.add_row(cell(name), f"{change.added:,}", f"{change.removed:,}", f"{change.changed:,}",
+                     cell(change.columns or "same"))
     measures = Table("generator", "measure", "k", "before", "after", title="Measures")
     for generator, measure, k, before, after in found.measures:
         values = ("–" if value is None else f"{value:.3f}" for value in (before, after))
-        measures.add_row(generator, measure, str(k or "–"), *values)
+        measures.add_row(cell(generator), cell(measure), str(k or "–"), *values)
     return [rows, measures] if found.measures else [rows]
 
 
-def _manifest_at(content: bytes | None) -> dict:
-    """A manifest of someone else's making: what cannot be read counts as empty."""
-    try:
-        manifest = json.loads(content or b"{}")
-    except ValueError:
-        return {}
-    return manifest if isinstance(manifest, dict) else {}
-
-
-def _compare_config(old: Path, new: Path, name: str, before: dict, after: dict) -> ConfigChange:
+def _compare_config(old: tuple[Path, dict], new: tuple[Path, dict], name: str) -> ConfigChange:
+    """What changed in a config that both releases have; each is a folder and its manifest."""
+    before, after = (manifest["configs"][name]["columns"] for _, manifest in (old, new))
     common = [column for column in after if before.get(column) == after[column]]
     key = [column for column in (CONFIGS[name].key if name in CONFIGS else ()) if column in common] or common
-    with duckdb.connect() as connection:
-        for view, folder in (("old_rows", old), ("new_rows", new)):
-            _keyed(connection, folder / name, key, common).create_view(view)
-        added, removed, changed = connection.execute(_COMPARE).fetchone() or (0, 0, 0)
+    paths = [demand_shards(folder, manifest, name) for folder, manifest in (old, new)]
+    counts = (0, 0, 0)
+    if common and any(paths):
+        try:
+            with bounded_duckdb(sum(path.stat().st_size for part in paths for path in part)) as connection:
+                for view, part, columns in zip(("old_rows", "new_rows"), paths, (before, after), strict=True):
+                    _keyed(connection, part, key, common, columns).create_view(view)
+                counts = connection.execute(_COMPARE).fetchone() or counts
+        except duckdb.Error as error:
+            raise ReleaseError(f"the rows of {name} in {in_line(old[0])} and {in_line(new[0])} cannot be compared: "
+                               f"{in_line(error)}; look at them with `stepforge check`") from error
     return ConfigChange(
-        added, removed, changed, [column for column in after if column not in before],
+        *counts, [column for column in after if column not in before],
         [column for column in before if column not in after],
         [column for column in after if column in before and column not in common])
 
 
-def _keyed(connection: duckdb.DuckDBPyConnection, folder: Path, key: list[str], content: list[str]
-           ) -> duckdb.DuckDBPyRelation:
+def _keyed(connection: duckdb.DuckDBPyConnection, paths: list[Path], key: list[str], content: list[str],
+           types: dict[str, str]) -> duckdb.DuckDBPyRelation:
     """Rows of a config as (key, content), both 128-bit hashes over columns; the split is part of the content."""
-    parts = []
+    empty = "SELECT NULL::VARCHAR AS key, NULL::VARCHAR AS content WHERE false"
+    whole = connection.sql(empty)
     for split in SPLITS:
-        if paths := sorted(map(str, folder.glob(f"{split}-*.parquet"))):
-            digest = FunctionExpression("row", ConstantExpression(split), *map(ColumnExpression, content))
-            parts.append(connection.from_parquet(paths).select(
-                _digest(FunctionExpression("row", *map(ColumnExpression, key))).alias("key"),
-                _digest(digest).alias("content")))
-    whole = parts[0]
-    for part in parts[1:]:
-        whole = whole.union(part)
+        if parts := [str(path) for path in paths if path.name.startswith(f"{split}-")]:
+            keys = [_hashed(column, types) for column in key]
+            contents = [ConstantExpression(split), *(_hashed(column, types) for column in content)]
+            whole = whole.union(connection.from_parquet(parts).select(
+                _digest(keys).alias("key"), _digest(contents).alias("content")))
     return whole
 
 
-def _digest(value: duckdb.Expression) -> duckdb.Expression:
-    return FunctionExpression("md5", FunctionExpression("to_json", value).cast("VARCHAR"))
+def _hashed(column: str, types: dict[str, str]) -> duckdb.Expression:
+    """A column of texts by their hashes: a batch of long texts, written as JSON, would be in memory once more."""
+    value = ColumnExpression(column)
+    return FunctionExpression("md5", value) if types[column] in ("string", "large_string") else value
+
+
+def _digest(values: list[duckdb.Expression]) -> duckdb.Expression:
+    row = FunctionExpression("row", *values)
+    return FunctionExpression("md5", FunctionExpression("to_json", row).cast("VARCHAR"))
 
 
 def _compare_measures(before: dict, after: dict) -> list[tuple[str, str, int | None, float | None, float | None]]:
-    old, new = ({(row["generator"], row["measure"], row["k"]): row["value"] for row in manifest.get("measures", [])
+    old, new = ({(row["generator"], row["measure"], row.get("k")): row["value"] for row in manifest.get("measures", [])
                  if row.get("by", "all") == "all"} for manifest in (before, after))
     keys = sorted(old.keys() | new.keys(), key=lambda key: (key[1], key[0], key[2] or 0))
     return [(*key, old.get(key), new.get(key)) for key in keys]

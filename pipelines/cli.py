@@ -150,8 +150,8 @@ def show_solution(
         console.out.print(show.annotated_table(run))
         return
     problem, solution, steps = show.solution(run, solution_id)
-    console.say(console.printable(problem["problem"]), style="bold", soft_wrap=False)
-    gold, answer = console.printable(problem["answer"]), console.printable(str(solution["answer"]))
+    console.say(problem["problem"], style="bold", soft_wrap=False)
+    gold, answer = problem["answer"], solution["answer"]
     verdict = f"{solution['verdict']} ({solution['method']})"
     console.say(f"gold {gold}; the solution says {answer}: {verdict}", soft_wrap=False)
     console.out.print(console.solution_view(solution, steps))
@@ -346,11 +346,9 @@ def main() -> None:
 
 
 def _fail(message: str, style: str = "") -> None:
-    from rich.text import Text
-
     from stepforge.pipelines.views import console
 
-    console.err.print(Text(message, style=style), soft_wrap=True)
+    console.err.print(console.cell(message, style), soft_wrap=True)
 
 
 if __name__ == "__main__":

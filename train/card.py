@@ -11,6 +11,8 @@ from typing import Any
 
 import yaml
 
+from stepforge.builders.terminal import in_line
+
 RECORD = "stepforge_training.json"
 SUMMARY = {
     "sft": "supervised fine-tuning on verified solutions",
@@ -33,7 +35,7 @@ def write_card(folder: Path, record: dict[str, Any]) -> Path:
         header["base_model"] = record["base_model"]
     if record["on_hub"]:
         header["datasets"] = [record["dataset"]]
-    settings = "\n".join(f"| `{name}` | `{value}` |" for name, value in record["settings"].items())
+    settings = "\n".join(f"| `{name}` | {_code(value)} |" for name, value in record["settings"].items())
     first, last = _losses(record["log"])
     text = f"""---
 {yaml.safe_dump(header, sort_keys=False).strip()}
@@ -43,8 +45,8 @@ def write_card(folder: Path, record: dict[str, Any]) -> Path:
 
 | | |
 |---|---|
-| base model | `{record["base_model"]}` |
-| dataset | `{record["dataset"]}`, version `{record["revision"]}`, config `{record["dataset_config"]}` |
+| base model | {_code(record["base_model"])} |
+| dataset | {_code(record["dataset"])}, version `{record["revision"]}`, config `{record["dataset_config"]}` |
 | rows trained on | {record["rows"]} |
 | optimizer steps | {record["steps"]} on {record["processes"]} process(es) |
 | compute | {record["flops"]:.3g} FLOPs, as transformers counts them |
@@ -67,6 +69,11 @@ def write_card(folder: Path, record: dict[str, Any]) -> Path:
     path = folder / "README.md"
     path.write_text(text, encoding="utf-8")
     return path
+
+
+def _code(text: Any) -> str:
+    """A name from elsewhere as inline code that it cannot close."""
+    return f"`{in_line(text).replace('`', chr(39)).replace('|', '/')}`"
 
 
 def _losses(log: list[dict[str, Any]]) -> tuple[str, str]:

@@ -21,6 +21,7 @@ from datasets import Dataset
 from transformers import PreTrainedTokenizerBase, Trainer
 from trl import ModelConfig, get_peft_config, get_quantization_config
 
+from stepforge.builders.terminal import printable
 from stepforge.train.arguments import parse
 from stepforge.train.card import RECORD, write_card
 from stepforge.train.release import Release, ReleaseError, open_release
@@ -194,7 +195,7 @@ def user_errors(method: str) -> Iterator[None]:
     try:
         yield
     except ReleaseError as error:
-        sys.stderr.write(f"stepforge train {method}: {error}\n")
+        sys.stderr.write(printable(f"stepforge train {method}: {error}") + "\n")
         raise SystemExit(2) from None
 
 

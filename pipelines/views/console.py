@@ -16,6 +16,8 @@ from rich.progress import ProgressColumn as Column
 from rich.table import Table
 from rich.text import Text
 
+from stepforge.builders.terminal import cell as cell
+from stepforge.builders.terminal import printable as printable
 from stepforge.pipelines.progress import read_progress
 
 if TYPE_CHECKING:  # all stages hang on it
@@ -27,8 +29,8 @@ err = Console(stderr=True, highlight=False)
 
 
 def say(text: str, style: str = "", soft_wrap: bool = True) -> None:
-    """Print text as it is, without markup; long lines stay whole unless `soft_wrap` is off."""
-    out.print(Text(text, style=style), soft_wrap=soft_wrap)
+    """Print text as it is, without markup and control characters; long lines stay whole unless `soft_wrap` is off."""
+    out.print(cell(text, style), soft_wrap=soft_wrap)
 
 
 class _Rate(Column):
@@ -101,11 +103,6 @@ def solution_view(solution: Mapping[str, Any], steps: list[dict[str, Any]]) -> T
             f"{row['successes']}/{row['rollouts']}" if row["rollouts"] else "verdict",
         )
     return table
-
-
-def printable(text: str) -> str:
-    """`text` without its last line break and without control characters, which could steer a terminal."""
-    return "".join(c if c == "\n" or c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text.rstrip("\n"))
 
 
 def _number(value: float | None, sign: str = "") -> str:

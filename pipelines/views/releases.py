@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import polars as pl
 
 from stepforge.builders.errors import UserError
-from stepforge.builders.release import MANIFEST, ReleaseError, read_manifest
+from stepforge.builders.manifest import MANIFEST, ReleaseError, read_manifest
+from stepforge.builders.shards import demand_shards
+from stepforge.builders.terminal import printable
 from stepforge.cards.versions import fetch, versions
 
 if TYPE_CHECKING:
@@ -44,8 +46,11 @@ class Release(NamedTuple):
     def frame(self, config: str, split: str | None = None) -> pl.LazyFrame:
         """The rows of a config; of all splits, with a column `split`, where none is named.
 
+        Files are looked at first: their footers, whether they are as the manifest says, and how large their rows are.
+        `stepforge check` compares the checksums as well.
+
         Raises:
-            UserError: there is no such config or split.
+            UserError: there is no such config or split, or a file is not what the manifest says.
         """
         if config not in self.configs:
             raise UserError(f"{self.name} has no config {config!r}; it has {', '.join(self.configs)}")
@@ -53,9 +58,7 @@ class Release(NamedTuple):
             raise UserError(f"{config} has no split {split!r}; it has {', '.join(self.configs[config])}")
         parts = []
         for part in self.configs[config] if split is None else (split,):
-            files = sorted(self.folder / path for path, facts in self.manifest["files"].items()
-                           if (facts.get("config"), facts.get("split")) == (config, part))
-            if files:
+            if files := demand_shards(self.folder, self.manifest, config, part):
                 rows = pl.scan_parquet(files)
                 parts.append(rows if split else rows.with_columns(split=pl.lit(part)))
         if not parts:
@@ -84,7 +87,7 @@ class Release(NamedTuple):
 
     def __repr__(self) -> str:
         rows = ", ".join(f"{name} {sum(splits.values()):,}" for name, splits in self.configs.items())
-        return f"Release {self.name} {self.version or '(not published)'}: {rows}"
+        return printable(f"Release {self.name} {self.version or '(not published)'}: {rows}")
 
     def _repr_html_(self) -> str:
         rows = "".join(f"<tr><td>{escape(name)}</td><td>{escape(str(splits))}</td></tr>"

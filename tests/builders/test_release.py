@@ -50,7 +50,7 @@ def test_rows_keep_their_order_and_none_is_lost(tmp_path: Path) -> None:
 
 
 def test_the_split_decides_the_file_and_is_no_column(tmp_path: Path) -> None:
-    manifest = write_release(tmp_path / "r", table(tmp_path, "positives", rows(range(20))), {})
+    manifest = write_release(tmp_path / "r", table(tmp_path, "positives", rows(range(20))), {"name": "x"})
     assert list(manifest["configs"]["positives"]["columns"]) == ["solution_id", "completion"]
     for path in (tmp_path / "r/positives").iterdir():
         assert "split" not in pq.read_schema(path).names
@@ -75,14 +75,14 @@ def test_the_manifest_lists_every_file_with_its_checksum(tmp_path: Path) -> None
 
 
 def test_shards_have_a_page_index_and_zstd(tmp_path: Path) -> None:
-    write_release(tmp_path / "r", table(tmp_path, "positives", rows(range(100))), {})
+    write_release(tmp_path / "r", table(tmp_path, "positives", rows(range(100))), {"name": "x"})
     column = pq.read_metadata(next((tmp_path / "r").rglob("*.parquet"))).row_group(0).column(1)
     assert column.has_offset_index and column.has_column_index and column.compression == "ZSTD"
 
 
 def test_what_has_no_rows_gets_no_file_and_every_config_counts_every_split(tmp_path: Path) -> None:
     tables = table(tmp_path, "positives", rows(range(1, 9), 0)) | table(tmp_path, "negatives", [])
-    manifest = write_release(tmp_path / "r", tables, {})
+    manifest = write_release(tmp_path / "r", tables, {"name": "x"})
     assert manifest["configs"]["positives"]["rows"] == {"train": 8, "test": 0}
     assert manifest["left_out"] == {"positives/test": "no rows", "negatives": "no rows"}
     assert [path.name for path in (tmp_path / "r").rglob("*.parquet")] == ["train-00000-of-00001.parquet"]
@@ -107,10 +107,10 @@ def test_a_share_of_validation_leaves_the_test_split_as_it_is() -> None:
 
 def test_building_again_removes_old_shards_and_keeps_everything_else(tmp_path: Path) -> None:
     both = table(tmp_path, "positives", rows(range(3000))) | table(tmp_path, "negatives", rows(range(10)))
-    write_release(tmp_path / "r", both, {}, 50_000, 20_000)
+    write_release(tmp_path / "r", both, {"name": "x"}, 50_000, 20_000)
     (tmp_path / "r/README.md").write_text("mine")
     (tmp_path / "r/positives/notes.txt").write_text("mine too")
-    manifest = write_release(tmp_path / "r", table(tmp_path, "positives", rows(range(10))), {})
+    manifest = write_release(tmp_path / "r", table(tmp_path, "positives", rows(range(10))), {"name": "x"})
     found = {p.relative_to(tmp_path / "r").as_posix() for p in (tmp_path / "r").rglob("*") if p.is_file()}
     assert found == {*manifest["files"], "stepforge.json", "README.md", "positives/notes.txt"}
     assert not (tmp_path / "r/negatives").exists()
@@ -122,9 +122,9 @@ def test_building_again_removes_old_shards_and_keeps_everything_else(tmp_path: P
     lambda folder: {"../out": table(folder, "positives", rows(range(3)))["positives"]},
 ])
 def test_a_bad_table_is_refused_and_the_folder_keeps_what_it_held(tmp_path: Path, bad) -> None:
-    before = write_release(tmp_path / "r", table(tmp_path, "positives", rows(range(30))), {})
+    before = write_release(tmp_path / "r", table(tmp_path, "positives", rows(range(30))), {"name": "x"})
     with pytest.raises(ReleaseError):
-        write_release(tmp_path / "r", bad(tmp_path), {})
+        write_release(tmp_path / "r", bad(tmp_path), {"name": "x"})
     assert read_manifest(tmp_path / "r") == before
     assert all(sha256_file(tmp_path / "r" / path) == facts["sha256"] for path, facts in before["files"].items())
 
@@ -137,8 +137,9 @@ def test_a_file_that_is_no_manifest_is_refused(tmp_path: Path, content: bytes) -
 
 
 def test_not_a_number_is_not_written_as_json(tmp_path: Path) -> None:
+    tables = table(tmp_path, "positives", rows(range(3)))
     with pytest.raises(ValueError):
-        write_release(tmp_path / "r", table(tmp_path, "positives", rows(range(3))), {"measures": [float("nan")]})
+        write_release(tmp_path / "r", tables, {"name": "x", "measures": [float("nan")]})
     assert not (tmp_path / "r/stepforge.json").exists()
 
 
@@ -176,7 +177,8 @@ def test_impossible_fractions_are_refused(fractions: dict) -> None:
 
 def test_rows_appended_at_the_end_leave_the_bytes_before_them(tmp_path: Path) -> None:
     for name, count in (("old", 4000), ("new", 4200)):
-        write_release(tmp_path / name, table(tmp_path, "positives", rows(range(count))), {}, 100_000, 30_000)
+        tables = table(tmp_path, "positives", rows(range(count)))
+        write_release(tmp_path / name, tables, {"name": "x"}, 100_000, 30_000)
     old, new = (sorted((tmp_path / name / "positives").glob("train-*")) for name in ("old", "new"))
     assert [sha256_file(path) for path in old[:-1]] == [sha256_file(path) for path in new[:len(old) - 1]]
 

@@ -122,7 +122,7 @@ def test_a_chat_config_is_checked_like_the_rest(make_release: Callable[..., Path
 def test_a_path_that_leaves_the_folder_is_not_followed(make_release: Callable[..., Path]) -> None:
     folder = make_release()
     manifest = read_manifest(folder)
-    manifest["files"]["pairs/../../secret"] = {"sha256": "0", "bytes": 0, "rows": 0, "config": "pairs"}
+    manifest["files"]["pairs/../../secret"] = {"sha256": "0" * 64, "bytes": 1}
     (folder.parent / "secret").write_text("s")
     write_manifest(folder, manifest)
-    assert [problem.what for problem in check_folder(folder)] == ["a file is missing"]
+    assert [problem.what for problem in check_folder(folder)] == ["the manifest does not fit"]

@@ -75,8 +75,11 @@ def write_release(folder: Path, rows: dict[str, list[dict]], version: str = "1.0
         file.parent.mkdir(parents=True, exist_ok=True)
         pq.write_table(pa.Table.from_pylist(found), file)
         files[file.relative_to(folder).as_posix()] = {
-            "sha256": hashlib.sha256(file.read_bytes()).hexdigest(), "config": config, "split": "train"}
-    configs = {config: {"rows": {"train": len(found)}} for config, found in rows.items()}
+            "sha256": hashlib.sha256(file.read_bytes()).hexdigest(), "bytes": file.stat().st_size,
+            "rows": len(found), "config": config, "split": "train"}
+    configs = {config: {"columns": {field.name: str(field.type) for field in pq.read_schema(
+        folder / config / "train-00000-of-00001.parquet")}, "rows": {"train": len(found)}}
+        for config, found in rows.items()}
     manifest = {"name": "tests", "recipe": {"name": "tests", "release": {"version": version}}, "configs": configs,
                 "files": files, "left_out": {"rollouts": "no rows"}}
     (folder / "stepforge.json").write_text(json.dumps(manifest))

@@ -1,0 +1,130 @@
+"""Whether a Parquet file of a release is safe to read: what its footer says, before a row of it is decoded.
+
+In: a file that anybody may have made, and what the manifest says of it. Out: what is wrong, or nothing. A file of
+some kilobytes can hold a billion rows or a terabyte of text (runs of one value, one long text in a dictionary), so
+both are counted first.
+"""
+
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from stepforge.builders.manifest import ReleaseError
+from stepforge.builders.terminal import in_line
+
+MOST_FOOTER, MOST_PARTS = 16 * 2**20, 20_000  # bytes; row groups, columns, levels of nesting
+LIMITS = {"thrift_string_size_limit": MOST_FOOTER, "thrift_container_size_limit": MOST_PARTS}
+FREE_ROWS, ROWS_PER_BYTE = 10_000, 8
+FREE_BYTES, BYTES_PER_BYTE = 64 * 2**20, 250  # a few-shot prompt of 4 kB before every row packs to a hundredth
+REPEATING = {"PLAIN_DICTIONARY", "RLE_DICTIONARY", "DELTA_BYTE_ARRAY"}  # encodings in which a text costs no bytes
+FAULTS = (pa.ArrowException, OSError, ValueError, KeyError, IndexError, MemoryError, OverflowError)
+
+
+class Wrong(NamedTuple):
+    """Something that is wrong with a file, and whether its rows can be read all the same."""
+
+    what: str
+    detail: str
+    readable: bool = False
+
+
+def wrong_with_shard(path: Path, rows: int, columns: Mapping[str, str]) -> list[Wrong]:
+    """What is wrong with a Parquet file; empty where it is safe to read and as the manifest says.
+
+    Args:
+        rows: their number by the manifest.
+        columns: Arrow types in words by column, by the manifest.
+    """
+    try:
+        size = path.stat().st_size
+        if (footer := _footer_bytes(path, size)) > MOST_FOOTER:
+            return [Wrong("its footer is too large", f"{footer:,} bytes; allowed are {MOST_FOOTER:,}")]
+        with pq.ParquetFile(path, **LIMITS) as file:
+            found = {field.name: str(field.type) for field in file.schema_arrow}
+            if len({name.lower() for name in file.schema_arrow.names}) < len(file.schema_arrow.names):
+                return [Wrong("two of its columns have one name", in_line(", ".join(file.schema_arrow.names), 150))]
+            there = file.metadata.num_rows
+            if large := _expands(path, file.metadata, size):
+                return [Wrong("it would expand to more than a release holds", large)]
+    except FAULTS as error:
+        return [Wrong("it is no Parquet file that can be read", in_line(error, 150))]
+    wrong = []
+    if found != columns:
+        wrong.append(Wrong("columns differ from the manifest", in_line(", ".join(found), 150), True))
+    if there != rows:
+        wrong.append(Wrong("the number of rows differs from the manifest", f"{there:,} instead of {rows:,}", True))
+    return wrong
+
+
+def demand_shards(folder: Path, manifest: Mapping[str, Any], config: str, split: str | None = None) -> list[Path]:
+    """The files of a config, or of one split of it, in their order, once they are safe to read.
+
+    Raises:
+        ReleaseError: a file is missing or is not what the manifest says.
+    """
+    paths = []
+    for name, facts in sorted(manifest["files"].items()):
+        if facts.get("config") != config or split not in (None, facts["split"]):
+            continue
+        path = folder / name
+        if not path.is_file():
+            raise ReleaseError(f"{path} is in the manifest and not in the folder; get the release again")
+        if wrong := wrong_with_shard(path, facts["rows"], manifest["configs"][config]["columns"]):
+            raise ReleaseError(f"{path}: {wrong[0].what} ({wrong[0].detail}); get the release again, or look at "
+                               "it with `stepforge check`")
+        paths.append(path)
+    return paths
+
+
+def _footer_bytes(path: Path, size: int) -> int:
+    """Length of the footer, which stands before the mark at the end of the file."""
+    with path.open("rb") as file:
+        file.seek(max(size - 8, 0))
+        end = file.read(8)
+    return struct.unpack("<I", end[:4])[0] if len(end) == 8 else 0
+
+
+def _expands(path: Path, footer: pq.FileMetaData, size: int) -> str | None:
+    """What makes the file much larger in memory than it is; None where nothing does."""
+    if footer.num_rows > (most := FREE_ROWS + ROWS_PER_BYTE * size):
+        return f"{footer.num_rows:,} rows in {size:,} bytes; allowed are {most:,}"
+    limit = FREE_BYTES + BYTES_PER_BYTE * size
+    declared = 0
+    repeating = set()
+    for group in range(footer.num_row_groups):
+        for index in range(footer.num_columns):
+            chunk = footer.row_group(group).column(index)
+            if chunk.num_values < 0 or chunk.total_uncompressed_size < 0:
+                return "a negative size in its footer"
+            declared += max(chunk.total_uncompressed_size, 8 * chunk.num_values)
+            if chunk.physical_type == "BYTE_ARRAY" and REPEATING & set(chunk.encodings):
+                repeating.add(index)
+    if declared <= limit:
+        declared += sum(_repeated(path, footer, index, limit) for index in sorted(repeating))
+    return f"{declared:,} bytes in {size:,}; allowed are {limit:,}" if declared > limit else None
+
+
+def _repeated(path: Path, footer: pq.FileMetaData, index: int, limit: int) -> int:
+    """Bytes of text in a column that names texts by number; of a nested or delta-coded one, the most that may be."""
+    column = footer.schema.column(index)
+    chunks = [footer.row_group(group).column(index) for group in range(footer.num_row_groups)]
+    most = sum(chunk.num_values * chunk.total_uncompressed_size for chunk in chunks)
+    if most <= limit or column.max_repetition_level or any("DELTA_BYTE_ARRAY" in chunk.encodings for chunk in chunks):
+        return most
+    total = 0
+    with pq.ParquetFile(path, read_dictionary=[column.path]) as file:
+        for batch in file.iter_batches(columns=[column.path], batch_size=65536):
+            texts = batch.column(0)
+            while pa.types.is_struct(texts.type):
+                texts = texts.field(0)
+            if not pa.types.is_dictionary(texts.type):
+                return most
+            total += pc.sum(pc.take(pc.binary_length(texts.dictionary), texts.indices)).as_py() or 0
+            if total > limit:
+                break
+    return total
