@@ -86,8 +86,8 @@ def test_missing_file_is_refused_and_a_file_beside_the_manifest_is_not_read(copy
 
 @pytest.mark.parametrize(("text", "message"), [
     ("{", "is not JSON"),
-    ("[]", "needs 'name'"),
-    (json.dumps({"name": "x", "recipe": {}, "configs": {}, "files": []}), r"needs 'files' \(dict\)"),
+    ("[]", "no manifest of a release: the manifest: Input should be a valid dictionary"),
+    (json.dumps({"name": "x", "recipe": {}, "configs": {}, "files": []}), "files: Input should be a valid dictionary"),
 ])
 def test_bad_manifest_is_explained(copy: Path, text: str, message: str) -> None:
     (copy / "stepforge.json").write_text(text)
