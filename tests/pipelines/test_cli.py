@@ -121,6 +121,14 @@ def test_mistake_is_one_message_with_code_2(tmp_path, change, parts):
     assert "Traceback" not in done.stderr and all(part in done.stderr for part in parts), done.stderr
 
 
+@pytest.mark.parametrize("arguments", [
+    ["check", "no\x1b[31mwhere"], ["diff", "local:no\x1b[31mwhere", "1.0.0", "2.0.0"], ["versions", "\x1b[31m"],
+    ["run", "no\x1b[31mwhere.yaml"], ["show", "no\x1b[31mwhere"], ["train", "\x1b[31m"]])
+def test_an_error_does_not_steer_the_terminal(tmp_path, arguments):
+    done = stepforge(*arguments, cwd=tmp_path)
+    assert done.returncode == 2 and "\x1b" not in done.stderr + done.stdout and "Traceback" not in done.stderr
+
+
 def test_plan_and_show_of_a_finished_run(small_run, tmp_path):
     (tmp_path / "r.yaml").write_text(yaml.safe_dump(SMALL))
     planned = stepforge("plan", "r.yaml", "--out", small_run.parent, cwd=tmp_path)
