@@ -6,14 +6,14 @@ by running again, a lost answer is noticed by looking, and of two publishers the
 tag comes last and is set only on a commit whose files have been read back and compared with the manifest.
 """
 
-import json
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from stepforge.builders.release import MANIFEST, sha256_file
+from stepforge.builders.manifest import MANIFEST, ManifestError, parse_manifest
+from stepforge.builders.release import sha256_file
 from stepforge.cards.address import PublishError
 from stepforge.cards.bundle import Blob, Bundle, There, make_bundle, read_unstamped
 from stepforge.cards.dataset_card import CARD
@@ -211,10 +211,9 @@ class _Publisher:
 
     def _manifest_at(self, commit: str) -> dict:
         try:
-            manifest = json.loads(self.target.read(commit, MANIFEST) or b"{}")
-        except ValueError:
+            return parse_manifest(self.target.read(commit, MANIFEST) or b"", commit)
+        except ManifestError:
             return {}
-        return manifest if isinstance(manifest, dict) else {}
 
     def _verify(self, bundle: Bundle, commit: str) -> None:
         """Read every file back from the commit, compare its checksum, and load every config as a user would."""
