@@ -71,7 +71,7 @@ def test_a_path_that_leaves_the_folder_is_not_published(make_small: Callable[...
     digest = sha256_file(tmp_path / "outside.txt")
     manifest["files"][path] = {"sha256": digest, "bytes": 15}
     write_manifest(folder, manifest)
-    with pytest.raises(ReleaseError, match="outside the folder"):
+    with pytest.raises(ReleaseError, match="named by its path below the release"):
         publish(folder, f"local:{tmp_path / 'out'}", "1.0.0")
 
 
