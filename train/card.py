@@ -6,6 +6,7 @@ markup.
 """
 
 import json
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +15,6 @@ import yaml
 from stepforge.builders.terminal import in_line
 
 RECORD = "stepforge_training.json"
-SUMMARY = {
-    "sft": "supervised fine-tuning on verified solutions",
-    "rft": "fine-tuning on the model's own verified solutions",
-    "dpo": "preference pairs of whole responses",
-    "step_dpo": "preference pairs of single steps",
-    "kto": "unpaired correct and incorrect solutions",
-    "awr": "advantage-weighted regression, a weight for every step",
-    "prm": "a process reward model that values every step",
-    "grpo": "reinforcement learning with verified answers as reward",
-}
 
 
 def write_card(folder: Path, record: dict[str, Any]) -> Path:
@@ -41,7 +32,7 @@ def write_card(folder: Path, record: dict[str, Any]) -> Path:
 {yaml.safe_dump(header, sort_keys=False).strip()}
 ---
 
-# {record["method"]}: {SUMMARY[record["method"]]}
+# {record["method"]}: {_summary(record["method"])}
 
 | | |
 |---|---|
@@ -74,6 +65,12 @@ def write_card(folder: Path, record: dict[str, Any]) -> Path:
 def _code(text: Any) -> str:
     """A name from elsewhere as inline code that it cannot close."""
     return f"`{in_line(text).replace('`', chr(39)).replace('|', '/')}`"
+
+
+def _summary(method: str) -> str:
+    """The first sentence of the method's module."""
+    text = import_module(f"stepforge.train.{method}").__doc__ or ""
+    return text.partition("\n")[0].rstrip(".")
 
 
 def _losses(log: list[dict[str, Any]]) -> tuple[str, str]:

@@ -15,7 +15,6 @@ from typing import Literal, NamedTuple
 
 Estimator = Literal["fixed_n", "sequential"]
 Interval = tuple[float, float]
-PitRule = Literal["argmin_q", "zero_success", "largest_drop"]
 
 
 class StepValue(NamedTuple):

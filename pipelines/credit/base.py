@@ -14,7 +14,6 @@ from typing import get_args
 from stepforge.pipelines.credit.advantages import (
     Estimator,
     Interval,
-    PitRule,
     StepValue,
     argmin_q,
     best_of_k,
@@ -25,6 +24,7 @@ from stepforge.pipelines.credit.advantages import (
     zero_success,
 )
 from stepforge.pipelines.credit.tree import BARE, Ask, Node, Outcome, Solution, Tree
+from stepforge.pipelines.options.base import PitRule
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from stepforge.pipelines.options.base import LEAST_MEMORY_MB, LEAST_TIMEOUT_S, Options, Splitter, pattern
+from stepforge.pipelines.options.base import LEAST_MEMORY_MB, LEAST_TIMEOUT_S, Options, PitRule, Splitter, pattern
 from stepforge.pipelines.options.sources import Source
 
 
@@ -90,7 +90,7 @@ class Annotate(Options):
     pilot: int = Field(32, ge=0, description="Problems that teach the adaptive search how values move; 0 for none.")
     splitter: Splitter = Field("newline", description="How a solution is cut into steps.")
     max_steps: int | None = Field(None, ge=1, description="Merge what lies behind this many steps into the last.")
-    pit: Literal["argmin_q", "zero_success", "largest_drop"] = Field("argmin_q", description="Rule of the first pit.")
+    pit: PitRule = Field("argmin_q", description="Rule of the first pit.")
     pit_fall: float = Field(
         0.05, ge=-1, lt=1, description="Least fall of q at a pit, certain at 95%; a negative without one has no pit. "
         "-1: a pit wherever the rule names one, as in the paper."
