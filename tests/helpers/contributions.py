@@ -242,7 +242,7 @@ class LastNumber:
          "from stepforge.pipelines.answers.last_number import LastNumber\n"
          "from stepforge.pipelines.answers.outcome import Claim"),
         ('= {"math": Verifier', '= {"last_number": LastNumber, "math": Verifier')],
-    "pipelines/options/stages.py": [('pattern=r"^(math|', 'pattern=r"^(math|last_number|')],
+    "pipelines/options/stages.py": [('r"^(math|', 'r"^(math|last_number|')],
 }
 
 METHOD: dict[str, Change] = {
