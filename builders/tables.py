@@ -201,6 +201,7 @@ STEPS = _table(
     column("step", TEXT, "Text of the step; the steps joined give back the solution."),
     column("start", INT, "Offset of its first character."),
     column("end", INT, "Offset behind its last character."),
+    column("splitter", TEXT, "What cut its solution into steps."),
     column("rollouts", INT, "Rollouts from after this step that counted; 0 for a finished solution."),
     column("successes", INT, "How many of them reached a correct answer."),
     _optional("q", REAL, "Estimated probability of success from after this step."),

@@ -63,15 +63,16 @@ def open_run(folder: Path | str) -> Run:
     return read_run(Path(folder))
 
 
-def split_steps(text: str, splitter: str = "newline") -> list[str]:
-    """The steps of a solution; joined they give the text back.
+def split_steps(text: str, splitter: str = "auto", max_steps: int | None = None) -> list[str]:
+    """The steps of a solution, at most so many; joined they give the text back.
 
     Raises:
-        UserError: there is no such splitter.
+        UserError: there is no such splitter, or `max_steps` is below 1.
     """
-    if splitter not in splitting.SPLITTERS:
-        raise UserError(f"splitter: {splitter!r} is not among {', '.join(splitting.SPLITTERS)}")
-    return splitting.split(splitter, text)
+    try:
+        return splitting.split(splitter, text, max_steps=max_steps)
+    except ValueError as error:
+        raise UserError(str(error)) from None
 
 
 def annotate(problem: str, solutions: Sequence[str], answer: str, policy: Mapping[str, Any] | None = None,

@@ -102,9 +102,11 @@ class Recipe(Options):
         if judge is None or judge.incorrect_per_generator == 0:
             raise ValueError("annotate.evidence: `judge` needs a `judge` that reads incorrect solutions; give one, "
                              "with judge.incorrect_per_generator null (all) or above 0")
-        if judge.splitter != annotate.splitter:
-            raise ValueError(f"annotate.evidence: the judge sees the steps of splitter {judge.splitter!r} and "
-                             f"annotate those of {annotate.splitter!r}; set both alike")
+        for field in ("splitter", "max_steps"):
+            ours, theirs = getattr(annotate, field), getattr(judge, field)
+            if ours != theirs:
+                raise ValueError(f"annotate.evidence: the judge sees the steps of {field} {theirs!r} and annotate "
+                                 f"those of {ours!r}; set both alike")
 
     def _budget_fits(self, budget: Budget, sampled: Mapping[str, Sampler]) -> None:
         if recorded := [g.name for g in self.generators if isinstance(g, RecordedGenerator)]:

@@ -89,7 +89,7 @@ def scorer_of(recipe: Recipe, model: str, revision: str | None) -> Scorer:
     """The model with prompt and steps of the run's annotation; without one, of its first generator, by line."""
     annotate = recipe.annotate
     writer = recipe.generator(annotate.policy) if annotate else recipe.generators[0]
-    splitter, max_steps = (annotate.splitter, annotate.max_steps) if annotate else ("newline", None)
+    splitter, max_steps = (annotate.splitter, annotate.max_steps) if annotate else ("auto", None)
     return Scorer(model, model_revision(model, revision), writer, splitter, max_steps)
 
 

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Sequence
 from math import inf
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 from pydantic import TypeAdapter, ValidationError
@@ -29,10 +29,11 @@ from stepforge.builders.sources import arithmetic
 from stepforge.builders.sources.records import Drop
 from stepforge.builders.tables import content_id, derive_seed
 from stepforge.pipelines.answers import Claim, Verdict, open_verifier, versions
-from stepforge.pipelines.credit.split import SPLITTERS, split
+from stepforge.pipelines.credit.split import split
 from stepforge.pipelines.inference.prompts import render
 from stepforge.pipelines.inference.sample import sample
 from stepforge.pipelines.inference.step_scores import OF_STEPS, score_steps
+from stepforge.pipelines.options.base import Splitter
 from stepforge.pipelines.options.sources import Source
 from stepforge.pipelines.stages.problems import rows_of
 from stepforge.train.estimates import (
@@ -212,7 +213,7 @@ def arguments() -> argparse.ArgumentParser:
     add("--prompt", default="plain", help="name of a prompt, or a Jinja template with {{ problem }}")
     add("--verifier", default="math", help="math, or module:function, code of your own")
     add("--prm", help="process reward model, folder or Hub id, that chooses among the samples")
-    add("--splitter", default="newline", choices=SPLITTERS, help="how samples are cut into the steps that it scores")
+    add("--splitter", default="auto", choices=get_args(Splitter), help="how samples are cut into steps for it")
     add("--threshold", type=float, default=0.5, help="processbench: the first step scored below it is the first error")
     add("--tune", type=float, metavar="SHARE", help="processbench: choose the threshold on this share of the "
         "solutions, drawn by hash, and measure on the others")

@@ -12,7 +12,7 @@ from typing import Any
 from stepforge.builders.errors import UserError
 from stepforge.builders.tables import derive_seed
 from stepforge.pipelines.answers import first_false_step
-from stepforge.pipelines.credit.split import newline
+from stepforge.pipelines.credit.split import split
 from stepforge.pipelines.inference.sample import sample
 from stepforge.pipelines.stages.judge.prompt import CRITIQUE, judge_prompt, read_vote
 from stepforge.train.estimates import Estimate, mean_over_problems, proportion
@@ -29,14 +29,15 @@ def judge(rows: Sequence[Row], model: str) -> None:
     if any("problem" not in row for row in rows):
         raise UserError("--judge: the result file holds no problem texts, so it is of an older form; evaluate again")
     asked = [(row, found) for row in rows for found in (row["greedy"], *row["samples"]) if found["correct"]]
-    prompts = [judge_prompt(CRITIQUE, row["problem"], row["answer"], None, newline(found["solution"]))
+    prompts = [judge_prompt(CRITIQUE, row["problem"], row["answer"], None, split("newline", found["solution"]))
                for row, found in asked]
     try:
         critiques = sample(model, prompts, temperature=0.0, max_tokens=MAX_TOKENS)
     except ValueError as error:
         raise UserError(f"--judge {model}: {error}") from error
     for (_, found), (critique,) in zip(asked, critiques, strict=True):
-        found["judged"] = read_vote(critique.text, len(newline(found["solution"])), critique.complete).soundness
+        steps = split("newline", found["solution"])
+        found["judged"] = read_vote(critique.text, len(steps), critique.complete).soundness
 
 
 def false_positives(rows: Sequence[Row], seed: int) -> dict[str, Estimate]:
@@ -60,7 +61,7 @@ def false_positives(rows: Sequence[Row], seed: int) -> dict[str, Estimate]:
 
 
 def _states_a_false_equation(found: Row) -> bool:
-    return first_false_step(newline(found["solution"])) is not None
+    return first_false_step(split("newline", found["solution"])) is not None
 
 
 def _is_judged_unsound(found: Row) -> bool | None:

@@ -19,7 +19,7 @@ def pattern(expression: str, words: str) -> str:
 
 NAME = pattern(r"^[A-Za-z0-9][A-Za-z0-9._-]*$", "letters, digits and . _ -, the first a letter or a digit")
 PitRule = Literal["argmin_q", "zero_success", "largest_drop"]  # credit/advantages.py
-Splitter = Literal["newline", "blank_line", "sentence", "step_heading", "path", "thoughts"]  # credit/split.py
+Splitter = Literal["auto", "newline", "blank_line", "sentence", "step_heading", "path", "thoughts"]  # credit/split.py
 LEAST_TIMEOUT_S = 0.01  # of one check: a worker's clock ticks in hundredths of a second
 LEAST_MEMORY_MB = 512  # of a verifying process: its libraries, and room to work
 

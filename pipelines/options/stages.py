@@ -7,6 +7,10 @@ from pydantic import Field, model_validator
 from stepforge.pipelines.options.base import LEAST_MEMORY_MB, LEAST_TIMEOUT_S, Options, PitRule, Splitter, pattern
 from stepforge.pipelines.options.sources import Source
 
+SPLITTING = ("How a solution is cut into steps; auto: the first of headings, paragraphs, lines and sentences that "
+             "gives 3 to `max_steps` of them.")
+MERGING = "Most steps of a solution: where there would be more, the shortest are merged; null for no limit."
+
 
 class Synthesize(Options):
     """New problems after those of the sources, each with the answer that a stated majority of solutions gives."""
@@ -88,8 +92,8 @@ class Annotate(Options):
     value_revision: str | None = Field(None, description="Branch, tag or commit of the value model on the Hub.")
     value_cut: float = Field(0.5, gt=0, lt=1, description="The first step scored below it counts as named wrong.")
     pilot: int = Field(32, ge=0, description="Problems that teach the adaptive search how values move; 0 for none.")
-    splitter: Splitter = Field("newline", description="How a solution is cut into steps.")
-    max_steps: int | None = Field(None, ge=1, description="Merge what lies behind this many steps into the last.")
+    splitter: Splitter = Field("auto", description=SPLITTING)
+    max_steps: int | None = Field(32, ge=1, description=MERGING)
     pit: PitRule = Field("argmin_q", description="Rule of the first pit.")
     pit_fall: float = Field(
         0.05, ge=-1, lt=1, description="Least fall of q at a pit, certain at 95%; a negative without one has no pit. "
@@ -129,5 +133,6 @@ class Judge(Options):
     votes: int = Field(1, ge=1, le=99, description="Opinions on each solution; more than half of them decide.")
     correct_per_generator: int | None = Field(200, ge=0, description="Correct solutions to judge; null for all.")
     incorrect_per_generator: int | None = Field(0, ge=0, description="Incorrect solutions to judge; null for all.")
-    splitter: Splitter = Field("newline", description="How a solution is cut into the steps that the judge sees.")
+    splitter: Splitter = Field("auto", description=SPLITTING)
+    max_steps: int | None = Field(32, ge=1, description=MERGING)
     max_tokens: int = Field(512, ge=8, description="Longest critique in tokens; one that is cut off is undecided.")

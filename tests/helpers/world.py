@@ -44,7 +44,8 @@ def steps(solution_id: str) -> list[dict]:
         is_pit, fall = FALLS.get((solution_id, index), (False, None))
         rows.append(filled(
             "steps", solution_id=solution_id, problem_id="p", step_index=index, step=text, start=start,
-            end=start + len(text), rollouts=0 if won is None else 8, successes=won or 0, q=q, q_low=low, q_high=high,
+            end=start + len(text), splitter="newline", rollouts=0 if won is None else 8, successes=won or 0, q=q,
+            q_low=low, q_high=high,
             advantage=q - before, estimator="fixed_n", is_pit=is_pit, fall_low=fall, q_model=0.25 * (index + 1),
             advantage_model=q - before if solution_id == "c" else 0.0))
         before, start = q, start + len(text)

@@ -19,7 +19,7 @@ from stepforge.builders.sources import arithmetic, star_graph, terse_teacher
 from stepforge.builders.sources.arithmetic import SPLITS
 from stepforge.builders.tables import content_id, derive_seed
 from stepforge.pipelines.answers import Claim, Verdict, Verifier, first_false_step
-from stepforge.pipelines.credit.split import SPLITTERS, newline
+from stepforge.pipelines.credit.split import split as split_steps
 from stepforge.train.studies.sampling import Text
 from stepforge.train.studies.tiny_model import Muon, make_tokenizer
 from stepforge.train.tokens import encode, labelled
@@ -65,7 +65,7 @@ class Task:
         return list({row["problem_id"]: row for row in prompted(self.problems(count, seed, split))}.values())
 
     def steps(self, text: str) -> list[str]:
-        return SPLITTERS[self.splitter](text)
+        return split_steps(self.splitter, text)
 
     def correct(self, problems: Sequence[Row], texts: Sequence[Text]) -> list[bool]:
         """Whether each text is a whole and correct solution of the problem beside it."""
@@ -141,7 +141,7 @@ TASKS: dict[str, Callable[..., Task]] = {
         problems=lambda count, seed, split: arithmetic.generate(count, seed, split, steps=(2, 3), max_operand=12),
         before=lambda count, seed: arithmetic.generate(count, seed, "validation", steps=(1, 2), max_operand=12),
         words=PHRASES, splitter="newline", max_tokens=56,
-        marks={"false_equation": lambda text: first_false_step(newline(text)) is not None}),
+        marks={"false_equation": lambda text: first_false_step(split_steps("newline", text)) is not None}),
     "star_graph": lambda: Task("star_graph", problems=stars, before=walks, words=NUMBERS, splitter="path",
                                max_tokens=16, verifier=lambda: nullcontext(Exact())),
     "terse_teacher": terse,

@@ -23,7 +23,7 @@ def first_errors(solution: Mapping[str, Any], prompt: str, steps: Sequence[str],
     Args:
         solution: with `soundness` and `first_error` of its judgement, both null where no judge read it.
         prompt: what the policy reads before the solution, and the value model too.
-        steps: of the solution, the last one holding all that `max_steps` merged.
+        steps: of the solution, those that the judge saw.
     """
     told: dict[Source, int | None] = {}
     if settings.search != "adaptive":
@@ -33,7 +33,7 @@ def first_errors(solution: Mapping[str, Any], prompt: str, steps: Sequence[str],
     if "judge" in settings.evidence and solution["soundness"] == "sound":
         told["judge"] = None
     if "judge" in settings.evidence and solution["soundness"] == "unsound":
-        told["judge"] = min(solution["first_error"], len(steps) - 1)
+        told["judge"] = solution["first_error"]
     if "values" in settings.evidence:
         assert settings.value_model is not None  # the options refuse it
         scores = score_steps(settings.value_model, settings.value_revision, prompt, steps)

@@ -37,8 +37,10 @@ class Problem:
         self.policy = policy
         self.settings = settings
         self.prompt = render(policy.generator.prompt, row["problem"], policy.generator.model)
-        self.texts = {s["solution_id"]: splitting.split(settings.splitter, s["solution"], max_steps=settings.max_steps)
-                      for s in row["solutions"]}
+        self.splitters = {s["solution_id"]: splitting.chosen(settings.splitter, s["solution"], settings.max_steps)
+                          for s in row["solutions"]}
+        self.texts = {s["solution_id"]: splitting.split(self.splitters[s["solution_id"]], s["solution"],
+                                                        max_steps=settings.max_steps) for s in row["solutions"]}
         self.solutions = [
             Solution(s["solution_id"], tuple(steps), s["correct"],
                      first_errors=first_errors(s, self.prompt, steps, settings), prompt_tokens=len(self.prompt))
@@ -115,7 +117,8 @@ class Problem:
             for index, (step, value) in enumerate(zip(self.texts[solution_id], values, strict=True)):
                 low = falls.get(index)
                 rows.append({"solution_id": solution_id, "problem_id": self.row["problem_id"], "step_index": index,
-                             "step": step, "start": start, "end": start + len(step), **value._asdict(),
+                             "step": step, "start": start, "end": start + len(step),
+                             "splitter": self.splitters[solution_id], **value._asdict(),
                              "is_pit": low is not None and low > self.settings.pit_fall, "fall_low": low})
                 start += len(step)
         return rows
@@ -157,7 +160,7 @@ class Problem:
                          and row["origin"] == "prefix" and row["verdict"] == "correct"]
         if index == 0:
             continuations += [(s["solution_id"], s["solution"]) for s in self.row["solutions"] if s["correct"]]
-        opened = [(source, splitting.split(self.settings.splitter, text)) for source, text in continuations]
+        opened = [(source, splitting.split(self.splitters[solution_id], text)) for source, text in continuations]
         found = other_steps(self.texts[solution_id][index:], opened)[: self.settings.alternatives_per_pit]
         return [{"alternative_id": content_id("alternative", solution_id, index, step),
                  "problem_id": self.row["problem_id"], "solution_id": solution_id, "step_index": index, "step": step,

@@ -70,7 +70,8 @@ async def judge_problem(document: Document, generate: Generate, *, judge: Judge,
             requests.append(Request(key, payload_of(generator, prompt, vote_seed)))
         return [completion for completion, *_ in await asyncio.gather(*map(generate, requests))]
 
-    texts = [splitting.split(judge.splitter, solution["solution"]) for solution in row["solutions"]]
+    texts = [splitting.split(judge.splitter, solution["solution"], max_steps=judge.max_steps)
+             for solution in row["solutions"]]
     answers = await asyncio.gather(*map(votes_on, row["solutions"], texts))
     judgements, drops = [], []
     for solution, steps, completions in zip(row["solutions"], texts, answers, strict=True):

@@ -43,16 +43,16 @@ def export_sample(run: Path, sample: int, out: Path, seed: int = 0) -> tuple[int
         raise UserError(f"{out}: the format {out.suffix!r} is not written; allowed: {', '.join(_WRITERS)}")
     if out.exists():
         raise UserError(f"{out} exists and may hold answers; name another file")
-    splitter = _splitter(run)
+    splitter, max_steps = _splitter(run)
     with open_run_tables(run, "problems", "solutions", "verdicts", "judgements") as connection:
         ranked = query_rows(connection, load_sql(__package__, "sample"), {"seed": str(seed), "sample": sample})
         drawn = {row["solution_id"]: row for row in _draw(list(ranked), sample)}
         items = list(query_rows(connection, TEXTS_SQL, {"ids": list(drawn)}))
     items.sort(key=lambda item: content_id("order", seed, item["solution_id"]))  # the order tells nothing
     for item in items:
-        item["steps"] = splitting.split(splitter, item["solution"])
+        item["steps"] = splitting.split(splitter, item["solution"], max_steps=max_steps)
     strata = sorted((key, row["stratum"], row["population"]) for key, row in drawn.items())
-    audit_id = content_id("audit", splitter, strata)[:12]
+    audit_id = content_id("audit", splitter, max_steps, strata)[:12]
     rows = [{**drawn[item["solution_id"]], "audit_id": audit_id, "steps": len(item["steps"])} for item in items]
     rows = [{name: row[name] for name in AUDIT_SAMPLES.schema.names} for row in rows]
     write_rows(audit_samples_path(run) / f"{audit_id}.parquet", rows, AUDIT_SAMPLES.schema)
@@ -61,11 +61,11 @@ def export_sample(run: Path, sample: int, out: Path, seed: int = 0) -> tuple[int
     return len(items), audit_id
 
 
-def _splitter(run: Path) -> str:
+def _splitter(run: Path) -> tuple[str, int | None]:
     """The judge's, so that its steps and those that people see have the same numbers; else that of the annotation."""
     recipe = load_recipe(recipe_path(run))
     cutting = recipe.judge or recipe.annotate
-    return cutting.splitter if cutting else "newline"
+    return (cutting.splitter, cutting.max_steps) if cutting else ("auto", None)
 
 
 def _draw(ranked: list[dict[str, Any]], sample: int) -> list[dict[str, Any]]:

@@ -34,8 +34,8 @@ def steps_of(solution_id, successes):
         q = float(solution_id == "c") if won is None else won / 4
         low, high = (q, q) if won is None else clopper_pearson(won, 4)
         yield filled("steps", solution_id=solution_id, problem_id="p", step_index=index, step=text, start=start,
-                     end=start + len(text), rollouts=0 if won is None else 4, successes=won or 0, q=q, q_low=low,
-                     q_high=high, advantage=q - before, estimator="fixed_n",
+                     end=start + len(text), splitter="newline", rollouts=0 if won is None else 4,
+                     successes=won or 0, q=q, q_low=low, q_high=high, advantage=q - before, estimator="fixed_n",
                      is_pit=solution_id == "w" and index == 1,
                      fall_low=0.5 if solution_id == "w" and index == 1 else None)
         before, start = q, start + len(text)
@@ -335,7 +335,8 @@ def test_labels_follow_the_evidence_under_each_rule(build, won, options, labels)
         k = options.get("best_of", 1)
         found["steps"] = [
             filled("steps", solution_id="w", problem_id="p", step_index=index, step=f"{index + 1}", start=2 * index,
-                   end=2 * index + 1, rollouts=0 if hits is None else 4, successes=hits or 0, q=(hits or 0) / 4,
+                   end=2 * index + 1, splitter="newline", rollouts=0 if hits is None else 4, successes=hits or 0,
+                   q=(hits or 0) / 4,
                    q_low=0.0, q_high=0.0 if hits is None else 1 - (1 - clopper_pearson(hits, 4)[1]) ** k,
                    estimator="fixed_n", is_pit=False)
             for index, hits in enumerate([*won, None])]

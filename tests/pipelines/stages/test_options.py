@@ -178,6 +178,8 @@ ANNOTATE = [
     (values("w"), [0.875, 0.0, 0.125, 0.0], [({"best_of": 2}, [1.0, 0.0, 0.25, 0.0])]),
     (texts("w"), ["a\n", "x\n", "y\n", "8"], [({"max_steps": 2}, ["a\nx\n", "y\n8"]),
                                                ({"splitter": "blank_line"}, ["a\nx\ny\n8"])]),
+    (lambda steps, rollouts, alternatives: {row["splitter"] for row in steps["w"]}, {"newline"}, [
+        ({"splitter": "path"}, {"path"}), ({"max_steps": 2}, {"newline"})]),
     (alternatives_of, [("w", "z0\n", 8), ("w", "z1\n", 8)], [({"alternatives_per_pit": 1}, [("w", "z0\n", 8)]),
                                                             ({"alternatives_per_pit": 0}, []),
                                                             ({"alternatives_per_pit": 9}, [("w", "z0\n", 8),

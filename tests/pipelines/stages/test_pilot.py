@@ -50,7 +50,7 @@ def test_every_rollout_of_the_journal_is_in_the_table(run):
 
 def test_the_manifest_names_the_splitter_and_its_version(run):
     manifest = json.loads((run / "release" / "stepforge.json").read_text())
-    assert manifest["stages"]["annotate"]["facts"]["splitter"] == {"name": "newline", "version": 1}
+    assert manifest["stages"]["annotate"]["facts"]["splitter"] == {"name": "auto", "version": 2}
 
 
 def test_a_judge_moves_the_models_values_and_no_count(small_run, tmp_path, scripted, monkeypatch):
@@ -82,7 +82,8 @@ def test_a_judge_moves_the_models_values_and_no_count(small_run, tmp_path, scrip
 @pytest.mark.parametrize(("annotate", "judge", "message"), [
     ({"evidence": ["judge"]}, {"incorrect_per_generator": 0}, "`judge` needs a `judge` that reads incorrect"),
     ({"evidence": ["judge"]}, None, "`judge` needs a `judge` that reads incorrect"),
-    ({"evidence": ["judge"], "splitter": "sentence"}, {}, "splitter 'newline' and annotate those of 'sentence'"),
+    ({"evidence": ["judge"], "splitter": "sentence"}, {}, "splitter 'auto' and annotate those of 'sentence'"),
+    ({"evidence": ["judge"]}, {"max_steps": 9}, "max_steps 9 and annotate those of 32"),
     ({"evidence": ["judge"], "search": "scan"}, {}, "read by the adaptive search alone"),
     ({"evidence": ["values"]}, {}, "value_model is None and evidence"),
     ({"value_model": "prm"}, {}, "value_model is 'prm' and evidence"),

@@ -48,7 +48,8 @@ def steps_of(solution: dict) -> list[dict]:
     found, start = [], 0
     for index, text in enumerate(solution["solution"].splitlines(keepends=True)):
         found.append({"solution_id": solution["solution_id"], "problem_id": solution["problem_id"],
-                      "step_index": index, "step": text, "start": start, "end": start + len(text), "rollouts": 8,
+                      "step_index": index, "step": text, "start": start, "end": start + len(text),
+                      "splitter": "newline", "rollouts": 8,
                       "successes": 4 - 4 * index, "q": 0.5 - 0.5 * index, "q_low": 0.0, "q_high": 0.9,
                       "advantage": 0.25 - 0.75 * index, "advantage_low": -1.0, "advantage_high": 1.0,
                       "estimator": "fixed_n", "is_pit": index == 1, **dict.fromkeys(MODELLED)})
