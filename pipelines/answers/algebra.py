@@ -72,7 +72,7 @@ def is_polynomial(text: str) -> bool:
     """Whether an expression is read as a polynomial in its symbols: `x^2+1`, but not `x+1/x` or `\\sin x`."""
     value = _value(text)
     return value is not None and not value.opaque and set(value.bottom) == {()} \
-        and all(power > 0 for monomial in value.top for _, power in monomial)
+        and all(power > 0 and power.denominator == 1 for monomial in value.top for _, power in monomial)
 
 
 def rational(text: str) -> Fraction | None:

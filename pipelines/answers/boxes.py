@@ -27,7 +27,7 @@ _LISTED = re.compile(rf"{_MARKS}(?:[a-z]+\s+){{0,2}}?[a-z]*[,;]?\s*\b(?:and|or|w
                      rf"[^.!?\n=]{{0,80}}?"
                      rf"{_NAME}{_MARKS}")
 _CONSEQUENCE = re.compile(r"\b" + phrases("""so|thus|hence|therefore|then|thereby|giv\\w+|get\\w*|yields?|obtain\\w*
-|finally|total|sum|product|wait|but|not|actually|we|answer
+|finally|later|afterwards|instead|now|total|sum|product|wait|but|not|actually|we|answer
 |correction|step|check|result""") + r"\b", re.IGNORECASE)
 _NAMED = re.compile(rf"{_MARKS}[,;.]?{_MARKS}([A-Za-z][a-z]*(?: [a-z]+){{0,2}}):{_MARKS}")
 _NAMED_BEFORE = re.compile(rf"(?:^|[\s,.;])[A-Za-z][a-z]*(?: [a-z]+){{0,2}}:{_MARKS}$")
@@ -69,7 +69,7 @@ def _content(text: str, at: int) -> tuple[str, int]:
         return (bare[1].rstrip("."), bare.end()) if bare else ("", at)
     depth, limit = 0, min(len(text), start + MAX_CLAUSE)
     for here in range(start, limit):
-        depth += (text[here] == "{") - (text[here] == "}")
+        depth += ((text[here] == "{") - (text[here] == "}")) * (text[here - 1] != "\\")
         if depth == 0:
             return text[start + 1:here], here + 1
     return text[start + 1:limit], limit

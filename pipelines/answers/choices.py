@@ -13,7 +13,7 @@ from stepforge.pipelines.answers.wording import DENIED_AFTER, DENIED_BEFORE
 TAIL = 2000          # characters searched
 
 _AT_HEAD = re.compile(r"\(?(?:\\text(?:bf|rm|it)?\{\s*\(?)?([A-Z])(?:\)|[.:](?=\s))\}?\)?[:.]?(?=\s|$)")
-_LETTER = re.compile(r"\(([A-Z])\)|(?<![\w'’])([A-Z])(?=[.):*$}]|\\[)\]]|\s*$|\s+(?:or|and)\s+\(?[A-Z]\b"
+_LETTER = re.compile(r"\(([A-Z])\)|(?<![\w'’])([A-Z])(?=[.):*$},]|[^\x00-\x7f]|\\[)\]]|\s*$|\s+(?:or|and)\s+\(?[A-Z]\b"
                      r"|\s+(?:is|must be|seems)\s+(?:the\s+)?(?:correct|right|true|best))")
 _OR = re.compile(r"[)\s*]*(?:,|or|and|/)[\s*(]*")
 
@@ -30,12 +30,23 @@ def choice_at(line: str, at: int) -> re.Match[str] | None:
     return _AT_HEAD.match(line, at)
 
 
+def _undenied(tail: str) -> list[re.Match[str]]:
+    """The lone letters that the text does not deny; `it can't be A or B` denies both."""
+    letters: list[re.Match[str]] = []
+    denied_to = -1
+    for letter in _LETTER.finditer(tail):
+        joined = denied_to >= 0 and _OR.fullmatch(tail[denied_to:letter.start()])
+        if joined or DENIED_BEFORE.search(tail[max(0, letter.start() - 60):letter.start()]):
+            denied_to = letter.end()
+        elif not DENIED_AFTER.match(tail, letter.end()):
+            letters.append(letter)
+    return letters
+
+
 def last_choice(text: str) -> Choice | None:
     """The last lone capital of a text, with those that are joined to it."""
     tail = text[-TAIL:].rstrip()
-    letters = [letter for letter in _LETTER.finditer(tail)
-               if not DENIED_BEFORE.search(tail[max(0, letter.start() - 60):letter.start()])
-               and not DENIED_AFTER.match(tail, letter.end())]
+    letters = _undenied(tail)
     if not letters:
         return None
     offered = [letters[-1]]

@@ -31,6 +31,7 @@ class Reading(NamedTuple):
 
 
 NOTHING = Reading(None)
+_LETTER = re.compile(r"[\s*:\"]*([A-J])(?![\w'’(]|\s*(?:[-+*/^=<>]|(?:or|and)\b)|\s+[A-Z])")
 _QUOTED = re.compile(r"\s*\"((?:[^\"\\\n]|\\.)+)\"")
 
 
@@ -57,6 +58,8 @@ def read_clause(clause: str, choices: bool = False) -> Reading:
             stated = choice[0] if choice[0].endswith(")") else choice[1]
             return Reading(stated.strip(), True, not line[choice.end():].strip(" \t"))
         start = skip(line, choice.end()) if value_at(line, skip(line, choice.end())) else start
+    if choices and (letter := _LETTER.match(line) or _LETTER.match(line, start)):
+        return Reading(letter[1], True, not line[letter.end():].strip(" \t"))
     value = value_at(line, start)
     if value is None:
         return _words(line, start)

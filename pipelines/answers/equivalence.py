@@ -6,8 +6,10 @@ with it. All parts of a structure pass through the same guards. Swapping the sid
 """
 
 import re
+from functools import partial
 
 from stepforge.pipelines.answers import outcome
+from stepforge.pipelines.answers.conditions import conditioned
 from stepforge.pipelines.answers.expressions import equations_match, expressions_match, orders_match
 from stepforge.pipelines.answers.matches import (
     EQUAL,
@@ -24,13 +26,15 @@ from stepforge.pipelines.answers.matches import (
     unclear_where_equal,
 )
 from stepforge.pipelines.answers.normalize import canonical
+from stepforge.pipelines.answers.parts import one_of_many, parts_match
 from stepforge.pipelines.answers.quantity import TOO_LARGE, UNDEFINED, Quantity, measured, read_number, same
-from stepforge.pipelines.answers.readings import all_alike, has_decimal_comma, proportions_match
+from stepforge.pipelines.answers.readings import all_alike, commas_match, proportions_match
 from stepforge.pipelines.answers.regions import Region, is_region, orders, region
 from stepforge.pipelines.answers.relations import Statement, solution, statement, symbols
-from stepforge.pipelines.answers.structure import Structure, structure
+from stepforge.pipelines.answers.residues import residues_match
+from stepforge.pipelines.answers.structure import structure
 from stepforge.pipelines.answers.units import conflict
-from stepforge.pipelines.answers.words import choice, choice_letters, is_marked, words
+from stepforge.pipelines.answers.words import choice, choice_letters, is_marked, same_letters, words
 
 __all__ = ["NEEDS_SYMBOLIC", "Match", "Symbolic", "compare"]
 
@@ -63,9 +67,21 @@ def _compare(gold: str, answer: str, symbolic: Symbolic | None) -> Match:
         return Match(equal, "numeric", outcome.AMBIGUOUS if equal is None else None)
     if gold.lstrip("-+") == r"\infty" or answer.lstrip("-+") == r"\infty":
         return Match(gold.lstrip("+") == answer.lstrip("+"), "literal")
-    return proportions_match(gold, answer) or _choices(gold, answer, symbolic) or _regions(gold, answer, symbolic) \
-        or _words(gold, answer) or _structures(gold, answer, symbolic) or _statements(gold, answer, symbolic) \
-        or _measures(gold, answer, symbolic) or expressions_match(gold, answer, symbolic)
+    if (conditional := _conditioned(gold, answer, symbolic)) is not None:
+        return conditional
+    return residues_match(gold, answer) or proportions_match(gold, answer) or _choices(gold, answer, symbolic) \
+        or _regions(gold, answer, symbolic) or _words(gold, answer) or _structures(gold, answer, symbolic) \
+        or _statements(gold, answer, symbolic) or _measures(gold, answer, symbolic) \
+        or expressions_match(gold, answer, symbolic)
+
+
+def _conditioned(gold: str, answer: str, symbolic: Symbolic | None) -> Match | None:
+    """Compare answers of which one or both end in the domain of a parameter: `2\\pi k, k\\in\\mathbb{Z}`."""
+    first, second = conditioned(gold), conditioned(answer)
+    if not (first.domain or second.domain):
+        return None
+    match = _compare(first.stated, second.stated, symbolic)
+    return unclear_where_equal(match) if first.domain and second.domain and first.domain != second.domain else match
 
 
 # Words: names, choices, letters -----------------------------------------------------------------------------------
@@ -95,6 +111,8 @@ def _words(gold: str, answer: str) -> Match | None:
         anagram = sorted(first) == sorted(second) and not is_marked(gold) and not is_marked(answer)
         return UNCLEAR if anagram else OTHER_WORDS
     word, text, other = (first, gold, answer) if first is not None else (second, answer, gold)
+    if (ordered := same_letters(text, other)) is not None:
+        return SAME_WORDS if ordered else OTHER_WORDS
     if is_marked(text) or isinstance(read_number(other), Quantity):
         return None if "=" in other and word is not None else OTHER_WORDS
     return None
@@ -142,13 +160,15 @@ def _same_region(gold: Region, answer: Region, symbolic: Symbolic | None) -> Mat
 def _structures(gold: str, answer: str, symbolic: Symbolic | None) -> Match | None:
     first, second = structure(gold), structure(answer)
     if first is not None and second is not None:
-        return _parts(first, second, symbolic)
+        return parts_match(first, second, partial(_compare, symbolic=symbolic))
     if first is None and second is None:
         return None
     parts, other = (first, answer) if first is not None else (second, gold)
     assert parts is not None
-    if other == r"\emptyset" or has_decimal_comma(parts, other):
+    if other == r"\emptyset":
         return UNCLEAR
+    if (commas := commas_match(parts, other)) is not None:
+        return commas
     letters = choice_letters(parts.parts)
     if letters and letters == choice_letters((other,)):
         return SAME_WORDS
@@ -160,57 +180,8 @@ def _structures(gold: str, answer: str, symbolic: Symbolic | None) -> Match | No
     if named.sides and parts.kind == "tuple":
         return UNEQUAL
     if parts.kind in ("list", "set"):
-        return _one_of_many(other, parts, other is answer, symbolic)
+        return one_of_many(other, parts, other is answer, partial(_compare, symbolic=symbolic))
     return UNEQUAL
-
-
-def _one_of_many(single: str, listed: Structure, swapped: bool, symbolic: Symbolic | None) -> Match:
-    """One value against several: several spellings of it are one answer, different values are too many."""
-    distinct = list(dict.fromkeys(listed.parts))
-    pairs = [(part, single) if swapped else (single, part) for part in distinct]
-    matches = [_compare(*pair, symbolic) for pair in (*pairs, *((distinct[0], part) for part in distinct[1:]))]
-    if matches and all(match.equal for match in matches):
-        repeated = len(distinct) < len(listed.parts)       # `5,5` may also be a decimal comma
-        return UNCLEAR if repeated else all_of(matches)
-    if any(match.equal is False for match in matches) or not matches:
-        return Match(False, "numeric", None if swapped else outcome.MANY_ANSWERS)
-    return all_of(matches)
-
-
-def _parts(gold: Structure, answer: Structure, symbolic: Symbolic | None) -> Match:
-    kinds = {gold.kind, answer.kind}
-    if kinds <= {"list", "set"}:
-        return _unordered(tuple(dict.fromkeys(gold.parts)), tuple(dict.fromkeys(answer.parts)), symbolic)
-    if kinds == {"tuple", "list"}:
-        brackets = gold.shape if gold.kind == "tuple" else answer.shape
-        if brackets != "()" or len(gold.parts) != len(answer.parts):
-            return UNEQUAL
-    elif kinds == {"tuple", "matrix"}:
-        vector = gold if gold.kind == "matrix" else answer
-        if 1 not in map(int, vector.shape.split("x")) or len(gold.parts) != len(answer.parts):
-            return UNEQUAL
-    elif gold.kind != answer.kind or gold.shape != answer.shape or len(gold.parts) != len(answer.parts):
-        return UNEQUAL
-    match = all_of([_compare(first, second, symbolic) if first and second else UNEQUAL
-                    for first, second in zip(gold.parts, answer.parts, strict=True)])
-    other_names = gold.names and answer.names and sorted(gold.names) != sorted(answer.names)
-    return unclear_where_equal(match) if other_names else match
-
-
-def _unordered(gold: tuple[str, ...], answer: tuple[str, ...], symbolic: Symbolic | None) -> Match:
-    if len(gold) != len(answer):
-        return Match(False, "numeric", outcome.MANY_ANSWERS if len(answer) > len(gold) else None)
-    if len(gold) > 8 and sorted(gold) == sorted(answer):
-        return EQUAL
-    matches, left = [], list(answer)
-    for wanted in gold:
-        offers = [_compare(wanted, offered, symbolic) for offered in left]
-        best = max(range(len(left)), key=lambda at: (offers[at].equal is True, offers[at].equal is None))
-        matches.append(offers[best])
-        left.pop(best)
-        if offers[best].equal is False:
-            break
-    return all_of(matches)
 
 
 # Statements: x = 5, y = 2x + 1, f(x) = x^2 -------------------------------------------------------------------------
@@ -218,6 +189,11 @@ def _unordered(gold: tuple[str, ...], answer: tuple[str, ...], symbolic: Symboli
 def _statements(gold: str, answer: str, symbolic: Symbolic | None) -> Match | None:
     """Take names off on either side; rearranged equations are equal, a false chain (`17=3`) equals nothing."""
     first, second = statement(gold), statement(answer)
+    match = _stated(gold, answer, first, second, symbolic)
+    return unclear_where_equal(match) if match and (first.doubtful or second.doubtful) else match
+
+
+def _stated(gold: str, answer: str, first: Statement, second: Statement, symbolic: Symbolic | None) -> Match | None:
     if first.value == gold and second.value == answer and not (first.sides and second.sides):
         return None
     if not second.value:

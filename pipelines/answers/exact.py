@@ -35,7 +35,7 @@ class NotArithmetic(Exception):
 _TOKEN = re.compile(r"""\s*(?:
     (?P<based>[0-9A-Za-z]*[0-9][0-9A-Za-z]*(?:\.[0-9A-Za-z]+)?|[A-F]+)_(?:(?P<base>[2-9]|[12]\d|3[0-6])(?!\d)|\{(?P<large>\d{1,2})\})
   | (?P<cycle>\d*\.\d*)\\overline\{(?P<repeats>\d{1,60})\}
-  | (?P<number>\d{1,3}(?:,\d{3})+(?![\d])(?:\.\d+)?|\d+\.?\d*|\.\d+)(?P<exponent>[eE][+-]?\d+(?![\d.]))?
+  | (?P<number>[1-9]\d{0,2}(?:,\d{3})+(?![\d])(?:\.\d+)?|\d+\.?\d*|\.\d+)(?P<exponent>[eE][+-]?\d+(?![\d.]))?
   | (?P<operator>\*\*|[-+*/^!%(){}\[\]|×÷−·]|\\(?:frac|sqrt|binom|times|cdot|div|left|right)(?![a-zA-Z]))
   )""", re.VERBOSE | re.ASCII)
 _OPERATORS = {r"\times": "*", r"\cdot": "*", r"\div": "/", "×": "*", "÷": "/", "·": "*", "−": "-", "**": "^",

@@ -36,6 +36,7 @@ _EXPONENT = re.compile(r"\^\s*(?:\{\s*([^{}]*)\}?|(\w))")
 _HEAVY = re.compile(r"([0-9]{1,9})\s*!|\\d?t?binom\s*\{?\s*([0-9]{1,9})|[0-9]+(?:\.[0-9]+)?[eE]\+?([0-9]{1,9})")
 _GAP = re.compile(r"[0-9] [0-9]|[0-9]_|\}[0-9]")     # `1 8` is not 18, nor 1 times 8; `5_7_8` is not 5
 _IMPROPER = re.compile(r"(-?)(\d+)(?:\\frac\{(\d+)\}\{(\d+)\}| (\d+)/(\d+))").fullmatch
+_PRIMED = re.compile(r"[-+\d.,]+'+").fullmatch
 _LOOPS = re.compile(r"\\(?:sum|prod|int|lim|iint|oint)(?![a-zA-Z])")
 _UNPARSED = re.compile(r"\\text\{|\\(?:lor|land|implies|cup|cap|in|ne|le|ge|setminus|mathbb|ldots|infty)(?![a-zA-Z])"
                        r"|[<>=;,:&]|\\[{}]|\\begin")
@@ -49,6 +50,9 @@ def expressions_match(gold: str, answer: str, symbolic: Symbolic | None) -> Matc
         return TOO_BIG
     if rounds(gold, answer) or rounds(answer, gold):
         return EQUAL
+    if _PRIMED(gold) or _PRIMED(answer):                   # 12' is a length, an angle or a time
+        same = gold.replace("'", "") == answer.replace("'", "")
+        return UNCLEAR if same else UNEQUAL
     gold, answer = _fraction(gold), _fraction(answer)
     equal = algebraically_equal(gold, answer)
     if equal is not None:

@@ -6,6 +6,7 @@ different answers are a list of guesses. Without a stated answer the value of th
 so. Time is linear in the text and only bounded pieces of it are kept.
 """
 
+import re
 from typing import NamedTuple
 
 from stepforge.pipelines.answers.boxes import boxes
@@ -15,6 +16,7 @@ from stepforge.pipelines.answers.guesses import guess
 from stepforge.pipelines.answers.normalize import canonical
 from stepforge.pipelines.answers.statements import How, Statement, rare_statements, statements
 from stepforge.pipelines.answers.wording import MAY_RETRACT, RETRACTED
+from stepforge.pipelines.answers.words import LETTERS
 
 MAX_STATED = 3       # honest solutions were seen to box at most two different values
 EXPLICIT = frozenset(("boxed", "hash", "phrase"))
@@ -38,6 +40,8 @@ _THOUGHTS = (("<think>", "</think>"), ("<thinking>", "</thinking>"), ("<thought>
              ("<reasoning>", "</reasoning>"), ("[THINK]", "[/THINK]"), ("◁think▷", "◁/think▷"),
              ("<|begin_of_thought|>", "<|end_of_thought|>"),
              ("<|channel|>analysis<|message|>", "<|channel|>final<|message|>"))
+_WHOLE = re.compile(r"\s*(?:\$\$?[^$]{1,200}\$\$?|\\\[[^\[\]]{1,200}\\\]|\\\([^()]{1,200}\\\)|[A-Za-z]{1,30})[\s.]*"
+                    ).fullmatch          # the text is its answer alone, be it one letter
 _MAY_THINK = ("hink", "HINK", "ought", "reasoning>", "<|channel|>")
 
 
@@ -111,5 +115,6 @@ def _guessed(text: str, choices: bool) -> Extraction:
         return Extraction(letter.answer, "choice", sure=letter.sure) if letter else Extraction(None, "none")
     best = guess(text)
     if best is None:
-        return Extraction(None, "none")
+        answer = text.strip() if _WHOLE(text) else None
+        return Extraction(answer, "last_formula" if answer else "none", 0, True, not answer or answer in LETTERS)
     return Extraction(best.answer, "last_formula" if best.formula else "last_number", 0, best.to_end, best.sure)

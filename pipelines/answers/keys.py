@@ -11,6 +11,7 @@ from fractions import Fraction
 from functools import lru_cache
 
 from stepforge.pipelines.answers.algebra import normal_form, rational, solved_for
+from stepforge.pipelines.answers.conditions import conditioned
 from stepforge.pipelines.answers.differ import probe
 from stepforge.pipelines.answers.exact import TooLarge, Undefined
 from stepforge.pipelines.answers.expressions import within_bounds
@@ -18,11 +19,13 @@ from stepforge.pipelines.answers.normalize import canonical
 from stepforge.pipelines.answers.quantity import MINUTES, ROUNDED_PLACES, Quantity, measured, quantity, terminates
 from stepforge.pipelines.answers.regions import Interval, is_region, orders, region
 from stepforge.pipelines.answers.relations import Statement, solution, statement, symbols
+from stepforge.pipelines.answers.residues import residue
 from stepforge.pipelines.answers.structure import structure
 from stepforge.pipelines.answers.words import LETTERS, choice, choice_letters, words
 
 MAX_KEY = 200          # longer keys are replaced by a hash
 DIGITS = 9             # of the value of an expression at a fixed point
+SIMPLE = 100           # denominators up to which a long decimal is taken for a fraction
 _HALF_DAY = 12 * MINUTES
 _EXACT_BITS = 512      # larger fractions are written in hexadecimal
 _INTEGER = re.compile(r"-?[0-9]{1,18}").fullmatch
@@ -46,7 +49,7 @@ def _key(answer: str) -> str:
 
 
 def _spelling(text: str) -> str:
-    text = text.removeprefix("+")
+    text = conditioned(text).stated.removeprefix("+")
     try:
         number = quantity(text)
     except (Undefined, TooLarge):
@@ -61,6 +64,8 @@ def _spelling(text: str) -> str:
         return _unordered(list(letters))
     if _PRODUCT(text):
         return _expression(text)
+    if (classes := residue(text)) is not None:
+        return _unordered([str(value) for value in classes.values])
     return _set(text) or words(text) or _structure(text) or _statement(text) or _expression(text)
 
 
@@ -74,7 +79,8 @@ def _ratio(text: str) -> str | None:
 
 def _number(number: Quantity) -> str:
     if number.form == "based":
-        return f"{number.value}_{number.detail.rsplit('_')[1]}"
+        base = number.detail.rsplit("_")[1]
+        return _real(number.value) if base == "10" else f"{number.value}_{base}"
     if number.form == "clock":
         return _real(number.value % _HALF_DAY / MINUTES)
     return _real(number.value)
@@ -86,7 +92,8 @@ def _real(value: Fraction) -> str:
         return f"{value.numerator:x}/{value.denominator:x}"
     if value.denominator == 1 or (terminates(value) and not _long(value)):
         return str(value)
-    return _rounded(float(value))
+    near = value.limit_denominator(SIMPLE)                     # 0.666666 is cut, 0.666667 rounded
+    return _rounded(float(near if abs(near - value) < Fraction(1, 10**ROUNDED_PLACES) else value))
 
 
 def _long(value: Fraction) -> bool:

@@ -9,8 +9,10 @@ import re
 import unicodedata
 from functools import lru_cache
 
+from stepforge.pipelines.answers.arguments import with_braces
 from stepforge.pipelines.answers.number_words import leading_number
 from stepforge.pipelines.answers.plain import closing, latex_of_plain
+from stepforge.pipelines.answers.spacing import ROW_BREAK, part_columns, part_rows, part_statements, part_wide_gaps
 
 _SUPERSCRIPTS = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+", strict=True))
 _SUBSCRIPTS = dict(zip("₀₁₂₃₄₅₆₇₈₉", "0123456789", strict=True))
@@ -65,34 +67,32 @@ _DRAWN = re.compile(r"\\(?:textcolor\s*(?:\[\w*\])?\{[^{}]*\}|colorbox\s*\{[^{}]
                     r"\{([^{}]*(?:\{[^{}]*\}[^{}]*)*)\}")
 _THOUSANDS_GAP = re.compile(r"(?<=\d)(?:\\[,!; ]|~|\{,\}|,\s*\\!)\s*(?=\d{3}(?!\d))")
 _SPACED_THOUSANDS = re.compile(r"(?<![\d.,] )(?<![\d.,_^])[1-9]\d{0,2}(?: \d{3})+(?!\d| \d|/| /|\s*[-+*/^]?\\?frac)")
+_LIST_COMMA = re.compile(r"(?<=[\d}]),(?:\s|\\ |~)+(?=[-\d$\\])(?!000(?!\d))")    # 101, 202; but 10, 000
+_GROUPED = re.compile(r"\d,(?:\s|\\ |~)*\d{3}(?!\d)").search
 _BRACED_MARK = re.compile(r"\{\s*([,:.])\s*\}|(,)\s*\\!")
-_WIDE = re.compile(r"\s*(?:\\q?quad(?![a-zA-Z])\s*)+(?:\\[,;: ]\s*)*")
 _SPACES = re.compile(r"(?:\\[!,;:> ]|\\q?quad(?![a-zA-Z])|~|\s)+")
 _FRACTION = re.compile(r"\\[dtc]?frac(?![a-zA-Z])")
-_SHORT_FRACTION = re.compile(r"\\frac\s*(?:(\d)|([a-zA-Z])(?![a-zA-Z])|(\\pi)(?![a-zA-Z])|\{((?:(?!\\frac)[^{}])*)\})"
-                             r"\s*(?:(\d)|([a-zA-Z])|(\\pi)(?![a-zA-Z])|\{([^{}]*)\})")
-_HALF_SHORT_FRACTION = re.compile(r"\\frac\s*(\d)\s*(?=\{)|(?<=\})\s*\\frac\s+(?=\{)")
 _GLUED = re.compile(r"\\(sin|cos|tan|cot|sec|csc|ln|log)(?=[a-gi-zA-Z](?![a-zA-Z]))")
-_SHORT_ROOT = re.compile(r"\\sqrt\s*(\d|[a-zA-Z](?![a-zA-Z])|\\pi(?![a-zA-Z]))")
 _DEGREES = re.compile(r"\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![a-zA-Z]))|\\degrees?(?![a-zA-Z])")
 _FONT = re.compile(r"\\(?:text(?:bf|it|rm|normal|sf|tt|up|sc)?|mbox|hbox|mathrm|operatorname\*?)\s*"
                    r"\{([^{}]*(?:\{[^{}]*\}[^{}]*)*)\}")
 _BARE_FONT = re.compile(r"\\(?:mathrm|mathbf|mathit|rm)\s+([a-zA-Z])(?![a-zA-Z])|\\rm(?![a-zA-Z])")
 _BRACKETED_BASE = re.compile(r"_\{?\((\d+)\)\}?")
-_SCRIPT = re.compile(r"([\^_])\{(\w)\}")
-_ALIAS_OF = {"leq": r"\le", "geq": r"\ge", "leqslant": r"\le", "geqslant": r"\ge", "lt": "<", "gt": ">",
-             "neq": r"\ne", "lbrace": r"\{", "rbrace": r"\}", "lbrack": "[", "rbrack": "]", "varnothing": r"\emptyset",
-             "lvert": "|", "rvert": "|", "vert": "|", "mid": "|", "dbinom": r"\binom", "tbinom": r"\binom",
-             "R": r"\mathbb{R}", "reals": r"\mathbb{R}", "iff": r"\implies", "Rightarrow": r"\implies",
-             "Longrightarrow": r"\implies", "Leftrightarrow": r"\implies", "vee": r"\lor", "wedge": r"\land",
+_SCRIPT = re.compile(r"([\^_])\{(\w)\}(?![\d.])")
+_POWERS_BESIDE = re.compile(r"(?<=\^)(\w |\{[^{}]*\} ?)(?=\d+\^)")
+_ALIAS_OF = {"leqq": r"\le", "geqq": r"\ge", "leq": r"\le", "geq": r"\ge", "leqslant": r"\le", "geqslant": r"\ge",
+             "lt": "<", "gt": ">", "neq": r"\ne", "lbrace": r"\{", "rbrace": r"\}", "lbrack": "[", "rbrack": "]",
+             "varnothing": r"\emptyset", "lvert": "|", "rvert": "|", "vert": "|", "mid": "|", "dbinom": r"\binom",
+             "tbinom": r"\binom", "R": r"\mathbb{R}", "reals": r"\mathbb{R}", "iff": r"\implies",
+             "Rightarrow": r"\implies", "Longrightarrow": r"\implies", "Leftrightarrow": r"\implies", "vee": r"\lor", "wedge": r"\land",
              "backslash": r"\setminus", "smallsetminus": r"\setminus", "ast": "*", "varepsilon": r"\epsilon",
-             "bmod": r"\mod", "colon": ":", "degree": "°", "pounds": "£", "euro": "€",
+             "colon": ":", "degree": "°", "pounds": "£", "euro": "€",
              "land": r"\land", "lor": r"\lor", "implies": r"\implies", "emptyset": r"\emptyset",
              "le": r"\le", "ge": r"\ge", "ne": r"\ne"}
 _ALIASES = re.compile(r"\\(" + "|".join(sorted(_ALIAS_OF, key=len, reverse=True)) + r")(?![a-zA-Z])\s*")
 _WRAPPERS = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"), ("**", "**"), ("`", "`"))
 _INNER_SPACE = re.compile(r"(?<![a-zA-Z0-9]) | (?![a-zA-Z0-9])")
-_DOUBLED = re.compile(r"\\\\(?=[a-zA-Z])")
+_DOUBLED = re.compile(r"\\\\(?=[a-zA-Z]{2})")
 _ROW = "\ue000"                         # stands for the row break of a matrix while spacing commands are removed
 _PLAIN_NUMBER = re.compile(r"-?[0-9]{1,18}").fullmatch
 
@@ -122,11 +122,16 @@ def canonical(text: str) -> str:
     text = unwrap(text)
     if _PLAIN_NUMBER(text):
         return text
-    if "\\" in text or "{" in text:
+    if "\\" in text or "{" in text or "&" in text:
         text = _canonical_latex(text)
     text = _plain_words(text)
     text = _SPACED_THOUSANDS.sub(lambda m: m[0].replace(" ", ","), text)
-    text = _SPACES.sub(" ", text)
+    if _GROUPED(text):
+        text = _LIST_COMMA.sub(";", text)
+    text = part_statements(_SPACES.sub(" ", text))
+    if "mod" in text:
+        text = _MODULO.sub(lambda m: rf"\pmod{{{m[1] or m[2]}}}", text)
+    text = _POWERS_BESIDE.sub(r"\1\\cdot ", text)
     text = _SCRIPT.sub(r"\1\2", _BRACKETED_BASE.sub(r"_{\1}", text))
     text = _INNER_SPACE.sub("", unwrap(_LEAD_IN.sub("", text))).replace(_ROW, "\\\\")
     return _ungrouped(text)
@@ -134,7 +139,10 @@ def canonical(text: str) -> str:
 
 def _canonical_latex(text: str) -> str:
     text = _DOUBLED.sub(r"\\", text) if "matrix" not in text and "array" not in text else text
-    text = text.replace("\\\\", _ROW if r"\begin" in text else r"\quad ")
+    text = part_rows(text)
+    text = ROW_BREAK.sub(_ROW if r"\begin" in text else r"\\quad ", text)
+    if "&" in text and r"\begin" not in text:
+        text = part_columns(text)
     text = _STYLES.sub("", text)
     for _ in range(3):
         if (plainer := _DRAWN.sub(_undrawn, text)) == text:
@@ -143,17 +151,14 @@ def _canonical_latex(text: str) -> str:
     text = _THOUSANDS_GAP.sub(",", text)
     text = _BRACED_MARK.sub(lambda m: m[1] or m[2], text)
     text = _FRACTION.sub(r"\\frac", text)
-    text = _SHORT_FRACTION.sub(lambda m: rf"\frac{{{m[1] or m[2] or m[3] or m[4]}}}{{{m[5] or m[6] or m[7] or m[8]}}}",
-                               text)
-    text = _HALF_SHORT_FRACTION.sub(lambda m: rf"\frac{{{m[1]}}}" if m[1] else r"\frac", text)
     text = _GLUED.sub(r"\\\1 ", text)
-    text = _SHORT_ROOT.sub(r"\\sqrt{\1}", text)
     text = _DEGREES.sub("°", text)
     text = _ALIASES.sub(lambda m: _ALIAS_OF[m[1]] + (" " if _ALIAS_OF[m[1]][-1].isalpha() else ""), text)
+    text = with_braces(text)
     text = _FONT.sub(_plain_font, text)
     text = _BARE_FONT.sub(r"\1", text)
     text = text.replace(r"\%", "%").replace(r"\$", "$").replace(r"\#", "#").replace(r"\&", r"\land ")
-    return _WIDE.sub(lambda m: _wide_space(text, m), text)
+    return part_wide_gaps(text)
 
 
 def _undrawn(match: re.Match[str]) -> str:
@@ -164,19 +169,16 @@ def _undrawn(match: re.Match[str]) -> str:
     return f" {content} " if content.isalnum() else f"{{{content}}}"
 
 
-def _wide_space(text: str, gap: re.Match[str]) -> str:
-    """`\\quad` between two statements parts them; beside words, a connective or nothing it is mere space."""
-    before, after = text[:gap.start()].rstrip(), text[gap.end():].lstrip()
-    words = after.startswith(("\\text", "\\l", "\\implies", ",", ";", ")", "(mod")) or before.endswith(
-        ("\\lor", "\\land", "\\implies", ",", ";", "}")) and (not before.endswith("}") or "\\text" in before[-24:])
-    return " " if not before or not after or words else " ; "
-
-
-_AND_OR = re.compile(r"(?<![a-zA-Z\\])(and|or)(?![a-zA-Z])", re.IGNORECASE)
+_AND_OR = re.compile(r"(?<![a-zA-Z\\])(and|or)(?![a-zA-Z]{2}|[a-zA-Z](?!(?:_\w)?(?:\(\w\))?\s*=))", re.IGNORECASE)
 _CHOICE = re.compile(r"\([A-J]\)").fullmatch
-_CHOICES = re.compile(r"\(?[A-J]\)?(?:\s*,\s*\(?[A-J]\)?)+").fullmatch
+_CHOICES = re.compile(r"\(?[A-J]\)?(?:\s*(?:,|,?\s*\band\b)\s*\(?[A-J]\)?)+").fullmatch
+_CHOICE_LETTER = re.compile(r"\(?[A-J]\)?")
+_IN_DIGITS = re.compile(r"(?:[0-9A-Z]|\\(?:text|mathrm)\{[A-Z]\})*_\{?\d").match
 _EITHER = re.compile(r"(?<![a-zA-Z\\])(?:either|both)(?![a-zA-Z])\s*", re.IGNORECASE)
-_THOUSANDS = re.compile(r"[-+$]*\d{1,3}(?:,\d{3})+(?:\.\d+)?").fullmatch
+_THOUSANDS = re.compile(r"[-+$]*[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?").fullmatch
+_MODULO = re.compile(r"\(?\s*(?:\\(?:pmod|bmod|mod)(?![a-zA-Z])|\\text\{\(?mod(?:ulo)?\}"
+                     r"|(?<![\\a-zA-Z])mod(?:ulo)?(?![a-zA-Z]))"
+                     r"\s*(?:\{\s*(\w+)\s*\}|(\w+))\s*(?:\)|\\text\{\)\})?")
 _LEAD_IN = re.compile(r"^\s*\\text\{[^{}]*\b(?:is|are|equals):?\}(?=\s*\S)")
 _LETTERS = re.compile(r"[a-zA-Z]").search
 
@@ -184,6 +186,8 @@ _LETTERS = re.compile(r"[a-zA-Z]").search
 def _plain_font(match: re.Match[str]) -> str:
     """What `\\text{…}` holds. Numbers, choices and connectives come out of it; words and units stay marked."""
     content = " ".join(match[1].replace("$", " ").replace(_ROW, " ").split())
+    if len(content) == 1 and content.isupper() and _IN_DIGITS(match.string, match.end()):
+        return content                                         # 2\text{A}5_{11}
     if content in ("e", "i"):
         return content + " "
     return " " + _marked_words(content) + " "
@@ -197,7 +201,7 @@ def _marked_words(content: str) -> str:
         rest = _marked_words(spelled[1]) if spelled[1] else ""
         return f"{spelled[0]} {rest}" if not rest or rest[0] in "\\ " else content
     if _CHOICES(content):
-        return ",".join(rf"\text{{{letter.strip()}}}" for letter in content.split(","))
+        return ",".join(rf"\text{{{letter}}}" for letter in _CHOICE_LETTER.findall(content))
     if _AND_OR.search(content):
         pieces = _AND_OR.split(content)
         signs = {"or": r"\lor ", "and": r"\land "}

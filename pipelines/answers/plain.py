@@ -28,6 +28,7 @@ _GOES_ON = re.compile(r"(?<![\d.])(\d*\.\d*?)(?:(\d)\2+|(\d{2,6}?)\3+)\s*\\ldots
 _OVER = re.compile(r"\{([^{}]*(?:\{[^{}]*\}[^{}]*)*)\\(over|choose)(?![a-zA-Z])\s*([^{}]*(?:\{[^{}]*\}[^{}]*)*)\}")
 _COMBINATIONS = re.compile(r"(?:\{\})?[\^_](?:\{(\w+)\}|(\w))\s*C\s*_\s*(?:\{(\w+)\}|(\w))")
 _SLASHED = re.compile(r"\\(?:nicefrac|sfrac|flatfrac)(?![a-zA-Z])")
+_FEET = re.compile(r"(?<![\w.])(\d+)'\s*-?\s*(\d+(?:\.\d+)?)(?:''|\")(?!\w)")
 _MAYBE = re.compile(r"sqrt|cbrt|abs\(|floor|ceil"
                     r"|pi|PI|Pi|inf|Inf|INF|oo|\*\*|[<>=!:]=|=<|10\s*\^|\.\.\.|dots|overline|\\bar|\\dot"
                     rf"|\.\d*\(|\\over|choose|C\s*_|frac|\^\s*\(|\\not|(?<!\\)(?:{FUNCTIONS})")
@@ -35,6 +36,8 @@ _MAYBE = re.compile(r"sqrt|cbrt|abs\(|floor|ceil"
 
 def latex_of_plain(text: str) -> str:
     """The text with plain-text notation replaced; linear in its length."""
+    if "'" in text:
+        text = _FEET.sub(r"\1 feet \2 inches", text)
     if not _MAYBE.search(text):
         return text
     text = _ELLIPSIS.sub(r"\\ldots ", text)

@@ -51,6 +51,9 @@ _BASED = re.compile(r"(-?)\(?([0-9A-Za-z]*[0-9][0-9A-Za-z]*(?:\.[0-9A-Za-z]+)?|[
                     r"(?:_(?:([2-9]|[12]\d|3[0-6])|\{(\d{1,2})\})(?:\\text\{[^{}]*\})?"
                     r"|\s*\(?(?:\\text\{)?\s*\(?(?:in )?base ?\}?(\d{1,2})\)?)", re.ASCII).fullmatch
 _CLOCK = re.compile(r"(\d{1,2})(?::(\d\d)(?::00)?)?\s*(?:\\text\{)?\s*([ap]\.? ?m\.?)?\}?", re.IGNORECASE).fullmatch
+_HALVES = {"noon": "pm", "midnight": "am"}
+_HALF_DAY = re.compile(r"(?:\\text\{)?\s*(?:12(?::00)?\s*)?(?:\\text\{)?\s*(noon|midnight)\}?",
+                       re.IGNORECASE).fullmatch
 _RATIO = re.compile(r"(-?\d+(?:\.\d+)?)(?::| ?(?:\\text\{)?to\}? ?)(-?\d+(?:\.\d+)?)").fullmatch
 _CURRENCY = re.compile(r"([-+]?)\s*(?:\\text\{)?([$€£¥₹]|USD|US\$|Rs\.?|EUR)\}?\s*(?=[-\d.(\\])").match
 _MARKED = re.compile(r"(.*?[^\s\\+\-*/=,(])\s*((?:\\text\{[^{}]*\}|°)(?:\^\{?-?\d\}?)?"
@@ -60,7 +63,7 @@ _PREFIX = re.compile(r"(?:\\text\{([^{}]*)\}|([A-Za-z][A-Za-z ]* (?:of|by|about|
                      ).match
 _COMPOUND = re.compile(r"(\$?-?[\d./]+)\s*(\\text\{[a-zA-Z ]+\}|[a-zA-Z]*)\s*(?:\\land\s*|,\s*)?"
                        r"([\d./]+)\s*(\\text\{[a-zA-Z ]+\}|[a-zA-Z]+)").fullmatch
-_DECIMAL = re.compile(r"-?(?:\d{1,3}(?:,\d{3})+|\d*)\.(\d+)", re.ASCII).fullmatch
+_DECIMAL = re.compile(r"-?(?:[1-9]\d{0,2}(?:,\d{3})+|\d*)\.(\d+)", re.ASCII).fullmatch
 _NO_SEPARATORS = str.maketrans("", "", "-,.")
 _INTEGER = re.compile(r"-?[0-9]{1,18}").fullmatch
 _TURNED = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)(?![a-zA-Z])").search
@@ -78,6 +81,8 @@ def quantity(text: str) -> Quantity | None:
     if "_" in text or "base" in text:
         if based := _BASED(text):
             return _based(*based.groups())
+    elif half := _HALF_DAY(text):
+        return Quantity(Fraction(12 * MINUTES), form="clock", detail=_HALVES[half[1].casefold()])
     elif (":" in text or "to" in text or "m" in text[-6:].casefold()) and (timed := _clock_or_ratio(text)):
         return timed
     value = evaluate(text)
@@ -225,7 +230,9 @@ def _same_digits(gold: Quantity, answer: Quantity) -> bool | None:
         same_base = gold.detail.rsplit("_")[1] == answer.detail.rsplit("_")[1]
         return gold.value == answer.value and (True if same_base else None)
     based, other = (gold, answer) if gold.form == "based" else (answer, gold)
-    digits = based.detail.rsplit("_")[0]
+    digits, base = based.detail.rsplit("_")
+    if base == "10":
+        return based.value == other.value
     try:
         read_as_digits = Fraction(digits) == other.value
     except ValueError:
@@ -237,7 +244,8 @@ def _same_time(gold: Quantity, answer: Quantity) -> bool | None:
     if gold.form == answer.form:
         if _times(gold) & _times(answer):
             return True
-        return None if not (gold.detail or answer.detail) and _as_ratio(gold) == _as_ratio(answer) else False
+        ratio = None if gold.detail or answer.detail else _as_ratio(gold)
+        return None if ratio is not None and ratio == _as_ratio(answer) else False
     clock, other = (gold, answer) if gold.form == "clock" else (answer, gold)
     if clock.detail and other.form == "plain" and not other.unit.dimension \
             and other.value * MINUTES == clock.value:
@@ -266,10 +274,16 @@ def _equal(gold: Quantity, answer: Quantity) -> bool:
     """Exactly equal, or a long decimal against the non-terminating fraction that it rounds."""
     if gold.value == answer.value:
         return True
-    for rounded, exact in ((gold, answer), (answer, gold)):
-        if is_rounded(rounded) and not terminates(exact.value):
-            return abs(rounded.value - exact.value) * 2 <= rounded.ulp
+    for decimal, exact in ((gold, answer), (answer, gold)):
+        if is_rounded(decimal) and not terminates(exact.value):
+            return stands_for(decimal, exact.value)
     return False
+
+
+def stands_for(decimal: Quantity, value: Fraction) -> bool:
+    """Whether a decimal is a fraction rounded in its last place, or cut behind it: 0.666667 and 0.666666 for 2/3."""
+    beyond = abs(value) - abs(decimal.value)
+    return decimal.value * value > 0 and (abs(beyond) * 2 <= decimal.ulp or 0 <= beyond < decimal.ulp)
 
 
 def is_rounded(number: Quantity) -> bool:

@@ -76,8 +76,10 @@ class Exact:
             return result if size >= 0 else Quotient(ONE) / result
         number = rational_of(base)
         if size is not None:
-            if number is None or number <= 0 or size.denominator > 12 or abs(size) > MAX_POWER:
+            if size.denominator > 12 or abs(size) > MAX_POWER or (number is not None and number <= 0):
                 raise Unread
+            if number is None:
+                return self.power(self.root(base, size.denominator), self.number(Fraction(size.numerator)))
             return _prime_powers(number, {(): size})
         if exponent.bottom != ONE:
             raise Unread
@@ -107,6 +109,8 @@ class Exact:
                 raise Unread
             return self.symbol("i") * _prime_powers(-number, {(): Fraction(1, 2)})
         content = _content(value.top)
+        if (powers := _rooted(value.top, index)) is not None:
+            return _prime_powers(content, {(): Fraction(1, index)}) * Quotient({powers: Fraction(1)})
         inner = Quotient({monomial: factor / content for monomial, factor in value.top.items()})
         return _prime_powers(content, {(): Fraction(1, index)}) * self.symbol(f"root{index}({spelled(inner.top)})")
 
@@ -226,6 +230,17 @@ def _content(polynomial: Polynomial) -> Fraction:
     """The positive number that can be taken out of all coefficients."""
     return Fraction(gcd(*(abs(factor.numerator) for factor in polynomial.values())),
                     lcm(*(factor.denominator for factor in polynomial.values())))
+
+
+def _rooted(polynomial: Polynomial, index: int) -> Monomial | None:
+    """The root of one positive term, `x^3` as x to 3/2; None for others and for `x^2`, whose root is |x|."""
+    (monomial, factor), *others = polynomial.items()
+    if others or factor <= 0 or any(atom in ("i", "e") or atom[0] == "√" or "(" in atom for atom, _ in monomial):
+        return None
+    rooted = tuple((atom, power / index) for atom, power in monomial)
+    positive = index % 2 or all(power.numerator % 2 or power.denominator % 2 == 0 or (power / index) % 2 == 0
+                                for _, power in monomial)
+    return rooted if positive else None
 
 
 def _prime_powers(number: Fraction, exponent: Polynomial) -> Quotient:

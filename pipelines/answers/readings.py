@@ -1,6 +1,8 @@
 """Readings that a text has only beside the other side: `0,5` with a decimal comma, `a=b=c=1` as a triple, `3:4:5`."""
 
-from stepforge.pipelines.answers.matches import Match
+from fractions import Fraction
+
+from stepforge.pipelines.answers.matches import EQUAL, UNCLEAR, Match
 from stepforge.pipelines.answers.quantity import Quantity, read_number
 from stepforge.pipelines.answers.relations import split
 from stepforge.pipelines.answers.structure import Structure
@@ -13,13 +15,21 @@ def all_alike(text: str, count: int) -> str:
     return f"({','.join([value] * count)})" if alike else ""
 
 
-def has_decimal_comma(listed: Structure, single: str) -> bool:
-    """Whether a list is a number with a decimal comma that equals the other side: `0,5` and `0.5`."""
-    if listed.kind != "list" or len(listed.parts) != 2 or not all(part.lstrip("-").isdigit() for part in listed.parts):
-        return False
-    number = read_number(".".join(listed.parts)) if listed.parts[1].isdigit() else None
-    other = read_number(single)
-    return isinstance(number, Quantity) and isinstance(other, Quantity) and number.value == other.value
+def commas_match(listed: Structure, single: str) -> Match | None:
+    """A list that is also one number: `1,25` with a decimal comma, `101, 202` with one between thousands.
+
+    Nobody lists 1 and 25 where the other side is 1.25; with one place (`0,5` and 0.5) either may be meant.
+    """
+    whole, *others = listed.parts
+    if listed.kind != "list" or not whole.lstrip("-").isdigit() or not all(part.isdigit() for part in others):
+        return None
+    number = read_number(single)
+    if not isinstance(number, Quantity) or number.form != "plain":
+        return None
+    if len(others) == 1 and Fraction(f"{whole}.{others[0]}") == number.value:
+        return EQUAL if len(others[0]) > 1 else UNCLEAR
+    thousands = all(len(part) == 3 for part in others) and int("".join(listed.parts)) == number.value
+    return UNCLEAR if thousands else None
 
 
 def proportions_match(gold: str, answer: str) -> Match | None:

@@ -23,6 +23,7 @@ class Statement(NamedTuple):
 
     rounded: a decimal that the text gives beside the value. sides: left and right of an equation that can also be
     rearranged (`y=2x+1`, `x-5=0`), empty for others. call: the letters of `f(x,y)`, where the name is such a call.
+    doubtful: the chain may say more than its value: two symbols have it (`a=b=7`), or a side may hold another answer.
     """
 
     name: str | None
@@ -30,12 +31,12 @@ class Statement(NamedTuple):
     rounded: str = ""
     sides: tuple[str, ...] = ()
     call: tuple[str, ...] = ()
+    doubtful: bool = False
 
     @property
     def is_open(self) -> bool:
         """Whether it is an equation that gives no symbol its value: `2x=6`, `x^2=9`."""
         return bool(self.sides) and (self.name is None or len(symbols(self.sides[0])) > 1)
-
 
     def renamed(self) -> str:
         """The value of `f(t)=...` with letters of its own in place of those of the call."""
@@ -58,6 +59,8 @@ _TUPLE_NAME = re.compile(r"\(\\?[a-zA-Z]+(?:_\w)?(?:,\s?\\?[a-zA-Z]+(?:_\w)?)+\)
 _MEMBER = re.compile(r"(\\?[a-zA-Z]+(?:\([a-zA-Z]\))?|\([a-zA-Z](?:,[a-zA-Z])+\))\s*\\in(?![a-zA-Z])\s*(.+)",
                      re.DOTALL).fullmatch
 _DECIMAL = re.compile(r"-?\d*\.?\d+").fullmatch
+_MARKS = ("|", ":", "?", r"\to", r"\cup", r"\bullet", r"\ldots", r"\rightarrow", r"\leftrightarrow", "->", "→")
+_THOUSANDS = re.compile(r"\d,\d{3}(?!\d)").match
 _KNOWN_CALLS = frozenset((r"\sin", r"\cos", r"\tan", r"\ln", r"\log", r"\exp", r"\frac", r"\sqrt", r"\pi"))
 
 
@@ -66,6 +69,8 @@ def statement(text: str) -> Statement:
     """What a canonical string says, read at its top level."""
     if r"\in" in text and (member := _MEMBER(text)):
         return Statement(None, member[2])
+    if text[:1] == "(" and text[-1:] == ")" and "=" in text and "," not in text and _whole_bracket(text):
+        return statement(text[1:-1])
     if "=" not in text and r"\approx" not in text:
         point = _POINT(text)
         return Statement(point[1], point[2]) if point else Statement(None, text)
@@ -76,6 +81,16 @@ def statement(text: str) -> Statement:
     if values:
         return _valued(sides, values, r"\approx" in text)
     return _among_symbols(sides) if len(sides) == 2 else Statement(sides[0], sides[-1])
+
+
+def _whole_bracket(text: str) -> bool:
+    """Whether the bracket at the start is closed at the end."""
+    depth = 0
+    for at, character in enumerate(text):
+        depth += (character in "([{") - (character in ")]}")
+        if depth == 0:
+            return at == len(text) - 1
+    return False
 
 
 def _valued(sides: tuple[str, ...], values: dict[str, float], about: bool) -> Statement:
@@ -91,15 +106,23 @@ def _valued(sides: tuple[str, ...], values: dict[str, float], about: bool) -> St
     names = [side for side in sides if side not in values]
     if not names:
         return Statement(None, value, beside)
-    name = names[0]
+    name, doubtful = names[0], _is_doubtful(names)
     if _is_name(name):
         call = _CALL(name)
         return Statement(name, value, beside, (name, value) if _LETTER(name) or _PRODUCT(name) else (),
-                         tuple(call[2].split(",")) if call else ())
+                         tuple(call[2].split(",")) if call else (), doubtful)
     free = symbols(name)
     direct = is_plain_sum(name) and bool(values[value]) if len(free) > 1 else not (is_polynomial(name) or "|" in name)
     asked = name if not free or len(names) > 1 or direct else None
-    return Statement(asked, value, beside, (name, value) if free and is_read(name) else ())
+    return Statement(asked, value, beside, (name, value) if free and is_read(name) else (), (), doubtful)
+
+
+def _is_doubtful(names: list[str]) -> bool:
+    """Whether the sides of a chain that are no numbers are two symbols, or one that comes again, or hide a number."""
+    letters = [name for name in names if _LETTER(name)]
+    again = any(letters[0] in symbols(name) for name in names if name != letters[0]) if letters else False
+    return len(set(letters)) > 1 or again or any(
+        value_of(pieces[0]) is not None for name in names if len(pieces := split(name, *_MARKS)) > 1)
 
 
 def _among_symbols(sides: tuple[str, ...]) -> Statement:
@@ -210,4 +233,6 @@ def _whole(text: str, at: int, separator: str) -> bool:
         return not text[at + len(separator):at + len(separator) + 1].isalpha()
     if separator == "=":
         return text[at - 1:at] not in ("<", ">")
+    if separator == "," and (";" in text or r"\l" in text):
+        return _THOUSANDS(text, max(at - 1, 0)) is None
     return True

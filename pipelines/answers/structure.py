@@ -33,7 +33,7 @@ class Structure(NamedTuple):
 _MATRIX = re.compile(r"\\begin\{([pbBvV]?matrix|smallmatrix|array)\}(?:\{[clr|]*\})?(.*)\\end\{\1\}", re.DOTALL)
 _PLUS_MINUS = re.compile(r"\\(?:pm|mp)(?![a-zA-Z])")
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
-_THOUSANDS = re.compile(r"[-+$€£]?[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?").fullmatch
+_THOUSANDS = re.compile(r"[-+$€£]?[1-9][0-9]{0,2}(?:,[0-9]{3})+(?:\.[0-9]+)?").fullmatch
 _LETTER = re.compile(r"[a-zA-Z]").fullmatch
 _INDEX = re.compile(r"_.*")
 

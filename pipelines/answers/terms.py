@@ -91,7 +91,7 @@ def series_at(text: str, at: int) -> Term | None:
     kinds = {first.kind}
     while separator := _SEPARATOR.match(text, end):
         following = term_at(text, separator.end())
-        if following is None or _NEW_CLAUSE.match(text, following.end) \
+        if following is None or _begins_clause(text, first, following) \
                 or (following.kind == "name") != ("name" in kinds) \
                 or first.kind == "number" and "=" in following.text:
             break
@@ -100,6 +100,13 @@ def series_at(text: str, at: int) -> Term | None:
         kinds.add(following.kind)
     kind: Kind = first.kind if len(kinds) == 1 else "formula"
     return Term(at, end, stated, kind, many)
+
+
+def _begins_clause(text: str, first: Term, following: Term) -> bool:
+    """Whether a joined term is the subject of what follows: `5 eggs and 3 are old`, not `x=1 and x=4 are roots`."""
+    clause = _NEW_CLAUSE.match(text, following.end)
+    both = first.kind == following.kind == "formula" and clause is not None and clause[0].strip() in ("are", "were")
+    return clause is not None and not both
 
 
 def _is_prose(math: re.Match[str]) -> bool:

@@ -83,6 +83,7 @@ _NOT_UNITS = frozenset("""and or if than not but mod over plus minus factorial c
     wrong incorrect false rejected invalid extraneous isn't aren't base""".split())
 _WORD = re.compile(r"[A-Za-z°º€£¥₹$']+(?:-[A-Za-z]+)*\.?(?:\s*\^\s*\{?(-?\d)\}?|(?<=[a-z])(\d)(?![\d]))?|/|\*|[^\s]")
 _SYMBOLS = re.compile(r"(?<![A-Za-z])[A-Za-z]-|-[A-Za-z](?![A-Za-z])").search      # 4x-y
+_ALPHABET = "abcdefghijklmnopqrstuvwxyz"
 _VOWEL = re.compile("[aeiou]", re.IGNORECASE).search
 _SHORT = frozenset(("am", "pm", "bc", "bce", "ad", "ce", "sq", "cu", "mph", "kph", "kmh", "fps", "mps", "kmph"))
 _CAPITALS = {"L": "l", "mL": "ml", "C": "°c", "F": "°f", "J": "j", "W": "w", "V": "volt", "N": "newton", "A": "ampere",
@@ -104,7 +105,7 @@ def unit_of(text: str) -> Unit | None:
         name = re.sub(r"\s*\^.*", "", word).rstrip(".")
         name = re.sub(r"(?<=[a-z])\d$", "", name)
         lower = name.casefold()
-        if lower in _NOT_UNITS:
+        if lower in _NOT_UNITS or not name.strip("'"):
             return None
         if word in ("/", "per") or (lower in ("a", "an", "each", "every") and at and at + 1 < len(words)
                                     and _known(words[at + 1][0]) and sign == 1 and words[at + 1][0] != "half"):
@@ -143,6 +144,11 @@ def _known(word: str) -> tuple[tuple[tuple[str, int], ...], Fraction] | None:
     return _UNITS.get(_CAPITALS.get(word, "")) or _UNITS.get(_stem(word)) if word else None
 
 
+def is_unit(word: str) -> bool:
+    """Whether a word or a letter is a known unit."""
+    return _known(word) is not None
+
+
 def _stem(word: str) -> str:
     word = word.casefold().rstrip(".")
     if word in _UNITS or len(word) < 3 or word.endswith("ss"):
@@ -154,13 +160,20 @@ def plain_unit(text: str, spaced: bool) -> Unit | None:
     """The unit in words without a `\\text{}` around them: `5 m`, `5cm`, `5 eggs`; None for `5x`, `5 mod 3`, `5i`."""
     first = re.split(r"[\s/^*.]", text.strip(), maxsplit=1)[0]
     body = re.sub(r"\d$", "", first)
-    if _SYMBOLS(text) or (not spaced and not _known(body) and len(body) < 5 and body.casefold() not in _SHORT):
+    if _SYMBOLS(text) or _is_product(body):
+        return None
+    if not spaced and not _known(body) and len(body) < 5 and body.casefold() not in _SHORT:
         return None
     if len(body) == 1 and not (spaced and _known(body)):
         return None
     if len(body) < 4 and not (_known(body) or _VOWEL(body) and len(body) > 2 or body.casefold() in _SHORT):
         return None
     return unit_of(text)
+
+
+def _is_product(word: str) -> bool:
+    """Whether letters are symbols, as in `3 abc` and `2 xyz`, not a word."""
+    return len(word) > 2 and (word in _ALPHABET or set(word) <= set("abcxyz"))
 
 
 def conflict(first: Unit, second: Unit) -> bool:

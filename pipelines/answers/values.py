@@ -35,6 +35,7 @@ _OPERATIONS = {"times": r"(%s)\cdot(%s)", "multiplied": r"(%s)\cdot(%s)", "divid
     ("plus", "more", "greater", "larger"), "%s+(%s)") | {"minus": "%s-(%s)"} | dict.fromkeys(
     ("less", "fewer", "smaller"), "-(%s)+(%s)")
 _POWER = re.compile(r"\s+(squared|cubed|factorial)\b")
+_MODULO = re.compile(r"\s*\(?(?:mod|modulo)\s+\$?(\d+)\$?\)?", re.IGNORECASE)
 _POWERS = {"squared": "(%s)^2", "cubed": "(%s)^3", "factorial": "(%s)!"}
 
 
@@ -51,12 +52,16 @@ def value_at(line: str, at: int) -> Term | None:
     term = series_at(line, at)
     if term is None:
         return None
+    if term.text.endswith("'") and line[at - 1:at] == "'":
+        term = term._replace(text=term.text[:-1])               # 'quoted'
     if term.many == 1 and (more := _OR_MORE.match(line, term.end)):
         order = r"x\ge" if more[1] or more[2] else r"x\le"
         return term._replace(end=more.end(), text=f"{order} {term.text}", kind="formula")
     if term.many == 1 and (word := _BINARY.match(line, term.end)) and (other := term_at(line, word.end())):
         operation = _OPERATIONS[word[1].split()[0]]
         return term._replace(end=other.end, text=operation % (term.text, other.text), kind="formula")
+    if modulo := _MODULO.match(line, term.end):
+        return term._replace(end=modulo.end(), text=rf"{term.text} \pmod{{{modulo[1]}}}")
     if power := _POWER.match(line, term.end):
         return term._replace(end=power.end(), text=_POWERS[power[1]] % term.text)
     return term

@@ -23,7 +23,7 @@ def _pattern(*parts: str) -> re.Pattern[str]:
 FILLER = _pattern(r"(?:[:\s\"“”>]|\*(?!\*)|", phrases(r"""therefore|thus|then|hence|so|simply|just|exactly|precisely
 |approximately|about|roughly|around|that|indeed|also|now|given by|equal to|equals|equivalent to|option|choice|letter
 |either|both|still|clearly|definitely|certainly|probably|likely|perhaps|maybe|possibly|only|actually|obviously
-|found to be|a total of|the total of|an? (?:value|amount|sum) of|an?|is|are|it|be
+|for sure|of course|without doubt|found to be|a total of|the total of|an? (?:value|amount|sum) of|an?|is|are|it|be
 |the (?:number|value|integer|fraction|point|letter|pair|ordered pair|interval|set)(?! of| \w+ (?:is|are))|the"""),
                   r"\b,?)*")
 
@@ -38,15 +38,16 @@ CORRECTED = _pattern(r"\b", phrases("but(?: rather| instead)?|rather|instead|it 
 # Before a value: it is denied, supposed or doubted, or something else is compared with it.
 DENIED_BEFORE = _pattern(
     phrases(r"""\bnot|n't|\bnever|\bnor|\bneither|\bcannot|\brather than|\banything but|\binstead of|\bunlike|\bexcept
-|\bother than|\bby no means|\bdifferent from|\bno longer|\bfar from|\bhardly|\bbarely|\bexclud\w+|≠|\\ne(?:q)?"""),
+|\bother than|\bby no means|\bdifferent from|\bno longer|\bfar from|\bhardly|\bbarely|\bexclud\w+
+|不是|≠|\\ne(?:q)?"""),
     r"\s*(?:", phrases("""have|include|possibly|simply|just|necessarily|really|quite|going to|be|been|equal to|equal
 |the|an?|any|answer|number|value|solution"""), r"\s*)*"
     r"[$\\(\[\s]*$")
 MAY_DENY = ("not", "n't", "n’t", "never", "nor", "neither", "rather", "anything", "instead", "unlike", "xcept",
-            "other", "xclud", "means", "from", "longer", "≠", "\\ne")
+            "other", "xclud", "不是", "means", "from", "longer", "≠", "\\ne")
 CONDITION = _pattern(phrases(r"""\b(?:if|whether|suppose|assum\w+|unless|(?<!no )(?<!without )doubt|unlikely|check that
 |let's say|pretend
-|no way that|impossible that|(?:false|wrong|incorrect|untrue) that)
+|no way that|impossible (?:that|for)|(?:false|wrong|incorrect|untrue) that)
 |\bnot (?:true|the case|sure|certain|clear|believe|think)|n't (?:think|believe|sure|clear)"""),
                      r"\b(?!.*\b(?:then|but|so)\b)[^,.!?\n]*$")
 HEDGE = _pattern(r"\b(?:might|may|could)\s+(?:also\s+|well\s+)?be\s+$")

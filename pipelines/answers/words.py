@@ -35,6 +35,7 @@ _SAME = {"no solutions": "no solution", "no real solution": "no solution", "no r
          "not enough information": "not determined", r"\mathbb{Z}": "integers", "all integers": "integers",
          "set of integers": "integers", r"\mathbb{N}": "natural numbers", "all natural numbers": "natural numbers",
          r"\mathbb{Q}": "rational numbers", "all rational numbers": "rational numbers"}
+_BETWEEN = re.compile(r"\\(?:cdot|times|to)(?![a-zA-Z])|[\s,;()\-]")
 LETTERS = "ABCDEFGHIJ"
 
 
@@ -84,9 +85,16 @@ def choice_letters(parts: tuple[str, ...]) -> frozenset[str] | None:
     """The letters of several choices, `B,D` or `BD`; None where a part is no choice letter."""
     if len(parts) == 1:
         run = _RUN(parts[0])
-        return frozenset(run[1]) if run and len(set(run[1])) == len(run[1]) else None
+        return frozenset(run[1]) if run and list(run[1]) == sorted(set(run[1])) else None
     letters = [match[1] if (match := _LETTER_LIST(part)) else "" for part in parts]
     return frozenset(letters) if all(letters) else None
+
+
+def same_letters(word: str, spaced: str) -> bool | None:
+    """Whether capitals with something between, `E D A` or `(E, D, A)`, are those of a word; None for other texts."""
+    letters = _BETWEEN.sub("", spaced)
+    capitals = all(text.isalpha() and text.isupper() for text in (word, letters))
+    return letters == word if len(word) > 2 and capitals else None
 
 
 def bag(text: str) -> tuple[str, ...]:

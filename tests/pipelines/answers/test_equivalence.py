@@ -102,6 +102,8 @@ def test_answer_too_large_to_evaluate_is_out_of_bounds(answer: str) -> None:
     (r"\sin 2x", r"2\sin x\cos x"), (r"\sqrt{3+2\sqrt2}", r"1+\sqrt2"), (r"\sin^2 x", r"1-\cos^2 x"),
     (r"y=\sin 2x", r"y=2\sin x\cos x"), (r"\cot x", r"\frac{1}{\sin x\cos x}-\tan x"), (r"\cos 58°", r"\sin 32°"),
     (r"\tan(x+\pi)", r"\tan x"), (r"\sin 3x", r"3\sin x-4\sin^3 x"), (r"\sqrt[3]{7+5\sqrt2}", r"1+\sqrt2"),
+    (r"\frac{1}{1+\sqrt{y}}", r"\frac{1-\sqrt{y}}{1-y}"), (r"\sqrt{x}\sqrt{x}", "x"), (r"x\sqrt{x}", "x^{3/2}"),
+    (r"\sqrt{xy}", r"\sqrt{x}\sqrt{y}"), (r"\sqrt{x^4}", "x^2"), (r"\sqrt[3]{x^2}", "x^{2/3}"),
     (r"\sqrt{3+2\sqrt2}-1-\sqrt2", "0"), (r"\log_2 3", r"\frac{\ln 3}{\ln 2}"), (r"e^{\ln 2}", "2"),
 ])
 def test_equal_by_exact_algebra_in_this_process(gold: str, answer: str) -> None:
@@ -109,7 +111,7 @@ def test_equal_by_exact_algebra_in_this_process(gold: str, answer: str) -> None:
 
 
 @pytest.mark.parametrize(("gold", "answer"), [
-    (r"\frac{1}{1+\sqrt{y}}", r"\frac{1-\sqrt{y}}{1-y}"), (r"\binom{n}{2}", r"\frac{n(n-1)}{2}"),
+    (r"\frac{1}{1+\sqrt{y+1}}", r"\frac{\sqrt{y+1}-1}{y}"), (r"\binom{n}{2}", r"\frac{n(n-1)}{2}"),
     (r"y=\binom{x}{2}", r"y=\frac{x(x-1)}{2}"), (r"\sum_{k=1}^{4}k", "10"), (r"\int_0^2 x dx", "2"),
 ])
 def test_equal_by_math_verify_in_a_worker(verifier: Verifier, gold: str, answer: str) -> None:
