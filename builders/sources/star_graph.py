@@ -6,7 +6,9 @@ counted), node-disjoint, with labels out of `nodes`; their edges stand shuffled.
 to the end of one arm: every step but the first follows the only edge there is, so a model that has learned just that
 is right once in `degree` times (Bachmann and Nagarajan 2024, "The pitfalls of next-token prediction", section 4).
 
-    {"problem": "7,30|12,41|12,7|41,3/12,30=", "answer": "12,7,30", "reference_solution": "12,7,30", ...}
+The answer stands in brackets: a list without them may be given in any order, a path may not.
+
+    {"problem": "7,30|12,41|12,7|41,3/12,30=", "answer": "(12,7,30)", "reference_solution": "12,7,30", ...}
 """
 
 import itertools
@@ -19,7 +21,7 @@ from stepforge.builders.errors import SourceError
 from stepforge.builders.sources.arithmetic import SPLITS
 from stepforge.builders.tables import content_id, derive_seed
 
-VERSION = 1      # raised when any draw changes: it is part of every source_id
+VERSION = 2      # raised when any draw changes: it is part of every source_id
 TRIES = 10_000   # draws before a split is called empty: in tiny graphs few problems exist, and a split may have none
 
 
@@ -85,7 +87,7 @@ def _make(seed: int, split: str, degree: int, path_length: int, nodes: int, inde
         raise SourceError(f"star_graph: nodes is {nodes}, and no graph of that kind falls into {split}; "
                           "allowed: more nodes, so that there are more graphs")
     path = ",".join(map(str, task.path()))
-    return {"problem": task.text(), "answer": path, "reference_solution": path, "source": "star_graph",
+    return {"problem": task.text(), "answer": f"({path})", "reference_solution": path, "source": "star_graph",
             "source_id": source_id, "subject": "path finding", "level": f"{degree}x{path_length}", "split": split,
             "group_id": group_id, "license": "Apache-2.0", "generator": None}
 

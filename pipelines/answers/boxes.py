@@ -20,10 +20,12 @@ _STRAY = re.compile(r"(?<!\\)\\(?=\d)")      # `\15` is 15
 _MARKS = r"(?:[\s&~]|\n[ \t]*[-•+](?=\s)|[$*]+|\\[()\[\],;:! ]|\\\\|\\q?quad(?![a-zA-Z])|\\text\{\s*\})*"
 _NAME = r"(?:\\?[a-zA-Z]+(?:_\{?\w\}?)?(?:\([\w,]{1,9}\))?\s*=\s*)?"
 _WORD = r"(?:[,;.]|(?:\\text\{[\s,]*)?\b(?:and/or|and|or)\b[\s,]*\}?|\(\s*or\b|/)"
+_PERCENT = re.compile(r"[\s$]*(?:\\[)\]]\s*)?(?:\\?%|(?:\\text\{\s*)?(?:percent|per cent|pct)\b)")
 _BLANK = re.compile(_MARKS)
 _JOINED = re.compile(rf"{_MARKS}(?:{_WORD}{_MARKS}){{0,3}}(?:\b(?:maybe|possibly|perhaps|probably|else|also)\b\s*)?"
                      rf"{_MARKS}{_NAME}{_MARKS}")
-_LISTED = re.compile(rf"{_MARKS}(?:[a-z]+\s+){{0,2}}?[a-z]*[,;]?\s*\b(?:and|or|while|whereas)\b"
+_PART = re.compile(r"\\text\{|\}|\([a-h1-9]\)")
+_LISTED = re.compile(rf"{_MARKS}(?:[a-z]+\s+){{0,3}}?[a-z]*[,;]?\s*\b(?:and|or|while|whereas)\b"
                      rf"[^.!?\n=]{{0,80}}?"
                      rf"{_NAME}{_MARKS}")
 _CONSEQUENCE = re.compile(r"\b" + phrases("""so|thus|hence|therefore|then|thereby|giv\\w+|get\\w*|yields?|obtain\\w*
@@ -42,8 +44,11 @@ _FOLLOWING = dict(zip("abcdefg12345678", "bcdefgh23456789", strict=True)) | {
     "third": "fourth"}
 
 
-def boxes(text: str) -> list[Statement]:
-    """The last boxes, each list as one statement. A box inside a box comes later, so the inner one counts."""
+def boxes(text: str, percent: bool = False) -> list[Statement]:
+    """The last boxes, each list as one statement. A box inside a box comes later, so the inner one counts.
+
+    percent: the reference is one, so a sign or word behind a box belongs to its number: `\\boxed{12}\\%`.
+    """
     single: list[Statement] = []
     for box in deque(_BOX.finditer(text), maxlen=MAX_BOXES):
         content, end = _content(text, box.end())
@@ -51,6 +56,8 @@ def boxes(text: str) -> list[Statement]:
         if content and _denied(text, box.start(), end):
             single = [item for item in single if item.answer != content]
         elif content:
+            if percent and _PERCENT.match(text, end) and content[-1:].isdigit():
+                content += r"\%"
             single.append(Statement(box.start(), end, content, "boxed", to_end=text[end - 1] != "}"))
     return single if len(single) < 2 else _together(text, single)
 
@@ -91,7 +98,7 @@ def _joined(text: str, previous: Statement, between: str, box: Statement) -> boo
     if box.start < previous.end:
         return False
     if len(between) <= MAX_BETWEEN and (_JOINED.fullmatch(between) or (
-            _LISTED.fullmatch(between) and not _CONSEQUENCE.search(between))):
+            _LISTED.fullmatch(_PART.sub(" ", between)) and not _CONSEQUENCE.search(between))):
         return True
     if (name := _NAMED.fullmatch(between)) and not _CONSEQUENCE.search(name[1]) \
             and _NAMED_BEFORE.search(text[max(0, previous.start - 60):previous.start]):

@@ -169,6 +169,9 @@ def _structures(gold: str, answer: str, symbolic: Symbolic | None) -> Match | No
         return UNCLEAR
     if (commas := commas_match(parts, other)) is not None:
         return commas
+    if parts.shape == "()" and "," in other and (wrapped := structure(f"({other})")) is not None:      # 5,107,130
+        pair = (parts, wrapped) if other is answer else (wrapped, parts)
+        return parts_match(*pair, partial(_compare, symbolic=symbolic))
     letters = choice_letters(parts.parts)
     if letters and letters == choice_letters((other,)):
         return SAME_WORDS
@@ -227,12 +230,10 @@ def _one_named(named: Statement, other: str, named_is_gold: bool, symbolic: Symb
 
 
 def _best(gold: Statement, answer: Statement, symbolic: Symbolic | None) -> Match:
-    """Compare the values; where one gives a rounded value beside (`\\sqrt2\\approx 1.41`), that counts too."""
+    """Compare the values; what one gives beside (`\\sqrt2\\approx 1.41`, `101_2=5`) counts too."""
     match = _compare(gold.value, answer.value, symbolic)
-    for one, other in ((gold.rounded, answer.value), (answer.rounded, gold.value)):
-        if one and not match.equal and _compare(one, other, None).equal:
-            return EQUAL
-    return match
+    pairs = (*((one, answer.value) for one in gold.beside), *((one, gold.value) for one in answer.beside))
+    return EQUAL if not match.equal and any(_compare(*pair, None).equal for pair in pairs) else match
 
 
 def _both_named(gold: Statement, answer: Statement, symbolic: Symbolic | None) -> Match:

@@ -33,7 +33,8 @@ class NotArithmetic(Exception):
 
 
 _TOKEN = re.compile(r"""\s*(?:
-    (?P<based>[0-9A-Za-z]*[0-9][0-9A-Za-z]*(?:\.[0-9A-Za-z]+)?|[A-F]+)_(?:(?P<base>[2-9]|[12]\d|3[0-6])(?!\d)|\{(?P<large>\d{1,2})\})
+    (?P<based>\.[0-9]+(?=_)|[0-9A-Za-z]*[0-9][0-9A-Za-z]*(?:\.[0-9A-Za-z]*(?:\\overline\{[0-9A-Za-z]+\})?)?|[A-F]+)
+      _(?:(?P<base>[2-9]|[12]\d|3[0-6])(?!\d)|\{(?P<large>-?\d{1,2})\})
   | (?P<cycle>\d*\.\d*)\\overline\{(?P<repeats>\d{1,60})\}
   | (?P<number>[1-9]\d{0,2}(?:,\d{3})+(?![\d])(?:\.\d+)?|\d+\.?\d*|\.\d+)(?P<exponent>[eE][+-]?\d+(?![\d.]))?
   | (?P<operator>\*\*|[-+*/^!%(){}\[\]|×÷−·]|\\(?:frac|sqrt|binom|times|cdot|div|left|right)(?![a-zA-Z]))
@@ -80,14 +81,26 @@ def _tokens(text: str) -> list[Fraction | str]:
 
 
 def in_base(digits: str, base: int) -> Fraction:
-    """The value of digits, with or without a point, in a base. Raises Undefined for a digit that it does not have."""
-    if not 2 <= base <= 36 or len(digits) > 64 or (base <= 10 and not digits.replace(".", "").isdigit()):
-        raise NotArithmetic
+    """The value of digits in a base from -36 to 36; they may have a point and a cycle (`0.\\overline{01}`).
+
+    Raises Undefined for a digit that the base does not have.
+    """
     whole, _, part = digits.partition(".")
+    part, _, cycle = part.rstrip("}").partition(r"\overline{")
+    written = whole + part + cycle
+    if not 2 <= abs(base) <= 36 or len(digits) > 80 or (abs(base) <= 10 and not written.isdigit()):
+        raise NotArithmetic
+    if cycle:
+        fixed = in_base(f"{whole}.{part}", base)
+        return fixed + in_base(cycle, base) / (Fraction(base) ** len(part) * (Fraction(base) ** len(cycle) - 1))
     try:
-        return Fraction(int(whole + part, base), base ** len(part))
+        values = [int(digit, abs(base)) for digit in written]
     except ValueError:
         raise Undefined(f"a digit outside base {base}") from None
+    total = 0
+    for value in values:
+        total = total * base + value
+    return Fraction(total) / Fraction(base) ** len(part)
 
 
 def repeating(digits: str, cycle: str) -> Fraction:

@@ -36,10 +36,11 @@ _EXPONENT = re.compile(r"\^\s*(?:\{\s*([^{}]*)\}?|(\w))")
 _HEAVY = re.compile(r"([0-9]{1,9})\s*!|\\d?t?binom\s*\{?\s*([0-9]{1,9})|[0-9]+(?:\.[0-9]+)?[eE]\+?([0-9]{1,9})")
 _GAP = re.compile(r"[0-9] [0-9]|[0-9]_|\}[0-9]")     # `1 8` is not 18, nor 1 times 8; `5_7_8` is not 5
 _IMPROPER = re.compile(r"(-?)(\d+)(?:\\frac\{(\d+)\}\{(\d+)\}| (\d+)/(\d+))").fullmatch
+_INDEXED = re.compile(r"[0-9]_").search
 _PRIMED = re.compile(r"[-+\d.,]+'+").fullmatch
 _LOOPS = re.compile(r"\\(?:sum|prod|int|lim|iint|oint)(?![a-zA-Z])")
 _UNPARSED = re.compile(r"\\text\{|\\(?:lor|land|implies|cup|cap|in|ne|le|ge|setminus|mathbb|ldots|infty)(?![a-zA-Z])"
-                       r"|[<>=;,:&]|\\[{}]|\\begin")
+                       r"|[<>=;,:&]|[a-zA-Z]'|\\[{}]|\\begin")
 _INDEX = re.compile(r"\\(?:sum|prod)_\{[^{}]*\}")
 _TRUNCATED = re.compile(r"(-?\d+\.\d{5,})\\ldots").fullmatch
 
@@ -69,6 +70,8 @@ def expressions_match(gold: str, answer: str, symbolic: Symbolic | None) -> Matc
         return UNCLEAR if bag(gold) == bag(answer) else UNEQUAL
     if (_GAP.search(answer) is None) != (_GAP.search(gold) is None):
         return UNEQUAL
+    if _INDEXED(gold) or _INDEXED(answer):
+        return UNCLEAR if bag(gold) == bag(answer) else UNEQUAL
     if symbolic is None:
         return Match(None, "symbolic", NEEDS_SYMBOLIC)
     return symbolic(gold, answer)

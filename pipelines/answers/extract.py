@@ -45,10 +45,11 @@ _WHOLE = re.compile(r"\s*(?:\$\$?[^$]{1,200}\$\$?|\\\[[^\[\]]{1,200}\\\]|\\\([^(
 _MAY_THINK = ("hink", "HINK", "ought", "reasoning>", "<|channel|>")
 
 
-def extract_answer(text: str, choices: bool = False) -> Extraction:
+def extract_answer(text: str, choices: bool = False, percent: bool = False) -> Extraction:
     """The answer that a solution states.
 
     choices: the reference is a choice letter, so without an explicit answer the last lone capital is taken.
+    percent: the reference is a percentage, so a percent sign behind a box belongs to the answer.
     """
     if any(map(text.__contains__, _MAY_THINK)):
         visible = _outside_thoughts(text)
@@ -57,7 +58,7 @@ def extract_answer(text: str, choices: bool = False) -> Extraction:
         text = visible
     stated = statements(text, choices)
     if "box" in text:
-        stated += boxes(text)
+        stated += boxes(text, percent)
     if not (stated or (stated := rare_statements(text, choices))):
         return _guessed(text, choices)
     if len(stated) == 1 and stated[0].to_end:                  # nothing can take it back
@@ -115,6 +116,8 @@ def _guessed(text: str, choices: bool) -> Extraction:
         return Extraction(letter.answer, "choice", sure=letter.sure) if letter else Extraction(None, "none")
     best = guess(text)
     if best is None:
-        answer = text.strip() if _WHOLE(text) else None
-        return Extraction(answer, "last_formula" if answer else "none", 0, True, not answer or answer in LETTERS)
+        if not _WHOLE(text):
+            return Extraction(None, "none")
+        answer = text.strip()
+        return Extraction(answer, "last_formula", 0, True, answer in LETTERS or not answer.isalpha())
     return Extraction(best.answer, "last_formula" if best.formula else "last_number", 0, best.to_end, best.sure)

@@ -27,7 +27,8 @@ _VERB = re.compile(r"\b(?:is|are|was|were|equals?|has|have|had|makes?|gets?|give
                    r"|can|must|there)\b", re.IGNORECASE)
 _MATH_AND_UNIT = re.compile(r"(?:\$[^$]+\$|\\\(.+?\\\))\s*[a-z]{3,}(?: [a-z]+){0,2}").fullmatch
 _NAMES_ANSWER = re.compile(r"(?:a|ans)\s*[:.]|(?s:.*)answer", re.IGNORECASE)
-_PROOF = re.compile(r"(?:to )?(?:prove|proof)\b|see (?:the )?(?:proof|solution|text|figure|explanation)\b")
+_PROOF = re.compile(r"(?:to )?(?:be )?(?:proved?|proven|proof|shown)\b"
+                    r"|see (?:the )?(?:proof|solution|text|figure|explanation)\b")
 _BARE_MARK = re.compile(r"(?<!#)####(?!#)\s*(\S[^\n]*)")
 
 

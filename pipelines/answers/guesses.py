@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from stepforge.pipelines.answers import wording
 from stepforge.pipelines.answers.normalize import ascii_math
-from stepforge.pipelines.answers.terms import MATH, Term
+from stepforge.pipelines.answers.terms import MATH, Term, term_at
 from stepforge.pipelines.answers.values import skip, value_at
 
 TAIL = 2000          # characters searched
@@ -52,6 +52,7 @@ _VARIABLE = re.compile(r"(?:\\(?!text|math|operatorname))?[a-zA-Z]+(?:_\{?\w+\}?
 _EXPRESSION = re.compile(r"\d[a-z](?![a-z])|[a-z)]\s*[-+*/^]|[-+*/]\s*[a-z](?![a-z])|=.*=|[a-z]{2}.*=", re.IGNORECASE)
 _RESULT = re.compile(r"(?:=|≈|\\approx)\s*\\?[$€£]?\s*(-?\d[\d,]*(?:\.\d+)?)")
 _DIGITS = re.compile(r"-?\d[\d,]*(?:\.\d+)?")
+_OUT_OF = re.compile(r"\b(?:out of|from)\s+(?:the |all |these )?$", re.IGNORECASE)
 _COUNTS = re.compile(r"\b(?:is|are|equals|exactly|be)\s*$")
 
 
@@ -119,6 +120,8 @@ def _values(line: str, at: int) -> list[Term]:
     values: list[Term] = []
     while start := _START.search(line, at):
         value = value_at(line, start.end())
+        if value is not None and value.many > 1 and _OUT_OF.search(_before(line, start.end())):
+            value = term_at(line, start.end())                  # out of 10 eggs, 3 broke
         at = max(value.end if value else 0, start.end() + 1)
         if value is not None and _may_answer(line, value) and _stands(line, value):
             values.append(value._replace(text=_BOUND.sub("", value.text)))
@@ -135,9 +138,15 @@ def _stands(line: str, value: Term) -> bool:
     before = _before(line, value.start)
     supposed = line[max(0, value.start - 3 * BEFORE):value.start]
     return not (wording.DENIED_BEFORE.search(before) or wording.DENIED_AFTER.match(line, value.end)
-                or wording.COMPARED.search(before) or wording.LABEL.search(before)
+                or wording.COMPARED.search(before) or _is_label(before, value)
                 or wording.ORDINAL.match(line, value.end) or wording.CONDITION.search(supposed)
                 or _COMPARISON.match(value.text))
+
+
+def _is_label(before: str, value: Term) -> bool:
+    """Whether a value only numbers something, as in `step 3` and `year 2`, but not in `the year 2027`."""
+    label = wording.LABEL.search(before)
+    return label is not None and not (label[0].casefold().startswith("year") and len(value.text.strip()) == 4)
 
 
 def _is_aside(line: str, value: Term) -> bool:

@@ -11,12 +11,13 @@ from fractions import Fraction
 from functools import lru_cache
 
 from stepforge.pipelines.answers.algebra import normal_form, rational, solved_for
+from stepforge.pipelines.answers.clocks import MINUTES
 from stepforge.pipelines.answers.conditions import conditioned
 from stepforge.pipelines.answers.differ import probe
 from stepforge.pipelines.answers.exact import TooLarge, Undefined
 from stepforge.pipelines.answers.expressions import within_bounds
 from stepforge.pipelines.answers.normalize import canonical
-from stepforge.pipelines.answers.quantity import MINUTES, ROUNDED_PLACES, Quantity, measured, quantity, terminates
+from stepforge.pipelines.answers.quantity import ROUNDED_PLACES, Quantity, measured, quantity, terminates
 from stepforge.pipelines.answers.regions import Interval, is_region, orders, region
 from stepforge.pipelines.answers.relations import Statement, solution, statement, symbols
 from stepforge.pipelines.answers.residues import residue

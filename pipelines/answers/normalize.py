@@ -22,7 +22,7 @@ _SYMBOLS = {
     "≤": r"\le ", "≥": r"\ge ", "≠": r"\ne ", "≈": r"\approx ", "∪": r"\cup ", "∩": r"\cap ", "∈": r"\in ",
     "∅": r"\emptyset ", "∛": r"\sqrt[3]",
     "°": r"^\circ ", "“": '"', "”": '"', "‘": "'", "’": "'", "¢": r"\text{ cents}", "…": r"\ldots ", "٫": ".",
-    "٬": ",",
+    "٬": ",", "✓": "", "✔": "", "✅": "", "■": "", "□": "", "∎": "",
 }
 _FULL_SQRT = re.compile(r"([√∛])\s*(\d+(?:\.\d+)?|[a-zA-Z]|(?=[({]))")
 _ROOTS = {"√": r"\sqrt", "∛": r"\sqrt[3]"}
@@ -61,13 +61,14 @@ def _ascii_character(character: str) -> str:
 _STYLES = re.compile(r"\\(?:[mM]?left|[mM]?right|middle|[bB]igg?[lrm]?)(?![a-zA-Z])\s*\.?"
                      r"|\\(?:displaystyle|textstyle|limits|nolimits|tiny|small|normalsize|large|Large|LARGE|huge|Huge"
                      r"|bfseries|itshape|centering|bf|it|sf|tt|boldmath)(?![a-zA-Z])|\\h?phantom\s*\{[^{}]*\}"
-                     r"|\\color\s*(?:\[\w*\])?\{[^{}]*\}|\\color\s+[a-z]+(?![a-z])")
+                     r"|\\color\s*(?:\[\w*\])?\{[^{}]*\}|\\color\s+[a-z]+(?![a-z])"
+                     r"|\\(?:checkmark|blacksquare|square|Box|qed)(?![a-zA-Z])\s*$")
 _DRAWN = re.compile(r"\\(?:textcolor\s*(?:\[\w*\])?\{[^{}]*\}|colorbox\s*\{[^{}]*\}|underline|uline|emph|boldsymbol"
                     r"|bm|pmb|mathbf|mathit|mathsf|mathtt|mathnormal|ensuremath|fbox|framebox|boxed|cancel)\s*"
                     r"\{([^{}]*(?:\{[^{}]*\}[^{}]*)*)\}")
 _THOUSANDS_GAP = re.compile(r"(?<=\d)(?:\\[,!; ]|~|\{,\}|,\s*\\!)\s*(?=\d{3}(?!\d))")
 _SPACED_THOUSANDS = re.compile(r"(?<![\d.,] )(?<![\d.,_^])[1-9]\d{0,2}(?: \d{3})+(?!\d| \d|/| /|\s*[-+*/^]?\\?frac)")
-_LIST_COMMA = re.compile(r"(?<=[\d}]),(?:\s|\\ |~)+(?=[-\d$\\])(?!000(?!\d))")    # 101, 202; but 10, 000
+_LIST_COMMA = re.compile(r"(?<=[\d}])\s*,(?:\s|\\ |~)+(?=[-\d$\\])(?!000(?!\d))")    # 101, 202; but 10, 000
 _GROUPED = re.compile(r"\d,(?:\s|\\ |~)*\d{3}(?!\d)").search
 _BRACED_MARK = re.compile(r"\{\s*([,:.])\s*\}|(,)\s*\\!")
 _SPACES = re.compile(r"(?:\\[!,;:> ]|\\q?quad(?![a-zA-Z])|~|\s)+")
@@ -76,15 +77,19 @@ _GLUED = re.compile(r"\\(sin|cos|tan|cot|sec|csc|ln|log)(?=[a-gi-zA-Z](?![a-zA-Z
 _DEGREES = re.compile(r"\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![a-zA-Z]))|\\degrees?(?![a-zA-Z])")
 _FONT = re.compile(r"\\(?:text(?:bf|it|rm|normal|sf|tt|up|sc)?|mbox|hbox|mathrm|operatorname\*?)\s*"
                    r"\{([^{}]*(?:\{[^{}]*\}[^{}]*)*)\}")
+_UNIT_FRACTION = re.compile(r"\\frac\{\s*\\text\{([^{}]*)\}\s*\}\{\s*\\text\{([^{}]*)\}(\^\d|\^\{\d\})?\s*\}")
 _BARE_FONT = re.compile(r"\\(?:mathrm|mathbf|mathit|rm)\s+([a-zA-Z])(?![a-zA-Z])|\\rm(?![a-zA-Z])")
+_GROUPED_BASE = re.compile(r"\d{1,3}(?:,\d{3})+(?=_)")
 _BRACKETED_BASE = re.compile(r"_\{?\((\d+)\)\}?")
 _SCRIPT = re.compile(r"([\^_])\{(\w)\}(?![\d.])")
 _POWERS_BESIDE = re.compile(r"(?<=\^)(\w |\{[^{}]*\} ?)(?=\d+\^)")
 _ALIAS_OF = {"leqq": r"\le", "geqq": r"\ge", "leq": r"\le", "geq": r"\ge", "leqslant": r"\le", "geqslant": r"\ge",
-             "lt": "<", "gt": ">", "neq": r"\ne", "lbrace": r"\{", "rbrace": r"\}", "lbrack": "[", "rbrack": "]",
+             "lt": "<", "gt": ">", "neq": r"\ne", "lbrace": r"\{", "rbrace": r"\}", "langle": "(", "rangle": ")",
+             "lbrack": "[", "rbrack": "]",
              "varnothing": r"\emptyset", "lvert": "|", "rvert": "|", "vert": "|", "mid": "|", "dbinom": r"\binom",
              "tbinom": r"\binom", "R": r"\mathbb{R}", "reals": r"\mathbb{R}", "iff": r"\implies",
-             "Rightarrow": r"\implies", "Longrightarrow": r"\implies", "Leftrightarrow": r"\implies", "vee": r"\lor", "wedge": r"\land",
+             "Rightarrow": r"\implies", "Longrightarrow": r"\implies", "Leftrightarrow": r"\implies", "vee": r"\lor",
+             "wedge": r"\land",
              "backslash": r"\setminus", "smallsetminus": r"\setminus", "ast": "*", "varepsilon": r"\epsilon",
              "colon": ":", "degree": "°", "pounds": "£", "euro": "€",
              "land": r"\land", "lor": r"\lor", "implies": r"\implies", "emptyset": r"\emptyset",
@@ -128,10 +133,11 @@ def canonical(text: str) -> str:
     text = _SPACED_THOUSANDS.sub(lambda m: m[0].replace(" ", ","), text)
     if _GROUPED(text):
         text = _LIST_COMMA.sub(";", text)
-    text = part_statements(_SPACES.sub(" ", text))
+    text = _SPACES.sub(" ", part_statements(text))
     if "mod" in text:
         text = _MODULO.sub(lambda m: rf"\pmod{{{m[1] or m[2]}}}", text)
     text = _POWERS_BESIDE.sub(r"\1\\cdot ", text)
+    text = _GROUPED_BASE.sub(lambda m: m[0].replace(",", ""), text)
     text = _SCRIPT.sub(r"\1\2", _BRACKETED_BASE.sub(r"_{\1}", text))
     text = _INNER_SPACE.sub("", unwrap(_LEAD_IN.sub("", text))).replace(_ROW, "\\\\")
     return _ungrouped(text)
@@ -156,6 +162,7 @@ def _canonical_latex(text: str) -> str:
     text = _ALIASES.sub(lambda m: _ALIAS_OF[m[1]] + (" " if _ALIAS_OF[m[1]][-1].isalpha() else ""), text)
     text = with_braces(text)
     text = _FONT.sub(_plain_font, text)
+    text = _UNIT_FRACTION.sub(r"\\text{\1/\2\3}", text)
     text = _BARE_FONT.sub(r"\1", text)
     text = text.replace(r"\%", "%").replace(r"\$", "$").replace(r"\#", "#").replace(r"\&", r"\land ")
     return part_wide_gaps(text)
@@ -174,6 +181,8 @@ _CHOICE = re.compile(r"\([A-J]\)").fullmatch
 _CHOICES = re.compile(r"\(?[A-J]\)?(?:\s*(?:,|,?\s*\band\b)\s*\(?[A-J]\)?)+").fullmatch
 _CHOICE_LETTER = re.compile(r"\(?[A-J]\)?")
 _IN_DIGITS = re.compile(r"(?:[0-9A-Z]|\\(?:text|mathrm)\{[A-Z]\})*_\{?\d").match
+_REMARK = re.compile(r"\((?:a )?(?:double|repeated|simplified|exact|approx|rounded|total|in total|since|because|as|by"
+                     r"|i\.e|given|final)\b[^()]*\)", re.IGNORECASE).fullmatch
 _EITHER = re.compile(r"(?<![a-zA-Z\\])(?:either|both)(?![a-zA-Z])\s*", re.IGNORECASE)
 _THOUSANDS = re.compile(r"[-+$]*[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?").fullmatch
 _MODULO = re.compile(r"\(?\s*(?:\\(?:pmod|bmod|mod)(?![a-zA-Z])|\\text\{\(?mod(?:ulo)?\}"
@@ -194,12 +203,16 @@ def _plain_font(match: re.Match[str]) -> str:
 
 
 def _marked_words(content: str) -> str:
+    if content.casefold() in ("negative", "minus"):
+        return "-"
     content = _EITHER.sub("", content)
     if content[:1] == "(" and (repeated := leading_number(content[1:-1])) and not repeated[1]:
         return " "                                             # 17 (seventeen)
     if spelled := leading_number(content):
         rest = _marked_words(spelled[1]) if spelled[1] else ""
         return f"{spelled[0]} {rest}" if not rest or rest[0] in "\\ " else content
+    if _REMARK(content):
+        return " "                                             # 2 (double root)
     if _CHOICES(content):
         return ",".join(rf"\text{{{letter}}}" for letter in _CHOICE_LETTER.findall(content))
     if _AND_OR.search(content):

@@ -11,11 +11,11 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
+from stepforge.pipelines.answers.clocks import MINUTES, time_of_day
 from stepforge.pipelines.answers.exact import TooLarge, Undefined, evaluate
 from stepforge.pipelines.answers.units import NONE, Unit, conflict, plain_unit, unit_of
 
 ROUNDED_PLACES = 6       # 0.333333 stands for 1/3, and 3.141593 for \\pi, from this many decimal places on
-MINUTES = 60
 
 Reader = Callable[[str], Unit | None]
 Form = Literal["plain", "percent", "based", "clock", "ratio"]
@@ -47,13 +47,9 @@ class Measured(NamedTuple):
 
 
 _MULTIPLIERS = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9, "trillion": 10**12, "dozen": 12}
-_BASED = re.compile(r"(-?)\(?([0-9A-Za-z]*[0-9][0-9A-Za-z]*(?:\.[0-9A-Za-z]+)?|[A-F]+|[a-f]{2,8}(?=_\{16\}))\)?"
-                    r"(?:_(?:([2-9]|[12]\d|3[0-6])|\{(\d{1,2})\})(?:\\text\{[^{}]*\})?"
+_BASED = re.compile(r"(-?)\(?(\.[0-9]+|[0-9A-Za-z]*[0-9][0-9A-Za-z]*(?:\.[0-9A-Za-z]*(?:\\overline\{[0-9A-Za-z]+\})?)?"
+                    r"|[A-F]+|[a-f]{2,8}(?=_\{16\}))\)?(?:_(?:([2-9]|[12]\d|3[0-6])|\{(-?\d{1,2})\})(?:\\text\{[^{}]*\})?"
                     r"|\s*\(?(?:\\text\{)?\s*\(?(?:in )?base ?\}?(\d{1,2})\)?)", re.ASCII).fullmatch
-_CLOCK = re.compile(r"(\d{1,2})(?::(\d\d)(?::00)?)?\s*(?:\\text\{)?\s*([ap]\.? ?m\.?)?\}?", re.IGNORECASE).fullmatch
-_HALVES = {"noon": "pm", "midnight": "am"}
-_HALF_DAY = re.compile(r"(?:\\text\{)?\s*(?:12(?::00)?\s*)?(?:\\text\{)?\s*(noon|midnight)\}?",
-                       re.IGNORECASE).fullmatch
 _RATIO = re.compile(r"(-?\d+(?:\.\d+)?)(?::| ?(?:\\text\{)?to\}? ?)(-?\d+(?:\.\d+)?)").fullmatch
 _CURRENCY = re.compile(r"([-+]?)\s*(?:\\text\{)?([$€£¥₹]|USD|US\$|Rs\.?|EUR)\}?\s*(?=[-\d.(\\])").match
 _MARKED = re.compile(r"(.*?[^\s\\+\-*/=,(])\s*((?:\\text\{[^{}]*\}|°)(?:\^\{?-?\d\}?)?"
@@ -81,9 +77,7 @@ def quantity(text: str) -> Quantity | None:
     if "_" in text or "base" in text:
         if based := _BASED(text):
             return _based(*based.groups())
-    elif half := _HALF_DAY(text):
-        return Quantity(Fraction(12 * MINUTES), form="clock", detail=_HALVES[half[1].casefold()])
-    elif (":" in text or "to" in text or "m" in text[-6:].casefold()) and (timed := _clock_or_ratio(text)):
+    elif (timed := _clock_or_ratio(text)) is not None:
         return timed
     value = evaluate(text)
     if value is not None:
@@ -130,11 +124,9 @@ def _based(sign: str, digits: str, small: str | None, large: str | None, words: 
 
 
 def _clock_or_ratio(text: str) -> Quantity | None:
-    if (clock := _CLOCK(text)) and (clock[2] or clock[3]):
-        hours, minutes, half = int(clock[1]), int(clock[2] or 0), (clock[3] or "")[:1].casefold()
-        if minutes < MINUTES and hours < (13 if half else 25):
-            return Quantity(Fraction(hours * MINUTES + minutes), form="clock", detail=half and half + "m")
-    if (ratio := _RATIO(text)) and Fraction(ratio[2]):
+    if (clock := time_of_day(text)) is not None:
+        return Quantity(Fraction(clock[0]), form="clock", detail=clock[1])
+    if (":" in text or "to" in text) and (ratio := _RATIO(text)) and Fraction(ratio[2]):
         return Quantity(Fraction(ratio[1]) / Fraction(ratio[2]), form="ratio")
     return None
 

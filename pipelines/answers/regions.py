@@ -215,7 +215,14 @@ def _solved(left: str, right: str, closed: bool) -> Region | None:
 
 
 def orders(text: str) -> tuple[tuple[str, bool], ...] | None:
-    """(expression that is positive, whether it may be zero) for each inequality of a chain."""
+    """(expression that is positive, whether it may be zero) for each inequality of a chain, or of several."""
+    chains = [_chain(part) for part in split(text, *SEPARATOR)]
+    if not all(chains) or len(chains) > MAX_INTERVALS:
+        return None
+    return tuple(order for chain in chains for order in chain or ())
+
+
+def _chain(text: str) -> tuple[tuple[str, bool], ...] | None:
     signs = [match[0] for match in _ORDER.finditer(text)]
     sides = split(text, "<", ">", r"\le", r"\ge")
     if not signs or len(sides) != len(signs) + 1 or not all(sides) or len(sides) > 4:

@@ -12,6 +12,7 @@ from stepforge.pipelines.answers.algebra import algebraically_equal, is_plain_su
 from stepforge.pipelines.answers.differ import constant
 from stepforge.pipelines.answers.exact import TooLarge, Undefined
 from stepforge.pipelines.answers.expression import GREEK
+from stepforge.pipelines.answers.plain import closing
 from stepforge.pipelines.answers.quantity import Quantity, measured, quantity
 
 SEPARATOR = (",", ";", r"\land")
@@ -21,14 +22,14 @@ MAX_SIDES = 8
 class Statement(NamedTuple):
     """name: what the value is called, None for none. value: empty for a false chain.
 
-    rounded: a decimal that the text gives beside the value. sides: left and right of an equation that can also be
-    rearranged (`y=2x+1`, `x-5=0`), empty for others. call: the letters of `f(x,y)`, where the name is such a call.
-    doubtful: the chain may say more than its value: two symbols have it (`a=b=7`), or a side may hold another answer.
+    beside: what the text gives as equal to the value, or as its rounded decimal. sides: left and right of an equation
+    that can also be rearranged (`y=2x+1`, `x-5=0`), empty for others. call: the letters of a name such as `f(x,y)`.
+    doubtful: the chain may say more than its value: two symbols have it (`a=b=7`).
     """
 
     name: str | None
     value: str
-    rounded: str = ""
+    beside: tuple[str, ...] = ()
     sides: tuple[str, ...] = ()
     call: tuple[str, ...] = ()
     doubtful: bool = False
@@ -59,7 +60,7 @@ _TUPLE_NAME = re.compile(r"\(\\?[a-zA-Z]+(?:_\w)?(?:,\s?\\?[a-zA-Z]+(?:_\w)?)+\)
 _MEMBER = re.compile(r"(\\?[a-zA-Z]+(?:\([a-zA-Z]\))?|\([a-zA-Z](?:,[a-zA-Z])+\))\s*\\in(?![a-zA-Z])\s*(.+)",
                      re.DOTALL).fullmatch
 _DECIMAL = re.compile(r"-?\d*\.?\d+").fullmatch
-_MARKS = ("|", ":", "?", r"\to", r"\cup", r"\bullet", r"\ldots", r"\rightarrow", r"\leftrightarrow", "->", "→")
+_MARKS = ("|", "?", r"\to", r"\cup", r"\bullet", r"\ldots", r"\rightarrow", r"\leftrightarrow", "->", "→")
 _THOUSANDS = re.compile(r"\d,\d{3}(?!\d)").match
 _KNOWN_CALLS = frozenset((r"\sin", r"\cos", r"\tan", r"\ln", r"\log", r"\exp", r"\frac", r"\sqrt", r"\pi"))
 
@@ -69,7 +70,7 @@ def statement(text: str) -> Statement:
     """What a canonical string says, read at its top level."""
     if r"\in" in text and (member := _MEMBER(text)):
         return Statement(None, member[2])
-    if text[:1] == "(" and text[-1:] == ")" and "=" in text and "," not in text and _whole_bracket(text):
+    if text[:1] == "(" and text[-1:] == ")" and "=" in text and "," not in text and closing(text, 0) == len(text) - 1:
         return statement(text[1:-1])
     if "=" not in text and r"\approx" not in text:
         point = _POINT(text)
@@ -83,16 +84,6 @@ def statement(text: str) -> Statement:
     return _among_symbols(sides) if len(sides) == 2 else Statement(sides[0], sides[-1])
 
 
-def _whole_bracket(text: str) -> bool:
-    """Whether the bracket at the start is closed at the end."""
-    depth = 0
-    for at, character in enumerate(text):
-        depth += (character in "([{") - (character in ")]}")
-        if depth == 0:
-            return at == len(text) - 1
-    return False
-
-
 def _valued(sides: tuple[str, ...], values: dict[str, float], about: bool) -> Statement:
     """A chain with at least one number in it; `about`: it says itself that a side is rounded."""
     stated = list(values)
@@ -102,11 +93,13 @@ def _valued(sides: tuple[str, ...], values: dict[str, float], about: bool) -> St
     firm = [side for side in stated if side not in rounded]
     if not all(_agree(side, exact) for side in firm):
         return Statement(None, "")
-    value, beside = firm[-1], rounded[-1] if rounded else ""
+    value, beside = firm[-1], (*firm[:-1], *rounded[-1:])
     names = [side for side in sides if side not in values]
     if not names:
         return Statement(None, value, beside)
     name, doubtful = names[0], _is_doubtful(names)
+    if any(_hides_value(side, name) for side in names):
+        return Statement(None, "")
     if _is_name(name):
         call = _CALL(name)
         return Statement(name, value, beside, (name, value) if _LETTER(name) or _PRODUCT(name) else (),
@@ -118,11 +111,16 @@ def _valued(sides: tuple[str, ...], values: dict[str, float], about: bool) -> St
 
 
 def _is_doubtful(names: list[str]) -> bool:
-    """Whether the sides of a chain that are no numbers are two symbols, or one that comes again, or hide a number."""
+    """Whether the sides of a chain that are no numbers are two symbols, or one symbol that comes again."""
     letters = [name for name in names if _LETTER(name)]
-    again = any(letters[0] in symbols(name) for name in names if name != letters[0]) if letters else False
-    return len(set(letters)) > 1 or again or any(
-        value_of(pieces[0]) is not None for name in names if len(pieces := split(name, *_MARKS)) > 1)
+    again = bool(letters) and any(letters[0] in symbols(name) for name in names if name != letters[0])
+    return len(set(letters)) > 1 or again
+
+
+def _hides_value(side: str, name: str) -> bool:
+    """Whether a side is the end of one answer and the name of the next: `4|x` of `x=4|x=5`."""
+    pieces = split(side, *_MARKS, *(("/",) if side.endswith(f"/{name}") else ()))
+    return len(pieces) > 1 and value_of(pieces[0]) is not None
 
 
 def _among_symbols(sides: tuple[str, ...]) -> Statement:

@@ -1,7 +1,7 @@
 """Gaps: which spaces of a formula part two answers, as in `x=4 \\quad x=5`, and which are mere space.
 
 LaTeX without style goes in; a ` ; ` comes out wherever a gap parts two answers. A wide gap parts any two formulas. A
-space of any width parts two statements, such as `x=4\\; x=5`, where the next name begins behind a whole value.
+space of any width parts two statements, such as `x=4\\; x=5`, where the next name follows a whole value.
 """
 
 import re
@@ -12,8 +12,8 @@ _WIDE = re.compile(r"\s*(?:\\(?:q?quad|enspace|hfill|newline|linebreak|par)(?![a
                    r"|\\[hv]space\*?\s*\{[^{}]*\}\s*|(?:(?:\\[;: ]|~)\s*){2})+(?:(?:\\[,;: ]|~)\s*)*")
 _RELATION = r"(?:=(?![=>])|[<>]|\\(?:le|ge|ne|in|equiv|approx)(?![a-zA-Z]))"
 _RELATES = re.compile(_RELATION)
-_NEXT = re.compile(r"(\\[a-zA-Z]+|[\w)}\]°%!]) "
-                   r"(?=(\\?[a-zA-Z]+(?:_\{?\w+\}?)?'*(?:\([\w,]{1,9}\))?) ?" + _RELATION + ")")
+_NEXT = re.compile(r"(\\[a-zA-Z]+|[\w)}\]°%!])((?:\s|\\[,!;:> ]|~)+)"
+                   r"(?=(\\?[a-zA-Z]+(?:_\{?\w+\}?)?'*(?:\([\w,]{1,9}\))?)\s*" + _RELATION + ")")
 _ROWS = re.compile(r"(?:\\left\s*)?(?:\\\{|\.)?\s*"
                    r"\\begin\{(cases|align|aligned|gather|gathered|split|array|equation)(\*?)\}"
                    r"(?:\{[lcr| ]*\})?(.*?)\\end\{\1\2\}\s*(?:\\right\s*\.)?", re.DOTALL)
@@ -57,18 +57,16 @@ def _wide(text: str, gap: re.Match[str]) -> str:
 
 
 def part_statements(text: str) -> str:
-    """`x=4 x=5` as `x=4 ; x=5`. The text has single spaces. Units stay: `1 ft = 12 in = 30.48 cm`."""
-    if " " not in text or not _RELATES.search(text):
-        return text
-    return _NEXT.sub(lambda gap: _next(text, gap), text)
+    """`x=4\\; x=5` as `x=4 ; x=5`. A product (`A = \\frac12 b h = 6`) and units (`1 ft = 12 in = 30.48 cm`) stay."""
+    return _NEXT.sub(lambda gap: _next(text, gap), text) if _RELATES.search(text) else text
 
 
 def _next(text: str, gap: re.Match[str]) -> str:
-    operand = not gap[1].startswith("\\") or gap[1] in _OPERANDS
-    unit = gap[1].isdigit() and is_unit(gap[2])
-    if not operand or unit:
+    before = text[:gap.end(1)]
+    if gap[1].startswith("\\") and gap[1] not in _OPERANDS or gap[1].isdigit() and is_unit(gap[3]):
         return gap[0]
-    before = text[:gap.start()]
     while (outside := _INNERMOST.sub("", before)) != before:
         before = outside
-    return f"{gap[1]} ; " if _RELATES.search(before) else gap[0]
+    again = re.search(rf"(?<![\w\\]){re.escape(gap[3])}\s*{_RELATION}", before) is not None
+    parts = again or _RELATES.search(before) and (gap[1].isdigit() or re.search(r"\\[;:> ]|~", gap[2]))
+    return f"{gap[1]} ; " if parts else gap[0]

@@ -9,7 +9,7 @@ import re
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
-from stepforge.pipelines.answers.relations import SEPARATOR, split, statement
+from stepforge.pipelines.answers.relations import SEPARATOR, split, statement, symbols
 
 MAX_PARTS = 64       # a longer list is no final answer
 MAX_PLUS_MINUS = 3   # 2^3 = 8 combinations
@@ -59,12 +59,8 @@ def _matrix(text: str) -> Structure | None:
 
 
 def _bracketed(text: str) -> Structure | None:
-    for opening, closing in ((r"\{", r"\}"), (r"\langle", r"\rangle")):
-        if text.startswith(opening) and text.endswith(closing) and len(text) > len(opening):
-            inner = text[len(opening):-len(closing)]
-            if opening not in inner:
-                parts = tuple(part for part in split(inner, *SEPARATOR) if part)
-                return Structure("set", "", _expanded(parts)) if opening == r"\{" else Structure("tuple", "()", parts)
+    if text.startswith(r"\{") and text.endswith(r"\}") and r"\{" not in text[2:-2]:
+        return Structure("set", "", _expanded(tuple(part for part in split(text[2:-2], *SEPARATOR) if part)))
     if text[:1] in ("(", "[") and text[-1:] in (")", "]"):
         inner = text[1:-1]
         if _balanced(inner):
@@ -100,7 +96,18 @@ def _listed(text: str) -> Structure | None:
     parts = tuple(part for part in split(text, *SEPARATOR) if part)
     if len(parts) < 2 or len(parts) > MAX_PARTS * 16:
         return structure(parts[0]) if len(parts) == 1 and parts[0] != text else None
-    return _assigned(parts) or Structure("list", "", _expanded(parts))
+    return _solved(parts) or _assigned(parts) or Structure("list", "", _expanded(parts))
+
+
+def _solved(parts: tuple[str, ...]) -> Structure | None:
+    """`2x=14,x=7` is an equation and its solution: one answer."""
+    last = statement(parts[-1])
+    if last.name is None or not last.sides or symbols(last.sides[0]) != {last.name}:
+        return None
+    before = [statement(part) for part in parts[:-1]]
+    if all(one.is_open and symbols(" ".join(one.sides)) == {last.name} for one in before):
+        return Structure("list", "", (parts[-1],))
+    return None
 
 
 def _alternative(text: str) -> tuple[str, ...]:

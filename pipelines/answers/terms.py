@@ -47,6 +47,7 @@ _SPACE = re.compile(r"[ \t~]*")
 _CLOSING = {"(": ")]", "[": ")]", "{": "}", "\\{": ("\\}",)}
 _MATHS = re.compile(r"\d|\\(?:pi|sqrt|infty|emptyset|varnothing|mathbb|frac)|\bpi\b|sqrt")
 _RELATION = re.compile(r"[=<>]|\\(?:le|ge|leq|geq|lt|gt|ne|neq|in|approx|equiv)(?![a-zA-Z])")
+_PERCENT = re.compile(r"\s*(?:\\?%|(?:percent|per cent|pct)\b)")
 _PLAIN_NUMBER = re.compile(r"(?:[-+\d\s,./$€£¥₹%°]|\\[$%,! ]|\\[dt]?frac|\^?\\circ|[{}])+").fullmatch
 _TEXT = re.compile(r"\\text[a-z]{0,2}\s*\{[^{}]*\}")
 _WORDS_INSIDE = re.compile(r"(?<![\\a-zA-Z{])[a-z]{3,}(?![a-zA-Z{}])")
@@ -119,6 +120,8 @@ def _delimited(text: str, at: int, math: re.Match[str]) -> Term:
     follows = re.compile(r"\s*=\s*").match(text, end)
     if follows and (value := term_at(text, follows.end())):
         return Term(at, value.end, f"{stated} = {value.text}", "formula")
+    if (percent := _PERCENT.match(text, end)) and stated[-1:].isdigit():
+        return Term(at, percent.end(), stated + r"\%", "number")
     term = Term(at, end, stated, _kind(stated))
     return _with_unit(text, term) if term.kind == "number" else term
 

@@ -69,7 +69,7 @@ _OPPOSITES = [("increase increased increasing rise more gain gained profit up up
               ("taller", "shorter"),
               ("forward forwards", "backward backwards"), ("early", "late"), ("older", "younger"),
               ("win wins", "losses defeats"), ("inside", "outside"), ("positive", "negative"), ("am", "pm"),
-              ("first", "second", "third", "fourth")]
+              ("ago", "now hence"), ("first", "second", "third", "fourth")]
 _MARKS = {word: (sides[0].split()[0], at) for sides in _OPPOSITES for at, side in enumerate(sides)
           for word in side.split() if word not in _UNITS}
 _EMPTY = frozenset("""a an the of in total altogether all each about approximately exactly only unit units square sq
@@ -83,6 +83,7 @@ _NOT_UNITS = frozenset("""and or if than not but mod over plus minus factorial c
     wrong incorrect false rejected invalid extraneous isn't aren't base""".split())
 _WORD = re.compile(r"[A-Za-z°º€£¥₹$']+(?:-[A-Za-z]+)*\.?(?:\s*\^\s*\{?(-?\d)\}?|(?<=[a-z])(\d)(?![\d]))?|/|\*|[^\s]")
 _SYMBOLS = re.compile(r"(?<![A-Za-z])[A-Za-z]-|-[A-Za-z](?![A-Za-z])").search      # 4x-y
+_TEMPERATURE = re.compile(r"(?:degrees?|°)\s+(?=celsius|fahrenheit|kelvin|[CF]\b)", re.IGNORECASE)
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz"
 _VOWEL = re.compile("[aeiou]", re.IGNORECASE).search
 _SHORT = frozenset(("am", "pm", "bc", "bce", "ad", "ce", "sq", "cu", "mph", "kph", "kmh", "fps", "mps", "kmph"))
@@ -93,7 +94,7 @@ _CAPITALS = {"L": "l", "mL": "ml", "C": "°c", "F": "°f", "J": "j", "W": "w", "
 @lru_cache(maxsize=4096)
 def unit_of(text: str) -> Unit | None:
     """The unit that words state, None where they are no unit (`mod 3`, `is not possible`, `or more`)."""
-    text = text.replace("a.m.", "am").replace("p.m.", "pm")
+    text = _TEMPERATURE.sub("", text.replace("a.m.", "am").replace("p.m.", "pm"))
     words = [(match[0], match[1] or match[2]) for match in _WORD.finditer(text)]
     if len(words) > 12:
         return None

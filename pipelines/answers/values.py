@@ -6,6 +6,7 @@ that `less than 5` is no 5.
 
 import re
 
+from stepforge.pipelines.answers.number_words import leading_number
 from stepforge.pipelines.answers.terms import Term, series_at, term_at
 from stepforge.pipelines.answers.wording import FILLER
 
@@ -26,6 +27,8 @@ _APPLIED = tuple((re.compile(words + r"\s+", re.IGNORECASE), form) for words, fo
     (rf"(?:{_MORE} or equal to|at (?:the |a )?(?:least|minimum)|no {_LESS})", r"x\ge %s"),
     (rf"{_MUCH}(?:{_LESS}|under|below)", "x<%s"),
     (rf"{_MUCH}(?:{_MORE}|over|above)", "x>%s")))
+_COUNTED = re.compile(r"(\w+)\s+(less|fewer|more|greater) than\s+(?=[\d\\$])", re.IGNORECASE)
+MAX_OPERATIONS = 4   # in words behind a value
 _BETWEEN = re.compile(r"(?:strictly |somewhere )?between\s+", re.IGNORECASE)
 _OR_MORE = re.compile(r"\s*,?\s*(?:or (?:(more|greater|higher|larger|above)|less|fewer|lower|smaller|below)"
                       r"|at (?:the )?(?:most|(least)))\b", re.IGNORECASE)
@@ -35,7 +38,10 @@ _OPERATIONS = {"times": r"(%s)\cdot(%s)", "multiplied": r"(%s)\cdot(%s)", "divid
     ("plus", "more", "greater", "larger"), "%s+(%s)") | {"minus": "%s-(%s)"} | dict.fromkeys(
     ("less", "fewer", "smaller"), "-(%s)+(%s)")
 _POWER = re.compile(r"\s+(squared|cubed|factorial)\b")
-_MODULO = re.compile(r"\s*\(?(?:mod|modulo)\s+\$?(\d+)\$?\)?", re.IGNORECASE)
+_TAILS = tuple((re.compile(pattern, re.IGNORECASE), form) for pattern, form in (
+    (r"\s*\(?(?:mod|modulo)\s+\$?(\d+)\$?\)?", r"%s \pmod{%s}"),
+    (r"\s*\(?(?:in )?base[- ]\$?(\w+)\$?\)?", r"%s \text{ base %s}"),
+    (r"\s+((?:in the (?:morning|afternoon|evening)|at night))", r"%s \text{ %s}")))
 _POWERS = {"squared": "(%s)^2", "cubed": "(%s)^3", "factorial": "(%s)!"}
 
 
@@ -57,13 +63,23 @@ def value_at(line: str, at: int) -> Term | None:
     if term.many == 1 and (more := _OR_MORE.match(line, term.end)):
         order = r"x\ge" if more[1] or more[2] else r"x\le"
         return term._replace(end=more.end(), text=f"{order} {term.text}", kind="formula")
-    if term.many == 1 and (word := _BINARY.match(line, term.end)) and (other := term_at(line, word.end())):
-        operation = _OPERATIONS[word[1].split()[0]]
-        return term._replace(end=other.end, text=operation % (term.text, other.text), kind="formula")
-    if modulo := _MODULO.match(line, term.end):
-        return term._replace(end=modulo.end(), text=rf"{term.text} \pmod{{{modulo[1]}}}")
-    if power := _POWER.match(line, term.end):
-        return term._replace(end=power.end(), text=_POWERS[power[1]] % term.text)
+    for tail, form in _TAILS if term.kind == "number" or "equiv" in term.text else ():
+        if (matched := tail.match(line, term.end)) is not None:
+            spelled = leading_number(matched[1])
+            return term._replace(end=matched.end(), text=form % (term.text, spelled[0] if spelled else matched[1]))
+    return _operated(line, term)
+
+
+def _operated(line: str, term: Term) -> Term:
+    """The term with the operations in words that follow it: `4 squared plus 16`."""
+    for _ in range(MAX_OPERATIONS):
+        if power := _POWER.match(line, term.end):
+            term = term._replace(end=power.end(), text=_POWERS[power[1]] % term.text)
+        elif term.many == 1 and (word := _BINARY.match(line, term.end)) and (other := term_at(line, word.end())):
+            operation = _OPERATIONS[word[1].split()[0]]
+            term = term._replace(end=other.end, text=operation % (term.text, other.text), kind="formula")
+        else:
+            break
     return term
 
 
@@ -73,8 +89,14 @@ def _in_words(line: str, at: int) -> Term | None:
         both = series_at(line, between.end())
         return both._replace(text=f"({both.text.replace(' and ', ', ')})", kind="formula") if both else None
     if sign := _SIGN.match(line, at):
+        if (spelled := leading_number(line[sign.end():].rstrip(" .!"))) and not spelled[1]:
+            return Term(at, len(line), f"-{spelled[0]}", "number")
         term = term_at(line, sign.end())
         return term._replace(text=f"-{term.text}") if term else None
+    if (counted := _COUNTED.match(line, at)) and (count := leading_number(counted[1])) and not count[1]:
+        term = term_at(line, counted.end())
+        operator = "-" if counted[2].lower() in ("less", "fewer") else "+"
+        return term._replace(text=f"{term.text}{operator}{count[0]}", kind="formula") if term else None
     for words, form in _APPLIED:
         if (applied := words.match(line, at)) and (term := term_at(line, skip(line, applied.end()))):
             return term._replace(text=form % term.text, kind="formula")

@@ -99,7 +99,7 @@ class Verifier:
 
     def _begin(self, claim: Claim) -> tuple[Claim, Extraction, Match | Future[Match]]:
         gold, choices = _reference(claim.gold)
-        found = extract_answer(claim.solution, choices)
+        found = extract_answer(claim.solution, choices, "%" in gold or "percent" in gold)
         answer = found.answer
         cut = claim.complete is False and found.how not in EXPLICIT
         if not gold or answer is None or cut or found.stated > MAX_STATED:

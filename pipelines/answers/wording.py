@@ -39,14 +39,18 @@ CORRECTED = _pattern(r"\b", phrases("but(?: rather| instead)?|rather|instead|it 
 DENIED_BEFORE = _pattern(
     phrases(r"""\bnot|n't|\bnever|\bnor|\bneither|\bcannot|\brather than|\banything but|\binstead of|\bunlike|\bexcept
 |\bother than|\bby no means|\bdifferent from|\bno longer|\bfar from|\bhardly|\bbarely|\bexclud\w+
+|\brul(?:e|es|ed|ing) out|\breject\w*|\bdiscard\w*|\beliminat\w+|\bdismiss\w*|\bdisregard\w*|\bthrow\w* (?:out|away)
 |不是|≠|\\ne(?:q)?"""),
     r"\s*(?:", phrases("""have|include|possibly|simply|just|necessarily|really|quite|going to|be|been|equal to|equal
 |the|an?|any|answer|number|value|solution"""), r"\s*)*"
     r"[$\\(\[\s]*$")
 MAY_DENY = ("not", "n't", "n’t", "never", "nor", "neither", "rather", "anything", "instead", "unlike", "xcept",
-            "other", "xclud", "不是", "means", "from", "longer", "≠", "\\ne")
+            "other", "xclud", "不是", "out", "reject", "discard", "eliminat",
+            "dismiss", "disregard", "throw", "means", "from", "longer", "≠", "\\ne")
 CONDITION = _pattern(phrases(r"""\b(?:if|whether|suppose|assum\w+|unless|(?<!no )(?<!without )doubt|unlikely|check that
 |let's say|pretend
+|(?:mistake|error|wrong|incorrect|false|absurd|tempting|foolish|silly) to (?:say|think|claim|conclude|assume|believe)
+|(?:some|one|you|someone) (?:might|may|could|would) (?:say|think|claim|conclude|guess)
 |no way that|impossible (?:that|for)|(?:false|wrong|incorrect|untrue) that)
 |\bnot (?:true|the case|sure|certain|clear|believe|think)|n't (?:think|believe|sure|clear)"""),
                      r"\b(?!.*\b(?:then|but|so)\b)[^,.!?\n]*$")
@@ -55,7 +59,7 @@ REASON_BEFORE = _pattern(r"\b", phrases("""since|because|where|when|whenever|sat
 |(?:after|before|while|by|from) \\w+ing"""),
                          r"\b[^,;.!?\n]*$")
 COMPARED = _pattern(r"\b", phrases("""than|between|exceeds?|exceeding|beyond|over|under|above|below|nearly|almost
-|close to|bounded by|limited to|short of|shy of|hardly|barely"""),
+|close to|near|bounded by|limited to|short of|shy of|hardly|barely"""),
                     r"\s*$")
 
 # Behind a value: it is denied.

@@ -34,11 +34,11 @@ PERMUTED = str.maketrans("+-*", "*+-")
 
 
 class Exact:
-    """Judges paths of star graphs: a solution is correct where it is the answer, character for character."""
+    """Judges paths of star graphs: a solution is correct where it is the answer, but for its brackets."""
 
     def verify_many(self, claims: Iterable[Claim]) -> Iterator[Verdict]:
         for claim in claims:
-            good = claim.complete and claim.gold.strip() == claim.solution.strip()
+            good = claim.complete and claim.gold.strip("() \n") == claim.solution.strip()
             yield Verdict(claim.solution, claim.solution, "correct" if good else "incorrect", None, "literal")
 
 

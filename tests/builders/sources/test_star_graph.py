@@ -8,6 +8,7 @@ import pytest
 from stepforge.builders.errors import SourceError
 from stepforge.builders.sources.star_graph import Follower, generate, parse
 from stepforge.builders.tables import PROBLEMS, derive_seed
+from stepforge.pipelines.answers import verify
 from stepforge.pipelines.credit.search import SearchSettings, Solution, make_search
 from stepforge.pipelines.credit.split import split
 
@@ -16,7 +17,7 @@ from stepforge.pipelines.credit.split import split
 def test_arms_are_disjoint_and_the_answer_is_the_only_path(degree: int, path_length: int, nodes: int) -> None:
     for row in generate(20, 0, "train", degree, path_length, nodes):
         task = parse(row["problem"])
-        path = [int(node) for node in row["answer"].split(",")]
+        path = [int(node) for node in row["reference_solution"].split(",")]
         assert task.path() == path and len(path) == path_length
         assert path[0] == task.start and path[-1] == task.goal
         assert all(edge in task.edges for edge in itertools.pairwise(path))
@@ -37,6 +38,14 @@ def test_a_problem_depends_on_its_index_alone_and_splits_share_no_graph() -> Non
     assert not groups["train"] & groups["test"]
 
 
+def test_nodes_of_the_path_in_another_order_are_not_the_answer() -> None:
+    for row in generate(20, 3, "train"):
+        start, after, *rest = row["reference_solution"].split(",")
+        assert verify(row["answer"], row["reference_solution"]).verdict == "correct"
+        assert verify(row["answer"], ",".join([after, start, *rest])).verdict == "incorrect"
+        assert verify(row["answer"], ",".join([start, after, *rest[:-1]])).verdict == "incorrect"
+
+
 def test_bad_dials_and_texts_are_named() -> None:
     with pytest.raises(SourceError, match=r"nodes 8; allowed: .*nodes >= 1 \+ degree"):
         list(generate(1, 0, "train", nodes=8))
@@ -53,11 +62,12 @@ def test_bad_dials_and_texts_are_named() -> None:
 def test_closed_form_q_is_the_rate_of_success() -> None:
     """2,000 completions for 6 prefixes each; with other seeds one would be 4.5 errors off once in 20,000 times."""
     row = next(generate(1, 1, "train", degree=3, path_length=4))
-    policy, path, n = Follower(fidelity=0.8), row["answer"].split(","), 2000
+    whole = row["reference_solution"]
+    policy, path, n = Follower(fidelity=0.8), whole.split(","), 2000
     wrong = ",".join([path[0], path[2]]) + ","
-    for prefix in ["", path[0] + ",", ",".join(path[:2]) + ",", ",".join(path[:3]) + ",", row["answer"], wrong]:
+    for prefix in ["", path[0] + ",", ",".join(path[:2]) + ",", ",".join(path[:3]) + ",", whole, wrong]:
         q = policy.q(row["problem"], prefix)
-        hits = sum(prefix + policy.complete(row["problem"], prefix, derive_seed(prefix, i)) == row["answer"]
+        hits = sum(prefix + policy.complete(row["problem"], prefix, derive_seed(prefix, i)) == whole
                    for i in range(n))
         assert abs(hits / n - q) <= 4.5 * math.sqrt(q * (1 - q) / n) + 1e-12
     assert policy.q(row["problem"], "") == pytest.approx(0.8 ** 3 / 3)
@@ -66,7 +76,7 @@ def test_closed_form_q_is_the_rate_of_success() -> None:
 def test_following_edges_alone_is_right_once_in_degree_times() -> None:
     """400 problems; a rate more than 5 standard errors from 1/2 happens once in a million runs by chance."""
     policy = Follower(fidelity=1.0)
-    hits = sum(policy.complete(row["problem"], "", derive_seed(i)) == row["answer"]
+    hits = sum(policy.complete(row["problem"], "", derive_seed(i)) == row["reference_solution"]
                for i, row in enumerate(generate(400, 0, "train")))
     assert abs(hits / 400 - 0.5) < 5 * math.sqrt(0.25 / 400)
 
@@ -77,7 +87,7 @@ def test_the_pit_of_a_near_perfect_follower_is_the_node_after_the_start(strategy
     policy, pits = Follower(fidelity=0.999), []
     for row in generate(30, 5, "train"):
         samples = [policy.complete(row["problem"], "", derive_seed("sample", row["source_id"], i)) for i in range(4)]
-        correct = [sample == row["answer"] for sample in samples]
+        correct = [sample == row["reference_solution"] for sample in samples]
         solutions = [Solution(str(i), tuple(split("path", sample)), False)
                      for i, sample in enumerate(samples) if not correct[i]]
         if not solutions:
@@ -88,7 +98,7 @@ def test_the_pit_of_a_near_perfect_follower_is_the_node_after_the_start(strategy
                 prefix = "".join(search.tree.solutions[ask.solution_id].steps[:ask.step_index + 1])
                 text = prefix + policy.complete(
                     row["problem"], prefix, derive_seed(row["source_id"], ask.solution_id, ask.step_index, ask.index))
-                search.observe(ask, "success" if text == row["answer"] else "failure")
+                search.observe(ask, "success" if text == row["reference_solution"] else "failure")
         pits += [[value.is_pit for value in values].index(True) for values in search.values().values()]
     assert len(pits) > 45
     assert sum(pit == 1 for pit in pits) >= 0.95 * len(pits)
