@@ -80,17 +80,16 @@ def print_recipe(
     """Print a shipped recipe, to start your own: stepforge recipe demo > mine.yaml"""
     import json
 
-    from stepforge.pipelines.recipe import Recipe, find_recipe, load_recipe, shipped_recipes
+    from stepforge.pipelines.recipe import Recipe, find_recipe, load_recipe
     from stepforge.pipelines.views import console
-    from stepforge.pipelines.views.reference import options_table
+    from stepforge.pipelines.views.reference import options_table, recipes_table
 
     if schema:
         typer.echo(json.dumps(Recipe.model_json_schema(), indent=2))
     elif options:
         console.out.print(options_table())
     elif listing:
-        for shipped, purpose in shipped_recipes().items():
-            console.say(f"{shipped:<16}{purpose}")
+        console.out.print(recipes_table())
     else:
         load_recipe(name)
         typer.echo(find_recipe(name).read_text(encoding="utf-8").rstrip())

@@ -9,6 +9,7 @@ import copy
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -149,11 +150,12 @@ def find_recipe(name: Path) -> Path:
 
 
 def shipped_recipes() -> dict[str, str]:
-    """The purpose of each recipe that comes with the package, by name: the first comment of its file."""
+    """The purpose of each recipe that comes with the package, by name: the first sentence of its first comment."""
     purposes = {}
     for file in sorted(SHIPPED.glob("*.yaml")):
-        comments = (line for line in file.read_text(encoding="utf-8").splitlines() if line.startswith("# "))
-        purposes[file.stem] = next((line[2:] for line in comments if not line.startswith("# yaml-")), "")
+        lines = file.read_text(encoding="utf-8").splitlines()[1:]  # the first is for editors
+        comment = " ".join(line[2:] for line in takewhile(lambda line: line.startswith("# "), lines))
+        purposes[file.stem] = comment.split(". ")[0].rstrip(".") + "."
     return purposes
 
 

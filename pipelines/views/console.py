@@ -66,17 +66,21 @@ def progress_bar(work: Path, label: str, documents: int) -> Iterator[None]:
 
 def account_line(planned: "Planned", account: Mapping[str, Any] | None) -> Text:
     """One line for a stage that was passed."""
-    line = Text(f"{planned.stage.name:<12}", style="bold")
+    line = Text(f"{planned.stage.name:<13} ", style="bold")
     if account is None:
         return line.append("done before", style="dim")
     line.append(f"{account['rows_in']:>9,} in {account['rows_out']:>9,} out", style="default")
-    if account["dropped"]:
-        told = ", ".join(f"{count:,} {reason}" for reason, count in account["dropped"].items())
-        line.append(f"  dropped: {told}", style="yellow")
+    if dropped := dropped_in_words(account["dropped"]):
+        line.append(f"  dropped: {dropped}", style="yellow")
     line.append(f"  {account['seconds']:.1f} s", style="dim")
     for warning in account["facts"].get("warnings", ()):
-        line.append(f"\n{'':<12}warning: {printable(warning)}", style="yellow")
+        line.append(f"\n{'':<14}warning: {printable(warning)}", style="yellow")
     return line
+
+
+def dropped_in_words(dropped: Mapping[str, int]) -> str:
+    """How many rows were left out, by reason; a reason that none had is not named."""
+    return ", ".join(f"{count:,} {reason}" for reason, count in dropped.items() if count)
 
 
 def plan_table(planned: "list[Planned]", expected: Mapping[str, str], state: Mapping[str, Any]) -> Table:
@@ -95,7 +99,7 @@ def solution_view(solution: Mapping[str, Any], steps: list[dict[str, Any]]) -> T
     table = Table("", "step", "q", "95%", "advantage", "rollouts", show_lines=False)
     for row in steps:
         style = _colour(row["advantage"])
-        interval = "" if row["q_low"] is None else f"{row['q_low']:.2f}-{row['q_high']:.2f}"
+        interval = "" if row["q_low"] is None else f"{row['q_low']:.2f} to {row['q_high']:.2f}"
         table.add_row(
             Text("pit >", style="bold red") if row["is_pit"] else str(row["step_index"]),
             Text(printable(row["step"]), style=style),

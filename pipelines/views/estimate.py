@@ -180,7 +180,7 @@ def table(probed: Probed) -> Table:
     for row in probed.estimates:
         low, high = max(0.0, row.completion_tokens - row.margin), row.completion_tokens + row.margin
         made.add_row(row.stage, row.generator, _short(row.requests), _short(row.prompt_tokens),
-                     f"{_short(row.completion_tokens)} ({_short(low)}-{_short(high)})", duration(row.seconds),
+                     f"{_short(row.completion_tokens)} ({_short(low)} to {_short(high)})", duration(row.seconds),
                      "" if row.flops is None else f"{row.flops:.1e}", "" if row.price is None else f"{row.price:,.2f}")
     made.add_section()
     flops, prices = [r.flops for r in probed.estimates], [r.price for r in probed.estimates]

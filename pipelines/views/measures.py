@@ -16,6 +16,7 @@ from stepforge.builders.errors import UserError
 from stepforge.builders.parquet import read_rows
 from stepforge.pipelines.run_folder import run_tables
 from stepforge.pipelines.views.console import printable
+from stepforge.pipelines.views.tables import lean
 
 BARS = " ▁▂▃▄▅▆▇█"
 Row = dict[str, Any]
@@ -36,7 +37,7 @@ def measure_tables(run: Path, by: str) -> list[Table]:
     for row in chosen:
         shapes[_shape(row)].append(row)
     makers = {"curve": _curves, "rate": _rates, "histogram": _histograms, "total": _totals}
-    return [makers[shape](shapes[shape]) for shape in makers if shapes[shape]]
+    return [lean(makers[shape](shapes[shape]), "generator", "group") for shape in makers if shapes[shape]]
 
 
 def _shape(row: Row) -> str:
@@ -58,9 +59,8 @@ def _curves(rows: list[Row]) -> Table:
     """A line for each measure, a column for each of a few k, with the interval below the value."""
     ks = sorted({row["k"] for row in rows})
     ks = [k for k in ks if k in (1, 3, 10, 30, 100, ks[-1])]
-    columns = [Column(f"k={k}", no_wrap=True) for k in ks]
     names = [Column(name, overflow="fold") for name in ("generator", "group", "measure")]
-    table = Table(*names, *columns, "problems", title="Measures of k samples, 95%")
+    table = Table(*names, *(f"k={k}" for k in ks), "problems", title="Measures of k samples, 95%")
     for (generator, group, measure), found in _groups(rows, "generator", "group", "measure"):
         at = {row["k"]: f"{row['value']:.3f}\n{_interval(row, 2)}" for row in found}
         table.add_row(_plain(generator), _plain(group), measure.replace("_", " "), *(at.get(k, "") for k in ks),
@@ -71,8 +71,8 @@ def _curves(rows: list[Row]) -> Table:
 def _rates(rows: list[Row]) -> Table:
     table = Table("generator", "group", "measure", "value", "95%", "of", title="Rates and means")
     for row in rows:
-        table.add_row(_plain(row["generator"]), _plain(row["group"]), row["measure"], f"{row['value']:,.3f}",
-                      _interval(row), f"{row['n']:,}")
+        table.add_row(_plain(row["generator"]), _plain(row["group"]), row["measure"].replace("_", " "),
+                      f"{row['value']:,.3f}", _interval(row), f"{row['n']:,}")
     return table
 
 
@@ -82,7 +82,8 @@ def _histograms(rows: list[Row]) -> Table:
     for (generator, group, measure), found in _groups(rows, "generator", "group", "measure"):
         most = max(row["value"] for row in found)
         bars = "".join(BARS[ceil(8 * row["value"] / most)] for row in found)
-        table.add_row(_plain(generator), _plain(group), measure.removesuffix("_histogram"), bars, f"{found[0]['n']:,}")
+        name = measure.removesuffix("_histogram").replace("_", " ")
+        table.add_row(_plain(generator), _plain(group), name, bars, f"{found[0]['n']:,}")
     return table
 
 
@@ -96,7 +97,7 @@ def _totals(rows: list[Row]) -> Table:
 
 
 def _interval(row: Row, digits: int = 3) -> str:
-    return "" if row["low"] is None else f"{row['low']:.{digits}f}-{row['high']:.{digits}f}"
+    return "" if row["low"] is None else f"{row['low']:.{digits}f} to {row['high']:.{digits}f}"
 
 
 def _plain(name: str) -> Text:

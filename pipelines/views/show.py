@@ -20,7 +20,7 @@ LIST_SQL = """
 SELECT steps.solution_id, verdict, count(*) AS steps, max(CASE WHEN is_pit THEN step_index END) AS pit,
        min(advantage) AS worst
 FROM steps JOIN verdicts USING (solution_id)
-GROUP BY ALL ORDER BY verdict DESC, worst LIMIT 40
+GROUP BY ALL ORDER BY verdict DESC, worst, solution_id LIMIT 40
 """
 
 
@@ -43,11 +43,18 @@ def solution(run: Path, prefix: str) -> tuple[dict[str, Any], dict[str, Any], li
 
 
 def annotated_table(run: Path) -> Table:
-    """Up to 40 annotated solutions, incorrect ones with the deepest fall first."""
+    """Up to 40 annotated solutions, incorrect ones with the deepest fall first.
+
+    Raises:
+        UserError: there is none.
+    """
     table = Table("solution", "verdict", "steps", "pit", "lowest advantage")
     with open_run_tables(run, "steps", "verdicts") as connection:
         for row in query_rows(connection, LIST_SQL):
             pit = "" if row["pit"] is None else str(row["pit"])
             worst = "" if row["worst"] is None else f"{row['worst']:+.2f}"
             table.add_row(row["solution_id"][:12], row["verdict"], str(row["steps"]), pit, worst)
+    if not table.rows:
+        raise UserError(f"{run} has no annotated solution: its recipe leaves `annotate` out, or no solution was "
+                        f"chosen; `stepforge show {run} ID` shows any solution, `stepforge report {run}` all of them")
     return table

@@ -19,6 +19,8 @@ from stepforge.builders.errors import UserError
 from stepforge.pipelines.options.executor import StageName
 from stepforge.pipelines.progress import PULSE_SECONDS, RUNNING, read_json, read_ranks
 from stepforge.pipelines.run_folder import read_state, recipe_path
+from stepforge.pipelines.views.console import dropped_in_words
+from stepforge.pipelines.views.tables import lean
 
 LOOK_SECONDS = 2.0
 FRESH_SECONDS = 10.0  # five pulses
@@ -75,22 +77,21 @@ def headline(run: Path, running: Mapping[str, Any] | None) -> Text:
 
 def stages_table(state: Mapping[str, Any], running: Mapping[str, Any] | None) -> Table:
     """Every stage with its account."""
-    whole = [Column(name, no_wrap=True)
-             for name in ("stage", "state", "rows in", "rows out", "failed", "tokens", "time")]
-    table = Table(*whole, Column("dropped", overflow="fold"), box=SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
+    whole = [Column(name, no_wrap=True) for name in ("stage", "state", "rows in", "rows out", "failed", "tokens")]
+    table = Table(*whole, "time", Column("dropped", overflow="fold"), box=SIMPLE_HEAD, collapse_padding=True,
+                  pad_edge=False)
     for stage in get_args(StageName):
         account = state.get(stage)
         at_work = running is not None and running["stage"] == stage and running["state"] != "between stages"
         if account is None or at_work:
             table.add_row(stage, str(running["state"]) if running and at_work else "to do")
             continue
-        dropped = ", ".join(f"{count:,} {reason}" for reason, count in account["dropped"].items())
         tokens = account["ledger"].get("completion_tokens", 0)
         failed = account.get("failed", 0)
         table.add_row(stage, "done", f"{account['rows_in']:,}", f"{account['rows_out']:,}",
                       f"{failed:,}" if failed else "", f"{tokens:,}" if tokens else "", span(account["seconds"]),
-                      dropped)
-    return table
+                      dropped_in_words(account["dropped"]))
+    return lean(table, "state")
 
 
 def total_line(ranks: Mapping[int, Mapping[str, Any]], documents: int, work: Path) -> Text:

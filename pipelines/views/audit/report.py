@@ -28,7 +28,7 @@ def report_tables(run: Path) -> list[Table]:
     rates += [(row["generator"], "people", row) for row in people.measures(opinions)]
     shares = Table("generator", "method", "share", "95%", "judged", "left open", title="False positives")
     for generator, method, row in sorted(rates, key=lambda rate: rate[:2]):
-        interval, left_open = f"{row['low']:.3f}-{row['high']:.3f}", f"{row['excluded']:,}"
+        interval, left_open = f"{row['low']:.3f} to {row['high']:.3f}", f"{row['excluded']:,}"
         shares.add_row(generator, method, f"{row['value']:.3f}", interval, f"{row['n']:,}",
                        left_open if method == "people" else "")
     return [shares, _agreement(opinions)]

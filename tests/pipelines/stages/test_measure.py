@@ -118,8 +118,9 @@ def test_groups_means_histograms_and_costs_of_a_run(small_run):
 
 
 def test_terminal_shows_what_was_measured(small_run):
-    titles = [table.title for table in measures.measure_tables(small_run, "all")]
-    assert titles == ["Measures of k samples, 95%", "Rates and means", "Histograms", "Tokens and FLOPs"]
+    titles = [str(table.title) for table in measures.measure_tables(small_run, "all")]
+    assert titles == [f"{title}, tiny, all" for title in (
+        "Measures of k samples, 95%", "Rates and means", "Histograms", "Tokens and FLOPs")]
     levels = {str(cell) for cell in measures.measure_tables(small_run, "level")[0].columns[1].cells}
     assert levels == {row["level"] for row in rows(small_run, "problems")}
     with pytest.raises(UserError, match="not measured by 'colour', but by all, level"):
