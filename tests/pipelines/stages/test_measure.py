@@ -121,7 +121,7 @@ def test_terminal_shows_what_was_measured(small_run):
     titles = [str(table.title) for table in measures.measure_tables(small_run, "all")]
     assert titles == [f"{title}, tiny, all" for title in (
         "Measures of k samples, 95%", "Rates and means", "Histograms", "Tokens and FLOPs")]
-    levels = {str(cell) for cell in measures.measure_tables(small_run, "level")[0].columns[1].cells}
+    levels = {str(cell) for cell in measures.measure_tables(small_run, "level")[0].columns[0].cells}
     assert levels == {row["level"] for row in rows(small_run, "problems")}
     with pytest.raises(UserError, match="not measured by 'colour', but by all, level"):
         measures.measure_tables(small_run, "colour")
