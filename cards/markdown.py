@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+\-!|~$<>&:@])")
-_LIMIT = 2000  # characters of one sample on a card; a card is read by people
+_LIMIT = 2000  # characters of one block on a card; a card is read by people
+_EXCERPT = 600  # characters of a text in a cell
 
 
 class Safe(str):
@@ -28,9 +29,11 @@ def escape(text: object) -> Safe:
     return Safe(_SPECIAL.sub(lambda found: entities.get(found[0], "\\" + found[0]), line))
 
 
-def fence(text: str, language: str = "text") -> Safe:
-    """A code block that `text` cannot close, cut to 2,000 characters with a note of what is left out."""
-    shown = text if len(text) <= _LIMIT else f"{text[:_LIMIT]}\n[{len(text) - _LIMIT} more characters]"
+def fence(text: str, language: str = "text", lines: int = 16) -> Safe:
+    """A code block that `text` cannot close, cut to 2,000 characters and `lines`, with a note of the rest."""
+    shown = "".join(text[:_LIMIT].splitlines(keepends=True)[:lines])
+    if len(shown) < len(text.rstrip("\n")):
+        shown = f"{shown.rstrip()}\n[{len(text) - len(shown):,} more characters]"
     shown = "".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in shown.rstrip("\n"))
     ticks = "`" * max(3, 1 + max((len(run) for run in re.findall(r"`+", shown)), default=0))
     return Safe(f"{ticks}{language}\n{shown}\n{ticks}")
@@ -50,6 +53,18 @@ def table(header: Iterable[object], rows: Iterable[Iterable[object]]) -> Safe:
     cells = ["| " + " | ".join(_shown(cell) for cell in line) + " |" for line in lines]
     cells.insert(1, "|" + " --- |" * len(lines[0]))
     return Safe("\n".join(cells))
+
+
+def lines(parts: Iterable[Safe]) -> Safe:
+    """Lines of one table cell."""
+    return Safe("<br>".join(parts))
+
+
+def excerpt(text: str) -> Safe:
+    """A text for a table cell, cut to 600 characters with a note; its lines stay lines."""
+    shown = lines(escape(line) for line in text[:_EXCERPT].strip("\n").splitlines())
+    left = len(text) - _EXCERPT
+    return shown if left <= 0 else Safe(f"{shown}<br>\\[{left:,} more characters\\]")
 
 
 def number(value: float | int | None) -> str:

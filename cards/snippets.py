@@ -31,33 +31,52 @@ def load_line(manifest: dict, config: str, split: str | None = None, streaming: 
     return f"load_dataset({', '.join(arguments)})"
 
 
+def _address(manifest: dict) -> str:
+    """Where polars and DuckDB find the files of this version; before it has a repository, its folder."""
+    if not manifest.get("repo"):
+        return "path/to/this/folder"
+    version = manifest.get("version")
+    return f"hf://datasets/{manifest['repo']}" + (f"@v{version}" if version else "")
+
+
 def snippets(manifest: dict, default: str) -> list[Snippet]:
     """Programs for the configs that the release has."""
-    made = [Snippet(Safe("Load a config, or stream it"), "\n".join([
-        "from datasets import load_dataset", "",
+    files = f"{_address(manifest)}/{default}/train-*.parquet"
+    query = f"FROM '{files}'"
+    made = [Snippet(Safe("Load a config, stream it, or read its Parquet files with polars or DuckDB"), "\n".join([
+        "import duckdb", "import polars", "from datasets import load_dataset", "",
         f"dataset = {load_line(manifest, default)}",
-        f"stream = {load_line(manifest, default, streaming=True)}"]))]
-    for name in (name for name in CONFIGS if manifest["configs"].get(name, {}).get("rows", {}).get("train")):
-        if training := CONFIGS[name].training:
-            made.append(_program(manifest, name, training))
+        f"stream = {load_line(manifest, default, streaming=True)}",
+        f"frame = polars.scan_parquet({_quoted(files)}).collect()",
+        f"table = duckdb.sql({_quoted(query)})"]))]
+    trained = {name: training for name, config in CONFIGS.items() if (training := config.training)
+               and manifest["configs"].get(name, {}).get("rows", {}).get("train")}
+    steps = {name: training for name, training in trained.items() if not training.method}
+    made += [Snippet(Safe(training.title), "\n".join(["from datasets import load_dataset", "",
+                                                      *_rows(manifest, name, training)]))
+             for name, training in steps.items()]
+    if with_trl := {name: training for name, training in trained.items() if training.method}:
+        made.append(_with_trl(manifest, with_trl))
     return made
 
 
-def _program(manifest: dict, name: str, training: Training) -> Snippet:
-    """A program that takes the rows of a config, and trains on them with plain TRL where that can.
+def _with_trl(manifest: dict, trained: dict[str, Training]) -> Snippet:
+    """One program with a part for each method of TRL; each part runs alone below the imports.
 
     Columns are picked because trainers read the columns that they know by name and some refuse what they do not know.
     """
-    lines = ["from datasets import load_dataset"]
-    if training.method:
-        lines.append(f"from trl import {training.method}Config, {training.method}Trainer")
-    lines += ["", f"rows = {load_line(manifest, name, 'train')}", f"rows = rows.filter(lambda row: {training.keep})"]
-    if training.method:
-        lines += [f"rows = rows.select_columns({_quoted(training.columns)})",
-                  f"args = {training.method}Config({_quoted(name + '-model')})",
-                  f"trainer = {training.method}Trainer({_quoted(_MODEL)}, args=args, train_dataset=rows)",
-                  "trainer.train()"]
-    return Snippet(Safe(training.title), "\n".join(lines))
+    names = sorted(f"{training.method}{part}" for training in trained.values() for part in ("Config", "Trainer"))
+    lines = ["from datasets import load_dataset", f"from trl import {', '.join(names)}"]
+    for name, training in trained.items():
+        arguments = f"args={training.method}Config({_quoted(name + '-model')}), train_dataset=rows"
+        lines += ["", f"# {training.title}", *_rows(manifest, name, training),
+                  f"rows = rows.select_columns({_quoted(training.columns)})",
+                  f"{training.method}Trainer({_quoted(_MODEL)}, {arguments}).train()"]
+    return Snippet(Safe("Train with TRL"), "\n".join(lines))
+
+
+def _rows(manifest: dict, name: str, training: Training) -> list[str]:
+    return [f"rows = {load_line(manifest, name, 'train')}", f"rows = rows.filter(lambda row: {training.keep})"]
 
 
 def _quoted(value: object) -> str:

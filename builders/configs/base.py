@@ -103,8 +103,8 @@ def optional(name: str, kind: pa.DataType, doc: str) -> pa.Field:
 PROBLEM = column("problem_id", TEXT, "The problem; joins with every other config.")
 SOLUTION = column("solution_id", TEXT, "The solution; joins with `solutions` and `steps`.")
 GENERATOR = column("generator", TEXT, "Who wrote it.")
-PROMPT = column("prompt", TEXT, "What the model read.")
-COMPLETION = column("completion", TEXT, "What it wrote; prompt and completion joined are the text it saw and made.")
+PROMPT = column("prompt", TEXT, "The problem in the generator's prompt; for recorded samples, in the recipe's.")
+COMPLETION = column("completion", TEXT, "The solution; prompt and completion joined are one text.")
 COMPLETE = optional("complete", BOOL, "The model ended the solution itself, so an end-of-text token is due; null "
                                       "where nothing is known and the solution states an answer.")
 SOUNDNESS = column("soundness", TEXT, "Of its reasoning: unsound, unchecked, or sound where a judge says so.")

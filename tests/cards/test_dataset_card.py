@@ -90,7 +90,7 @@ def test_a_long_sample_is_cut_and_says_so(make_release: Callable[..., Path]) -> 
         for row in rows["pairs"]:
             row["chosen"] = "x" * 5000
 
-    assert "[3000 more characters]" in write_card(make_release(change=long)).read_text(encoding="utf-8")
+    assert "\\[4,400 more characters\\]" in write_card(make_release(change=long)).read_text(encoding="utf-8")
 
 
 def test_the_card_tells_how_the_data_were_made(make_release: Callable[..., Path]) -> None:
@@ -103,16 +103,66 @@ def test_the_card_tells_how_the_data_were_made(make_release: Callable[..., Path]
 def test_the_programs_on_the_card_compile_and_their_loading_runs(make_release: Callable[..., Path]) -> None:
     folder = make_release()
     programs = re.findall(r"```python\n(.*?)```", write_card(folder).read_text(encoding="utf-8"), re.DOTALL)
-    assert len(programs) == 5
+    assert len(programs) == 3
+    names: dict = {}
     for program in programs:
         compile(program, "card", "exec")
-        taken = program.replace("path/to/this/folder", str(folder)).partition("rows = rows.select_columns")[0]
-        names: dict = {}
-        exec("\n".join(line for line in taken.splitlines() if not line.startswith("from trl")), names)
-        assert "rows" not in names or len(names["rows"]) > 0
-    names = {}
-    exec(programs[0].replace("path/to/this/folder", str(folder)), names)
-    assert len(names["dataset"]["train"]) > 0 and "chosen" in next(iter(names["stream"]["train"]))
+        here = program.replace("path/to/this/folder", str(folder))
+        for part in here.split("\n\n# "):
+            names.pop("rows", None)
+            lines = [line for line in part.splitlines() if "trl" not in line and "Trainer(" not in line]
+            exec("\n".join(lines if lines[:1] == ["import duckdb"] else [line for line in lines if "=" in line
+                                                                        or "import" in line]), names)
+            assert "rows" not in names or len(names["rows"]) > 0
+    train = len(names["dataset"]["train"])
+    assert train > 0 and "chosen" in next(iter(names["stream"]["train"]))
+    assert len(names["frame"]) == len(names["table"].fetchall()) == train
+
+
+def test_the_card_shows_its_version_owner_and_address(make_release: Callable[..., Path]) -> None:
+    text = write_card(make_release(version="1.2.0", repo="org/pears")).read_text(encoding="utf-8")
+    assert "\n# pears v1.2.0\n" in text
+    assert "  author = {{org}},\n" in text
+    assert "  url = {https://huggingface.co/datasets/org/pears/tree/v1.2.0},\n" in text
+    assert 'scan_parquet("hf://datasets/org/pears@v1.2.0/step_pairs/train-*.parquet")' in text
+    assert "FROM 'hf://datasets/org/pears@v1.2.0/step_pairs/train-*.parquet'" in text
+    assert "author" not in write_card(make_release("local", version="1.2.0")).read_text(encoding="utf-8")
+
+
+def test_costs_show_flops_where_a_measure_knows_them(make_release: Callable[..., Path]) -> None:
+    known = [{"generator": name, "measure": "generate_flops", "k": None, "value": 1.5e12, "low": None, "high": None,
+              "interval": "none", "n": 8, "excluded": 0} for name in ("weak", "strong")]
+    assert "| `generate` | 1,000 | 10 | 5,000 | 3e\\+12 |" in write_card(
+        make_release("known", measures=known)).read_text(encoding="utf-8")
+    assert "| `generate` | 1,000 | 10 | 5,000 | – |" in write_card(make_release("not")).read_text(encoding="utf-8")
+
+
+def test_a_card_says_which_samples_were_recorded_and_claims_no_prompt_for_them(
+        make_release: Callable[..., Path]) -> None:
+    generator = {"name": "llama", "engine": "recorded", "model": "llama", "prompt_template": "{{ problem }}"}
+    text = write_card(make_release(generators=[generator])).read_text(encoding="utf-8")
+    assert "The samples of `llama` were recorded elsewhere" in text and "before samples of `llama`:" in text
+    assert "recorded" not in write_card(make_release("own")).read_text(encoding="utf-8").split("## Columns")[0]
+
+
+def test_a_large_card_has_at_most_250_lines_and_says_what_it_leaves_out(make_release: Callable[..., Path]) -> None:
+    wide = [{"generator": name, "by": by, "group": f"group {group}", "measure": measure, "k": k, "value": 0.5,
+             "low": 0.4, "high": 0.6, "interval": "problems", "n": 100 - group, "excluded": 0}
+            for name in ("weak", "strong") for by, groups in (("all", 1), ("level", 5), ("subject", 100))
+            for group in range(groups)
+            for measure, ks in (("coverage", range(1, 31)), ("majority", range(1, 31)), ("diversity_text", (1, 30)),
+                                ("false_equation_rate", (None,)), ("completion_tokens", (None,)), ("steps", (None,)))
+            for k in ks]
+    prompt = "\n".join(f"line {number} of a prompt with many examples" for number in range(200))
+    generators = [{"name": name, "engine": "vllm", "model": name, "prompt_name": "gsm8k_8shot",
+                   "prompt_template": prompt} for name in ("weak", "strong")]
+    judge = {"generator": "strong", "votes": 3, "prompt_version": 1, "prompt_template": prompt}
+    folder = make_release(chat=True, measures=wide, generators=generators, judge=judge, version="1.1.0", repo="a/b")
+    body = write_card(folder).read_text(encoding="utf-8").split("---\n", 2)[2]
+    assert len(body.splitlines()) <= 250
+    assert "| coverage | weak | 100 | 0.500 \\(0.400 to 0.600\\) |" in body and "k = 30" in body
+    assert "195 more rows are in the manifest." in body and "| group 0 | strong |" in body
+    assert "more characters]" in body
 
 
 def test_a_published_release_is_loaded_at_its_tag(make_release: Callable[..., Path]) -> None:
