@@ -66,6 +66,16 @@ def is_whole(path: Path) -> bool:
     return True
 
 
+def damage(path: Path) -> str | None:
+    """Why a Parquet file cannot be read to its end; null where it can."""
+    try:
+        for _ in read_rows(path):
+            pass
+    except (OSError, pa.ArrowException) as error:
+        return str(error).strip()
+    return None
+
+
 def count_rows(path: Path) -> int:
     return pq.read_metadata(path).num_rows
 

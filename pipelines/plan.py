@@ -32,6 +32,7 @@ from stepforge.pipelines.options.executor import StageName
 from stepforge.pipelines.progress import RUNNING, announced
 from stepforge.pipelines.recipe import Recipe
 from stepforge.pipelines.run_folder import (
+    damage_told,
     drops_path,
     read_state,
     recipe_path,
@@ -132,7 +133,7 @@ def run(recipe: Recipe, folder: Path, tell: Tell, report: Callable[[Planned, dic
             _forget_other_work(work)
             drops_path(folder, stage.name).unlink(missing_ok=True)
             started = time.monotonic()
-            with _full_disk_told(stage.name, folder):
+            with _full_disk_told(stage.name, folder), damage_told(folder):
                 account = stage.run(Context(own, folder, work, _announcing(folder, stage.name, tell), state, servers,
                                             STAGES))
             account.check(stage.name)

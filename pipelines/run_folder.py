@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import orjson
 
 from stepforge.builders.errors import UserError
+from stepforge.builders.parquet import damage
 from stepforge.builders.sql import open_duckdb
 from stepforge.builders.tables import TABLES
 from stepforge.pipelines.recipe import Recipe, load_recipe
@@ -105,8 +106,28 @@ def open_run_tables(run: Path, *names: str) -> "Iterator[duckdb.DuckDBPyConnecti
     Raises:
         UserError: one of them does not exist.
     """
-    with open_duckdb(MEMORY, work_path(run, "spill"), run_tables(run, *names)) as connection:
+    with damage_told(run), open_duckdb(MEMORY, work_path(run, "spill"), run_tables(run, *names)) as connection:
         yield connection
+
+
+@contextmanager
+def damage_told(run: Path) -> "Iterator[None]":
+    """Where a library fails at reading and a table of the run is damaged, name the table.
+
+    Raises:
+        UserError: a table cannot be read to its end.
+    """
+    try:
+        yield
+    except Exception as error:
+        library = type(error).__module__.split(".")[0]
+        if not isinstance(error, OSError) and library not in ("_duckdb", "duckdb", "pyarrow"):
+            raise
+        for path in sorted(table_path(run, "any").parent.glob("*.parquet")):
+            if (why := damage(path)) is not None:
+                raise UserError(f"{path} is damaged ({why}). Delete it and run the recipe again: the stage that made "
+                                "it makes it again, with the answers that its journal holds") from error
+        raise
 
 
 def read_state(folder: Path) -> dict[str, Any]:

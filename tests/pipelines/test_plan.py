@@ -183,3 +183,21 @@ def test_what_was_spent_is_what_the_engines_said(small_run):
         for row in query_rows(connection, "SELECT stage, sum(completion_tokens)::BIGINT AS n FROM spent GROUP BY 1"):
             spent[row["stage"]] = row["n"]
     assert spent == {name: state[name]["ledger"]["completion_tokens"] for name in ("generate", "judge", "annotate")}
+
+
+def test_a_table_with_flipped_bits_is_named_and_made_again_once_it_is_deleted(run_folder):
+    table = run_folder / "tables" / "solutions.parquet"
+    whole, before = table.read_bytes(), rows(run_folder, "solutions")
+    broken = bytearray(whole)
+    for place in range(len(whole) // 4, len(whole) // 2, 97):
+        broken[place] ^= 0x55
+    table.write_bytes(broken)
+    with pytest.raises(UserError, match=r"solutions\.parquet is damaged .*Delete it"):
+        execute({**SMALL, "verify": {"timeout_s": 4}}, run_folder)
+    with pytest.raises(UserError, match=r"solutions\.parquet is damaged"):
+        query = "SELECT solution, completion_tokens FROM solutions"
+        with read_run(run_folder).duckdb("solutions") as connection:
+            connection.execute(query).fetchall()
+    table.unlink()
+    assert execute(SMALL, run_folder) == ["generate"]
+    assert rows(run_folder, "solutions") == before
