@@ -19,12 +19,21 @@ WITH told AS (
 ), ours AS (
     SELECT id AS problem_id, signs, masked, grams FROM known WHERE evaluation IS NULL
 ), theirs AS (
-    SELECT id AS evaluation_id, evaluation, signs, masked, grams FROM known WHERE evaluation IS NOT NULL
+    SELECT row_number() OVER () AS number, id AS evaluation_id, evaluation, signs, masked, grams, len(grams) AS size
+    FROM known WHERE evaluation IS NOT NULL
+), run AS (
+    SELECT number, size, unnest(grams) AS gram FROM theirs
+), held AS (
+    SELECT problem_id, gram FROM (SELECT problem_id, unnest(grams) AS gram FROM ours) SEMI JOIN run USING (gram)
+), rare AS (  -- of so many runs one at least is shared; the rarest ones, so that no stock sentence brings all together
+    SELECT number, gram FROM run LEFT JOIN (SELECT gram, count(*) AS problems FROM held GROUP BY gram) USING (gram)
+    QUALIFY row_number() OVER (PARTITION BY number ORDER BY coalesce(problems, 0), gram)
+            <= size - ceil($overlap * size - 1e-9) + 1
 ), shared AS (
-    SELECT problem_id, evaluation, evaluation_id, count(*) / any_value(of) AS overlap
-    FROM (SELECT problem_id, unnest(grams) AS gram FROM ours)
-    JOIN (SELECT evaluation, evaluation_id, len(grams) AS of, unnest(grams) AS gram FROM theirs) USING (gram)
-    GROUP BY ALL HAVING overlap >= $overlap
+    SELECT problem_id, evaluation, evaluation_id, len(list_intersect(ours.grams, theirs.grams)) / size AS overlap
+    FROM (SELECT DISTINCT problem_id, number FROM held JOIN rare USING (gram))
+    JOIN ours USING (problem_id) JOIN theirs USING (number)
+    WHERE overlap >= $overlap
 ), found AS (
     SELECT problem_id, evaluation, evaluation_id, 1 AS strength, 'exact' AS rule, 1.0 AS overlap
     FROM ours JOIN theirs USING (signs)

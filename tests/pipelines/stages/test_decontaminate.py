@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import re
 from collections import Counter
 from pathlib import Path
@@ -81,6 +82,28 @@ def test_test_problems_are_not_trained_on_and_pass(prepare):
 def test_evaluation_row_that_cannot_be_read_is_an_error(prepare):
     with pytest.raises(UserError, match="cannot be compared"):
         prepare(TEXTS, {"jars": JARS, "empty": ""})
+
+
+@pytest.mark.parametrize("overlap", [0.2, 0.5, 1.0])
+def test_shared_runs_are_counted_as_all_pairs_would_be(prepare, overlap):
+    """Every problem begins with one sentence, and pieces of evaluation problems stand in others."""
+    draw = random.Random(overlap)
+    words = [f"{one}{other}" for one in "abcdefgh" for other in "klmn"]
+    stock = "read this and give one number as the answer please"
+    evaluation = {f"e{n}": f"{stock} {' '.join(draw.choices(words, k=draw.randint(8, 30)))}" for n in range(12)}
+    train = {}
+    for n in range(60):
+        piece = draw.choice(list(evaluation.values())).split()[draw.randint(0, 9):draw.randint(12, 39)]
+        train[f"t{n}"] = " ".join([*stock.split(), *draw.choices(words, k=3), *piece, "so"])
+
+    def runs(text):
+        split = text.split()
+        return {tuple(split[n:n + 4]) for n in range(len(split) - 3)}
+
+    expected = {name for name, text in train.items()
+                if any(len(runs(text) & runs(other)) / len(runs(other)) >= overlap for other in evaluation.values())}
+    run = prepare(train | {"last": "one two three four five six"}, evaluation, ngram=4, overlap=overlap)
+    assert {name for name, (rule, _) in outcomes(run).items() if rule == "ngrams"} == expected
 
 
 def test_nothing_left_is_an_error(prepare):
