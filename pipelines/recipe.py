@@ -33,19 +33,21 @@ class RecipeError(UserError):
 
 
 class Recipe(Options):
-    name: str = Field(pattern=NAME, description="Name of the run and of its folder.")
-    seed: int = Field(0, description="Seed from which every draw's seed is derived.")
+    name: str = Field(pattern=NAME, description="Name of the run and its folder.")
+    seed: int = Field(0, description="Seed of the run; every random draw derives its own seed from it.")
     problems: tuple[Source, ...] = Field(min_length=1, description="Where problems come from.")
-    subset: int | None = Field(None, ge=1, description="Work on this many problems alone, drawn at random by hash; a "
-                               "larger number adds to them.")
-    decontaminate: Decontaminate | None = Field(None, description="Evaluation sets to keep out; leave out to skip.")
-    synthesize: Synthesize | None = Field(None, description="New problems written by a model; leave out to skip.")
-    generators: tuple[Generator, ...] = Field(min_length=1, description="What writes solutions.")
-    budget: Budget | None = Field(None, description="Equal spending of all generators; leave out for `samples`.")
+    subset: int | None = Field(None, ge=1, description="Number of problems to work on, drawn at random by hash; a "
+                                                       "larger number keeps the earlier ones.")
+    decontaminate: Decontaminate | None = Field(None, description="Evaluation sets to keep out of the training "
+                                                                  "problems; omit to skip.")
+    synthesize: Synthesize | None = Field(None, description="New problems written by a model; omit to skip.")
+    generators: tuple[Generator, ...] = Field(min_length=1, description="Models, or recorded samples, that provide "
+                                                                        "solutions.")
+    budget: Budget | None = Field(None, description="Equal budgets for all generators; omit to use their `samples`.")
     verify: Verify = Field(Verify(), description="How solutions are verified.")
     deduplicate: Deduplicate = Field(Deduplicate(), description="Which solutions of a problem count as duplicates.")
-    judge: Judge | None = Field(None, description="Reasoning judged by a model; leave out to skip.")
-    annotate: Annotate | None = Field(None, description="Step values by rollouts; leave out to skip.")
+    judge: Judge | None = Field(None, description="Reasoning judged by a model; omit to skip.")
+    annotate: Annotate | None = Field(None, description="Step values by rollouts; omit to skip.")
     release: ReleaseOptions = Field(ReleaseOptions(), description="What the release contains and where it goes.")
     executor: Executor = Field(Executor(), description="Where stages run, and in how many shards.")
 

@@ -86,30 +86,32 @@ def chat_variant(config: Config) -> Config:
     """The same rows as messages, for trainers that apply a chat template."""
     turns = config.turns or config.texts
     return Config(
-        f"{config.name}{CHAT}", 100 + config.rank, config.key, f"`{config.name}` as messages, of finished turns alone",
+        f"{config.name}{CHAT}", 100 + config.rank, config.key, f"`{config.name}` as messages; complete solutions only",
         tuple(_as_message(field) if field.name in turns else field for field in config.fields),
         config.solutions, config.trains, config.texts, asked=True, annotated=config.annotated)
 
 
 def _as_message(text: pa.Field) -> pa.Field:
-    who = "user's" if text.name == "prompt" else "assistant's"
-    return column(text.name, MESSAGES, f"The {who} message: the plain config's text, less the line break at its end.")
+    who = "user" if text.name == "prompt" else "assistant"
+    return column(text.name, MESSAGES, f"Message of the {who}: the plain text without its final line break.")
 
 
 def optional(name: str, kind: pa.DataType, doc: str) -> pa.Field:
     return column(name, kind, doc, nullable=True)
 
 
-PROBLEM = column("problem_id", TEXT, "The problem; joins with every other config.")
-SOLUTION = column("solution_id", TEXT, "The solution; joins with `solutions` and `steps`.")
-GENERATOR = column("generator", TEXT, "Who wrote it.")
+PROBLEM = column("problem_id", TEXT, "Id of the problem; joins with every other config.")
+SOLUTION = column("solution_id", TEXT, "Id of the solution; joins with `solutions` and `steps`.")
+GENERATOR = column("generator", TEXT, "Name of the generator.")
 PROMPT = column("prompt", TEXT, "The problem in the generator's prompt; for recorded samples, in the recipe's.")
 COMPLETION = column("completion", TEXT, "The solution; prompt and completion joined are one text.")
-COMPLETE = optional("complete", BOOL, "The model ended the solution itself, so an end-of-text token is due; null "
-                                      "where nothing is known and the solution states an answer.")
-SOUNDNESS = column("soundness", TEXT, "Of its reasoning: unsound, unchecked, or sound where a judge says so.")
-CHECKED_BY = optional("checked_by", TEXT, "Who says so: equations, or a judge's name among the generators.")
-CHOSEN_SOUNDNESS = column("chosen_soundness", TEXT, "The same of the reasoning of `chosen`.")
-CHOSEN_CHECKED_BY = optional("chosen_checked_by", TEXT, "Who says so of `chosen`.")
-CHOSEN_GENERATOR = column("chosen_generator", TEXT, "Who wrote `chosen`.")
-REJECTED_GENERATOR = column("rejected_generator", TEXT, "Who wrote `rejected`.")
+COMPLETE = optional("complete", BOOL, "Whether the model ended the solution itself, so that an end-of-text token "
+                                      "follows; null if unknown and the solution states an answer.")
+SOUNDNESS = column("soundness", TEXT, "Soundness of the reasoning: sound, unsound or unchecked.")
+CHECKED_BY = optional("checked_by", TEXT, "Source of the soundness: equations, or the name of the judge.")
+CHOSEN_SOUNDNESS = column("chosen_soundness", TEXT, "Soundness of the reasoning of `chosen`: sound, unsound or "
+                                                    "unchecked.")
+CHOSEN_CHECKED_BY = optional("chosen_checked_by", TEXT, "Source of the soundness of `chosen`: equations, or the name "
+                                                        "of the judge.")
+CHOSEN_GENERATOR = column("chosen_generator", TEXT, "Name of the generator of `chosen`.")
+REJECTED_GENERATOR = column("rejected_generator", TEXT, "Name of the generator of `rejected`.")

@@ -19,10 +19,10 @@ from stepforge.builders.tables import INT, REAL, TEXT
 CONFIG = Config(
     "negatives", 3, ("solution_id",), "incorrect solutions, with the index of the first pit; analysis, KTO",
     (PROBLEM, SOLUTION, GENERATOR, PROMPT, COMPLETION, COMPLETE, SOUNDNESS, CHECKED_BY,
-     optional("pit", TEXT, "found; doubtful where the fall at the step that the rule names may be chance; none where "
-                           "it names no step; null where not annotated."),
-     optional("pit_index", INT, "First pit: the step where it was lost, from 0; null where none was found."),
-     optional("fall_low", REAL, "How far q falls there at least, with 95% probability.")),
+     optional("pit", TEXT, "found; doubtful if the fall of q at the step may be chance; none if the rule names no "
+                           "step; null if not annotated."),
+     optional("pit_index", INT, "Index of the first pit, from 0; null without one."),
+     optional("fall_low", REAL, "Smallest fall of q at the pit, at 95% probability.")),
     solutions={"solution_id": "incorrect"}, texts=("prompt", "completion"), chat=("complete",), sampled=True,
     tests=(RowTest(A_PIT_WITHOUT_A_FALL, ("negatives.fall_low",),
                    "SELECT 'negatives', solution_id FROM negatives "

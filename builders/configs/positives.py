@@ -18,9 +18,9 @@ from stepforge.builders.tables import INT, REAL, TEXT, column
 CONFIG = Config(
     "positives", 2, ("solution_id",), "correct solutions; SFT and rejection-sampling fine-tuning",
     (PROBLEM, SOLUTION, GENERATOR, PROMPT, COMPLETION, COMPLETE, SOUNDNESS, CHECKED_BY,
-     optional("spurious_share", REAL, "Share of its text in steps that lowered the value; null if unknown."),
-     column("behind_answer", INT, "Characters behind the line that states its answer."),
-     column("origin", TEXT, "sample, or rollout: a verified continuation of another solution's prefix, no "
+     optional("spurious_share", REAL, "Share of the text in spurious steps; null if unknown."),
+     column("behind_answer", INT, "Number of characters after the line that states the answer."),
+     column("origin", TEXT, "sample, or rollout for a verified continuation of another solution's prefix, which is no "
                             "independent sample; solution_id is then a rollout_id.")),
     solutions={"solution_id": "correct"}, texts=("prompt", "completion"), chat=("complete",), sampled=True,
     training=Training("Fine-tune on correct solutions (SFT)",

@@ -5,14 +5,14 @@ from stepforge.builders.tables import INT, REAL, TEXT, column
 
 CONFIG = Config(
     "rl", 7, ("problem_id",), "prompts with answers and pass rates; GRPO and other RL, curricula",
-    (PROBLEM, column("prompt", TEXT, "The problem in the prompt of `generator`, or of the recipe's first generator."),
-     column("answer", TEXT, "The gold answer."),
-     optional("pass_rate", REAL, "Share of correct ones among the samples that count; null without any."),
-     column("n_samples", INT, "Samples that count."),
-     optional("generator", TEXT, "Whose samples these are; null where those of all generators count."),
-     optional("level", TEXT, "Difficulty in the source's own words."),
-     optional("subject", TEXT, "Subject, where the source names one."),
-     column("source", TEXT, "Name of the source that the problem came from.")),
+    (PROBLEM, column("prompt", TEXT, "Problem in the prompt of `generator`, or of the recipe's first generator."),
+     column("answer", TEXT, "Gold answer."),
+     optional("pass_rate", REAL, "Share of correct solutions among the valid samples; null without samples."),
+     column("n_samples", INT, "Number of valid samples."),
+     optional("generator", TEXT, "Generator of the samples; null if the samples of all generators count."),
+     optional("level", TEXT, "Difficulty in the words of the source."),
+     optional("subject", TEXT, "Subject, if the source has one."),
+     column("source", TEXT, "Name of the source.")),
     texts=("prompt", "answer"), turns=("prompt",), chat=(),
     tests=(RowTest("a pass rate is no share, or one of no samples", ("rl.pass_rate",),
                    "SELECT 'rl', problem_id FROM rl "

@@ -10,8 +10,8 @@ _EXTRA = pa.struct([("index", INT), ("split", TEXT)])
 
 CONFIG = Config(
     "rl_verl", 12, ("problem_id",), "the rows of `rl` under verl's names",
-    (PROBLEM, column("data_source", TEXT, "Name of the source that the problem came from."),
-     column("prompt", MESSAGES, "The user's message."), column("ability", TEXT, "math."),
-     column("reward_model", _REWARD, "The gold answer as `ground_truth`, judged by a rule."),
-     column("extra_info", _EXTRA, "Number of the row in the release, from 0, and its split.")),
+    (PROBLEM, column("data_source", TEXT, "Name of the source."),
+     column("prompt", MESSAGES, "Message of the user."), column("ability", TEXT, "Always math."),
+     column("reward_model", _REWARD, "Gold answer as `ground_truth`, with the style rule."),
+     column("extra_info", _EXTRA, "Index of the row in the release, from 0, and its split.")),
     texts=("prompt",), asked=True)

@@ -7,11 +7,14 @@ from stepforge.builders.tables import BOOL, INT, REAL, TEXT, column
 
 CONFIG = Config(
     "stepwise", 5, ("solution_id",), "solutions in steps, each with a label and a value; process reward models",
-    (PROBLEM, SOLUTION, PROMPT, column("completions", pa.list_(TEXT), "The steps."),
-     column("labels", pa.list_(BOOL), "After this step a correct answer can still be reached; null where undecided."),
-     column("values", pa.list_(REAL), "q after each step, null where unknown; the model's where the recipe says so."),
-     column("rollouts", pa.list_(INT), "Rollouts after each step; 0 for the last one, whose value is the verdict."),
-     column("successes", pa.list_(INT), "How many of them reached a correct answer."), SOUNDNESS, CHECKED_BY),
+    (PROBLEM, SOLUTION, PROMPT, column("completions", pa.list_(TEXT), "Steps of the solution."),
+     column("labels", pa.list_(BOOL), "Label per step: whether a correct answer can still be reached from after it; "
+                                      "null if undecided."),
+     column("values", pa.list_(REAL), "Value q after each step, measured or from the model as the recipe says; null "
+                                      "if unknown."),
+     column("rollouts", pa.list_(INT), "Valid rollouts after each step; 0 after the last one, whose value is the "
+                                       "verdict."),
+     column("successes", pa.list_(INT), "Rollouts that reached a correct answer."), SOUNDNESS, CHECKED_BY),
     solutions={"solution_id": "any"}, annotated=True,
     tests=(RowTest("steps, labels, values and rollouts differ in number", ("stepwise.rollouts",),
                    "SELECT 'stepwise', solution_id FROM stepwise WHERE len(labels) <> len(completions) "

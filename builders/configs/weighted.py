@@ -18,9 +18,9 @@ from stepforge.builders.tables import INT, REAL, column
 CONFIG = Config(
     "weighted", 6, ("solution_id",), "solutions with a weight for every step; advantage-weighted regression",
     (PROBLEM, SOLUTION, PROMPT, COMPLETION, COMPLETE,
-     column("ends", pa.list_(INT), "Character offsets in the completion where its steps end."),
-     column("weights", pa.list_(REAL), "min(exp(advantage / beta), w_max) of each step, scaled to mean 1; null where "
-            "it is unknown: such a step is not trained on."), SOUNDNESS, CHECKED_BY),
+     column("ends", pa.list_(INT), "Character offsets in the completion at which its steps end."),
+     column("weights", pa.list_(REAL), "Weight per step: min(exp(advantage / beta), w_max), scaled to mean 1; null if "
+                                       "unknown, and then the step is masked in training."), SOUNDNESS, CHECKED_BY),
     solutions={"solution_id": "any"}, texts=("prompt", "completion"), annotated=True,
     tests=(RowTest("the steps do not end where the completion ends, or have no weight each", ("weighted.weights",),
                    "SELECT 'weighted', solution_id FROM weighted WHERE len(ends) <> len(weights) "

@@ -8,11 +8,11 @@ from stepforge.pipelines.options.base import Options
 
 
 class Budget(Options):
-    match: Literal["flops", "price", "samples"] = Field(description="What every generator may spend alike.")
+    match: Literal["flops", "price", "samples"] = Field(description="Quantity in which the budgets are equal.")
     per_problem: float | str = Field(
-        description="How much of it on one problem, or the name of a generator: what its `samples` cost."
+        description="Budget per problem: a number, or the name of a generator whose `samples` set it."
     )
-    pilot: int = Field(2, ge=1, description="First samples of every problem, from which the mean length is measured.")
+    pilot: int = Field(2, ge=1, description="Samples per problem to draw first, which measure the mean length.")
 
     @field_validator("per_problem", mode="before")
     @classmethod

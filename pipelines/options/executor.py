@@ -24,72 +24,77 @@ def _enough(memory: str) -> str:
 
 
 class Slurm(Options):
-    partition: str = Field(description="Partition that jobs go to.")
+    partition: str = Field(description="Partition for the jobs.")
     time: str = Field(
         "24:00:00", pattern=pattern(r"^(\d+(:\d+){0,2}|\d+-\d+(:\d+){0,2}|INFINITE|UNLIMITED)$",
                                     "a time of sbatch, such as 90, 24:00:00 or 2-12"),
-        description="Time limit of a job, as sbatch reads it: minutes, hours:minutes:seconds, days-hours and so on.",
+        description="Time limit per job in a form of sbatch: minutes, hours:minutes:seconds, days-hours and so on.",
     )
-    qos: str | None = Field(None, description="Quality of service, where the cluster asks for one.")
-    sbatch: dict[str, str] = Field(default={}, description="More options of sbatch, such as {account: math}.")
+    qos: str | None = Field(None, description="Quality of service, if the cluster needs one.")
+    sbatch: dict[str, str] = Field(default={}, description="More options for sbatch, such as {account: math}.")
     setup: str | None = Field(
-        None, description="Shell line before each task; by default our environment's folder is put on PATH."
+        None, description="Shell line to run before each task; by default it puts the environment of stepforge on "
+                          "PATH."
     )
 
 
 class Ray(Options):
     address: str | None = Field(
-        None, description="Address of the cluster; by default RAY_ADDRESS, else a cluster on this machine alone."
+        None, description="Address of the Ray cluster; by default RAY_ADDRESS, else a cluster on this machine."
     )
 
 
 class Jobs(Options):
     staging: str = Field(
         pattern=pattern(r"^[a-z0-9]+://.+", "a URL such as s3://BUCKET/FOLDER"),
-        description="Folder that this machine and the jobs read and write, hf:// or s3://."
+        description="Folder on hf:// or s3:// that this machine and the jobs can read and write."
     )
     install: tuple[str, ...] = Field(
-        min_length=1, description="What a job installs: stepforge as pip names it, with extras, and more packages."
+        min_length=1, description="Packages that a job installs: stepforge with its extras as pip names them, and "
+                                  "others."
     )
-    flavor: str = Field("cpu-basic", description="Hardware flavor.")
-    image: str | None = Field(None, description="Docker image with uv; by default the Hub's own.")
+    flavor: str = Field("cpu-basic", description="Hardware flavor of the jobs.")
+    image: str | None = Field(None, description="Docker image that contains uv; by default the one of the Hub.")
     timeout: str = Field("2h", pattern=pattern(r"^\d+(\.\d+)?[smhd]?$", "a time such as 90m, 2h or 1d"),
-                         description="Time limit of a job: 90m, 2h, 1d.")
-    namespace: str | None = Field(None, description="Who pays; by default the user who is logged in.")
-    secrets: tuple[str, ...] = Field((), description="Environment variables handed to jobs, such as an API key.")
-    poll_s: int = Field(15, ge=1, description="Seconds between looks at the jobs.")
+                         description="Time limit per job, such as 90m, 2h or 1d.")
+    namespace: str | None = Field(None, description="User or organisation that pays; by default the one who is logged "
+                                                    "in.")
+    secrets: tuple[str, ...] = Field((), description="Environment variables to pass to jobs, such as an API key.")
+    poll_s: int = Field(15, ge=1, description="Seconds between two checks of the jobs.")
 
 
 class Shards(Options):
     """What a stage may have otherwise than the rest; what is left out is as for all stages."""
 
     kind: Kind | None = Field(None, description="Where this stage runs.")
-    tasks: int | None = Field(None, ge=1, le=10_000, description="Its shards.")
-    workers: int | None = Field(None, ge=1, description="Its shards that run at the same time.")
-    tasks_per_job: int | None = Field(None, ge=1, description="Its shards in one job.")
-    cpus_per_task: int | None = Field(None, ge=1, description="Its CPUs for each shard.")
-    memory_gb_per_cpu: int | None = Field(None, ge=1, description="Its GiB of memory for each CPU.")
-    gpus_per_task: int | None = Field(None, ge=0, description="Its GPUs for each shard.")
-    slurm: Slurm | None = Field(None, description="Its partition and limits.")
-    jobs: Jobs | None = Field(None, description="Its hardware and limits.")
+    tasks: int | None = Field(None, ge=1, le=10_000, description="Shards of this stage.")
+    workers: int | None = Field(None, ge=1, description="Shards of this stage that run in parallel.")
+    tasks_per_job: int | None = Field(None, ge=1, description="Shards of this stage per job.")
+    cpus_per_task: int | None = Field(None, ge=1, description="CPUs to reserve per shard of this stage.")
+    memory_gb_per_cpu: int | None = Field(None, ge=1, description="Memory to reserve per CPU of this stage, in GiB.")
+    gpus_per_task: int | None = Field(None, ge=0, description="GPUs to reserve per shard of this stage.")
+    slurm: Slurm | None = Field(None, description="Slurm settings of this stage.")
+    jobs: Jobs | None = Field(None, description="Settings of this stage's jobs on the Hub.")
 
 
 class Executor(Options):
     kind: Kind = Field("local", description="Where stages run.")
-    tasks: int = Field(2, ge=1, le=10_000, description="Shards of a stage; more shards need less memory each.")
-    workers: int = Field(2, ge=1, description="Shards that run at the same time.")
-    tasks_per_job: int = Field(1, ge=1, description="Shards that one Slurm, Ray or Hub job runs, one after another.")
-    cpus_per_task: int = Field(1, ge=1, description="CPUs that Slurm and Ray reserve for each shard.")
-    memory_gb_per_cpu: int = Field(2, ge=1, description="GiB of memory that they reserve for each CPU.")
-    gpus_per_task: int = Field(0, ge=0, description="GPUs that they reserve for each shard.")
+    tasks: int = Field(2, ge=1, le=10_000, description="Shards per stage; more shards need less memory each.")
+    workers: int = Field(2, ge=1, description="Shards that run in parallel.")
+    tasks_per_job: int = Field(1, ge=1, description="Shards per Slurm, Ray or Hub job; a job runs them one after "
+                                                    "another.")
+    cpus_per_task: int = Field(1, ge=1, description="CPUs to reserve per shard on Slurm and Ray.")
+    memory_gb_per_cpu: int = Field(2, ge=1, description="Memory to reserve per CPU on Slurm and Ray, in GiB.")
+    gpus_per_task: int = Field(0, ge=0, description="GPUs to reserve per shard on Slurm and Ray.")
     duckdb_memory: Annotated[str, AfterValidator(_enough)] = Field(
         "2GiB", pattern=pattern(r"^\d+(\.\d+)?\s?[KMGT]i?B$", "a size such as 2GiB"),
         description=f"Memory limit of DuckDB, {LEAST_DUCKDB_MIB}MiB or more.",
     )
-    slurm: Slurm | None = Field(None, description="The cluster; needed where anything runs on Slurm.")
-    ray: Ray = Field(Ray(), description="The cluster of kind ray.")
-    jobs: Jobs | None = Field(None, description="Jobs on the Hub; needed where anything runs there.")
-    stages: dict[ShardedStage, Shards] = Field(default={}, description="What single stages have otherwise.")
+    slurm: Slurm | None = Field(None, description="Slurm settings; needed if a stage runs on Slurm.")
+    ray: Ray = Field(Ray(), description="Ray settings.")
+    jobs: Jobs | None = Field(None, description="Settings for jobs on the Hub; needed if a stage runs there.")
+    stages: dict[ShardedStage, Shards] = Field(default={}, description="Settings of single stages that differ from "
+                                                                       "the rest.")
 
     def of(self, stage: str) -> "Executor":
         """The executor as one stage has it."""

@@ -16,32 +16,34 @@ Parameter = Literal["seed", "temperature", "top_p", "top_k", "max_tokens", "stop
 class Sampling(Options):
     """What, beside the model and the prompt, decides the distribution of a completion."""
 
-    temperature: float = Field(0.7, ge=0, le=5, description="0 is greedy.")
-    top_p: float = Field(1.0, gt=0, le=1, description="Nucleus: smallest set of tokens with this mass.")
-    top_k: int = Field(0, ge=0, description="Keep this many likeliest tokens; 0 keeps all.")
-    max_tokens: int = Field(256, ge=1, description="Longest completion in tokens.")
+    temperature: float = Field(0.7, ge=0, le=5, description="Sampling temperature; 0 is greedy.")
+    top_p: float = Field(1.0, gt=0, le=1, description="Nucleus sampling: keep the smallest set of tokens with this "
+                                                      "probability mass.")
+    top_k: int = Field(0, ge=0, description="Keep only this many of the most probable tokens; 0 keeps all.")
+    max_tokens: int = Field(256, ge=1, description="Largest number of tokens per completion.")
     stop: tuple[Annotated[str, Field(min_length=1)], ...] | None = Field(
-        None, description="Strings that end a completion; by default the prompt's."
+        None, description="Strings that end a completion; by default those of the prompt."
     )
 
 
 class Sampler(Sampling):
     name: str = Field(pattern=NAME, description="Name of the generator in tables and cards.")
-    prompt: str = Field("plain", description="Name of a prompt, a Jinja template of your own, or chat.")
-    samples: int = Field(8, ge=0, description="Solutions for each problem; 0 for a model that only judges.")
+    prompt: str = Field("plain", description="Name of a prompt, a Jinja template that shows {{ problem }}, or `chat` "
+                                             "for the model's own template.")
+    samples: int = Field(8, ge=0, description="Solutions per problem; 0 for a model that only judges or continues.")
     parameters: int | None = Field(
-        None, ge=1, description="Parameters that compute a token; by default counted from the model's config."
+        None, ge=1, description="Active parameters per token; by default counted from the model's config."
     )
-    price: float | None = Field(None, gt=0, description="Price of a million generated tokens, in any currency.")
+    price: float | None = Field(None, gt=0, description="Price per million generated tokens, in any currency.")
     input_price: float | None = Field(
-        None, ge=0, description="Price of a million tokens that the model reads; by default nothing."
+        None, ge=0, description="Price per million input tokens; by default 0."
     )
     cached_input_price: float | None = Field(
-        None, ge=0, description="The same of tokens in the engine's cache, where a rollout's prompt mostly is."
+        None, ge=0, description="Price per million cached input tokens; most of a rollout's prompt is cached."
     )
     thoughts: Thoughts = Field(
-        "inline", description="Thoughts of a reasoning model: in the solution between <think> and </think>, in a "
-        "column `thought` of their own, or nowhere."
+        "inline", description="Where the thoughts of a reasoning model go: into the solution between <think> and "
+                              "</think>, into the column `thought`, or nowhere."
     )
 
     @property
@@ -52,25 +54,27 @@ class Sampler(Sampling):
 
 
 class EmbeddedGenerator(Sampler):
-    engine: Literal["embedded"] = Field(description="Kind of the engine.")
-    model: str = Field("tiny", description="The shipped tiny model, or a folder with a Llama-style model.")
+    engine: Literal["embedded"] = Field(description="Engine that provides the solutions.")
+    model: str = Field("tiny", description="`tiny`, the model that ships with the package, or a folder with a "
+                                           "Llama-style model.")
 
 
 class HostedModel(Sampler):
     """A model that somebody runs behind an OpenAI-compatible API. Where it is does not enter the generator's id: what
     serves another model under the same name needs another `revision`."""
 
-    model: str = Field(description="The model's name there.")
-    revision: str | None = Field(None, description="Revision of the model, as its maker calls it.")
+    model: str = Field(description="Name of the model on the server.")
+    revision: str | None = Field(None, description="Revision of the model, in the provider's words.")
     api: Literal["completions", "chat"] = Field(
-        "completions", description="What the server can do; one that can only chat continues no steps."
+        "completions", description="API of the server; `chat` cannot continue a solution from a step."
     )
-    extra: dict[str, Any] = Field(default={}, description="More fields of a request's body, such as min_p.")
-    omit: tuple[Parameter, ...] = Field((), description="Fields that the server refuses and never gets, such as seed.")
+    extra: dict[str, Any] = Field(default={}, description="More fields for the request body, such as min_p.")
+    omit: tuple[Parameter, ...] = Field((), description="Fields to leave out of requests because the server refuses "
+                                                        "them, such as seed.")
     rename: dict[Parameter, str] = Field(
-        default={}, description="What the server calls fields, such as {max_tokens: max_completion_tokens}."
+        default={}, description="The server's names for fields, such as {max_tokens: max_completion_tokens}."
     )
-    logprobs: bool = Field(False, description="Ask for log-probabilities; their sum and mean are kept.")
+    logprobs: bool = Field(False, description="Request log-probabilities; their sum and mean are stored.")
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
@@ -83,22 +87,23 @@ class HostedModel(Sampler):
 
 
 class EndpointGenerator(HostedModel):
-    engine: Literal["endpoint"] = Field(description="Kind of the engine.")
-    url: str = Field(pattern=URL, description="The server's base URL, up to and with /v1.")
+    engine: Literal["endpoint"] = Field(description="Engine that provides the solutions.")
+    url: str = Field(pattern=URL, description="Base URL of the server, including /v1.")
     key_variable: str | None = Field(
-        None, pattern=VARIABLE, description="Environment variable that holds the API key."
+        None, pattern=VARIABLE, description="Name of the environment variable with the API key."
     )
-    concurrency: int = Field(64, ge=1, description="Most requests at a time; fewer where that is too much.")
-    timeout_s: float = Field(600, gt=0, description="Longest wait for one answer, in seconds.")
-    answer_mib: int = Field(16, ge=1, le=1024, description="Largest answer that is read, unpacked, in MiB.")
+    concurrency: int = Field(64, ge=1, description="Largest number of open requests; the client lowers it if the "
+                                                   "server is overloaded.")
+    timeout_s: float = Field(600, gt=0, description="Longest time to wait for one reply, in seconds.")
+    answer_mib: int = Field(16, ge=1, le=1024, description="Largest uncompressed reply to accept, in MiB.")
 
 
 class BatchGenerator(HostedModel):
     """A hosted model that is asked by files, in rounds: `stepforge batch export`, then `import`. It has the id of an
     endpoint with the same settings, so that either can finish what the other began."""
 
-    engine: Literal["batch"] = Field(description="Kind of the engine.")
-    batch_discount: float = Field(0, ge=0, lt=1, description="Share of the prices that a batch saves, such as 0.5.")
+    engine: Literal["batch"] = Field(description="Engine that provides the solutions.")
+    batch_discount: float = Field(0, ge=0, lt=1, description="Discount on all prices for batches, such as 0.5.")
 
 
 class ServerOptions(Options):
@@ -106,24 +111,26 @@ class ServerOptions(Options):
 
     model: str = Field(description="A folder with a model, its id on the Hub, or `tiny`.")
     revision: str | None = Field(None, description="Branch, tag or commit on the Hub; its commit is recorded.")
-    adapter: str | None = Field(None, description="A folder with a LoRA adapter that is put on the model.")
-    dtype: str = Field("auto", description="Type of the weights, as vLLM calls it.")
-    max_model_len: int | None = Field(None, ge=2, description="Longest prompt and completion together, in tokens.")
-    prefix_caching: bool = Field(True, description="Compute what prompts have in common once.")
-    tensor_parallel: int = Field(1, ge=1, description="GPUs that share every layer.")
-    data_parallel: int = Field(1, ge=1, description="Copies of the model behind one server.")
-    replicas: int = Field(1, ge=1, description="Servers, each with GPUs of its own; shards take turns.")
-    gpu_memory: float | None = Field(None, gt=0, le=1, description="Share of a GPU's memory that vLLM may take.")
-    trust_remote_code: bool = Field(False, description="Run Python code that comes with the model.")
-    arguments: tuple[str, ...] = Field((), description="More arguments of `vllm serve`.")
-    start_timeout_s: float = Field(1800, gt=0, description="Longest wait for a server to start, in seconds.")
+    adapter: str | None = Field(None, description="Folder with a LoRA adapter for the model.")
+    dtype: str = Field("auto", description="Data type of the weights, in vLLM's words.")
+    max_model_len: int | None = Field(None, ge=2, description="Largest number of tokens of prompt and completion "
+                                                              "together.")
+    prefix_caching: bool = Field(True, description="Cache the common prefixes of prompts.")
+    tensor_parallel: int = Field(1, ge=1, description="GPUs that share each layer (tensor parallelism).")
+    data_parallel: int = Field(1, ge=1, description="Copies of the model behind one server (data parallelism).")
+    replicas: int = Field(1, ge=1, description="Servers with separate GPUs; shards are distributed over them.")
+    gpu_memory: float | None = Field(None, gt=0, le=1, description="Share of each GPU's memory that vLLM may use.")
+    trust_remote_code: bool = Field(False, description="Allow Python code from the model's repository to run.")
+    arguments: tuple[str, ...] = Field((), description="More arguments for `vllm serve`.")
+    start_timeout_s: float = Field(1800, gt=0, description="Longest time to wait for a server to start, in seconds.")
 
 
 class VllmGenerator(Sampler, ServerOptions):
-    engine: Literal["vllm"] = Field(description="Kind of the engine.")
-    concurrency: int = Field(256, ge=1, description="Most requests at a time; one may ask for many completions.")
-    logprobs: bool = Field(False, description="Ask for log-probabilities; their sum and mean are kept.")
-    timeout_s: float = Field(3600, gt=0, description="Longest wait for one answer, in seconds.")
+    engine: Literal["vllm"] = Field(description="Engine that provides the solutions.")
+    concurrency: int = Field(256, ge=1, description="Largest number of open requests; one request may ask for several "
+                                                    "completions.")
+    logprobs: bool = Field(False, description="Request log-probabilities; their sum and mean are stored.")
+    timeout_s: float = Field(3600, gt=0, description="Longest time to wait for one reply, in seconds.")
 
     @model_validator(mode="after")
     def _completions_fit(self) -> Self:
@@ -139,25 +146,26 @@ SAMPLE_COLUMNS = ("problem", *SOLUTIONS, "thought", "generator", "finish_reason"
 
 
 class RecordedGenerator(Rows):
-    engine: Literal["recorded"] = Field(description="Kind of the engine.")
+    engine: Literal["recorded"] = Field(description="Engine that provides the solutions.")
     name: str = Field(pattern=NAME, description="Name of the generator in tables and cards.")
-    model: str = Field("recorded", description="The model that wrote them, for the card.")
+    model: str = Field("recorded", description="Name of the model that wrote the samples, for the card.")
     columns: dict[str, str] = Field(
         default={"solution": "solution"},
-        description=f"Mapping, {COLUMNS} Ours are {', '.join(SAMPLE_COLUMNS)}; `problem` is in a column of that name "
-        "unless mapped. `solution` is one text, `solutions` a "
-        "list of samples, `steps` a list of the pieces of one; what is told of `solutions` is a list as well, or one "
-        "value for all.",
+        description=f"{COLUMNS} {', '.join(SAMPLE_COLUMNS)}. `problem` is read from the column of that name "
+        "unless mapped. Map one of `solution` (one text), `solutions` (a list of samples) and `steps` (one sample in "
+        "pieces). "
+        "With `solutions`, each other column holds a list of the same length, or one value for all samples.",
     )
     join: str | None = Field(
-        None, description="Where the problem's source_id is, mapped as columns are; by default samples find their "
-        "problem by its text, or by its problem_id, in the column `problem`."
+        None, description="Path to the problem's source_id. By default samples are matched to problems by the text or "
+                          "the problem_id in the column `problem`."
     )
     thoughts: Thoughts = Field(
-        "inline", description="Where a mapped or written thought goes: into the solution, into a column, or nowhere."
+        "inline", description="Where thoughts go, from a mapped column or from <think> tags: into the solution, into "
+                              "the column `thought`, or nowhere."
     )
-    prompt: str = Field("plain", description="Prompt template that the release writes before these solutions.")
-    samples: int | None = Field(None, ge=1, description="At most this many for each problem; all by default.")
+    prompt: str = Field("plain", description="Prompt that the release puts before these solutions.")
+    samples: int | None = Field(None, ge=1, description="Largest number of samples per problem; by default all.")
 
     @model_validator(mode="after")
     def _columns_fit(self) -> Self:

@@ -37,78 +37,90 @@ PLAIN: tuple[ConfigName, ...] = tuple(name for name, config in CONFIGS.items() i
 
 class ReleaseOptions(Options):
     configs: tuple[ConfigName, ...] = Field(
-        PLAIN, min_length=1, description="Configs to publish; NAME_chat is NAME as messages."
+        PLAIN, min_length=1, description="Configs to build and publish; NAME_chat contains NAME as messages."
     )
-    max_positives_per_problem: int = Field(4, ge=1, description="Cap on positives for each problem.")
-    max_negatives_per_problem: int = Field(8, ge=1, description="Cap on negatives for each problem.")
-    max_pairs_per_problem: int = Field(8, ge=1, description="Cap on pairs for each problem, rule and mode.")
-    pair_margin: float = Field(0.1, ge=0, le=1, description="Least q_chosen - q_rejected of a shared-prefix pair.")
+    max_positives_per_problem: int = Field(4, ge=1, description="Largest number of positives per problem.")
+    max_negatives_per_problem: int = Field(8, ge=1, description="Largest number of negatives per problem.")
+    max_pairs_per_problem: int = Field(8, ge=1, description="Largest number of pairs per problem, rule and mode.")
+    pair_margin: float = Field(0.1, ge=0, le=1, description="Smallest q_chosen - q_rejected of a shared-prefix pair.")
     min_pit_drop: float = Field(
-        0.0, ge=-1, le=1, description="Least fall of q at a pit that makes a step pair, certain at 95%; -1: any pit."
+        0.0, ge=-1, le=1, description="Smallest fall of q at a pit, certain at 95%, for a step pair; -1 accepts any "
+                                      "pit."
     )
-    keep_truncated: bool = Field(False, description="Let solutions cut off at the length limit be negatives.")
+    keep_truncated: bool = Field(False, description="Allow solutions that were truncated at the length limit as "
+                                                    "negatives.")
     unsound_positives: Literal["flag", "drop"] = Field(
-        "flag", description="What becomes of correct solutions and better steps that equations or a judge found wrong."
+        "flag", description="Whether to flag or drop correct solutions and chosen steps that equations or a judge "
+                            "found unsound."
     )
     spurious_positives: Literal["keep", "flag", "drop"] = Field(
-        "flag", description="What becomes of correct solutions with a step that lowered the value."
+        "flag", description="Whether to keep, flag or drop correct solutions with a spurious step."
     )
-    spurious_below: float = Field(-0.2, ge=-1, le=0, description="Advantage below which such a step is spurious.")
+    spurious_below: float = Field(-0.2, ge=-1, le=0, description="Advantage below which a step of a correct solution "
+                                                                 "is spurious.")
     choose_positives: Literal["hash", "least_spurious"] = Field(
-        "hash", description="Which positives a cap takes: any, or those with the least of such steps, annotated first."
+        "hash", description="Which positives to keep under the cap: by hash, or those with the smallest share of "
+                            "spurious steps, annotated ones first."
     )
     text_behind_answer: Literal["cut", "drop", "keep"] = Field(
-        "drop", description="What becomes of a correct solution that goes on behind its answer: cut behind the "
-        "answer's line, dropped, or kept with the number of characters."
+        "drop", description="Whether to cut, drop or keep a correct solution that continues after the line of its "
+                            "answer; the number of characters is recorded."
     )
-    max_behind_answer: int = Field(200, ge=0, description="Characters behind that line from which this is done.")
+    max_behind_answer: int = Field(200, ge=0, description="Smallest number of characters after that line for "
+                                                          "`text_behind_answer` to apply.")
     rollout_positives: bool = Field(
-        False, description="Fill up the positives of a problem with verified rollouts, marked by their origin."
+        False, description="Add verified rollouts where a problem has too few positives; `origin` marks them."
     )
     pair_negatives: Literal["lost", "all"] = Field(
-        "lost", description="Negatives in pairs of responses: those with a pit, as in step pairs, or all."
+        "lost", description="Negatives to use in `pairs`: only those with a pit (`lost`), as in `step_pairs`, or "
+                            "`all`."
     )
     max_length_ratio: float | None = Field(
-        None, ge=1, description="Most that one side of a pair may be longer than the other: responses, or steps."
+        None, ge=1, description="Largest ratio of the lengths of the two sides of a pair; null for no limit."
     )
     values: Literal["measured", "model"] = Field(
-        "measured", description="Values and advantages in `stepwise` and `weighted`: those measured by rollouts, null "
-        "where there are none, or those of the adaptive search's model, which knows one for every step."
+        "measured", description="Values in `stepwise` and `weighted`: `measured` by rollouts (null without rollouts), "
+                                "or from the `model` of the adaptive search, which has a value for each step."
     )
     labels: Literal["evidence", "threshold", "first_zero"] = Field(
-        "evidence", description="Labels in `stepwise`: by evidence that the answer can still be reached; by the share "
-        "of successes there or later; or true up to the first step without a success (SCAN, arXiv 2509.16548)."
+        "evidence", description="Rule for the labels in `stepwise`: by evidence that the answer can still be reached, "
+                                "by a threshold on the share of successes there or later, or true up to the first "
+                                "step without a success (SCAN, arXiv 2509.16548)."
     )
     false_below: float = Field(
-        0.3, gt=0, le=1, description="evidence: a step is false once the interval of its value ends at or below this."
+        0.3, gt=0, le=1, description="For `labels: evidence`: a step is false if the interval of its value ends at or "
+                                     "below this."
     )
     label_threshold: float = Field(
-        0.75, gt=0, le=1, description="threshold: least share of successes of a true step (SCAN, arXiv 2509.16548)."
+        0.75, gt=0, le=1, description="For `labels: threshold`: smallest share of successes of a true step (SCAN, "
+                                      "arXiv 2509.16548)."
     )
     after_pit: Literal["drop", "keep"] = Field(
-        "drop", description="What becomes in `weighted` of the steps behind a pit, whose advantage is about 0, and, "
-        "in a negative without one, of those behind the last step from which a rollout reached the answer."
+        "drop", description="Whether to drop or keep the steps after a pit in `weighted`; in a negative without a "
+                            "pit, the steps after the last one from which a rollout reached the answer."
     )
-    weight_beta: float = Field(0.5, ge=0.01, description="Temperature of advantage weights exp(A/beta).")
-    weight_max: float = Field(5.0, gt=0, description="Cap on those weights, before they are scaled to mean 1.")
+    weight_beta: float = Field(0.5, ge=0.01, description="Temperature beta of the advantage weights exp(A/beta).")
+    weight_max: float = Field(5.0, gt=0, description="Largest advantage weight, before weights are scaled to mean 1.")
     pass_rate: tuple[float, float] | None = Field(
-        None, description="Least and most pass rate of a problem in `rl`; problems without samples are left out then."
+        None, description="Smallest and largest pass rate of the problems in `rl`; if set, problems without samples "
+                          "are left out."
     )
     rl_generator: str | None = Field(
-        None, description="Generator whose prompt and pass rate stand in `rl`; null for the samples of all generators "
-        "under the prompt of the first."
+        None, description="Generator whose prompt and pass rate `rl` uses; null for the samples of all generators "
+                          "with the prompt of the first."
     )
-    splits: dict[str, float] = Field(default={"test": 0.05}, description="Share of the groups: test, validation.")
+    splits: dict[str, float] = Field(default={"test": 0.05}, description="Shares of the problem groups that go to "
+                                                                         "test and validation.")
     to: Annotated[str, AfterValidator(_address)] | None = Field(
         None, pattern=pattern(r"^(hub|local):.+", "hub:ORG/NAME or local:PATH"),
-        description="hub:ORG/NAME or local:PATH.",
+        description="Where to publish: hub:ORG/NAME or local:PATH.",
     )
-    version: Annotated[str, BeforeValidator(_version)] = Field("1.0.0", description="Version that is published.")
+    version: Annotated[str, BeforeValidator(_version)] = Field("1.0.0", description="Version to publish.")
     allow_failed: bool = Field(
-        False, description="Build and publish although requests failed; by default they are awaited first."
+        False, description="Build and publish although requests failed; by default the run stops before that."
     )
-    private: bool = Field(False, description="Create the Hub repository private.")
-    license: str | None = Field(None, description="License of the release; by default that of the sources.")
+    private: bool = Field(False, description="Create a new Hub repository as private.")
+    license: str | None = Field(None, description="License of the release; by default the licenses of the sources.")
 
     @model_validator(mode="after")
     def _shares(self) -> "ReleaseOptions":

@@ -20,11 +20,11 @@ def check_dials(generate: Callable[..., Iterator[dict[str, Any]]], seed: int, sp
 
 class ArithmeticSource(Options):
     source: Literal["arithmetic"] = Field(description="Kind of the source.")
-    limit: int = Field(200, ge=1, description="How many problems.")
-    split: Split = Field("train", description="Which of the disjoint sets of wordings.")
-    seed: int = Field(0, description="Seed of the generator.")
-    steps: tuple[int, int] = Field((3, 6), description="Fewest and most steps of a problem.")
-    max_operand: int = Field(50, ge=5, le=10_000, description="Largest number that a problem starts from.")
+    limit: int = Field(200, ge=1, description="Number of problems.")
+    split: Split = Field("train", description="Split; the splits use different wordings.")
+    seed: int = Field(0, description="Seed of the problem generator.")
+    steps: tuple[int, int] = Field((3, 6), description="Smallest and largest number of steps per problem.")
+    max_operand: int = Field(50, ge=5, le=10_000, description="Largest number from which a problem starts.")
 
     @model_validator(mode="after")
     def _dials_fit(self) -> Self:
@@ -34,12 +34,12 @@ class ArithmeticSource(Options):
 
 class StarGraphSource(Options):
     source: Literal["star_graph"] = Field(description="Kind of the source.")
-    limit: int = Field(200, ge=1, description="How many problems.")
-    split: Split = Field("train", description="Which of the disjoint sets of graphs.")
-    seed: int = Field(0, description="Seed of the generator.")
-    degree: int = Field(2, ge=2, le=20, description="Arms of the star.")
-    path_length: int = Field(5, ge=2, le=50, description="Nodes on an arm, the centre counted.")
-    nodes: int = Field(50, ge=5, le=1000, description="Names that nodes are drawn from.")
+    limit: int = Field(200, ge=1, description="Number of problems.")
+    split: Split = Field("train", description="Split; the splits contain different graphs.")
+    seed: int = Field(0, description="Seed of the problem generator.")
+    degree: int = Field(2, ge=2, le=20, description="Number of arms of the star.")
+    path_length: int = Field(5, ge=2, le=50, description="Nodes per arm, including the centre.")
+    nodes: int = Field(50, ge=5, le=1000, description="Number of node names to draw from.")
 
     @model_validator(mode="after")
     def _dials_fit(self) -> Self:
@@ -49,12 +49,13 @@ class StarGraphSource(Options):
 
 class TerseTeacherSource(Options):
     source: Literal["terse_teacher"] = Field(description="Kind of the source.")
-    limit: int = Field(200, ge=1, description="How many problems.")
-    split: Split = Field("train", description="Which of the disjoint sets of problems.")
-    seed: int = Field(0, description="Seed of the generator.")
-    operations: int = Field(3, ge=1, le=20, description="Operations of a problem, worked from left to right.")
-    modulus: int = Field(11, ge=2, le=1000, description="Numbers are counted modulo this.")
-    double: float = Field(0.6, ge=0, le=1, description="How often a reference solution does two operations in a line.")
+    limit: int = Field(200, ge=1, description="Number of problems.")
+    split: Split = Field("train", description="Split; the splits contain different problems.")
+    seed: int = Field(0, description="Seed of the problem generator.")
+    operations: int = Field(3, ge=1, le=20, description="Operations per problem, computed from left to right.")
+    modulus: int = Field(11, ge=2, le=1000, description="Modulus of all arithmetic.")
+    double: float = Field(0.6, ge=0, le=1, description="Probability that a line of a reference solution contains two "
+                                                       "operations.")
 
     @model_validator(mode="after")
     def _dials_fit(self) -> Self:
@@ -67,13 +68,15 @@ class Rows(Options):
     builders/sources/mapping.py."""
 
     paths: list[str] = Field(
-        default=[], description="JSON, JSONL, CSV, TSV, Parquet or Arrow files, text packed or not: paths, folders, "
-        "globs, or URLs such as s3://BUCKET/x.jsonl.gz and hf://datasets/ID@REVISION/problems/*.parquet."
+        default=[], description="JSON, JSONL, CSV, TSV, Parquet or Arrow files, text also compressed: paths, folders, "
+                                "globs, or URLs such as s3://BUCKET/x.jsonl.gz and "
+                                "hf://datasets/ID@REVISION/problems/*.parquet."
     )
-    hub: str | None = Field(None, description="Or the id of a data set on the Hub.")
-    config: str | None = Field(None, description="Its config, where it has several.")
-    revision: str | None = Field(None, description="Its branch, tag or commit; name one for a repeatable run.")
-    hub_split: str = Field("train", description="Its split that is read.")
+    hub: str | None = Field(None, description="Id of a dataset on the Hub, instead of `paths`.")
+    config: str | None = Field(None, description="Config of the dataset on the Hub, if it has several.")
+    revision: str | None = Field(None, description="Branch, tag or commit of the dataset on the Hub; set it to make "
+                                                   "the run repeatable.")
+    hub_split: str = Field("train", description="Split of the dataset on the Hub to read.")
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
@@ -83,9 +86,10 @@ class Rows(Options):
 
 
 COLUMNS = (
-    "our column -> where it is: a column, a path such as reward_model.ground_truth, messages[-1].content or "
-    "steps[].text (JSON inside text is decoded on the way), a template such as '{Body} {Question}', each followed by "
-    "' ~ REGEX' to take what a pattern finds."
+    "Mapping from our columns to paths in a row. A path names a column or reaches into one: "
+    "reward_model.ground_truth, messages[-1].content, steps[].text; JSON inside text is decoded. A template such as "
+    "'{Body} {Question}' joins several paths. ' ~ REGEX' behind a path or a template takes what the pattern matches. "
+    "Our columns are"
 )
 PROBLEM_COLUMNS = ("problem", "answer", "reference_solution", "source_id", "subject", "level", "group_id", "license")
 
@@ -107,18 +111,18 @@ class FilesSource(Rows):
     source: Literal["files", "hub"] = Field(description="Kind of the source.")
     columns: dict[str, str] = Field(
         default={"problem": "problem", "answer": "answer"},
-        description=f"Mapping, {COLUMNS} Ours are {', '.join(PROBLEM_COLUMNS)}.",
+        description=f"{COLUMNS} {', '.join(PROBLEM_COLUMNS)}.",
     )
     answer_from: Literal["solution"] | None = Field(
-        None, description="Take the gold answer out of the mapped reference_solution, where that states one."
+        None, description="Extract the gold answer from the mapped reference_solution, if it states one."
     )
     answer: Literal["gold", "majority"] = Field(
-        "gold", description="majority: problems without gold take the answer that an agreed share of their samples "
-        "gives, which `agreement` marks; by default they are dropped."
+        "gold", description="`gold` drops problems without a gold answer. `majority` takes the answer on which enough "
+                            "samples agree, and records their share in `agreement`."
     )
-    split: Split = Field("train", description="Split that the problems belong to.")
+    split: Split = Field("train", description="Split to which the problems belong.")
     license: str = Field("unknown", description="License of the problems.")
-    limit: int | None = Field(None, ge=1, description="At most this many problems, in file order.")
+    limit: int | None = Field(None, ge=1, description="Largest number of problems, in file order.")
 
     @model_validator(mode="after")
     def _columns_are_known(self) -> Self:
@@ -133,11 +137,12 @@ class FilesSource(Rows):
 
 class PublicSource(Options):
     source: Literal["gsm8k", "math"] = Field(description="Kind of the source.")
-    path: str | None = Field(None, description="Files in the set's public format, named as those of `files` are.")
-    hub: str | None = Field(None, description="Dataset id on the Hub; the default is the set's usual home.")
-    revision: str | None = Field(None, description="Revision on the Hub; name one for a repeatable run.")
+    path: str | None = Field(None, description="Files in the public format of the dataset: a path, folder, glob or "
+                                               "URL, as for `files`.")
+    hub: str | None = Field(None, description="Dataset id on the Hub; by default the usual one.")
+    revision: str | None = Field(None, description="Revision on the Hub; set it to make the run repeatable.")
     split: Split = Field("train", description="Split to load.")
-    limit: int | None = Field(None, ge=1, description="At most this many problems, in file order.")
+    limit: int | None = Field(None, ge=1, description="Largest number of problems, in file order.")
 
     @model_validator(mode="after")
     def _is_somewhere(self) -> Self:

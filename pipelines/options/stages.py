@@ -7,9 +7,9 @@ from pydantic import Field, model_validator
 from stepforge.pipelines.options.base import LEAST_MEMORY_MB, LEAST_TIMEOUT_S, Options, PitRule, Splitter, pattern
 from stepforge.pipelines.options.sources import Source
 
-SPLITTING = ("How a solution is cut into steps; auto: the first of headings, paragraphs, lines and sentences that "
-             "gives 3 to `max_steps` of them.")
-MERGING = "Most steps of a solution: where there would be more, the shortest are merged; null for no limit."
+SPLITTING = ("How solutions are split into steps; `auto` takes the first of headings, paragraphs, lines and sentences "
+             "that gives 3 to `max_steps` steps.")
+MERGING = "Largest number of steps per solution; the shortest are merged above it; null for no limit."
 
 
 class Synthesize(Options):
@@ -17,41 +17,48 @@ class Synthesize(Options):
 
     writer: str = Field(description="Name of the generator that writes problems.")
     solver: str = Field(description="Name of the generator that solves them.")
-    per_seed: int = Field(1, ge=1, le=1000, description="Drafts after each training problem of the sources.")
-    solutions: int = Field(8, ge=2, le=1000, description="Solutions of each draft.")
-    agreement: float = Field(0.6, gt=0.5, le=1, description="Least share of them that gives the same answer.")
-    prompt: str = Field("similar", description="`similar`, or a Jinja template with problem, answer, reference.")
-    max_tokens: int = Field(512, ge=8, description="Longest draft in tokens; one that is cut off is dropped.")
+    per_seed: int = Field(1, ge=1, le=1000, description="Drafts per training problem of the sources.")
+    solutions: int = Field(8, ge=2, le=1000, description="Solutions per draft.")
+    agreement: float = Field(0.6, gt=0.5, le=1, description="Smallest share of the solutions that must agree on one "
+                                                            "answer.")
+    prompt: str = Field("similar", description="`similar`, or a Jinja template that uses problem, answer and "
+                                               "reference.")
+    max_tokens: int = Field(512, ge=8, description="Largest number of tokens per draft; truncated drafts are dropped.")
 
 
 class Decontaminate(Options):
     """Evaluation sets that no training problem may come from."""
 
-    against: tuple[Source, ...] = Field(min_length=1, description="The evaluation sets, written as sources are.")
-    ngram: int = Field(8, ge=2, le=50, description="Words in a run that two problems may share.")
-    overlap: float = Field(0.5, gt=0, le=1, description="Share of an evaluation problem's runs that makes a match.")
+    against: tuple[Source, ...] = Field(min_length=1, description="Evaluation sets, written like the sources under "
+                                                                  "`problems`.")
+    ngram: int = Field(8, ge=2, le=50, description="Length of the word n-grams that are compared.")
+    overlap: float = Field(0.5, gt=0, le=1, description="Smallest share of an evaluation problem's n-grams that "
+                                                        "counts as a match.")
     other_numbers: Literal["flag", "drop"] = Field(
-        "flag", description="What becomes of an evaluation problem with other numbers in it."
+        "flag", description="Whether to flag or drop training problems that match an evaluation problem except for "
+                            "its numbers."
     )
 
 
 class Verify(Options):
     verifier: str = Field(
         "math", pattern=pattern(r"^(math|[A-Za-z_][\w.]*:[A-Za-z_]\w*)$", "math or module:function"),
-        description="`math`, or `module:function`: code of your own, which every command that reads the recipe runs.",
+        description="`math`, or `module:function` for your own code; every command that reads the recipe imports it.",
     )
-    timeout_s: float = Field(5.0, ge=LEAST_TIMEOUT_S, description="Deadline of one comparison, in CPU seconds.")
+    timeout_s: float = Field(5.0, ge=LEAST_TIMEOUT_S, description="Time limit per comparison, in CPU seconds.")
     memory_mb: int = Field(
-        1024, ge=LEAST_MEMORY_MB, description="Memory limit of one verifying process, in MiB of addresses."
+        1024, ge=LEAST_MEMORY_MB, description="Memory limit per verifying process, in MiB of address space."
     )
     agreement: float = Field(
-        0.6, gt=0.5, le=1, description="Share of the samples of a problem without gold that must give one answer."
+        0.6, gt=0.5, le=1, description="Smallest share of samples that must agree on an answer if a problem has no "
+                                       "gold answer."
     )
     judge: str | None = Field(
-        None, description="Name of a generator that rules on answers which stay undecided; null for none."
+        None, description="Name of a generator that decides undecided answers; null for none."
     )
-    votes: int = Field(3, ge=1, le=99, description="Its votes on each; more than half of them decide.")
-    judge_tokens: int = Field(256, ge=8, description="Its longest comparison in tokens; one cut off is no vote.")
+    votes: int = Field(3, ge=1, le=99, description="Votes of this judge per answer; more than half decide.")
+    judge_tokens: int = Field(256, ge=8, description="Largest number of tokens per vote; a truncated vote does not "
+                                                     "count.")
 
     def rules(self) -> dict[str, Any]:
         """What decides a verdict before any judge is asked."""
@@ -63,51 +70,59 @@ class Verify(Options):
 
 
 class Deduplicate(Options):
-    by: Literal["text", "equations"] = Field("text", description="What makes two solutions of a problem the same.")
+    by: Literal["text", "equations"] = Field("text", description="What two solutions of a problem must share to count "
+                                                                 "as duplicates.")
     keep: Literal["first", "shortest", "longest"] = Field(
-        "first", description="Which of equal solutions stays, among those that ended by themselves."
+        "first", description="Which duplicate to keep; complete solutions come first."
     )
     near: float | None = Field(
-        None, gt=0, le=1, description="Jaccard index of runs of words from which two are the same; null for never."
+        None, gt=0, le=1, description="Jaccard index of word n-grams from which two solutions are near-duplicates; "
+                                      "null to skip."
     )
-    ngram: int = Field(5, ge=1, le=50, description="Words in such a run.")
+    ngram: int = Field(5, ge=1, le=50, description="Length of these word n-grams.")
     near_problems: float | None = Field(
-        0.6, gt=0, le=1, description="The same of problems, numbers masked: these share a group; null for never."
+        0.6, gt=0, le=1, description="Jaccard index from which two problems, numbers masked, share a group; null to "
+                                     "skip."
     )
 
 
 class Annotate(Options):
-    policy: str = Field(description="Name of the generator that continues the prefixes.")
-    rollouts: int = Field(16, ge=1, le=10_000, description="Rollouts for each step.")
+    policy: str = Field(description="Name of the generator that continues solutions from their steps.")
+    rollouts: int = Field(16, ge=1, le=10_000, description="Rollouts per step.")
     search: Literal["exhaustive", "scan", "bisect", "adaptive"] = Field(
-        "exhaustive", description="How rollouts are spent on steps."
+        "exhaustive", description="How rollouts are distributed over steps."
     )
     evidence: tuple[Literal["equations", "judge", "values"], ...] = Field(
-        ("equations",), description="What the adaptive search reads beside rollouts: false equations, the judge's "
-        "first errors, the scores of `value_model`."
+        ("equations",), description="Evidence for the adaptive search in addition to rollouts: false equations, the "
+                                    "judge's first errors, scores of `value_model`."
     )
     value_model: str | None = Field(
-        None, description="For `values`: folder or Hub id of a process reward model, such as `train prm` makes."
+        None, description="Folder or Hub id of the process reward model for the evidence `values`, such as one from "
+                          "`train prm`."
     )
     value_revision: str | None = Field(None, description="Branch, tag or commit of the value model on the Hub.")
-    value_cut: float = Field(0.5, gt=0, lt=1, description="The first step scored below it counts as named wrong.")
-    pilot: int = Field(32, ge=0, description="Problems that teach the adaptive search how values move; 0 for none.")
+    value_cut: float = Field(0.5, gt=0, lt=1, description="Score below which the first step counts as wrong for the "
+                                                          "value model.")
+    pilot: int = Field(32, ge=0, description="Problems from which the adaptive search learns how values change; 0 for "
+                                             "none.")
     splitter: Splitter = Field("auto", description=SPLITTING)
     max_steps: int | None = Field(32, ge=1, description=MERGING)
-    pit: PitRule = Field("argmin_q", description="Rule of the first pit.")
+    pit: PitRule = Field("argmin_q", description="Rule that names the first pit.")
     pit_fall: float = Field(
-        0.05, ge=-1, lt=1, description="Least fall of q at a pit, certain at 95%; a negative without one has no pit. "
-        "-1: a pit wherever the rule names one, as in the paper."
+        0.05, ge=-1, lt=1, description="Smallest fall of q at a pit, certain at 95%. Negatives without such a fall "
+                                       "have no pit. -1 accepts every step that the rule names, as in the paper."
     )
     pit_tolerance: float = Field(
-        0.05, ge=0, lt=1, description="Tolerance of argmin_q; above 0 for the adaptive search, whose lost steps are "
-        "those at or below it."
+        0.05, ge=0, lt=1, description="Tolerance of `argmin_q` above the lowest q. The adaptive search needs one "
+                                      "above 0: it counts steps at or below it as lost."
     )
-    best_of: int = Field(1, ge=1, description="K of the best-of-K policy whose values the pit rule reads.")
-    negatives_per_problem: int = Field(8, ge=0, description="Incorrect solutions annotated for each problem.")
-    positives_per_problem: int = Field(2, ge=0, description="Correct solutions annotated for each problem.")
-    alternatives_per_pit: int = Field(2, ge=0, description="Candidates for the chosen step of a shared-prefix pair.")
-    token_budget: int | None = Field(None, ge=1, description="Most rollout tokens for one problem.")
+    best_of: int = Field(1, ge=1, description="K of the best-of-K policy whose values are reported and used by the "
+                                              "pit rule.")
+    negatives_per_problem: int = Field(8, ge=0, description="Incorrect solutions to annotate per problem.")
+    positives_per_problem: int = Field(2, ge=0, description="Correct solutions to annotate per problem.")
+    alternatives_per_pit: int = Field(2, ge=0, description="Candidates per pit for the chosen step of a shared-prefix "
+                                                           "pair.")
+    token_budget: int | None = Field(None, ge=1, description="Largest number of rollout tokens per problem.")
 
     @model_validator(mode="after")
     def _best_of_fits(self) -> "Annotate":
@@ -129,10 +144,13 @@ class Judge(Options):
     """A model that reads solutions and says where the first error is. It samples as its generator does."""
 
     generator: str = Field(description="Name of the generator that judges.")
-    prompt: str = Field("critique", description="`critique`, or a Jinja template with problem, answer, steps.")
-    votes: int = Field(1, ge=1, le=99, description="Opinions on each solution; more than half of them decide.")
-    correct_per_generator: int | None = Field(200, ge=0, description="Correct solutions to judge; null for all.")
-    incorrect_per_generator: int | None = Field(0, ge=0, description="Incorrect solutions to judge; null for all.")
+    prompt: str = Field("critique", description="`critique`, or a Jinja template that uses problem, answer and steps.")
+    votes: int = Field(1, ge=1, le=99, description="Votes per solution; more than half decide.")
+    correct_per_generator: int | None = Field(200, ge=0, description="Correct solutions to judge per generator; null "
+                                                                     "for all.")
+    incorrect_per_generator: int | None = Field(0, ge=0, description="Incorrect solutions to judge per generator; "
+                                                                     "null for all.")
     splitter: Splitter = Field("auto", description=SPLITTING)
     max_steps: int | None = Field(32, ge=1, description=MERGING)
-    max_tokens: int = Field(512, ge=8, description="Longest critique in tokens; one that is cut off is undecided.")
+    max_tokens: int = Field(512, ge=8, description="Largest number of tokens per critique; a truncated critique is "
+                                                   "undecided.")
