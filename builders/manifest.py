@@ -135,6 +135,14 @@ class RecipeFacts(_Part):
     annotate: AnnotateFacts | None = Field(None, description="Options of step values.")
 
 
+class CardFacts(_Part):
+    """What the tool wrote into the card, by which edits of people are told from it."""
+
+    header: str = Field(description="The header's YAML.")
+    lines: str = Field(description="A mark for each line of the body.")
+    own: str = Field(description="A mark of the section that is people's own.")
+
+
 class Manifest(_Part):
     """What a release says about itself."""
 
@@ -146,6 +154,7 @@ class Manifest(_Part):
     version: str | None = Field(None, pattern=VERSION, description="Version as which it was published.")
     parent: str | None = Field(None, pattern=VERSION, description="Version before.")
     repo: Name | None = Field(None, description="Repository on the Hub.")
+    card: CardFacts | None = Field(None, description="The card as the tool wrote it.")
     changes: FactsByName | None = Field(None, description="What changed since the version before.")
     left_out: TextByName = Field(default={}, description="Why configs or splits are missing.")
     measures: list[Measure] = Field(default=[], fail_fast=True, description="Measures of the run.")

@@ -94,26 +94,28 @@ class There(NamedTuple):
     written: Written
 
 
-def make_bundle(folder: Path, manifest: dict, data: dict[str, Blob], stamps: dict, there: There | None) -> Bundle:
+def make_bundle(folder: Path, manifest: dict, data: dict[str, Blob], stamps: dict, there: list[There]) -> Bundle:
     """The files of a version.
 
     Args:
         manifest: of the folder, without stamps; `data` holds its files.
         stamps: version, parent, changes and repo, where known.
-        there: the card at the target, which people may have edited.
+        there: cards at the target which people may have edited: the newest, and that of an open pull request.
     """
     stamped = manifest | stamps
     plain = make_card(folder, stamped)
     merged = Merged(keep_local(plain, folder), [])
-    if there:
-        merged = merge(there.written, parse_card(there.text, there.where), merged.card)
-    card, notes = merged
+    notes: dict[str, None] = {}
+    for at in there:
+        merged = merge(at.written, parse_card(at.text, at.where), merged.card)
+        notes |= dict.fromkeys(merged.notes)
+    card = merged.card
     text = card.text()
     validate(text)
     readme = Blob.of(text.encode())
     stamped["card"] = Written.of(plain._replace(own=card.own))._asdict()
     stamped["files"] = manifest["files"] | {CARD: {"sha256": readme.sha256, "bytes": readme.size}}
-    return Bundle({**data, CARD: readme, MANIFEST: Blob.of(manifest_bytes(stamped))}, stamped, notes)
+    return Bundle({**data, CARD: readme, MANIFEST: Blob.of(manifest_bytes(stamped))}, stamped, list(notes))
 
 
 def _git_id(content: bytes) -> str:

@@ -76,13 +76,16 @@ class Problem(NamedTuple):
 
 
 def check(repo_at_version: str) -> list[Problem]:
-    """Check `hub:ORG/NAME@v1.0.0`, `local:PATH@v1.0.0` or the path of a release folder.
+    """Check `hub:ORG/NAME@v1.0.0`, `local:PATH@v1.0.0`, the newest version where none is named, or a release folder.
 
     Raises:
         PublishError: there is no such version; ReleaseError: the folder holds no manifest.
     """
     to, at, version = repo_at_version.rpartition("@")
-    return check_folder(fetch(to, version) if at and parse_tag(version) else Path(repo_at_version))
+    if at and parse_tag(version):
+        return check_folder(fetch(to, version))
+    named = repo_at_version.startswith(("hub:", "local:"))
+    return check_folder(fetch(repo_at_version) if named else Path(repo_at_version))
 
 
 def check_folder(folder: Path) -> list[Problem]:

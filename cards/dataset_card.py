@@ -104,7 +104,9 @@ def _header(folder: Path, manifest: dict, configs: list[Config]) -> dict:
     data["configs"] = [_data_files(config, config.name == default_config(manifest)) for config in configs]
     infos = DatasetInfosDict({config.name: _info(folder, manifest, config) for config in configs})
     infos.to_dataset_card_data(data)
-    return {key: value for key, value in data.to_dict().items() if value is not None}
+    header = {key: value for key, value in data.to_dict().items() if value is not None}
+    license = {key: header.pop(key) for key in LICENSE if key in header}
+    return license | header  # side by side, as a merge with people's edits keeps them
 
 
 def _data_files(config: Config, default: bool) -> dict:

@@ -18,8 +18,10 @@ from stepforge.cards.address import PublishError
 from stepforge.cards.bundle import Blob, Bundle, There, make_bundle, read_unstamped
 from stepforge.cards.dataset_card import CARD
 from stepforge.cards.edits import Written, parse_card
+from stepforge.cards.failures import Absent, Busy, Moved, explained
 from stepforge.cards.semver import Version, parse_tag, parse_version
-from stepforge.cards.targets import Absent, Busy, Moved, Target, explained, open_target
+from stepforge.cards.settings import changed_settings
+from stepforge.cards.targets import Request, Target, open_target
 from stepforge.cards.versions import compare, demand_version, propose_version
 
 ATTEMPTS = 8
@@ -53,7 +55,7 @@ class _Plan(NamedTuple):
         return self.bundle.manifest["version"]
 
 
-def publish(folder: Path, to: str, version: str | None = None, private: bool = False, dry_run: bool = False,
+def publish(folder: Path, to: str, version: str | None = None, private: bool | None = None, dry_run: bool = False,
             pr: bool = False, any_version: bool = False, take_over: bool = False,
             sleep: Callable[[float], None] = time.sleep) -> Published:
     """Publish the release in `folder` and return what was done.
@@ -61,9 +63,11 @@ def publish(folder: Path, to: str, version: str | None = None, private: bool = F
     Args:
         to: `hub:ORG/NAME` or `local:PATH`.
         version: MAJOR.MINOR.PATCH; None takes the lowest that the change demands.
-        private: make a repository that does not exist yet a private one.
+        private: whether the repository on the Hub is private. One that exists is never changed, so it must fit; a new
+            one is private unless this is false.
         dry_run: change nothing, at the target or in the folder.
-        pr: open a pull request instead of a commit. Once it is merged, publishing again checks and tags it.
+        pr: open a pull request instead of a commit, or update the open one. Once it is merged, publishing again checks
+            and tags it.
         any_version: take a version that is lower than the change demands, but still above the last one.
         take_over: replace what another run committed under a version that it never tagged.
 
@@ -74,23 +78,53 @@ def publish(folder: Path, to: str, version: str | None = None, private: bool = F
         ReleaseError: the folder's files are not those of its manifest.
         EditError: people's edits of the card cannot be merged, such as a license that both sides changed.
     """
+    if not to.startswith(("hub:", "local:")):
+        raise PublishError(f"{to!r} may be a repository or a folder; write hub:{to} to publish on the Hub, or "
+                           f"local:{to} for a folder")
     target = open_target(to)
     wanted = parse_version(version) if version else None
     publisher = _Publisher(folder, target, wanted, any_version, take_over)
     if dry_run:
+        _demand_visibility(target, private)
         return publisher.preview()
+    made: tuple[str, ...] = ()
     for attempt in range(ATTEMPTS):
         try:
-            target.ensure(private)
-            return publisher.advance(pr)
+            if _demand_visibility(target, private):
+                target.create(private is not False)
+                made = _made(target, private)
+            done = publisher.advance(pr)
+            return done._replace(notes=made + done.notes)
         except Moved:
             continue
         except Busy as busy:
             if attempt == ATTEMPTS - 1:
-                raise PublishError(f"{busy}, {ATTEMPTS} times in a row; nothing is half published: run the same "
+                raise PublishError(f"{busy.why}, {ATTEMPTS} times in a row; nothing is half published: run the same "
                                    "command again later, it goes on from there") from busy
             sleep(min(busy.wait_s if busy.wait_s is not None else 2.0**attempt, MAX_WAIT_S))
     raise PublishError(f"{target.name} was changed by others {ATTEMPTS} times while publishing; run the command again")
+
+
+def _demand_visibility(target: Target, private: bool | None) -> bool:
+    """Whether there is nothing yet at the target.
+
+    Raises:
+        PublishError: the repository is public where a private one is asked for, or the other way round.
+    """
+    is_private = target.is_private()
+    if None not in (private, is_private) and private != is_private:
+        there, asked = ("private", "public") if is_private else ("public", "private")
+        raise PublishError(f"{target.name} is {there}, and publishing never changes that; make it {asked} in the "
+                           f"repository's settings on the Hub, or leave out --{asked}. Nothing was published")
+    return is_private is None
+
+
+def _made(target: Target, private: bool | None) -> tuple[str, ...]:
+    """What to say of a repository that was just made."""
+    if target.repo is None or private is not None:
+        return ()
+    return (f"{target.name} is new and private; make it public in its settings on the Hub; --public makes a new "
+            "repository public",)
 
 
 class _Publisher:
@@ -99,6 +133,7 @@ class _Publisher:
     def __init__(self, folder: Path, target: Target, version: Version | None, any_version: bool,
                  take_over: bool) -> None:
         self.folder, self.target, self.version = folder, target, version
+        self.any_change = version is None
         self.any_version, self.take_over = any_version, take_over
         self.manifest = read_unstamped(folder)
         self.data = {path: Blob.of(folder / path) for path in self.manifest["files"]}
@@ -118,10 +153,10 @@ class _Publisher:
         commit = plan.tagged or plan.head
         if not plan.tagged and (plan.add or plan.delete or commit is None):
             self._refuse_unfinished(plan)
-            arguments = (plan.add, plan.delete, f"Publish v{plan.version}", plan.head)
             if pr:
-                return self._result(plan, None)._replace(pull_request=self.target.propose(*arguments))
-            commit = self.target.commit(*arguments, plan.bundle.files)
+                return self._propose(plan)
+            commit = self.target.commit(plan.add, plan.delete, f"Publish v{plan.version}", plan.head,
+                                        plan.bundle.files)
         assert commit is not None
         self._verify(plan.bundle, commit)
         if not plan.tagged:
@@ -130,13 +165,23 @@ class _Publisher:
         plan.bundle.keep(self.folder)
         return self._result(plan, commit)
 
+    def _propose(self, plan: _Plan) -> Published:
+        """Put the plan into the open pull request, or into a new one."""
+        request = self.target.request()
+        if request:
+            plan = self._plan(self.target.versions(), plan.head, request)
+        address = self.target.propose(plan.add, plan.delete, f"Publish v{plan.version}",
+                                      request.commit if request else plan.head, request)
+        return self._result(plan, None)._replace(pull_request=address)
+
     def _look(self) -> _Plan:
         return self._plan(self.target.versions(), self.target.head())
 
-    def _plan(self, versions: dict[Version, str], head: str | None) -> _Plan:
+    def _plan(self, versions: dict[Version, str], head: str | None, request: Request | None = None) -> _Plan:
+        """What is missing behind the newest commit, or in an open pull request."""
         newest = max(versions, default=None)
         if self.version is None:
-            self.version = self._propose(newest, versions)
+            self.version = self._propose_version(newest, versions)
         tagged = versions.get(self.version)
         parent = max((other for other in versions if other < self.version), default=None)
         changes, kind = self._changes(parent, versions)
@@ -145,20 +190,32 @@ class _Publisher:
         stamps = {"version": str(self.version), "parent": parent and str(parent), "changes": changes}
         if self.target.repo:
             stamps["repo"] = self.target.repo
-        bundle = make_bundle(self.folder, self.manifest, self.data, stamps, self._card_at(tagged or head, versions))
-        newest_there = tagged or head
-        there = self.target.checksums(newest_there) if newest_there else {}
+        base = tagged or (request.commit if request else head)
+        cards = [self._card_at(commit, versions) for commit in dict.fromkeys((tagged or head, base)) if commit]
+        bundle = make_bundle(self.folder, self.manifest, self.data, stamps, [card for card in cards if card])
+        there = self.target.checksums(base) if base else {}
         add = {path: blob for path, blob in bundle.files.items() if there.get(path) not in (blob.sha256, blob.git_id)}
+        if tagged and add and self.any_change and newest:  # the same data, and another card or manifest
+            self.version = propose_version(newest, None)
+            return self._plan(versions, head, request)
         if tagged and add:
-            raise PublishError(f"{self.target.name} has v{self.version} with other content ({min(add)} differs); "
-                               f"a published version is never changed: publish as {self.version.next('patch')}")
-        stale = self._listed(head) & (there.keys() - bundle.files.keys()) if head and not tagged else set()
+            raise self._clash(tagged, min(add), newest, versions)
+        stale = self._listed(base) & (there.keys() - bundle.files.keys()) if base and not tagged else set()
         return _Plan(bundle, add, sorted(stale), head, tagged)
 
-    def _propose(self, newest: Version | None, versions: dict[Version, str]) -> Version:
+    def _propose_version(self, newest: Version | None, versions: dict[Version, str]) -> Version:
         """The lowest version that the change demands; the newest itself where the data are the same."""
         _, kind = self._changes(newest, versions)
         return newest if newest and kind is None else propose_version(newest, kind)
+
+    def _clash(self, tagged: str, path: str, newest: Version | None, versions: dict[Version, str]) -> PublishError:
+        """Why the version cannot be published, which settings made it another, and which number would do."""
+        settings = changed_settings(self._manifest_at(tagged), self.manifest)
+        _, kind = self._changes(newest, versions)
+        because = f"{path} differs" + (f"; changed since: {', '.join(settings)}" if settings else "")
+        return PublishError(f"{self.target.name} has v{self.version} with other content ({because}); a published "
+                            f"version is never changed: publish as {propose_version(newest, kind)}, or let the change "
+                            "choose the number (`release.version: auto`, or no --version)")
 
     def _refuse_version(self, newest: Version | None, kind: str | None) -> None:
         assert self.version is not None
@@ -177,16 +234,15 @@ class _Publisher:
             self._compared[parent] = (found.summary(), found.kind)
         return self._compared[parent]
 
-    def _card_at(self, commit: str | None, versions: dict[Version, str]) -> There | None:
+    def _card_at(self, commit: str, versions: dict[Version, str]) -> There | None:
         """The card at a commit, and what the tool wrote there last: the manifest says it, but for old versions, whose
         card is the tool's own."""
-        content = self.target.read(commit, CARD) if commit else None
-        if commit is None or content is None:
+        content = self.target.read(commit, CARD)
+        if content is None:
             return None
         where, manifest = f"{CARD} at {self.target.name}", self._manifest_at(commit)
-        kept = manifest.get("card")
-        if isinstance(kept, dict) and all(isinstance(kept.get(name), str) for name in Written._fields):
-            written = Written(**{name: kept[name] for name in Written._fields})
+        if kept := manifest.get("card"):
+            written = Written(*(kept[name] for name in Written._fields))
         else:
             tag = versions.get(parse_tag(str(manifest.get("version"))) or Version(0, 0, 0))
             first = self.target.read(tag, CARD) if tag else None

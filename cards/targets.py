@@ -6,49 +6,36 @@ named is never moved. The Hub client finds the token in the usual places; nothin
 """
 
 import errno
-import json
 import os
+import re
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-import httpx2
 from huggingface_hub import CommitInfo, CommitOperationAdd, CommitOperationDelete, HfApi
-from huggingface_hub.errors import (
-    EntryNotFoundError,
-    HfHubHTTPError,
-    HFValidationError,
-    LocalEntryNotFoundError,
-    RepositoryNotFoundError,
-)
+from huggingface_hub.errors import EntryNotFoundError
 from huggingface_hub.hf_api import RepoFile
 
 from stepforge.builders.manifest import MANIFEST, MOST_BYTES
 from stepforge.builders.release import sha256_file
-from stepforge.builders.retry import retry_after
 from stepforge.cards.address import PublishError, read_address
 from stepforge.cards.bundle import Blob
+from stepforge.cards.failures import Absent, Moved, explained
 from stepforge.cards.semver import Version, parse_tag
 
-
-class Absent(PublishError):
-    """There is no such repository, as far as the token in use can see."""
+_OUR_TITLE = re.compile(r"Publish v\d+\.\d+\.\d+")  # of a commit, and of the pull request that it opens
 
 
-class Busy(Exception):
-    """The target did not take the step now; it may be tried again, after `wait_s` seconds if the target said so."""
+class Request(NamedTuple):
+    """An open pull request: its number, title, address, and the newest commit in it."""
 
-    def __init__(self, why: str, wait_s: float | None = None) -> None:
-        super().__init__(why)
-        self.wait_s = wait_s
-
-
-class Moved(Exception):
-    """Someone else changed the target since it was looked at; look again."""
+    number: int
+    title: str
+    address: str
+    commit: str
 
 
 class Target(Protocol):
@@ -57,14 +44,17 @@ class Target(Protocol):
     name: str          # as the user wrote it
     repo: str | None   # what goes into the card's programs; None for a folder, whose path is nobody's business
 
-    def ensure(self, private: bool) -> None: ...
+    def is_private(self) -> bool | None: ...  # None where there is nothing yet, or where nothing is private
+    def create(self, private: bool) -> None: ...
     def versions(self) -> dict[Version, str]: ...
     def head(self) -> str | None: ...
     def checksums(self, commit: str) -> dict[str, str]: ...
     def read(self, commit: str, path: str) -> bytes | None: ...
     def commit(self, add: dict[str, Blob], delete: list[str], message: str, parent: str | None,
                whole: dict[str, Blob]) -> str: ...
-    def propose(self, add: dict[str, Blob], delete: list[str], message: str, parent: str | None) -> str: ...
+    def request(self) -> Request | None: ...
+    def propose(self, add: dict[str, Blob], delete: list[str], message: str, parent: str | None,
+                request: Request | None) -> str: ...
     def tag(self, version: Version, commit: str) -> None: ...
     def settle(self) -> None: ...
     def fetch(self, commit: str, into: Path, path: str) -> Path: ...
@@ -91,9 +81,16 @@ class HubTarget:
         self.name, self.repo, self.id = f"hub:{repo}", repo, repo
         self.api = HfApi(library_name="stepforge")
 
-    def ensure(self, private: bool) -> None:
+    def is_private(self) -> bool | None:
+        try:
+            with explained(self.name):
+                return self.api.repo_info(self.id, repo_type="dataset").private
+        except Absent:
+            return None
+
+    def create(self, private: bool) -> None:
         with explained(self.name):
-            self.api.create_repo(self.id, repo_type="dataset", private=private or None, exist_ok=True)
+            self.api.create_repo(self.id, repo_type="dataset", private=private, exist_ok=True)
 
     def versions(self) -> dict[Version, str]:
         with explained(self.name):
@@ -120,20 +117,41 @@ class HubTarget:
 
     def commit(self, add: dict[str, Blob], delete: list[str], message: str, parent: str | None,
                whole: dict[str, Blob]) -> str:
-        return self._commit(add, delete, message, parent, False).oid
+        return self._commit(add, delete, message, parent).oid
 
-    def propose(self, add: dict[str, Blob], delete: list[str], message: str, parent: str | None) -> str:
-        """Open a pull request and return its address."""
-        return str(self._commit(add, delete, message, parent, True).pr_url)
+    def request(self) -> Request | None:
+        """The newest open pull request that the same user opened by publishing. Those of others are not touched."""
+        with explained(self.name):
+            user = self.api.whoami()["name"]
+            open_ones = [one for one in self.api.get_repo_discussions(
+                self.id, repo_type="dataset", author=user, discussion_type="pull_request", discussion_status="open")
+                if one.author == user and one.status == "open" and _OUR_TITLE.fullmatch(one.title)]
+            if not open_ones:
+                return None
+            newest = max(open_ones, key=lambda one: one.num)
+            commit = self.api.repo_info(self.id, repo_type="dataset", revision=f"refs/pr/{newest.num}").sha
+        return Request(newest.num, newest.title, newest.url, str(commit))
 
-    def _commit(self, add: dict[str, Blob], delete: list[str], message: str, parent: str | None,
-                pr: bool) -> CommitInfo:
+    def propose(self, add: dict[str, Blob], delete: list[str], message: str, parent: str | None,
+                request: Request | None) -> str:
+        """Open a pull request, or commit to the open one and give it the new title; returns its address."""
+        if request is None:
+            return str(self._commit(add, delete, message, parent, pr=True).pr_url)
+        if add or delete:
+            self._commit(add, delete, message, parent, revision=f"refs/pr/{request.number}")
+        if request.title != message:
+            with explained(self.name):
+                self.api.rename_discussion(self.id, request.number, message, repo_type="dataset")
+        return request.address
+
+    def _commit(self, add: dict[str, Blob], delete: list[str], message: str, parent: str | None, pr: bool = False,
+                revision: str | None = None) -> CommitInfo:
         operations: list[CommitOperationAdd | CommitOperationDelete] = [
             *(CommitOperationAdd(path, blob.source) for path, blob in add.items()),
             *(CommitOperationDelete(path) for path in delete)]
         with explained(self.name):
             return self.api.create_commit(self.id, operations, commit_message=message, repo_type="dataset",
-                                          parent_commit=parent, create_pr=pr)
+                                          parent_commit=parent, create_pr=pr, revision=revision)
 
     def tag(self, version: Version, commit: str) -> None:
         with explained(self.name):
@@ -156,52 +174,6 @@ class HubTarget:
             return Path(self.api.snapshot_download(self.id, repo_type="dataset", revision=commit))
 
 
-@contextmanager
-def explained(name: str) -> Iterator[None]:
-    """Turn what the Hub's clients raise into what `publish` acts on: try again, look again, or tell the user.
-
-    The clients name statuses and addresses in their messages, never the token.
-    """
-    try:
-        yield
-    except LocalEntryNotFoundError as error:  # a download that found no connection and no cache
-        raise Busy(f"no connection to {name}") from error
-    except EntryNotFoundError:
-        raise
-    except Exception as error:
-        translated = _translated(name, error)
-        if translated is None:
-            raise
-        raise translated from error
-
-
-def _translated(name: str, error: BaseException | None) -> Exception | None:
-    if isinstance(error, RepositoryNotFoundError):
-        return Absent(f"{name} is not there, or the token in use may not see it; create it, or log in with "
-                      "`hf auth login`")
-    if isinstance(error, HfHubHTTPError):
-        return _answered(name, error)
-    if isinstance(error, httpx2.TransportError | ConnectionError | TimeoutError | json.JSONDecodeError):
-        return Busy(f"no usable answer from {name}: {type(error).__name__}")
-    if isinstance(error, HFValidationError):
-        return PublishError(f"{name} is no name that the Hub allows: {error}")
-    if isinstance(error, ValueError) and "Invalid metadata" in str(error):
-        return PublishError(f"{name} does not accept the card's header: {error}")
-    return _translated(name, error.__cause__) if isinstance(error, RuntimeError) else None  # an upload's own error
-
-
-def _answered(name: str, error: HfHubHTTPError) -> Exception:
-    status, address = error.response.status_code, str(error.response.url)
-    if status == 412 or (status == 409 and "/tag/" in address):
-        return Moved(f"{name} answered {status}")
-    if status in (408, 409, 429) or status >= 500:
-        return Busy(f"{name} answered {status}", retry_after(error.response.headers))
-    if status in (401, 403):
-        return PublishError(f"{name} does not let the token in use do this (HTTP {status}); log in with "
-                            "`hf auth login` as a user who may")
-    return PublishError(f"{name} refused the request (HTTP {status}): {error.server_message or error}")
-
-
 class LocalTarget:
     """PATH/v1.0.0, PATH/v1.1.0 and so on, with PATH/latest a link to the highest.
 
@@ -213,7 +185,10 @@ class LocalTarget:
     def __init__(self, path: Path) -> None:
         self.path, self.name = path, f"local:{path}"
 
-    def ensure(self, private: bool) -> None:
+    def is_private(self) -> bool | None:
+        return None
+
+    def create(self, private: bool) -> None:
         self.path.mkdir(parents=True, exist_ok=True)
 
     def versions(self) -> dict[Version, str]:
@@ -256,7 +231,11 @@ class LocalTarget:
                 raise
         return name
 
-    def propose(self, add: dict[str, Blob], delete: list[str], message: str, parent: str | None) -> str:
+    def request(self) -> Request | None:
+        return None
+
+    def propose(self, add: dict[str, Blob], delete: list[str], message: str, parent: str | None,
+                request: Request | None) -> str:
         raise PublishError(f"{self.name} is a folder and takes no pull requests; leave out --pr")
 
     def tag(self, version: Version, commit: str) -> None:

@@ -6,7 +6,7 @@ that both versions have is equal. Names of columns come from files of others: th
 """
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import duckdb
 from duckdb import ColumnExpression, ConstantExpression, FunctionExpression
@@ -18,8 +18,9 @@ from stepforge.builders.shards import demand_shards
 from stepforge.builders.sql import bounded_duckdb
 from stepforge.builders.terminal import cell, in_line
 from stepforge.cards.address import PublishError
+from stepforge.cards.failures import Absent
 from stepforge.cards.semver import Version, VersionError, parse_version
-from stepforge.cards.targets import open_target
+from stepforge.cards.targets import Target, open_target
 
 # An older release may hold a key twice, so rows are counted per key.
 _COMPARE = """
@@ -53,11 +54,15 @@ class ConfigChange(NamedTuple):
     new_columns: list[str]
     lost_columns: list[str]
     retyped_columns: list[str]
+    whole: Literal["", "new config", "config removed"] = ""
 
     @property
-    def columns(self) -> str:
+    def words(self) -> str:
+        """What changed beside the counts of rows."""
+        if self.whole:
+            return self.whole
         parts = [("new", self.new_columns), ("lost", self.lost_columns), ("other type", self.retyped_columns)]
-        return "; ".join(f"{what}: {', '.join(names)}" for what, names in parts if names)
+        return "; ".join(f"{what}: {', '.join(names)}" for what, names in parts if names) or "same"
 
 
 class Diff(NamedTuple):
@@ -81,15 +86,19 @@ class Diff(NamedTuple):
     def summary(self) -> dict[str, dict]:
         """The form that the manifest and the card keep; configs without a change are left out."""
         return {name: {"added": change.added, "removed": change.removed, "changed": change.changed,
-                       "columns": change.columns or "same"}
+                       "columns": change.words}
                 for name, change in self.configs.items() if any(change)}
 
 
 def versions(to: str) -> list[Published]:
-    """The versions at a target, oldest first, with the rows of each config."""
+    """The versions at a target, oldest first, with the rows of each config.
+
+    Raises:
+        PublishError: there is no such target, or no version in it.
+    """
     target = open_target(to)
-    found = []
-    for version, commit in sorted(target.versions().items()):
+    found: list[Published] = []
+    for version, commit in sorted(_known(target).items()):
         try:
             manifest = parse_manifest(target.read(commit, MANIFEST) or b"{}", f"v{version}")
         except ManifestError as error:
@@ -100,18 +109,44 @@ def versions(to: str) -> list[Published]:
     return found
 
 
-def fetch(to: str, version: str) -> Path:
-    """A local folder with all files of one version; a version on the Hub goes through the client's cache.
+def fetch(to: str, version: str | None = None) -> Path:
+    """A local folder with all files of one version, by default the newest; a version on the Hub goes through the
+    client's cache.
 
     Raises:
         PublishError: the target has no such version.
     """
-    target, wanted = open_target(to), parse_version(version)
-    there = target.versions()
+    target = open_target(to)
+    there = _known(target)
+    wanted = parse_version(version) if version else max(there)
     if wanted not in there:
         known = ", ".join(map(str, sorted(there))) or "none"
         raise PublishError(f"{target.name} has no version {wanted}; it has {known}")
     return target.folder(there[wanted])
+
+
+def _known(target: Target) -> dict[Version, str]:
+    there = target.versions()
+    if not there:
+        raise PublishError(f"{target.name} has no versions yet; publish one with `stepforge publish`. A version is "
+                           "a tag such as v1.0.0, or in a folder a subfolder of that name with a stepforge.json")
+    return there
+
+
+def manifest_of(to: str, version: str) -> tuple[dict | None, Version | None]:
+    """The manifest of a version at a target, None where it has no such version, and the newest version there.
+
+    Raises:
+        ReleaseError: the manifest there is none of a release.
+    """
+    target = open_target(to)
+    try:
+        there = target.versions()
+    except Absent:
+        return None, None
+    commit = there.get(parse_version(version))
+    manifest = parse_manifest(target.read(commit, MANIFEST) or b"", f"v{version}") if commit else None
+    return manifest, max(there, default=None)
 
 
 def diff(to: str, old: str, new: str) -> Diff:
@@ -130,8 +165,10 @@ def compare(old: Path, new: Path) -> Diff:
     changes = {name: _compare_config((old, before), (new, after), name) for name in both}
     gained = {name: facts for name, facts in after["configs"].items() if name not in both}
     lost = {name: facts for name, facts in before["configs"].items() if name not in both}
-    changes |= {name: ConfigChange(sum(facts["rows"].values()), 0, 0, [], [], []) for name, facts in gained.items()}
-    changes |= {name: ConfigChange(0, sum(facts["rows"].values()), 0, [], [], []) for name, facts in lost.items()}
+    changes |= {name: ConfigChange(sum(facts["rows"].values()), 0, 0, [], [], [], "new config")
+                for name, facts in gained.items()}
+    changes |= {name: ConfigChange(0, sum(facts["rows"].values()), 0, [], [], [], "config removed")
+                for name, facts in lost.items()}
     return Diff(changes, list(gained), list(lost), _compare_measures(before, after))
 
 
@@ -162,15 +199,18 @@ def versions_table(found: list[Published]) -> Table:
 
 
 def diff_tables(found: Diff) -> list[Table]:
+    """Tables of what changed; none where nothing did."""
     rows = Table("config", "added", "removed", "changed", "columns", title=f"Rows ({found.kind or 'no'} change)")
     for name, change in found.configs.items():
-        rows.add_row(cell(name), f"{change.added:,}", f"{change.removed:,}", f"{change.changed:,}",
-                     cell(change.columns or "same"))
+        if any(change):
+            rows.add_row(cell(name), f"{change.added:,}", f"{change.removed:,}", f"{change.changed:,}",
+                         cell(change.words))
     measures = Table("generator", "measure", "k", "before", "after", title="Measures")
     for generator, measure, k, before, after in found.measures:
-        values = ("–" if value is None else f"{value:.3f}" for value in (before, after))
-        measures.add_row(cell(generator), cell(measure), str(k or "–"), *values)
-    return [rows, measures] if found.measures else [rows]
+        if before != after:
+            values = ("–" if value is None else f"{value:.3f}" for value in (before, after))
+            measures.add_row(cell(generator), cell(measure), str(k or "–"), *values)
+    return [table for table in (rows, measures) if table.row_count]
 
 
 def _compare_config(old: tuple[Path, dict], new: tuple[Path, dict], name: str) -> ConfigChange:

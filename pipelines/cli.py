@@ -56,18 +56,20 @@ def _options(
 def run_recipe(recipe: RecipeFile, out: Folder = Path("runs"), changes: Changes = None) -> None:
     """Run what a recipe asks for and what is not done yet. Stop it at any time; run it again to resume."""
     from stepforge.pipelines import plan
-    from stepforge.pipelines.recipe import load_recipe
-    from stepforge.pipelines.run_folder import release_path
+    from stepforge.pipelines.recipe import find_recipe, load_recipe
+    from stepforge.pipelines.run_folder import read_state, release_path
     from stepforge.pipelines.views import console
 
     loaded = load_recipe(recipe, changes or ())
     folder = out / loaded.name
+    _warn(plan.other_owner(folder, find_recipe(recipe)))
     plan.run(loaded, folder, console.progress_bar,
-             lambda planned, account: console.out.print(console.account_line(planned, account)))
+             lambda planned, account: console.out.print(console.account_line(planned, account)),
+             recipe_file=find_recipe(recipe))
     for label, path in (("dataset", ""), ("card", "README.md"), ("plots", "assets")):
         console.say(f"{label:<12}{release_path(folder) / path}")
     if loaded.release.to:
-        console.say(f"published   {loaded.release.to} v{loaded.release.version}")
+        console.say(f"published   {loaded.release.to} v{read_state(folder)['publish']['facts']['version']}")
 
 
 @app.command("recipe")
@@ -105,7 +107,7 @@ def show_plan(
 ) -> None:
     """Show what is done, what would run and why, and what that would make and cost. Runs nothing without --probe."""
     from stepforge.pipelines import plan
-    from stepforge.pipelines.recipe import load_recipe
+    from stepforge.pipelines.recipe import find_recipe, load_recipe
     from stepforge.pipelines.run_folder import read_state
     from stepforge.pipelines.views import console, estimate
 
@@ -118,7 +120,10 @@ def show_plan(
         console.say(estimate.caveats(probed))
         return
     expected = estimate.expectations(loaded, folder)
-    console.out.print(console.plan_table(plan.plan(loaded, folder), expected, read_state(folder)))
+    planned = plan.plan(loaded, folder)
+    console.out.print(console.plan_table(planned, expected, read_state(folder)))
+    _warn(plan.clash(loaded, folder, planned))
+    _warn(plan.other_owner(folder, find_recipe(recipe)))
 
 
 @app.command("status")
@@ -238,9 +243,10 @@ def publish_release(
     run: RunFolder,
     to: Annotated[str, typer.Option(help="hub:ORG/NAME or local:PATH.")],
     version: Annotated[str | None, typer.Option(help="MAJOR.MINOR.PATCH; by default what the change demands.")] = None,
-    private: Annotated[bool, typer.Option(help="Create the repository private.")] = False,
+    private: Annotated[bool | None, typer.Option("--private/--public", help="Whether the repository is private. One "
+                                                 "that exists must fit; a new one is private by default.")] = None,
     dry_run: Annotated[bool, typer.Option(help="Say what would happen, change nothing.")] = False,
-    pr: Annotated[bool, typer.Option(help="Open a pull request instead of a commit.")] = False,
+    pr: Annotated[bool, typer.Option(help="Open a pull request instead of a commit, or update the open one.")] = False,
     any_version: Annotated[bool, typer.Option(help="Allow a lower version than the change demands.")] = False,
     take_over: Annotated[bool, typer.Option(help="Replace a commit that was never tagged.")] = False,
 ) -> None:
@@ -254,7 +260,7 @@ def publish_release(
     what = "would publish" if dry_run else "was there already:" if done.already else "published"
     console.say(f"{what} {to} v{done.version}: {done.files} files, {done.bytes_added:,} bytes added", soft_wrap=False)
     for note in done.notes:
-        console.say(f"card: {console.printable(note)}")
+        console.say(f"note: {console.printable(note)}")
     if done.pull_request:
         console.say(f"pull request {done.pull_request}; publish again once it is merged")
 
@@ -277,17 +283,21 @@ def diff_versions(
     old: Annotated[str, typer.Argument(help="The older version, such as 1.0.0.")],
     new: Annotated[str, typer.Argument(help="The newer version.")],
 ) -> None:
-    """Show what changed between two versions: rows by config, columns, measures side by side."""
+    """Show what changed between two versions: configs, rows, columns and measures."""
     from stepforge.cards import versions
     from stepforge.pipelines.views import console
 
-    for table in versions.diff_tables(versions.diff(target, old, new)):
+    tables = versions.diff_tables(versions.diff(target, old, new))
+    for table in tables:
         console.out.print(table)
+    if not tables:
+        console.say(f"nothing changed from {old} to {new}: rows, columns and measures are the same")
 
 
 @app.command("check")
 def check_release(
-    release: Annotated[str, typer.Argument(help="hub:ORG/NAME@v1.0.0, local:PATH@v1.0.0 or a release folder.")],
+    release: Annotated[str, typer.Argument(help="hub:ORG/NAME or local:PATH: its newest version, or with @v1.0.0 "
+                                           "another; or a release folder.")],
 ) -> None:
     """Check a release: checksums, schema, joins between configs, leaks between splits, sane pairs."""
     from stepforge.cards.check import check, problems_table
@@ -342,6 +352,11 @@ def main() -> None:
     except KeyboardInterrupt:
         _fail("interrupted; every answer so far is stored, run the same command to resume")
         sys.exit(130)
+
+
+def _warn(message: str | None) -> None:
+    if message:
+        _fail(f"warning: {message}", style="yellow")
 
 
 def _fail(message: str, style: str = "") -> None:

@@ -34,6 +34,7 @@ from stepforge.pipelines.recipe import Recipe
 from stepforge.pipelines.run_folder import (
     damage_told,
     drops_path,
+    owner_path,
     read_state,
     recipe_path,
     release_path,
@@ -43,6 +44,7 @@ from stepforge.pipelines.run_folder import (
     work_path,
 )
 from stepforge.pipelines.stages.base import Context, Stage, Tell, why_failed
+from stepforge.pipelines.stages.publish import foresee
 
 STAGES: tuple[Stage, ...] = tuple(
     import_module(f"stepforge.pipelines.stages.{name}").STAGE for name in get_args(StageName)
@@ -100,23 +102,46 @@ def _why(stage: Stage, fingerprint: str, state: dict[str, Any], folder: Path) ->
     return f"{failed:,} requests got no answer and are asked again" if failed else None
 
 
+def other_owner(folder: Path, recipe_file: Path) -> str | None:
+    """A warning where the run's folder was last run from another recipe file that still names it."""
+    try:
+        owner = owner_path(folder).read_text(encoding="utf-8")
+    except OSError:
+        return None
+    if owner == str(recipe_file.resolve()) or not Path(owner).exists():
+        return None
+    return (f"{folder} was made by {owner}, and {recipe_file} has the same `name`: stages whose settings differ run "
+            "again in its place. Give the recipe another `name` to keep both")
+
+
+def clash(recipe: Recipe, folder: Path, planned: list[Planned]) -> str | None:
+    """Why the run would end without a published version, as far as that can be known before it."""
+    reasons = {item.stage.name: item.reason for item in planned}
+    return foresee(recipe, folder, reasons["build"] is not None) if reasons["publish"] else None
+
+
 def run(recipe: Recipe, folder: Path, tell: Tell, report: Callable[[Planned, dict[str, Any] | None], None],
-        last: StageName = "publish") -> None:
+        last: StageName = "publish", recipe_file: Path | None = None) -> None:
     """Run what is not done, in order, up to the stage `last`.
 
-    `report` is told of every stage (its account, or null where it was done).
+    `report` is told of every stage (its account, or null where it was done). The folder remembers `recipe_file`.
 
     Raises:
-        UserError: another process runs in this folder, or a stage cannot do what the recipe asks of it.
+        UserError: another process runs in this folder, a stage cannot do what the recipe asks of it, or the version
+            that the recipe names is published with other settings.
         StageFailed: a stage did not finish or lost rows; what it had done so far is kept.
     """
     if ":/" in str(folder):
         raise UserError(f"--out {folder}: a run is kept on a disk, since journals are appended to and locked; give a "
                         "folder. Sources may lie on s3:// or hf://, and `release.to` may name the Hub")
     with locked(folder), Servers(server_logs_path(folder)) as servers:
+        if last == "publish" and (reason := clash(recipe, folder, plan(recipe, folder))):
+            raise UserError(f"nothing was run: {reason}")
         with replacing(recipe_path(folder)) as temporary:
             temporary.write_text(yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False), encoding="utf-8")
         settings = {stage.name: stage.settings(recipe) for stage in STAGES}    # all of them before anything is paid
+        if recipe_file is not None:
+            owner_path(folder).write_text(str(recipe_file.resolve()), encoding="utf-8")
         seen: dict[str, str] = {}
         wanted = STAGES[:get_args(StageName).index(last) + 1]
         for number, stage in enumerate(wanted):

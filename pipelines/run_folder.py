@@ -77,6 +77,11 @@ def scores_path(run: Path, scorer_id: str) -> Path:
     return run / "scores" / scorer_id
 
 
+def owner_path(run: Path) -> Path:
+    """Names the recipe file that the folder was last run from."""
+    return run / "recipe.from"
+
+
 def audits_path(run: Path) -> Path:
     """Answers of people, one file each."""
     return run / "audits"

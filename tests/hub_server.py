@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from hub_requests import Requests, merge_request, open_request
 from hub_store import Commit, File, Refused, Repo
 
 TOKEN = "hf_token_of_the_tests"
@@ -62,7 +63,7 @@ class Hub(ThreadingHTTPServer):
         """A client that was killed is no news."""
 
     def merge(self, repo: str, number: int) -> None:
-        self.repos[repo].refs["main"] = self.repos[repo].refs[f"refs/pr/{number}"]
+        merge_request(self.repos[repo], number)
 
 
 @contextmanager
@@ -79,7 +80,7 @@ def serving() -> Iterator[Hub]:
         thread.join()
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(Requests, BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: Hub
 
@@ -227,12 +228,12 @@ class Handler(BaseHTTPRequestHandler):
             files = dict(parent.files)
             for line in lines[1:]:
                 self._apply(files, line["key"], line["value"])
-            pr = sum(ref.startswith("refs/pr/") for ref in kept.refs) + 1
-            target = f"refs/pr/{pr}" if "create_pr" in self.query else revision
+            pr = open_request(kept, header["summary"], "tester") if "create_pr" in self.query else 0
+            target = f"refs/pr/{pr}" if pr else revision
             made = kept.add(target, parent.id, header["summary"], files)
         url = f"{self.server.url}/datasets/{repo}"
         answer = {"commitOid": made.id, "commitUrl": f"{url}/commit/{made.id}"}
-        if "create_pr" in self.query:
+        if pr:
             answer["pullRequestUrl"] = f"{url}/discussions/{pr}"
         self._json(answer)
 
@@ -347,6 +348,8 @@ ROUTES = [
     ("GET", API, Handler.info),
     ("GET", rf"{API}/revision/{REVISION}", Handler.info),
     ("GET", rf"{API}/refs", Handler.refs),
+    ("GET", rf"{API}/discussions", Handler.discussions),
+    ("POST", rf"{API}/discussions/(?P<number>\d+)/title", Handler.title),
     ("GET", rf"{API}/commits/{REVISION}", Handler.commits),
     ("GET", rf"{API}/tree/{REVISION}(?:/(?P<path>.+))?", Handler.tree),
     ("POST", rf"{API}/paths-info/{REVISION}", Handler.paths_info),

@@ -41,6 +41,7 @@ class Repo:
     commits: dict[str, Commit] = field(default_factory=dict)
     refs: dict[str, str] = field(default_factory=dict)  # main, tags and refs/pr/N to commit ids
     tags: set[str] = field(default_factory=set)
+    requests: dict[int, dict[str, str]] = field(default_factory=dict)  # pull requests: title, author, status
 
     def add(self, ref: str, parent: str | None, title: str, files: dict[str, File]) -> Commit:
         listing = json.dumps({path: file.git_id for path, file in sorted(files.items())})

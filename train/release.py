@@ -112,7 +112,7 @@ def _open_folder(path: Path, revision: str | None) -> Release:
     manifest = read_manifest(folder)
     asked = ((manifest.get("recipe") or {}).get("release") or {}).get("version")
     known = manifest.get("version") or asked  # published as, else built as
-    version = known and f"v{known.removeprefix('v')}"
+    version = known if known in (None, "auto") else f"v{known.removeprefix('v')}"
     if revision is not None and revision != version:
         raise ReleaseError(f"{folder} is version {version}, not {revision}; leave --revision out, or give another")
     return Release(manifest["name"], version, folder, manifest)

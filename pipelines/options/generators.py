@@ -1,10 +1,11 @@
 """What writes solutions: one model of options for each engine."""
 
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
 from stepforge.pipelines.options.base import NAME, Options, pattern
+from stepforge.pipelines.options.places import PlaceDict, PlaceName, PlaceNameOrNone, PlaceTuple
 from stepforge.pipelines.options.sources import COLUMNS, Rows, check_columns
 
 URL = pattern(r"^https?://[^@?\s]+$", "an address such as http://localhost:8000/v1, without a user, a key or a query")
@@ -55,7 +56,7 @@ class Sampler(Sampling):
 
 class EmbeddedGenerator(Sampler):
     engine: Literal["embedded"] = Field(description="Engine that provides the solutions.")
-    model: str = Field("tiny", description="`tiny`, the model that ships with the package, or a folder with a "
+    model: PlaceName = Field("tiny", description="`tiny`, the model that ships with the package, or a folder with a "
                                            "Llama-style model.")
 
 
@@ -63,12 +64,12 @@ class HostedModel(Sampler):
     """A model that somebody runs behind an OpenAI-compatible API. Where it is does not enter the generator's id: what
     serves another model under the same name needs another `revision`."""
 
-    model: str = Field(description="Name of the model on the server.")
+    model: PlaceName = Field(description="Name of the model on the server.")
     revision: str | None = Field(None, description="Revision of the model, in the provider's words.")
     api: Literal["completions", "chat"] = Field(
         "completions", description="API of the server; `chat` cannot continue a solution from a step."
     )
-    extra: dict[str, Any] = Field(default={}, description="More fields for the request body, such as min_p.")
+    extra: PlaceDict = Field(default={}, description="More fields for the request body, such as min_p.")
     omit: tuple[Parameter, ...] = Field((), description="Fields to leave out of requests because the server refuses "
                                                         "them, such as seed.")
     rename: dict[Parameter, str] = Field(
@@ -88,7 +89,7 @@ class HostedModel(Sampler):
 
 class EndpointGenerator(HostedModel):
     engine: Literal["endpoint"] = Field(description="Engine that provides the solutions.")
-    url: str = Field(pattern=URL, description="Base URL of the server, including /v1.")
+    url: PlaceName = Field(pattern=URL, description="Base URL of the server, including /v1.")
     key_variable: str | None = Field(
         None, pattern=VARIABLE, description="Name of the environment variable with the API key."
     )
@@ -109,9 +110,9 @@ class BatchGenerator(HostedModel):
 class ServerOptions(Options):
     """A vLLM server. What is here decides which servers run; generators that agree in all of it share them."""
 
-    model: str = Field(description="A folder with a model, its id on the Hub, or `tiny`.")
+    model: PlaceName = Field(description="A folder with a model, its id on the Hub, or `tiny`.")
     revision: str | None = Field(None, description="Branch, tag or commit on the Hub; its commit is recorded.")
-    adapter: str | None = Field(None, description="Folder with a LoRA adapter for the model.")
+    adapter: PlaceNameOrNone = Field(None, description="Folder with a LoRA adapter for the model.")
     dtype: str = Field("auto", description="Data type of the weights, in vLLM's words.")
     max_model_len: int | None = Field(None, ge=2, description="Largest number of tokens of prompt and completion "
                                                               "together.")
@@ -121,7 +122,7 @@ class ServerOptions(Options):
     replicas: int = Field(1, ge=1, description="Servers with separate GPUs; shards are distributed over them.")
     gpu_memory: float | None = Field(None, gt=0, le=1, description="Share of each GPU's memory that vLLM may use.")
     trust_remote_code: bool = Field(False, description="Allow Python code from the model's repository to run.")
-    arguments: tuple[str, ...] = Field((), description="More arguments for `vllm serve`.")
+    arguments: PlaceTuple = Field((), description="More arguments for `vllm serve`.")
     start_timeout_s: float = Field(1800, gt=0, description="Longest time to wait for a server to start, in seconds.")
 
 
@@ -148,7 +149,7 @@ SAMPLE_COLUMNS = ("problem", *SOLUTIONS, "thought", "generator", "finish_reason"
 class RecordedGenerator(Rows):
     engine: Literal["recorded"] = Field(description="Engine that provides the solutions.")
     name: str = Field(pattern=NAME, description="Name of the generator in tables and cards.")
-    model: str = Field("recorded", description="Name of the model that wrote the samples, for the card.")
+    model: PlaceName = Field("recorded", description="Name of the model that wrote the samples, for the card.")
     columns: dict[str, str] = Field(
         default={"solution": "solution"},
         description=f"{COLUMNS} {', '.join(SAMPLE_COLUMNS)}. `problem` is read from the column of that name "

@@ -9,13 +9,14 @@ from stepforge.builders.errors import did_you_mean
 from stepforge.cards.address import read_address
 from stepforge.cards.semver import parse_version
 from stepforge.pipelines.options.base import Options, misfits, pattern
+from stepforge.pipelines.options.places import Place
 
 
 def _version(text: object) -> str:
     if not isinstance(text, str):  # YAML reads 1.0 as a number
-        raise ValueError('must be three numbers in quotes, such as "1.0.0"')
+        raise ValueError('must be `auto`, or three numbers in quotes, such as "1.0.0"')
     with misfits():
-        return str(parse_version(text))
+        return text if text == "auto" else str(parse_version(text))
 
 
 def _address(to: str) -> str:
@@ -111,15 +112,21 @@ class ReleaseOptions(Options):
     )
     splits: dict[str, float] = Field(default={"test": 0.05}, description="Shares of the problem groups that go to "
                                                                          "test and validation.")
-    to: Annotated[str, AfterValidator(_address)] | None = Field(
+    to: Annotated[Annotated[str, AfterValidator(_address)] | None, Place()] = Field(
         None, pattern=pattern(r"^(hub|local):.+", "hub:ORG/NAME or local:PATH"),
         description="Where to publish: hub:ORG/NAME or local:PATH.",
     )
-    version: Annotated[str, BeforeValidator(_version)] = Field("1.0.0", description="Version to publish.")
+    version: Annotated[str, BeforeValidator(_version)] = Field(
+        "auto", description="Version to publish: MAJOR.MINOR.PATCH, or `auto` for the lowest that the change of the "
+                            "data demands."
+    )
     allow_failed: bool = Field(
         False, description="Build and publish although requests failed; by default the run stops before that."
     )
-    private: bool = Field(False, description="Create a new Hub repository as private.")
+    private: bool | None = Field(
+        None, description="Whether the Hub repository is private. An existing one must match; a new one is private "
+                          "unless this is false."
+    )
     license: str | None = Field(None, description="License of the release; by default the licenses of the sources.")
 
     @model_validator(mode="after")

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from stepforge.builders.errors import SourceError
 from stepforge.builders.sources import arithmetic, star_graph, terse_teacher
 from stepforge.pipelines.options.base import Options, misfits
+from stepforge.pipelines.options.places import PlaceNameOrNone, PlaceNames
 
 Split = Literal["train", "validation", "test"]
 
@@ -67,7 +68,7 @@ class Rows(Options):
     """Rows of somebody's data set, and where in a row each of our columns is: the mapping language of
     builders/sources/mapping.py."""
 
-    paths: list[str] = Field(
+    paths: PlaceNames = Field(
         default=[], description="JSON, JSONL, CSV, TSV, Parquet or Arrow files, text also compressed: paths, folders, "
                                 "globs, or URLs such as s3://BUCKET/x.jsonl.gz and "
                                 "hf://datasets/ID@REVISION/problems/*.parquet."
@@ -137,7 +138,7 @@ class FilesSource(Rows):
 
 class PublicSource(Options):
     source: Literal["gsm8k", "math"] = Field(description="Kind of the source.")
-    path: str | None = Field(None, description="Files in the public format of the dataset: a path, folder, glob or "
+    path: PlaceNameOrNone = Field(None, description="Files in the public format of the dataset: a path, folder, glob or "
                                                "URL, as for `files`.")
     hub: str | None = Field(None, description="Dataset id on the Hub; by default the usual one.")
     revision: str | None = Field(None, description="Revision on the Hub; set it to make the run repeatable.")

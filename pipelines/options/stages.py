@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from stepforge.pipelines.options.base import LEAST_MEMORY_MB, LEAST_TIMEOUT_S, Options, PitRule, Splitter, pattern
+from stepforge.pipelines.options.places import PlaceNameOrNone
 from stepforge.pipelines.options.sources import Source
 
 SPLITTING = ("How solutions are split into steps; `auto` takes the first of headings, paragraphs, lines and sentences "
@@ -96,7 +97,7 @@ class Annotate(Options):
         ("equations",), description="Evidence for the adaptive search in addition to rollouts: false equations, the "
                                     "judge's first errors, scores of `value_model`."
     )
-    value_model: str | None = Field(
+    value_model: PlaceNameOrNone = Field(
         None, description="Folder or Hub id of the process reward model for the evidence `values`, such as one from "
                           "`train prm`."
     )

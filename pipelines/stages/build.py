@@ -6,9 +6,9 @@ builders/release.py.
 """
 
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.metadata import version
-from typing import Any
+from typing import Any, cast
 
 import duckdb
 import pyarrow as pa
@@ -22,6 +22,7 @@ from stepforge.pipelines.answers.extract import text_behind
 from stepforge.pipelines.inference.engines import generator_id, revision_of, sampling_of
 from stepforge.pipelines.inference.prompts import render, template_text
 from stepforge.pipelines.options.generators import Generator, RecordedGenerator
+from stepforge.pipelines.options.places import conceal
 from stepforge.pipelines.recipe import Recipe
 from stepforge.pipelines.run_folder import release_path
 from stepforge.pipelines.stages.base import Account, Context, Stage
@@ -94,10 +95,9 @@ def _manifest(context: Context) -> dict[str, Any]:
     recipe = context.recipe
     asking = {stage.name for stage in context.stages if stage.journal}
     licenses = {row["source"]: row["license"] for row in read_rows(context.table("problems"), ["source", "license"])}
-    return {
-        "name": recipe.name, "seed": recipe.seed, "recipe": recipe.model_dump(mode="json", exclude={"executor"}),
-        "stages": {name: {key: value for key, value in account.items() if key != "seconds"}
-                   for name, account in context.accounts.items() if name in _ALL},
+    manifest = {
+        "name": recipe.name, "seed": recipe.seed, "recipe": described(recipe),
+        "stages": {name: _accounted(account) for name, account in context.accounts.items() if name in _ALL},
         "generators": [*map(_generator, recipe.generators),
                        *(_generator(named) | {"generator_id": source}
                          for named, source in models(recipe, context.table("solutions")))],
@@ -109,6 +109,21 @@ def _manifest(context: Context) -> dict[str, Any]:
                    if name in asking and account["ledger"]},
         "measures": list(read_rows(context.table("measures"))),
     }
+    return cast(dict[str, Any], conceal(manifest, recipe))
+
+
+def _accounted(account: Mapping[str, Any]) -> dict[str, Any]:
+    """A stage's account without its time and its warnings, which quote rows and files of this machine."""
+    facts = {name: fact for name, fact in account["facts"].items() if name != "warnings"}
+    return {key: value for key, value in account.items() if key != "seconds"} | {"facts": facts}
+
+
+def described(recipe: Recipe) -> dict[str, Any]:
+    """The recipe as the manifest tells it: without what runs it, and without names of this machine."""
+    dumped = recipe.model_dump(mode="json", exclude={"executor"})
+    for generator in dumped["generators"]:
+        generator.pop("key_variable", None)
+    return cast(dict[str, Any], conceal(dumped, recipe))
 
 
 def _generator(generator: Generator) -> dict[str, Any]:
@@ -122,4 +137,4 @@ def _generator(generator: Generator) -> dict[str, Any]:
 
 
 _ALL = ("problems", "synthesize", "decontaminate", "generate", "verify", "judge", "deduplicate", "annotate", "measure")
-STAGE = Stage("build", 6, _ALL, settings, run)
+STAGE = Stage("build", 7, _ALL, settings, run)

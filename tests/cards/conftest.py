@@ -111,10 +111,12 @@ def token() -> str:
 
 @pytest.fixture(autouse=True)
 def no_faults(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Every test begins and ends with a hub in good health."""
+    """Every test begins and ends with a hub in good health that knows no uploads of others."""
+    hub = request.getfixturevalue("hub") if "hub" in request.fixturenames else None
     yield
-    if "hub" in request.fixturenames:
-        request.getfixturevalue("hub").faults.clear()
+    if hub:
+        hub.faults.clear()
+        hub.stored.clear()
 
 
 @pytest.fixture(scope="session")

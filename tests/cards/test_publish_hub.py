@@ -81,7 +81,7 @@ def test_every_config_loads_at_its_tag_in_a_fresh_process(make_release: Callable
         return json.loads(run.stdout)
 
     first = make_release("a")
-    assert "value" in clients.publish(first, f"hub:{repo}", "1.0.0")
+    assert "value" in clients.publish(first, f"hub:{repo}", "1.0.0", private=False)
     old, configs = checksums(hub, repo, "v1.0.0"), list(read_manifest(first)["configs"])
     rows = load("v1.0.0", configs)
     counted = {config: {split: len(members) for split, members in splits.items()} for config, splits in rows.items()}
@@ -211,6 +211,28 @@ def test_killed_at_twenty_moments_it_is_old_or_new_and_finishes(make_small: Call
     assert len(stages) > 1, "every kill fell into the same stage; the moments are badly chosen"
 
 
+def test_a_second_pull_request_updates_the_open_one(make_small: Callable[..., Path], hub: Hub, clients, repo: str
+                                                    ) -> None:
+    first, to = make_small("a"), f"hub:{repo}"
+    made = [clients.publish(first, to, None, pr=True)["value"]["pull_request"] for _ in range(2)]
+    assert made[0] == made[1] and made[0].endswith("/discussions/1") and commits(hub, repo) == 2
+    kept = hub.repos[repo]
+    kept.requests[2] = {"title": "Publish v1.0.0", "author": "stranger", "status": "open"}
+    kept.refs["refs/pr/2"] = kept.refs["main"]
+    head = kept.at("refs/pr/1")
+    card = head.files["README.md"].content.replace(OWN_BEGIN.encode(), OWN_BEGIN.encode() + b"\nwritten in review")
+    kept.add("refs/pr/1", head.id, "Review", {**head.files, "README.md": File(card, False)})
+    less = make_small("b", range(50), change=lambda rows: rows.pop("pairs"))
+    again = clients.publish(less, to, "1.2.0", pr=True)["value"]
+    assert again["pull_request"] == made[0] and kept.requests[1]["title"] == "Publish v1.2.0"
+    assert kept.refs["refs/pr/2"] == kept.refs["main"] and len(kept.requests) == 2
+    hub.merge(repo, 1)
+    assert "value" in clients.publish(less, to, "1.2.0") and assert_sound(hub, repo) == {"v1.2.0"}
+    files = kept.at("v1.2.0").files
+    assert b"written in review" in files["README.md"].content
+    assert not any(path.startswith("pairs/") for path in files)
+
+
 @pytest.mark.slow
 def test_a_pull_request_is_tagged_after_it_was_merged(make_small: Callable[..., Path], hub: Hub, clients,
                                                       repo: str) -> None:
@@ -220,6 +242,23 @@ def test_a_pull_request_is_tagged_after_it_was_merged(make_small: Callable[..., 
     hub.merge(repo, 1)
     assert "value" in clients.publish(folder, f"hub:{repo}", "1.0.0")
     assert assert_sound(hub, repo) == {"v1.0.0"} and commits(hub, repo) == 2
+
+
+def test_a_new_repository_is_private_unless_asked_and_an_old_one_is_never_changed(
+        make_small: Callable[..., Path], hub: Hub, clients, repo: str) -> None:
+    folder = make_small()
+    told = clients.publish(folder, f"hub:{repo}", None)["value"]["notes"]
+    assert hub.repos[repo].private and "new and private" in told[0]
+    assert clients.publish(folder, f"hub:{repo}", None, private=True)["value"]["already"]
+    assert "is private, and publishing never changes" in clients.publish(folder, f"hub:{repo}", None,
+                                                                         private=False)["message"]
+    hub.repos[repo].private = False
+    for dry_run in (True, False):
+        lost = clients.publish(make_small("b", range(50)), f"hub:{repo}", None, private=True, dry_run=dry_run)
+        assert "is public, and publishing never changes that; make it private" in lost["message"]
+    assert assert_sound(hub, repo) == {"v1.0.0"} and not hub.repos[repo].private
+    assert "value" in clients.publish(folder, f"hub:{repo}-public", None, private=False)
+    assert not hub.repos[f"{repo}-public"].private
 
 
 @pytest.mark.slow

@@ -75,20 +75,22 @@ def test_a_path_that_leaves_the_folder_is_not_published(make_small: Callable[...
         publish(folder, f"local:{tmp_path / 'out'}", "1.0.0")
 
 
-def test_publishing_again_changes_nothing(make_small: Callable[..., Path], tmp_path: Path) -> None:
-    folder, out = make_small(), tmp_path / "out"
+@pytest.mark.parametrize("license", ["mit", "our own"])
+def test_publishing_again_changes_nothing(make_small: Callable[..., Path], tmp_path: Path, license: str) -> None:
+    folder, out = make_small(license=license), tmp_path / "out"
     first = publish(folder, f"local:{out}", "1.0.0")
     before = contents(out)
-    again = publish(folder, f"local:{out}", "1.0.0")
-    assert again.already and not first.already and contents(out) == before
+    for same in (folder, make_small("same", license=license)):
+        again = publish(same, f"local:{out}", "1.0.0")
+        assert again.already and not first.already and contents(out) == before
 
 
 def test_a_version_is_never_replaced_by_other_content(make_small: Callable[..., Path], tmp_path: Path) -> None:
     out = tmp_path / "out"
-    publish(make_small("a"), f"local:{out}", "1.0.0")
+    publish(make_small("a", recipe={"limit": 2}), f"local:{out}", "1.0.0")
     before = contents(out)
-    with pytest.raises(PublishError, match="v1.0.0 with other content .*publish as 1.0.1"):
-        publish(make_small("b", range(50)), f"local:{out}", "1.0.0")
+    with pytest.raises(PublishError, match=r"changed since: `limit` \(2 before, 9 now\).*publish as 1.1.0"):
+        publish(make_small("b", range(50), recipe={"limit": 9}), f"local:{out}", "1.0.0")
     assert contents(out) == before
 
 
@@ -108,6 +110,15 @@ def test_without_a_number_the_change_decides(make_small: Callable[..., Path], tm
     found = [publish(make_small("a"), to).version, publish(make_small("b", range(50)), to).version,
              publish(make_small("c", range(50), without="rule"), to).version]
     assert found == ["1.0.0", "1.1.0", "2.0.0"]
+
+
+def test_other_measures_of_the_same_rows_are_a_patch(make_small: Callable[..., Path], tmp_path: Path) -> None:
+    """An audit by people changes measures and card, and no row."""
+    to = f"local:{tmp_path / 'out'}"
+    publish(make_small("a"), to)
+    audited = make_small("b", measures=[])
+    assert publish(audited, to).version == "1.0.1"
+    assert publish(audited, to).already and publish(make_small("a"), to).version == "1.0.2"
 
 
 def test_a_dry_run_changes_nothing(make_small: Callable[..., Path], tmp_path: Path) -> None:
@@ -134,9 +145,15 @@ def test_the_own_section_passes_from_version_to_version(make_small: Callable[...
     assert own_section((tmp_path / "out/v1.1.0/README.md").read_text()) == "written by hand"
 
 
-@pytest.mark.parametrize("to", ["", "local:", "hub:", "hub:name", "org/name/more", "s3://x", "hub:../x"])
+@pytest.mark.parametrize("to", ["local:", "hub:", "hub:name", "hub:org/name/more", "hub:../x"])
 def test_a_target_of_another_form_is_refused(make_small: Callable[..., Path], to: str) -> None:
     with pytest.raises(PublishError, match="hub:ORG/NAME and local:PATH"):
+        publish(make_small(), to, "1.0.0")
+
+
+@pytest.mark.parametrize("to", ["org/name", "releases/demo", "", "s3://x"])
+def test_a_target_without_its_kind_is_asked_for_it(make_small: Callable[..., Path], to: str) -> None:
+    with pytest.raises(PublishError, match=f"write hub:{to} to publish on the Hub, or local:{to} for a folder"):
         publish(make_small(), to, "1.0.0")
 
 

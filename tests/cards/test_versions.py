@@ -1,5 +1,9 @@
 """What changed between versions, and the number that a change demands."""
 
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,6 +11,7 @@ import pytest
 from rich.console import Console
 
 from stepforge.cards.address import PublishError
+from stepforge.cards.check import check
 from stepforge.cards.publish import publish
 from stepforge.cards.semver import Version, VersionError, parse_tag, parse_version
 from stepforge.cards.versions import (
@@ -14,6 +19,7 @@ from stepforge.cards.versions import (
     demand_version,
     diff,
     diff_tables,
+    fetch,
     propose_version,
     versions,
     versions_table,
@@ -67,6 +73,37 @@ def test_measures_stand_side_by_side(make_release: Callable[..., Path]) -> None:
     assert "coverage" in console.export_text()
 
 
+def test_a_diff_shows_what_changed_alone(make_release: Callable[..., Path]) -> None:
+    whole = make_release("a")
+    less = make_release("b", range(45), change=lambda rows: (rows.pop("pairs"), rows.pop("steps")))
+    gone, come = (compare(*folders) for folders in ((whole, less), (less, whole)))
+    with Console(record=True, width=200) as console:
+        console.print(*diff_tables(gone))
+    text = console.export_text()
+    assert [line.split()[1:] for line in text.splitlines() if " pairs " in line] == [
+        "pairs │ 0 │ 40 │ 0 │ config removed │".split()]
+    assert "coverage" not in text and gone.summary()["pairs"]["columns"] == "config removed"
+    assert come.summary()["pairs"]["columns"] == "new config" and diff_tables(compare(whole, whole)) == []
+    same = compare(less, make_release("c", range(45), change=lambda rows: (rows.pop("steps"), rows.pop("pairs"),
+                                                                           rows["positives"].pop())))
+    assert [row for row in diff_tables(same)[0].columns[0].cells] == ["positives"]
+
+
+def test_a_target_without_versions_says_so(tmp_path: Path) -> None:
+    for ask in (versions, fetch, check):
+        with pytest.raises(PublishError, match=f"local:{tmp_path / 'nosuch'} has no versions yet"):
+            ask(f"local:{tmp_path / 'nosuch'}")
+
+
+def test_without_a_version_the_newest_is_checked(make_small: Callable[..., Path], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    publish(make_small("a", range(20)), f"local:{out}", "1.9.0")
+    publish(make_small("b", range(25)), f"local:{out}", "1.10.0")
+    assert check(f"local:{out}") == [] and fetch(f"local:{out}") == out / "v1.10.0"
+    next((out / "v1.10.0/pairs").iterdir()).unlink()
+    assert [problem.what for problem in check(f"local:{out}")] == ["a file is missing"]
+
+
 @pytest.mark.parametrize(("kind", "after"), [
     ("major", "2.0.0"), ("minor", "1.3.0"), ("patch", "1.2.4"), (None, "1.2.4")])
 def test_the_proposed_version_follows_the_change(kind: str | None, after: str) -> None:
@@ -99,3 +136,35 @@ def test_versions_are_read_from_a_target(make_small: Callable[..., Path], tmp_pa
     with Console(record=True, width=200) as console:
         console.print(versions_table(versions(to)))
     assert "v1.1.0" in console.export_text()
+
+
+COMMANDS = """
+import contextlib, io, json, sys
+from stepforge.pipelines.cli import main
+for command in json.loads(sys.argv[1]):
+    sys.argv = ["stepforge", *command]
+    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
+        try:
+            main()
+            code = 0
+        except SystemExit as end:
+            code = end.code
+    print(json.dumps([code, out.getvalue(), err.getvalue()]))
+"""
+
+
+@pytest.mark.parametrize(("endpoint", "offline", "says"), [
+    ("http://127.0.0.1:9", "0", "check the network"), ("http://no-such-host.invalid", "0", "check the network"),
+    ("http://127.0.0.1:9", "1", "HF_HUB_OFFLINE is set")])
+def test_a_hub_out_of_reach_is_one_sentence(make_small: Callable[..., Path], tmp_path: Path, endpoint: str,
+                                            offline: str, says: str) -> None:
+    environment = {**os.environ, "HF_HOME": str(tmp_path / "home"), "HF_ENDPOINT": endpoint, "HF_HUB_OFFLINE": offline}
+    commands = [["versions", "hub:org/name"], ["diff", "hub:org/name", "1.0.0", "1.1.0"], ["check", "hub:org/name"],
+                ["check", "hub:org/name@v1.0.0"], ["publish", str(make_small()), "--to", "hub:org/name", "--dry-run"]]
+    run = subprocess.run([sys.executable, "-c", COMMANDS, json.dumps(commands)], capture_output=True, text=True,
+                         env=environment, cwd=tmp_path)
+    answers = [json.loads(line) for line in run.stdout.splitlines()]
+    assert len(answers) == len(commands), run.stderr
+    for code, shown, error in answers:
+        assert code == 2 and shown == "" and len(error.strip().splitlines()) == 1, error
+        assert "hub:org/name" in error and says in error

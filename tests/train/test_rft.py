@@ -1,10 +1,10 @@
 """Rejection fine-tuning samples a model, keeps what is right, trains on it, and samples the trained model next."""
 
-import json
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
 from stepforge.pipelines.inference.models import SHIPPED
 from stepforge.train import rft
@@ -30,7 +30,7 @@ def test_second_round_samples_the_model_that_the_first_one_made(tmp_path: Path) 
         run = tmp_path / "out" / "runs" / f"round{number}"
         rows = pq.read_table(next((run / "release" / "positives").glob("train-*.parquet"))).to_pylist()
         assert rows and all(row["complete"] for row in rows)
-        models.append(json.loads((run / "release" / "stepforge.json").read_text())["recipe"]["generators"][0]["model"])
+        models.append(yaml.safe_load((run / "recipe.yaml").read_text())["generators"][0]["model"])
         assert (tmp_path / "out" / f"round{number}" / "model.safetensors").is_file()
     assert models == [str(SHIPPED), str(tmp_path / "out" / "round1")]
     before = (tmp_path / "out" / "round2" / "model.safetensors").stat().st_mtime_ns
