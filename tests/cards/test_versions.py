@@ -86,7 +86,7 @@ def test_a_diff_shows_what_changed_alone(make_release: Callable[..., Path]) -> N
     assert come.summary()["pairs"]["columns"] == "new config" and diff_tables(compare(whole, whole)) == []
     same = compare(less, make_release("c", range(45), change=lambda rows: (rows.pop("steps"), rows.pop("pairs"),
                                                                            rows["positives"].pop())))
-    assert [row for row in diff_tables(same)[0].columns[0].cells] == ["positives"]
+    assert list(map(str, diff_tables(same)[0].columns[0].cells)) == ["positives"]
 
 
 def test_a_target_without_versions_says_so(tmp_path: Path) -> None:
