@@ -138,8 +138,8 @@ class FilesSource(Rows):
 
 class PublicSource(Options):
     source: Literal["gsm8k", "math"] = Field(description="Kind of the source.")
-    path: PlaceNameOrNone = Field(None, description="Files in the public format of the dataset: a path, folder, glob or "
-                                               "URL, as for `files`.")
+    path: PlaceNameOrNone = Field(None, description="Files in the public format of the dataset: a path, folder, glob "
+                                               "or URL, as for `files`.")
     hub: str | None = Field(None, description="Dataset id on the Hub; by default the usual one.")
     revision: str | None = Field(None, description="Revision on the Hub; set it to make the run repeatable.")
     split: Split = Field("train", description="Split to load.")
