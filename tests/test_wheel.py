@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import textwrap
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,10 @@ def test_wheel_runs_the_demo_recipe_from_a_users_folder(tmp_path):
     shutil.copytree(ROOT, source, ignore=ignored)
     run(uv, "build", "--wheel", "--python", sys.executable, "--out-dir", str(tmp_path / "dist"), ".", cwd=source)
     (wheel,) = (tmp_path / "dist").glob("*.whl")
+    packed = set(zipfile.ZipFile(wheel).namelist())
+    assert {"stepforge/py.typed", "stepforge/pipelines/starters/own.yaml.jinja",
+            "stepforge/train/recipes/tiny_sft.yaml",
+            "stepforge/pipelines/inference/tiny/model.safetensors"} <= packed
     run(uv, "venv", "--quiet", "--python", sys.executable, str(tmp_path / "venv"), cwd=tmp_path)
     python = tmp_path / "venv" / "bin" / "python"
     run(uv, "pip", "install", "--quiet", "--python", str(python), *links, "-c", str(ROOT / "constraints.txt"),
@@ -37,9 +42,15 @@ def test_wheel_runs_the_demo_recipe_from_a_users_folder(tmp_path):
     (home / "cards").mkdir(parents=True)
     (home / "cards" / "__init__.py").write_text("raise RuntimeError('cards of the user were imported')")
     (home / "train.py").write_text("raise RuntimeError('train of the user was imported')")
-    recipe = run(str(python.parent / "stepforge"), "recipe", "demo", cwd=home)
+    stepforge = str(python.parent / "stepforge")
+    recipe = run(stepforge, "recipe", "demo", cwd=home)
     (home / "mine.yaml").write_text(recipe.replace("limit: 240", "limit: 10"))
-    run(str(python.parent / "stepforge"), "run", "mine.yaml", cwd=home)
+    run(stepforge, "run", "mine.yaml", cwd=home)
+    assert run(stepforge, "show", "runs/demo", cwd=home).count("correct") > 1
+    run(stepforge, "report", "runs/demo", cwd=home)
+    assert "no problems" in run(stepforge, "check", "runs/demo/release", cwd=home)
+    run(stepforge, "init", "own.yaml", "--yes", "--kind", "vllm", "--model", "tiny", cwd=home)
+    assert "never ran" in run(stepforge, "plan", "own.yaml", cwd=home)
     check = textwrap.dedent("""
         from datasets import get_dataset_config_names, load_dataset
         release = "releases/demo/latest"

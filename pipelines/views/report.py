@@ -24,6 +24,7 @@ from stepforge.pipelines.views import report_plots as plots
 from stepforge.pipelines.views.comparison import Comparison
 from stepforge.pipelines.views.comparison_tables import LEFT_OUT
 from stepforge.pipelines.views.comparison_tables import NAMES as LABELS
+from stepforge.pipelines.views.mathematics import FORMULA
 from stepforge.pipelines.views.report_solutions import carry
 
 TEMPLATES = files(__package__) / "templates"
@@ -48,8 +49,8 @@ def write_report(folder: Path, out: Path | None = None, most: int = MOST_SOLUTIO
     tables = run_tables(folder, "problems", "solutions", "verdicts", "duplicates", "steps", "measures", "budgets")
     carried = carry(run, most)
     total = count_rows(tables["solutions"])
-    page = _render(_context(run, tables) | {"data": Markup(carried.base64), "carried": carried.solutions,
-                                            "total": total})
+    page = _render(_context(run, tables) | {"data": Markup(carried.base64), "formula": FORMULA,
+                                            "carried": carried.solutions, "total": total})
     path = out or folder / "report.html"
     with replacing(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
@@ -72,7 +73,7 @@ def _context(run: Run, tables: dict[str, Path]) -> dict[str, Any]:
     names, rows = facts.comparison_rows(comparison) if isinstance(comparison, Comparison) else ([], [])
     return {
         "name": run.recipe.name, "funnel": funnel, "order": order,
-        "tiles": _tiles(count_rows(tables["problems"]), funnel, steps, outcomes),
+        "tiles": _tiles(count_rows(tables["problems"]), funnel, steps, outcomes, facts.rollout_tokens(run)),
         "stages": facts.stage_drops(run), "generators": facts.by_generator(outcomes),
         "curves": _curves(measures, order), "ledger": facts.ledger(run),
         "comparison": comparison if isinstance(comparison, Comparison) else None,
@@ -83,15 +84,16 @@ def _context(run: Run, tables: dict[str, Path]) -> dict[str, Any]:
     }
 
 
-def _tiles(problems: int, funnel: list[facts.Level], steps: facts.Steps, outcomes: list[dict[str, Any]]
-           ) -> list[tuple[str, str]]:
+def _tiles(problems: int, funnel: list[facts.Level], steps: facts.Steps, outcomes: list[dict[str, Any]],
+           rollout_tokens: int) -> list[tuple[str, str]]:
     left = {level.name: level.left for level in funnel}
     tokens = sum(row["tokens"] for row in outcomes)
     return [("problems", f"{problems:,}"), ("solutions", f"{left['solutions']:,}"),
             ("correct", f"{left['correct'] / max(1, left['with a verdict']):.1%}"),
             ("unique and correct", f"{left['unique and correct']:,}"),
             ("valued steps", f"{len(steps.others) + len(steps.at_pits):,}"), ("first pits", f"{len(steps.pits):,}"),
-            ("sampled tokens", f"{tokens:,}" if tokens else "–")]
+            ("sampled tokens", f"{tokens:,}" if tokens else "–"),
+            ("rollout tokens", f"{rollout_tokens:,}" if rollout_tokens else "–")]
 
 
 def _curves(measures: list[dict[str, Any]], order: list[str]) -> dict[str, Markup]:
@@ -110,5 +112,6 @@ def _step_plots(steps: facts.Steps) -> dict[str, Markup]:
     if steps.pits:
         drawn["Where solutions are lost"] = Markup(plots.pits("pits", steps.pits))
     if steps.others or steps.at_pits:
-        drawn["How much steps help or hurt"] = Markup(plots.advantages("advantages", steps.others, steps.at_pits))
+        drawn["How much steps help or hurt"] = Markup(plots.advantages("advantages", steps.others, steps.at_pits,
+                                                                          steps.rollouts))
     return drawn

@@ -32,7 +32,7 @@ FROM spent WHERE prompt_tokens IS NOT NULL AND completion_tokens IS NOT NULL
 GROUP BY stage, generator ORDER BY list_position($stages, any_value(stage)), generator
 """
 STEPS_SQL = """
-SELECT is_pit, advantage, step_index, max(step_index) OVER (PARTITION BY solution_id) AS last
+SELECT is_pit, advantage, step_index, rollouts, max(step_index) OVER (PARTITION BY solution_id) AS last
 FROM steps ORDER BY solution_id, step_index
 """
 
@@ -47,11 +47,15 @@ class Level(NamedTuple):
 
 
 class Steps(NamedTuple):
-    """Positions of first pits from 0 to 1, and advantages of other steps and of first pits."""
+    """Positions of first pits from 0 to 1, advantages of other steps and of first pits, the most common n of rollouts.
+
+    `rollouts` is None where no step has any.
+    """
 
     pits: list[float]
     others: list[float]
     at_pits: list[float]
+    rollouts: int | None
 
 
 def outcomes(run: Run) -> list[dict[str, Any]]:
@@ -148,14 +152,23 @@ def _cost(run: Run, stage: str, generator: str, requests: int, prompt: int, cach
 
 
 def steps(run: Run) -> Steps:
-    found = Steps([], [], [])
+    found, rollouts = Steps([], [], [], None), Counter[int]()
     with run.duckdb("steps") as connection:
         for row in query_rows(connection, STEPS_SQL):
             if row["is_pit"]:
                 found.pits.append(row["step_index"] / max(1, row["last"]))
             if row["advantage"] is not None:
                 (found.at_pits if row["is_pit"] else found.others).append(row["advantage"])
-    return found
+            rollouts[row["rollouts"]] += 1
+    usual = [count for count, _ in rollouts.most_common() if count]
+    return found._replace(rollouts=usual[0] if usual else None)
+
+
+def rollout_tokens(run: Run) -> int:
+    """Tokens that models wrote in rollouts."""
+    with run.duckdb("rollouts") as connection:
+        (row,) = query_rows(connection, "SELECT coalesce(sum(completion_tokens), 0)::BIGINT AS tokens FROM rollouts")
+    return int(row["tokens"])
 
 
 def compared(run: Run) -> Comparison | str:

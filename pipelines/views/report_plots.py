@@ -26,7 +26,6 @@ _STYLE = {"svg.fonttype": "none", "svg.hashsalt": "report", "font.size": 10, "te
           "axes.labelcolor": MUTED, "xtick.color": MUTED, "ytick.color": MUTED, "axes.edgecolor": LINE,
           "axes.facecolor": "none", "figure.facecolor": "none", "text.parse_math": False}
 _SIZE, _WIDE = (4.4, 2.9), (6.7, 2.9)  # inches: a third and half of the page, so that letters are of one size
-_BINS = 20
 Tips = dict[str, str]
 
 
@@ -64,15 +63,17 @@ def pits(name: str, positions: Sequence[float]) -> str:
     return _svg(name, draw, f"First pits of {len(positions)} incorrect solutions", _WIDE)
 
 
-def advantages(name: str, others: Sequence[float], at_pits: Sequence[float]) -> str:
-    """Advantages of all valued steps, first pits apart."""
+def advantages(name: str, others: Sequence[float], at_pits: Sequence[float], rollouts: int | None) -> str:
+    """Advantages of all valued steps, first pits apart; bins have their centres on what n rollouts can give."""
+    edges = bins(rollouts)
+    width = edges[1] - edges[0]
 
     def draw(axes: Axes, tips: Tips) -> None:
-        below = np.zeros(_BINS)
+        below = np.zeros(len(edges) - 1)
         for values, color, told in ((others, COLORS[0], "other steps"), (at_pits, BAD, "first pits")):
-            counts, edges = np.histogram(values, _BINS, (-1, 1))
-            bars = axes.bar(edges[:-1], counts, 1.84 / _BINS, below, align="edge", color=color, label=told)
-            _tip_bars(bars, tips, [f"advantage {low:+.1f} to {high:+.1f}: {count:,} {told}"
+            counts, _ = np.histogram(values, edges)
+            bars = axes.bar(edges[:-1] + width / 2, counts, 0.92 * width, below, color=color, label=told)
+            _tip_bars(bars, tips, [f"advantage {low:+.2f} to {high:+.2f}: {count:,} {told}"
                                    for count, low, high in zip(counts, edges, edges[1:], strict=False)])
             below = below + counts
         axes.axvline(0, color=MUTED, linewidth=0.8)
@@ -80,6 +81,13 @@ def advantages(name: str, others: Sequence[float], at_pits: Sequence[float]) -> 
         axes.legend(frameon=False, loc="upper left", fontsize=9)
 
     return _svg(name, draw, f"Advantages of {len(others) + len(at_pits)} steps", _WIDE)
+
+
+def bins(rollouts: int | None) -> np.ndarray:
+    """Edges of about 20 bins from -1 to 1. With n rollouts all advantages are multiples of 1/n, so the centres are."""
+    half = max(1, round(rollouts / 10)) / rollouts if rollouts else 0.1  # a bin, a few multiples of 1/n wide
+    count = int(np.ceil(1 / half - 1e-9))
+    return (np.arange(-count, count + 2) - 0.5) * half
 
 
 def _curve(axes: Axes, tips: Tips, rows: list[dict[str, Any]], at: str, color: str) -> None:

@@ -8,6 +8,7 @@ import csv
 import io
 from base64 import b64encode
 from hashlib import sha256
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from stepforge.pipelines.recipe import load_recipe
 from stepforge.pipelines.run_folder import audit_samples_path, open_run_tables, recipe_path
 from stepforge.pipelines.statistics.intervals import allocate
 from stepforge.pipelines.views import console
+from stepforge.pipelines.views.mathematics import markup
 
 TEXTS_SQL = """
 SELECT solution_id, problem, answer, reference_solution, solution
@@ -84,11 +86,13 @@ def html_form(audit_id: str, items: list[dict[str, Any]]) -> str:
     """A form in one file. Text of models is escaped, and no script runs but ours, whose hash the page names."""
     environment = Environment(loader=PackageLoader("stepforge.pipelines.views.audit", "."), undefined=StrictUndefined,
                               autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["shown"] = lambda text: console.printable(str(text))
+    environment.filters["shown"] = lambda text: markup(console.printable(str(text)))
+    style = (files("stepforge.pipelines.views") / "templates" / "report.css").read_text(encoding="utf-8")
     script = environment.get_template("form.js.jinja").render()
     digest = b64encode(sha256(script.encode()).digest()).decode()
     return environment.get_template("form.html.jinja").render(
-        audit_id=audit_id, items=items, script=Markup(script), digest=Markup(digest), columns=",".join(COLUMNS))
+        audit_id=audit_id, items=items, style=Markup(style), script=Markup(script), digest=Markup(digest),
+        columns=",".join(COLUMNS))
 
 
 def csv_form(audit_id: str, items: list[dict[str, Any]]) -> str:

@@ -3,6 +3,8 @@
 const ROW = 58, AROUND = 8; // height of a row in pixels; rows drawn above and below what is seen
 const $ = id => document.getElementById(id);
 const filters = ["search", "verdict", "generator", "pit", "problem", "sort"].map($);
+const FORMULA = new RegExp($("data").dataset.formula, "g"), MATHML = "http://www.w3.org/1998/Math/MathML";
+const trees = new Map(); // formulas with their delimiters, as MathML that was made when the report was written
 let solutions = [], problems = [], view = [], selected = -1;
 
 function make(tag, className, text) {
@@ -12,13 +14,48 @@ function make(tag, className, text) {
   return element;
 }
 
+function mathml([tag, attributes, inner]) {
+  const element = document.createElementNS(MATHML, tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  element.append(...(typeof inner === "string" ? [inner] : inner.map(mathml)));
+  return element;
+}
+
+function formula(source) {
+  const element = make("span", "tex");
+  element.title = source;
+  element.append(mathml(trees.get(source)), make("code", "", source));
+  return element;
+}
+
+// An element with a text whose formulas are shown as mathematics
+function written(tag, className, text) {
+  const element = make(tag, className);
+  let at = 0;
+  for (const found of text.matchAll(FORMULA)) {
+    if (!trees.has(found[0])) continue;
+    element.append(text.slice(at, found.index), formula(found[0]));
+    at = found.index + found[0].length;
+  }
+  element.append(text.slice(at));
+  return element;
+}
+
+// A gold answer or another bare formula
+function bare(label, text) {
+  const element = make("span", "", `${label} `);
+  element.append(trees.has(`$${text}$`) ? formula(`$${text}$`) : text);
+  return element;
+}
+
 async function unpack() {
   const bytes = Uint8Array.from(atob($("data").textContent), letter => letter.charCodeAt(0));
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
   for (const line of (await new Response(stream).text()).split("\n")) {
     if (!line) continue;
     const row = JSON.parse(line);
-    (row.kind === "problem" ? problems : solutions).push(row);
+    if (row.kind === "formula") trees.set(row.source, row.tree);
+    else (row.kind === "problem" ? problems : solutions).push(row);
   }
   $("data").remove();
   solutions.forEach((row, number) => {
@@ -63,7 +100,8 @@ function apply() {
   selected = view.indexOf(current);
   $("count").textContent = `${view.length.toLocaleString("en")} of ${solutions.length.toLocaleString("en")} solutions`;
   $("rows").style.height = `${view.length * ROW}px`;
-  $("list").scrollTop = selected < 0 ? 0 : selected * ROW;
+  if (selected < 0) choose(0, false, false); // the first one that fits is open beside the list
+  else $("list").scrollTop = selected * ROW;
   draw();
 }
 
@@ -107,14 +145,14 @@ function draw() {
   $("rows").replaceChildren(...view.slice(from, to).map((row, at) => rowOf(row, from + at)));
 }
 
-function choose(index, open = true) {
+function choose(index, open = true, address = true) {
   if (!view.length) return;
   selected = Math.max(0, Math.min(view.length - 1, index));
   const list = $("list"), top = selected * ROW;
   if (top < list.scrollTop) list.scrollTop = top;
   if (top + ROW > list.scrollTop + list.clientHeight) list.scrollTop = top + ROW - list.clientHeight;
   draw();
-  show(view[selected]);
+  show(view[selected], address);
   if (open) document.body.classList.add("open");
 }
 
@@ -133,7 +171,7 @@ function stepOf(step, index) {
   const element = make("div", step.pit ? "step pit" : "step"), left = make("div"), right = make("div", "values");
   tone(element, step.advantage);
   if (step.pit) left.append(make("span", "pitmark", "first pit"));
-  left.append(make("pre", "", step.text.replace(/\n+$/, "")));
+  left.append(written("pre", "", step.text.replace(/\n+$/, "")));
   if (step.q !== null && step.q !== undefined) {
     const sign = step.advantage === null ? "" : `${step.advantage < 0 ? "−" : "+"}${Math.abs(step.advantage).toFixed(2)}`;
     right.append(make("b", "", sign), gauge(step), make("span", "", step.rollouts
@@ -144,21 +182,23 @@ function stepOf(step, index) {
   return element;
 }
 
-function show(row) {
+function show(row, address) {
   const problem = problems[row.problem], detail = $("detail"), facts = make("div", "facts");
   const close = make("button", "", "Back to the list");
   close.id = "close";
   close.onclick = shut;
   facts.append(make("span", row.verdict, row.verdict));
-  const told = [`gold ${problem.gold}`, row.answer !== undefined && `answer ${row.answer}`, row.generator, row.method,
+  facts.append(bare("gold", problem.gold));
+  if (row.answer !== undefined) facts.append(bare("answer", row.answer));
+  const told = [row.generator, row.method,
     row.reason && row.reason.replaceAll("_", " "), row.soundness && `reasoning ${row.soundness}`,
     row.tokens !== undefined && `${row.tokens} tokens`, problem.level && `level ${problem.level}`, problem.subject,
     row.survivor && "duplicate", `problem ${row.problem + 1}`, row.id.slice(0, 12)];
   for (const fact of told) if (fact) facts.append(make("span", "", fact));
-  const parts = row.steps ? row.steps.map(stepOf) : [make("pre", "plain", row.text)];
+  const parts = row.steps ? row.steps.map(stepOf) : [written("pre", "plain", row.text)];
   const same = make("button", "", "All solutions of this problem (p)");
   same.onclick = () => ofProblem(row);
-  detail.replaceChildren(close, make("h3", "", problem.text), facts, ...parts);
+  detail.replaceChildren(close, written("h3", "", problem.text), facts, ...parts);
   if (row.steps) {
     const legend = make("p", "legend");
     legend.append("hurts", make("i"), "helps; the bar is q with its 95% interval");
@@ -166,7 +206,7 @@ function show(row) {
   }
   detail.append(same);
   detail.scrollTop = 0;
-  history.replaceState(null, "", `#solution=${row.id}`);
+  if (address) history.replaceState(null, "", `#solution=${row.id}`);
 }
 
 function shut() {
@@ -182,6 +222,11 @@ function ofProblem(row) {
 
 // What the reader does
 
+function move(by) {
+  choose(selected + by, document.body.classList.contains("open"));
+  document.querySelector(".panes").scrollIntoView({block: "nearest"});
+}
+
 function key(event) {
   const typing = /^(INPUT|SELECT|TEXTAREA)$/.test(document.activeElement?.tagName ?? "");
   if (event.ctrlKey || event.metaKey || event.altKey) return;
@@ -196,12 +241,14 @@ function key(event) {
     $("browser").scrollIntoView();
   } else if (event.key === "j" || (event.key === "ArrowDown" && document.activeElement === $("list"))) {
     event.preventDefault();
-    choose(selected + 1, document.body.classList.contains("open"));
+    move(1);
   } else if (event.key === "k" || (event.key === "ArrowUp" && document.activeElement === $("list"))) {
     event.preventDefault();
-    choose(selected - 1, document.body.classList.contains("open"));
+    move(-1);
   } else if (event.key === "Enter" && document.activeElement === $("list")) {
     choose(Math.max(0, selected));
+  } else if (event.key === "m") {
+    document.body.classList.toggle("source");
   } else if (event.key === "p" && view[selected]) {
     ofProblem(view[selected]);
   }

@@ -63,7 +63,7 @@ def page(run, tmp_path_factory):
 
 
 def carried(page: str) -> list[dict]:
-    data = re.search(r'<script type="application/gzip" id="data">([^<]*)</script>', page)
+    data = re.search(r'<script type="application/gzip" id="data" data-formula="[^"<]*">([^<]*)</script>', page)
     return [json.loads(line) for line in gzip.decompress(b64decode(data[1])).decode().split("\n") if line]
 
 
@@ -95,7 +95,8 @@ def test_the_page_loads_nothing(page):
     assert policy.startswith("default-src 'none';") and "script-src 'sha256-" in policy
     addresses = re.findall(r"""(?:src|href)\s*=\s*["']([^"']*)""", page) + re.findall(r"url\(([^)]*)", page)
     assert addresses and all(address.startswith("#") for address in addresses)
-    assert set(re.findall(r"https?://[^\"' <)]*", page)) <= {"http://www.w3.org/1999/xlink"}
+    assert set(re.findall(r"https?://[^\"' <)]*", page)) <= {
+        "http://www.w3.org/1999/xlink", "http://www.w3.org/1998/Math/MathML"}
 
 
 def test_every_solution_is_carried_with_its_problem_and_steps(run, page):

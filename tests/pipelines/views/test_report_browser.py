@@ -32,7 +32,8 @@ def solution(problem: int, number: int) -> str:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("browser")
-    lines = [{"problem": f"{ATTACK if p == 7 else ''} Ann has {p} pears and gives none away. How many are left?",
+    first = {7: ATTACK, 9: "Let $\\frac{1}{2}$ be half.", 11: "$\\text{<img src=bold>}$"}
+    lines = [{"problem": f"{first.get(p, '')} Ann has {p} pears and gives none away. How many are left?",
               "answer": str(p), "one": [solution(p, i) for i in range(SOLUTIONS)],
               "two": [solution(p, i) for i in range(SOLUTIONS, 2 * SOLUTIONS)]} for p in range(PROBLEMS)]
     (folder / "p.jsonl").write_text("\n".join(map(json.dumps, lines)))
@@ -138,10 +139,13 @@ def test_search_finds_every_word_in_any_order(page):
 
 def test_keys_move_search_and_go_back(page):
     body = page.find_element(By.TAG_NAME, "body")
-    body.send_keys("jjj")
+    assert selected(page) == "0" and page.find_elements(By.CSS_SELECTOR, "#detail h3")  # the first one is open
+    body.send_keys("jj")
     assert selected(page) == "2"
     body.send_keys("k")
     assert selected(page) == "1"
+    body.send_keys("j" * 40)
+    assert page.find_element(By.CSS_SELECTOR, ".row[aria-selected=true]").is_displayed()  # the list has followed
     body.send_keys("/")
     assert page.switch_to.active_element.get_attribute("id") == "search"
     press(page, "w199.")
@@ -179,6 +183,20 @@ def test_texts_that_attack_are_shown_as_they_are(page):
     assert ATTACK in page.find_element(By.ID, "detail").text
 
 
+def test_formulas_are_mathematics_and_a_key_shows_their_source(page):
+    page.find_element(By.ID, "search").send_keys("half.", Keys.ENTER)
+    half = page.find_element(By.CSS_SELECTOR, "#detail h3 .tex")
+    assert half.find_elements(By.CSS_SELECTOR, "math mfrac") and half.get_attribute("title") == r"$\frac{1}{2}$"
+    assert half.find_element(By.TAG_NAME, "math").is_displayed()
+    press(page, "m")
+    assert not half.find_element(By.TAG_NAME, "math").is_displayed() and half.text == r"$\frac{1}{2}$"
+
+
+def test_a_hostile_formula_is_text(page):
+    page.find_element(By.ID, "search").send_keys("src=bold", Keys.ENTER)
+    assert page.find_element(By.CSS_SELECTOR, "#detail h3 mtext").text == "<img src=bold>"
+
+
 def test_marks_of_a_plot_say_what_they_are(page):
     mark = page.find_element(By.CSS_SELECTOR, "#curves [data-tip]")
     page.execute_script("arguments[0].dispatchEvent(new PointerEvent('pointermove', {bubbles: true}))", mark)
@@ -193,6 +211,8 @@ def test_a_phone_shows_one_pane_at_a_time_in_light_and_dark(page, scheme):
     page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {"width": 390, "height": 844, "deviceScaleFactor": 2,
                                                                 "mobile": True})
     assert page.execute_script("return document.documentElement.scrollWidth") <= 390
+    assert page.execute_script("return [...document.querySelectorAll('.scroll')]"
+                               ".every(table => table.scrollWidth <= table.clientWidth)")  # tables fit as well
     ink, paper = (page.execute_script(f"return getComputedStyle(document.body).{name}").strip("rgb()").split(", ")
                   for name in ("color", "backgroundColor"))
     assert (sum(map(int, ink)) > sum(map(int, paper))) == (scheme == "dark")
