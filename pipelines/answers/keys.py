@@ -50,7 +50,9 @@ def _key(answer: str) -> str:
 
 
 def _spelling(text: str) -> str:
-    text = conditioned(text).stated.removeprefix("+")
+    if r"\in" in text or "integer" in text:
+        text = conditioned(text).stated
+    text = text.removeprefix("+")
     try:
         number = quantity(text)
     except (Undefined, TooLarge):

@@ -99,7 +99,7 @@ _WRAPPERS = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"), ("**", "*
 _INNER_SPACE = re.compile(r"(?<![a-zA-Z0-9]) | (?![a-zA-Z0-9])")
 _DOUBLED = re.compile(r"\\\\(?=[a-zA-Z]{2})")
 _ROW = "\ue000"                         # stands for the row break of a matrix while spacing commands are removed
-_PLAIN_NUMBER = re.compile(r"-?[0-9]{1,18}").fullmatch
+_PLAIN_NUMBER = re.compile(r"-?[0-9]{1,18}(?:\.[0-9]{1,18})?").fullmatch
 
 
 def unwrap(text: str) -> str:

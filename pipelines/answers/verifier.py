@@ -98,8 +98,8 @@ class Verifier:
             yield self._finish(*waiting.popleft())
 
     def _begin(self, claim: Claim) -> tuple[Claim, Extraction, Match | Future[Match]]:
-        gold, choices = _reference(claim.gold)
-        found = extract_answer(claim.solution, choices, "%" in gold or "percent" in gold)
+        gold, choices, percent = _reference(claim.gold)
+        found = extract_answer(claim.solution, choices, percent)
         answer = found.answer
         cut = claim.complete is False and found.how not in EXPLICIT
         if not gold or answer is None or cut or found.stated > MAX_STATED:
@@ -128,22 +128,28 @@ class Verifier:
         if isinstance(match, Future):
             match = match.result()
         answer = found.answer
-        usable = bool(_reference(claim.gold)[0])
-        if answer is None:
-            cut = claim.complete is False or found.how == "unclosed_thought"
-            reason = outcome.TRUNCATED if cut else outcome.NO_ANSWER
-            return Verdict(None, None, "undecided", reason if usable else outcome.GOLD_UNPARSEABLE, "none")
-        if not usable:
-            match = Match(None, "none", outcome.GOLD_UNPARSEABLE)
-        elif claim.complete is False and found.how not in EXPLICIT:
+        stated = found.how in EXPLICIT
+        if match is _NO_MATCH:
+            match = _without_comparison(claim, found)
+        elif not (claim.complete or match.equal) and found.at_end and claim.gold.strip().startswith(str(answer).strip()):
             match = Match(None, "none", outcome.TRUNCATED)
-        elif found.stated > MAX_STATED:
-            match = Match(False, "none", outcome.MANY_ANSWERS)
-        elif not (claim.complete or match.equal) and found.at_end and claim.gold.strip().startswith(answer.strip()):
-            match = Match(None, "none", outcome.TRUNCATED)
-        elif match.equal is False and not (found.sure and (claim.complete or found.how in EXPLICIT)):
+        elif match.equal is False and not (found.sure and (claim.complete or stated)):
             match = Match(None, "none", outcome.GUESSED)
+        if answer is None:
+            return Verdict(None, None, "undecided", match.reason, "none")
         return _verdict(answer, match) if len(answer) <= MAX_CHARS else _verdict.__wrapped__(answer, match)
+
+
+def _without_comparison(claim: Claim, found: Extraction) -> Match:
+    """What a claim comes to that has no usable reference, no answer, only part of one, or too many."""
+    if not _reference(claim.gold)[0]:
+        return Match(None, "none", outcome.GOLD_UNPARSEABLE)
+    if found.answer is None:
+        cut = claim.complete is False or found.how == "unclosed_thought"
+        return Match(None, "none", outcome.TRUNCATED if cut else outcome.NO_ANSWER)
+    if claim.complete is False and found.how not in EXPLICIT:
+        return Match(None, "none", outcome.TRUNCATED)
+    return Match(False, "none", outcome.MANY_ANSWERS)
 
 
 @lru_cache(maxsize=CACHED_PAIRS)
@@ -162,10 +168,10 @@ def _is_done(match: Match | Future[Match]) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def _reference(gold: str) -> tuple[str, bool]:
-    """The bare answer of a reference, empty where there is none, and whether it is a choice letter."""
+def _reference(gold: str) -> tuple[str, bool, bool]:
+    """The bare answer of a reference, empty where there is none; whether it is a choice letter, and a percentage."""
     answer = reference_answer(gold) or ""
-    return answer, is_choice(answer)
+    return answer, is_choice(answer), "%" in answer or "percent" in answer
 
 
 _shared: Verifier | None = None
