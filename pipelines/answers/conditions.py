@@ -13,8 +13,10 @@ from stepforge.pipelines.answers.relations import symbols
 _DOMAIN = re.compile(
     r"(?P<stated>.+?)(?:[,;(]|\\land|\\forall|\\text\{[^{}]*\b(?:for|where|with|when|if|and)\b(?P<words>[^{}]*)\})+\s*"
     r"(?:\\forall|\\text\{[^{}]*\}|\\land)*\s*(?P<name>[a-zA-Z](?:_\w)?(?:,[a-zA-Z](?:_\w)?)*)"
-    r"(?P<domain>\s*\\in\s*(?:\\mathbb)?\s*\{?[A-Z]\}?(?:[\^_](?:\w|[-+*]|\{[^{}]*\}))*|\s*\\text\{[^{}]*\binteger[^{}]*\}|"
+    r"(?P<domain>\s*\\in\s*(?:\\mathbb)?\s*\{?[A-Z]\}?(?:[\^_](?:\w|[-+*]|\{[^{}]*\}))*|\s*\\text\{[^{}]*\binteger[^{}]*\}"
+    r"|\s*(?:\\[gl]e|[<>])\s*-?\d+|"
     r"(?<=\}[a-zA-Z]))\)?").fullmatch
+_MAYBE = re.compile(r"\\in(?![a-zA-Z])|integer|for (?:all|any|every)|\\forall|[<>]|\\[gl]e(?![a-zA-Z])").search
 _ORDER = re.compile(r"[<>]|\\(?:le|ge|ne|in)(?![a-zA-Z])").search
 
 
@@ -28,7 +30,7 @@ class Conditioned(NamedTuple):
 @lru_cache(maxsize=4096)
 def conditioned(text: str) -> Conditioned:
     """The answer and the domain of its parameter; inequalities keep their conditions."""
-    match = _DOMAIN(text) if r"\in" in text or "integer" in text else None
+    match = _DOMAIN(text) if _MAYBE(text) else None
     if match is None or not set(match["name"].split(",")) <= symbols(match["stated"]) or _ORDER(match["stated"]):
         return Conditioned(text)
     domain = match["domain"].strip() or match["words"] or ""

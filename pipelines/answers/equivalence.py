@@ -165,8 +165,8 @@ def _structures(gold: str, answer: str, symbolic: Symbolic | None) -> Match | No
         return None
     parts, other = (first, answer) if first is not None else (second, gold)
     assert parts is not None
-    if other == r"\emptyset":
-        return UNCLEAR
+    if other == r"\emptyset" or other.count(r"\begin") > 1:
+        return UNCLEAR                                         # a sum or product of matrices is not computed
     if (commas := commas_match(parts, other)) is not None:
         return commas
     if parts.shape == "()" and "," in other and (wrapped := structure(f"({other})")) is not None:      # 5,107,130

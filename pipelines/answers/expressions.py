@@ -23,6 +23,7 @@ from stepforge.pipelines.answers.matches import (
     all_of,
 )
 from stepforge.pipelines.answers.quantity import Quantity, is_rounded, quantity
+from stepforge.pipelines.answers.relations import symbols
 from stepforge.pipelines.answers.units import NONE
 from stepforge.pipelines.answers.words import bag
 
@@ -30,6 +31,8 @@ MAX_SYMBOLIC = 300     # characters that the symbolic check parses
 MAX_NESTING = 12       # 30 nested brackets keep the LaTeX parser busy for seconds
 MAX_EXPONENT = 200     # (x+1)^{2000} is expanded term by term
 MAX_DIGITS = 60        # of one number in a symbolic expression
+
+INTEGERS = frozenset("klmn")                                 # letters for any integer
 
 _LONG_NUMBER = re.compile(rf"[0-9]{{{MAX_DIGITS + 1}}}")
 _EXPONENT = re.compile(r"\^\s*(?:\{\s*([^{}]*)\}?|(\w))")
@@ -56,6 +59,8 @@ def expressions_match(gold: str, answer: str, symbolic: Symbolic | None) -> Matc
         return UNCLEAR if same else UNEQUAL
     gold, answer = _fraction(gold), _fraction(answer)
     equal = algebraically_equal(gold, answer)
+    if not equal and (renamed := _renamed(gold, answer)) is not None:
+        return renamed
     if equal is not None:
         return Match(equal, "symbolic")
     if apart(gold, answer):
@@ -88,6 +93,15 @@ def _fraction(text: str) -> str:
     if number.value.numerator.bit_length() > 256:
         return text
     return str(number.value)
+
+
+def _renamed(gold: str, answer: str) -> Match | None:
+    """`\\frac{\\pi}{4}+n\\pi` and `\\frac{\\pi}{4}+k\\pi` are the same angles."""
+    names, others = symbols(gold), symbols(answer)
+    if len(names) != 1 or len(others) != 1 or names == others or not names | others <= INTEGERS or r"\pi" not in gold:
+        return None
+    other = re.sub(rf"(?<![\\a-zA-Z]){others.pop()}(?![a-zA-Z])", names.pop(), answer)
+    return Match(True, "symbolic") if algebraically_equal(gold, other) else None
 
 
 def _improper(gold: str, answer: str) -> Match | None:

@@ -15,7 +15,7 @@ from stepforge.pipelines.answers.clocks import MINUTES
 from stepforge.pipelines.answers.conditions import conditioned
 from stepforge.pipelines.answers.differ import probe
 from stepforge.pipelines.answers.exact import TooLarge, Undefined
-from stepforge.pipelines.answers.expressions import within_bounds
+from stepforge.pipelines.answers.expressions import INTEGERS, within_bounds
 from stepforge.pipelines.answers.normalize import canonical
 from stepforge.pipelines.answers.quantity import ROUNDED_PLACES, Quantity, measured, quantity, terminates
 from stepforge.pipelines.answers.regions import Interval, is_region, orders, region
@@ -50,9 +50,7 @@ def _key(answer: str) -> str:
 
 
 def _spelling(text: str) -> str:
-    if r"\in" in text or "integer" in text:
-        text = conditioned(text).stated
-    text = text.removeprefix("+")
+    text = conditioned(text).stated.removeprefix("+")
     try:
         number = quantity(text)
     except (Undefined, TooLarge):
@@ -180,6 +178,8 @@ def _expression(text: str) -> str:
         return _spelling(parted.bare) if parted.multiplier == 1 else f"{_spelling(parted.bare)}*{parted.multiplier}"
     if within_bounds(text) and (number := rational(text)) is not None:
         return _real(number)
+    if r"\pi" in text and len(free := symbols(text)) == 1 and free <= INTEGERS:
+        text = re.sub(rf"(?<![\\a-zA-Z]){free.pop()}(?![a-zA-Z])", "n", text)
     probed = probe(text) if within_bounds(text) else None
     if probed is None:
         return text.replace(" ", "").replace(r"\text", "")

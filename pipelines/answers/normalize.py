@@ -64,7 +64,7 @@ _STYLES = re.compile(r"\\(?:[mM]?left|[mM]?right|middle|[bB]igg?[lrm]?)(?![a-zA-
                      r"|\\color\s*(?:\[\w*\])?\{[^{}]*\}|\\color\s+[a-z]+(?![a-z])"
                      r"|\\(?:checkmark|blacksquare|square|Box|qed)(?![a-zA-Z])\s*$")
 _DRAWN = re.compile(r"\\(?:textcolor\s*(?:\[\w*\])?\{[^{}]*\}|colorbox\s*\{[^{}]*\}|underline|uline|emph|boldsymbol"
-                    r"|bm|pmb|mathbf|mathit|mathsf|mathtt|mathnormal|ensuremath|fbox|framebox|boxed|cancel)\s*"
+                    r"|bm|pmb|mathbf|mathit|mathsf|mathtt|mathnormal|ensuremath|fbox|framebox|boxed)\s*"
                     r"\{([^{}]*(?:\{[^{}]*\}[^{}]*)*)\}")
 _THOUSANDS_GAP = re.compile(r"(?<=\d)(?:\\[,!; ]|~|\{,\}|,\s*\\!)\s*(?=\d{3}(?!\d))")
 _SPACED_THOUSANDS = re.compile(r"(?<![\d.,] )(?<![\d.,_^])[1-9]\d{0,2}(?: \d{3})+(?!\d| \d|/| /|\s*[-+*/^]?\\?frac)")
@@ -180,6 +180,7 @@ _AND_OR = re.compile(r"(?<![a-zA-Z\\])(and|or)(?![a-zA-Z]{2}|[a-zA-Z](?!(?:_\w)?
 _CHOICE = re.compile(r"\([A-J]\)").fullmatch
 _CHOICES = re.compile(r"\(?[A-J]\)?(?:\s*(?:,|,?\s*\band\b)\s*\(?[A-J]\)?)+").fullmatch
 _CHOICE_LETTER = re.compile(r"\(?[A-J]\)?")
+_OPERATIONS = {"times": r"\cdot ", "plus": "+", "minus": "-", "divided by": "/"}
 _IN_DIGITS = re.compile(r"(?:[0-9A-Z]|\\(?:text|mathrm)\{[A-Z]\})*_\{?\d").match
 _REMARK = re.compile(r"\((?:a )?(?:double|repeated|simplified|exact|approx|rounded|total|in total|since|because|as|by"
                      r"|i\.e|given|final)\b[^()]*\)", re.IGNORECASE).fullmatch
@@ -199,6 +200,8 @@ def _plain_font(match: re.Match[str]) -> str:
         return content                                         # 2\text{A}5_{11}
     if content in ("e", "i"):
         return content + " "
+    if (sign := _OPERATIONS.get(content)) and match.string[match.end():].strip(" $"):
+        return sign
     return " " + _marked_words(content) + " "
 
 

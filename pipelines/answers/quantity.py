@@ -242,7 +242,9 @@ def _same_time(gold: Quantity, answer: Quantity) -> bool | None:
     if clock.detail and other.form == "plain" and not other.unit.dimension \
             and other.value * MINUTES == clock.value:
         return True                                        # 5 pm and 5
-    return None if not clock.detail and other.value == _as_ratio(clock) else False
+    if clock.detail or other.value != _as_ratio(clock):
+        return False
+    return True if other.form == "ratio" else None         # 6:10 is a ratio where 3:5 is one
 
 
 def _times(clock: Quantity) -> set[Fraction]:

@@ -61,7 +61,7 @@ _MEMBER = re.compile(r"(\\?[a-zA-Z]+(?:\([a-zA-Z]\))?|\([a-zA-Z](?:,[a-zA-Z])+\)
                      re.DOTALL).fullmatch
 _DECIMAL = re.compile(r"-?\d*\.?\d+").fullmatch
 _MARKS = ("|", "?", r"\to", r"\cup", r"\bullet", r"\ldots", r"\rightarrow", r"\leftrightarrow", "->", "→")
-_THOUSANDS = re.compile(r"\d,\d{3}(?!\d)").match
+_GROUPED = re.compile(r"(?<![\d,.])[1-9]\d{0,2}(?:,\d{3})+(?!\d|,\d)")
 _KNOWN_CALLS = frozenset((r"\sin", r"\cos", r"\tan", r"\ln", r"\log", r"\exp", r"\frac", r"\sqrt", r"\pi"))
 
 
@@ -203,13 +203,19 @@ def solution(sides: tuple[str, ...]) -> str | None:
 
 
 def split(text: str, *separators: str) -> tuple[str, ...]:
-    """The pieces between separators that stand outside all brackets; commas between thousands are no separators."""
+    """The pieces between separators that stand outside all brackets.
+
+    Commas between thousands are no separators in a list (SEPARATOR), nor beside semicolons and connectives.
+    """
     if not any(separator in text for separator in separators):
         return (text.strip(),)
+    grouped: set[int] = set()
+    if "," in separators and (r"\land" in separators or any(map(text.__contains__, (";", r"\land", r"\lor")))):
+        grouped = {at for number in _GROUPED.finditer(text) for at in range(*number.span())}
     pieces, depth, start, at = [], 0, 0, 0
     while at < len(text):
         character = text[at]
-        if depth == 0:
+        if depth == 0 and at not in grouped:
             separator = next((one for one in separators if text.startswith(one, at) and _whole(text, at, one)), "")
             if separator:
                 pieces.append(text[start:at].strip())
@@ -226,11 +232,9 @@ def split(text: str, *separators: str) -> tuple[str, ...]:
 
 
 def _whole(text: str, at: int, separator: str) -> bool:
-    """Whether a separator is not a part of something longer: `\\land` of a word, a comma of `1,000`."""
+    """Whether a separator is not a part of something longer: `\\land` of a word, the sign of `<=`."""
     if separator[-1].isalpha():
         return not text[at + len(separator):at + len(separator) + 1].isalpha()
     if separator == "=":
         return text[at - 1:at] not in ("<", ">")
-    if separator == "," and (";" in text or r"\l" in text):
-        return _THOUSANDS(text, max(at - 1, 0)) is None
     return True

@@ -60,7 +60,8 @@ def _matrix(text: str) -> Structure | None:
 
 def _bracketed(text: str) -> Structure | None:
     if text.startswith(r"\{") and text.endswith(r"\}") and r"\{" not in text[2:-2]:
-        return Structure("set", "", _expanded(tuple(part for part in split(text[2:-2], *SEPARATOR) if part)))
+        inner = text[2:-2].replace(r"\land", ",")
+        return Structure("set", "", _expanded(tuple(part for part in split(inner, ",", ";") if part)))
     if text[:1] in ("(", "[") and text[-1:] in (")", "]"):
         inner = text[1:-1]
         if _balanced(inner):

@@ -132,7 +132,7 @@ def unit_of(text: str) -> Unit | None:
             factor *= known[1] ** size
             per += [_stem(name)] if sign < 0 else []
             power = 1
-        elif not re.fullmatch(r"[A-Za-z'-]+", name):
+        elif not re.fullmatch(r"[A-Za-z'-]+", name) or len(name) == 1 and name not in "aA":
             return None
         elif lower not in _EMPTY:
             (per if sign < 0 else nouns).append(_stem(name))

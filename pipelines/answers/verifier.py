@@ -131,7 +131,8 @@ class Verifier:
         stated = found.how in EXPLICIT
         if match is _NO_MATCH:
             match = _without_comparison(claim, found)
-        elif not (claim.complete or match.equal) and found.at_end and claim.gold.strip().startswith(str(answer).strip()):
+        elif not (claim.complete or match.equal) and found.at_end \
+                and claim.gold.strip().startswith((answer or "").strip()):
             match = Match(None, "none", outcome.TRUNCATED)
         elif match.equal is False and not (found.sure and (claim.complete or stated)):
             match = Match(None, "none", outcome.GUESSED)
