@@ -17,7 +17,7 @@ from stepforge.builders.files import replacing
 from stepforge.builders.release import ReleaseError, list_files, read_manifest
 from stepforge.builders.sources import GENERATED
 from stepforge.cards.edits import LICENSE, Card, parse_card
-from stepforge.cards.markdown import environment
+from stepforge.cards.markdown import clean, environment
 from stepforge.cards.sections import PLOTS, Config, by_rank, context, default_config, title
 
 CARD = "README.md"
@@ -96,9 +96,9 @@ def _as_text(value: object) -> str:
 
 def _header(folder: Path, manifest: dict, configs: list[Config]) -> dict:
     sources = manifest.get("licenses", {})
-    origins = {"original" if source in GENERATED else f"extended|{source}" for source in sources}
+    origins = {"original" if source in GENERATED else f"extended|{clean(source)}" for source in sources}
     data = DatasetCardData(
-        pretty_name=title(manifest), language=["en"], task_categories=["text-generation"], tags=TAGS,
+        pretty_name=clean(title(manifest)), language=["en"], task_categories=["text-generation"], tags=TAGS,
         size_categories=[size_category(sum(sum(config.rows.values()) for config in configs))],
         source_datasets=sorted(origins) or ["original"], **license_fields(_licenses(manifest)))
     data["configs"] = [_data_files(config, config.name == default_config(manifest)) for config in configs]
@@ -145,7 +145,7 @@ def _licenses(manifest: dict) -> list[str]:
 
 def license_fields(licenses: list[str]) -> dict:
     """The header's license fields, by the Hub's names where it has them for all."""
-    names = sorted({str(name).lower() for name in licenses})
+    names = sorted({clean(str(name)).lower() for name in licenses})
     if names and set(names) <= LICENSES:
         return {"license": names[0] if len(names) == 1 else names}
     return {"license": "other", "license_name": "-".join("-".join(names).split()) or "unknown"}

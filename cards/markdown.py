@@ -18,6 +18,12 @@ class Safe(str):
     """Markdown that may stand as it is."""
 
 
+def clean(text: str) -> str:
+    """`text` without characters that act instead of being seen (ESC, NUL, those that turn the direction of writing):
+    each is written as its number. Line breaks stay."""
+    return "".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in text)
+
+
 def escape(text: object) -> Safe:
     """`text` on one line, with every character that Markdown, HTML or a table cell would read written as itself.
 
@@ -25,7 +31,7 @@ def escape(text: object) -> Safe:
     addresses and mentions from turning into links.
     """
     entities = {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
-    line = " ".join(str(text).split())
+    line = clean(" ".join(str(text).split()))
     return Safe(_SPECIAL.sub(lambda found: entities.get(found[0], "\\" + found[0]), line))
 
 
@@ -34,14 +40,14 @@ def fence(text: str, language: str = "text", lines: int = 16) -> Safe:
     shown = "".join(text[:_LIMIT].splitlines(keepends=True)[:lines])
     if len(shown) < len(text.rstrip("\n")):
         shown = f"{shown.rstrip()}\n[{len(text) - len(shown):,} more characters]"
-    shown = "".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in shown.rstrip("\n"))
+    shown = clean(shown.rstrip("\n"))
     ticks = "`" * max(3, 1 + max((len(run) for run in re.findall(r"`+", shown)), default=0))
     return Safe(f"{ticks}{language}\n{shown}\n{ticks}")
 
 
 def code(text: object) -> Safe:
     """Inline code that `text` cannot close and that keeps to its table cell."""
-    line = " ".join(str(text).split()).replace("|", "\\|") or " "
+    line = clean(" ".join(str(text).split())).replace("|", "\\|") or " "
     ticks = "`" * (1 + max((len(run) for run in re.findall(r"`+", line)), default=0))
     pad = " " if line.startswith("`") or line.endswith("`") else ""
     return Safe(f"{ticks}{pad}{line}{pad}{ticks}")

@@ -13,6 +13,7 @@ from stepforge.builders.configs import CONFIGS
 from stepforge.builders.release import SPLITS
 from stepforge.cards import measured
 from stepforge.cards.markdown import Safe, code, escape, excerpt, lines, number
+from stepforge.cards.model_licenses import terms_of
 from stepforge.cards.snippets import snippets
 
 HUB = "https://huggingface.co/datasets"
@@ -87,6 +88,7 @@ def context(manifest: dict, configs: list[Config], plots: list[str]) -> dict:
         "sample_rows": [[code(config.name), lines(Safe(f"**{column}:** {excerpt(config.sample[column])}")
                                                   for column in TEXTS if column in config.sample)]
                         for config in configs if config.name in sampled],
+        "model_licenses": _model_licenses(manifest.get("generators", [])),
         "snippets": snippets(manifest, default_config(manifest)),
         "generator_rows": [_generator(row) for row in manifest.get("generators", [])],
         "stage_rows": [_stage(name, facts) for name, facts in stages.items()],
@@ -108,6 +110,11 @@ def limits(manifest: dict) -> list[str]:
     known = ["Language models wrote the solutions. A correct final answer does not mean correct reasoning, and the "
              "methods above find only a part of the false positives.",
              "Verdicts compare final answers. A solution without a verdict is undecided and is in no training config."]
+    words = {terms_of(row.get("license")).word for row in manifest.get("generators") or ()}
+    if "forbidden" in words:
+        known.append("The license of a model forbids training other models on its output; see the table of licenses.")
+    if "unknown" in words:
+        known.append("The license of a model is unknown, and with it whether it permits training on the output.")
     if unusable := manifest.get("stages", {}).get("verify", {}).get("facts", {}).get("unusable_golds"):
         known.append(f"{number(unusable)} problems have no usable gold answer; their solutions are undecided.")
     if not (manifest.get("decontamination") or {}).get("found"):
@@ -117,6 +124,13 @@ def limits(manifest: dict) -> list[str]:
     known += manifest.get("stages", {}).get("annotate", {}).get("facts", {}).get("search", {}).get("notes", [])
     return known + [f"The config `{name}` was left out: {why}."
                     for name, why in manifest.get("left_out", {}).items() if "/" not in name]
+
+
+def _model_licenses(generators: list[dict]) -> list[list[str]]:
+    """A row for each model: its license, and what that says of training on the output."""
+    licenses = {str(row.get("model", "–")): row.get("license") for row in generators}
+    return [[code(model), code(license) if license else "unknown",
+             f"{terms_of(license).word}. {terms_of(license).sentence}"] for model, license in licenses.items()]
 
 
 def _generator(row: dict) -> list[str]:

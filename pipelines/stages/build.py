@@ -6,6 +6,7 @@ builders/release.py.
 """
 
 import platform
+import shutil
 from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from typing import Any, cast
@@ -14,12 +15,15 @@ import duckdb
 import pyarrow as pa
 
 from stepforge.builders import configs
+from stepforge.builders.files import replacing
+from stepforge.builders.manifest import ReleaseError, read_manifest
 from stepforge.builders.parquet import read_rows, write_rows
-from stepforge.builders.release import split_groups, write_release
+from stepforge.builders.release import list_files, split_groups, write_release
 from stepforge.builders.sql import query_rows
 from stepforge.builders.tables import INT, TEXT
 from stepforge.pipelines.answers.extract import text_behind
 from stepforge.pipelines.inference.engines import generator_id, revision_of, sampling_of
+from stepforge.pipelines.inference.model_card import license_of
 from stepforge.pipelines.inference.prompts import render, template_text
 from stepforge.pipelines.options.generators import Generator, RecordedGenerator
 from stepforge.pipelines.options.places import conceal
@@ -27,11 +31,13 @@ from stepforge.pipelines.recipe import Recipe
 from stepforge.pipelines.run_folder import release_path
 from stepforge.pipelines.stages.base import Account, Context, Stage
 from stepforge.pipelines.stages.generate.recorded import models
+from stepforge.pipelines.stages.measure import shown_rows
 
 INPUTS = ("problems", "solutions", "verdicts", "judgements", "duplicates", "steps", "rollouts", "alternatives")
 PROMPTS = pa.schema([pa.field(name, TEXT, nullable=False) for name in ("generator", "problem_id", "prompt", "split")])
 TAILS = pa.schema([pa.field("solution_id", TEXT, nullable=False), pa.field("behind", INT, nullable=False)])
 PACKAGES = ("stepforge", "datatrove", "datasets", "duckdb", "huggingface_hub", "math-verify", "pyarrow")
+ALL_MEASURES = "assets/measures.parquet"
 LAYOUT = 5  # raised when the same tables would give other release files
 LAID_OUT = {"configs", "pass_rate", "splits", "to", "version", "private", "license"}  # options that no statement reads
 
@@ -55,9 +61,21 @@ def run(context: Context) -> Account:
         counts, left = configs.build_configs(*given), configs.account_for(*given)
         tables = {name: folder / f"{name}.parquet" for name in release.configs}
         facts = left._asdict()
-        released = write_release(release_path(context.folder), tables, _manifest(context) | facts)
+        manifest, known = _manifest(context), _known_licenses(context)
+        for row in manifest["generators"]:
+            row["license"] = row["license"] or known.get(row["generator_id"])
+        released = write_release(release_path(context.folder), tables, manifest | facts)
+        _add_measures(context)
     rows_out = sum(file["rows"] for file in released["files"].values())
     return Account(sum(counts.values()), rows_out, ledger=counts, facts=facts)
+
+
+def _add_measures(context: Context) -> None:
+    """All measures of all groups, as a table of the release."""
+    release = release_path(context.folder)
+    with replacing(release / ALL_MEASURES) as temporary:
+        shutil.copyfile(context.table("measures"), temporary)
+    list_files(release, [ALL_MEASURES])
 
 
 def options(recipe: Recipe) -> dict[str, Any]:
@@ -95,6 +113,8 @@ def _manifest(context: Context) -> dict[str, Any]:
     recipe = context.recipe
     asking = {stage.name for stage in context.stages if stage.journal}
     licenses = {row["source"]: row["license"] for row in read_rows(context.table("problems"), ["source", "license"])}
+    with context.duckdb("problems") as connection:
+        measures = shown_rows(connection, read_rows(context.table("measures")))
     manifest = {
         "name": recipe.name, "seed": recipe.seed, "recipe": described(recipe),
         "stages": {name: _accounted(account) for name, account in context.accounts.items() if name in _ALL},
@@ -107,9 +127,18 @@ def _manifest(context: Context) -> dict[str, Any]:
         "packages": {"python": platform.python_version()} | {name: version(name) for name in PACKAGES},
         "ledger": {name: account["ledger"] for name, account in context.accounts.items()
                    if name in asking and account["ledger"]},
-        "measures": list(read_rows(context.table("measures"))),
+        "measures": measures,
     }
     return cast(dict[str, Any], conceal(manifest, recipe))
+
+
+def _known_licenses(context: Context) -> dict[str, str]:
+    """Licenses of models by generator_id that an earlier build found; the Hub may be out of reach now."""
+    try:
+        earlier = read_manifest(release_path(context.folder)).get("generators", [])
+    except ReleaseError:
+        return {}
+    return {str(row.get("generator_id")): row["license"] for row in earlier if row.get("license")}
 
 
 def _accounted(account: Mapping[str, Any]) -> dict[str, Any]:
@@ -131,6 +160,7 @@ def _generator(generator: Generator) -> dict[str, Any]:
     return {
         "name": generator.name, "generator_id": generator_id(generator), "engine": generator.engine,
         "model": generator.model, "revision": revision_of(writer) if writer else None,
+        "license": license_of(generator.model, getattr(writer, "revision", None)),
         "prompt_name": generator.prompt, "prompt_template": template_text(generator.prompt, generator.model),
         "sampling": sampling_of(writer) if writer else None,
     }

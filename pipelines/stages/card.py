@@ -24,4 +24,4 @@ def run(context: Context) -> Account:
     return Account.kept(len(plots) + 1)
 
 
-STAGE = Stage("card", 4, ("build",), settings, run)
+STAGE = Stage("card", 5, ("build",), settings, run)

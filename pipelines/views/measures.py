@@ -14,7 +14,8 @@ from rich.text import Text
 
 from stepforge.builders.errors import UserError
 from stepforge.builders.parquet import read_rows
-from stepforge.pipelines.run_folder import run_tables
+from stepforge.pipelines.run_folder import open_run_tables, run_tables
+from stepforge.pipelines.stages.measure import shown_rows
 from stepforge.pipelines.views.console import printable
 from stepforge.pipelines.views.tables import lean
 
@@ -28,7 +29,8 @@ def measure_tables(run: Path, by: str) -> list[Table]:
     Raises:
         UserError: the run has no measures, or none by this grouping.
     """
-    rows = list(read_rows(run_tables(run, "measures")["measures"]))
+    with open_run_tables(run, "problems") as connection:
+        rows = shown_rows(connection, read_rows(run_tables(run, "measures")["measures"]))
     chosen = [row for row in rows if row["by"] == by]
     if not chosen:
         known = ", ".join(sorted({row["by"] for row in rows})) or "nothing"

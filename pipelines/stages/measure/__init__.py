@@ -29,6 +29,7 @@ MOST_SQL = """
 SELECT coalesce(max(n), 0)::BIGINT FROM (SELECT count(*) AS n FROM sample GROUP BY generator, problem_id)
 """
 MICRO = 10**6
+MOST_GROUPS = 50  # of a kind that manifest and card show one by one; 1,000 subjects made a card of 1.2 MB
 TOKENS = ("prompt_tokens", "cached_prompt_tokens", "completion_tokens")
 Row = dict[str, Any]
 
@@ -46,7 +47,7 @@ def ladder(most: int) -> list[int]:
 def run(context: Context) -> Account:
     with context.tell(context.work, "measure", 0), context.duckdb(*INPUTS) as connection:
         connection.execute(load_sql(stages.__name__, "samples"))
-        connection.execute(load_sql(__package__, "groups"))
+        name_groups(connection)
         [(most,)] = connection.execute(MOST_SQL).fetchall()
         rows = curve_rows(connection, ladder(most)) + majority_rows(connection, ladder(most))
         rows += [*share_rows(connection), *mean_rows(connection), *ledger_rows(connection, context)]
@@ -57,6 +58,19 @@ def run(context: Context) -> Account:
 
 def _order(row: Row) -> tuple:
     return row["generator"], row["by"] != "all", row["by"], row["group"], row["measure"], row["k"] or 0
+
+
+def name_groups(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make the tables `grouping` and `shown` (groups.sql) for a connection that sees `problems`."""
+    connection.execute(f"SET VARIABLE most_groups = {MOST_GROUPS}")
+    connection.execute(load_sql(__package__, "groups"))
+
+
+def shown_rows(connection: duckdb.DuckDBPyConnection, rows: Iterable[Row]) -> list[Row]:
+    """Those of `measures` that manifest, card and terminal show: the largest groups of a kind, the others as one."""
+    name_groups(connection)
+    shown = set(connection.execute('SELECT "by", "group" FROM shown').fetchall())
+    return [row for row in rows if (row["by"], row["group"]) in shown]
 
 
 def share_rows(connection: duckdb.DuckDBPyConnection) -> Iterator[Row]:
@@ -107,5 +121,5 @@ def _row(group: Iterable[str], k: int | None, value: float, interval: tuple[floa
     return {**named, "k": k, "value": value, "low": low, "high": high, "interval": kind, "n": n, "excluded": 0}
 
 
-STAGE = Stage("measure", 6, ("synthesize", "decontaminate", "generate", "verify", "judge", "annotate"), settings, run,
+STAGE = Stage("measure", 7, ("synthesize", "decontaminate", "generate", "verify", "judge", "annotate"), settings, run,
               ("measures",), people.audit_hashes)

@@ -1,0 +1,39 @@
+"""What a card and a manifest say of the licenses of models: permitted, conditions, forbidden, or unknown."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from stepforge.cards.dataset_card import write_card
+from stepforge.cards.model_licenses import TERMS, terms_of
+
+
+@pytest.mark.parametrize(("license", "word"), [
+    ("apache-2.0", "permitted"), ("MIT ", "permitted"), ("llama3", "forbidden"), ("llama3.1", "conditions"),
+    ("gemma", "conditions"), ("cc-by-nc-4.0", "conditions"), ("somebody's own", "unknown"), (None, "unknown")])
+def test_terms_by_name(license: str | None, word: str) -> None:
+    assert terms_of(license).word == word
+
+
+def test_every_license_is_named_as_the_hub_writes_it() -> None:
+    assert all(name == name.strip().lower() for name in TERMS)
+
+
+@pytest.mark.parametrize(("license", "says", "limit"), [
+    ("llama3", "| `m` | `llama3` | forbidden. ", "forbids training other models on its output"),
+    (None, "| `m` | unknown | unknown. Read the license", "The license of a model is unknown"),
+    ("mit", "| `m` | `mit` | permitted. ", "")])
+def test_the_card_says_what_a_license_says(make_release: Callable[..., Path], license: str | None, says: str,
+                                           limit: str) -> None:
+    folder = make_release(only=("positives",), generators=[{"name": "g", "model": "m", "license": license}])
+    text = write_card(folder).read_text(encoding="utf-8")
+    limits = text.split("## Known limits")[1].split("\n## ")[0]
+    assert says in text and limit in limits and ("license" in limits) == bool(limit)
+
+
+def test_a_manifest_that_names_no_licenses_makes_no_claim(make_release: Callable[..., Path]) -> None:
+    folder = make_release(only=("positives",), generators=[])
+    assert "training on its output" not in write_card(folder).read_text(encoding="utf-8")
+    assert json.loads((folder / "stepforge.json").read_text())["generators"] == []
