@@ -88,7 +88,6 @@ def context(manifest: dict, configs: list[Config], plots: list[str]) -> dict:
         "sample_rows": [[code(config.name), lines(Safe(f"**{column}:** {excerpt(config.sample[column])}")
                                                   for column in TEXTS if column in config.sample)]
                         for config in configs if config.name in sampled],
-        "model_licenses": _model_licenses(manifest.get("generators", [])),
         "snippets": snippets(manifest, default_config(manifest)),
         "generator_rows": [_generator(row) for row in manifest.get("generators", [])],
         "stage_rows": [_stage(name, facts) for name, facts in stages.items()],
@@ -112,7 +111,7 @@ def limits(manifest: dict) -> list[str]:
              "Verdicts compare final answers. A solution without a verdict is undecided and is in no training config."]
     words = {terms_of(row.get("license")).word for row in manifest.get("generators") or ()}
     if "forbidden" in words:
-        known.append("The license of a model forbids training other models on its output; see the table of licenses.")
+        known.append("The license of a model forbids training other models on its output; see the generators.")
     if "unknown" in words:
         known.append("The license of a model is unknown, and with it whether it permits training on the output.")
     if unusable := manifest.get("stages", {}).get("verify", {}).get("facts", {}).get("unusable_golds"):
@@ -126,16 +125,15 @@ def limits(manifest: dict) -> list[str]:
                     for name, why in manifest.get("left_out", {}).items() if "/" not in name]
 
 
-def _model_licenses(generators: list[dict]) -> list[list[str]]:
-    """A row for each model: its license, and what that says of training on the output."""
-    licenses = {str(row.get("model", "–")): row.get("license") for row in generators}
-    return [[code(model), code(license) if license else "unknown",
-             f"{terms_of(license).word}. {terms_of(license).sentence}"] for model, license in licenses.items()]
+def _license(name: str | None) -> Safe:
+    """The license of a model and what it says of training on the output."""
+    terms = terms_of(name)
+    return Safe(f"{code(name) if name else 'none named'}; {terms.word}: {terms.sentence}")
 
 
 def _generator(row: dict) -> list[str]:
     return [code(row["name"]), code(row.get("model", "–")), code(row.get("revision") or "–"), row.get("engine", "–"),
-            _facts(row.get("sampling") or {})]
+            _facts(row.get("sampling") or {}), _license(row.get("license"))]
 
 
 def _stage(name: str, facts: dict) -> list[str]:
