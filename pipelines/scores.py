@@ -23,6 +23,7 @@ from stepforge.pipelines.inference.models import model_revision
 from stepforge.pipelines.inference.prompts import render, template_text
 from stepforge.pipelines.inference.step_scores import OF_STEPS, score_steps
 from stepforge.pipelines.options.generators import Generator
+from stepforge.pipelines.options.stages import Annotate
 from stepforge.pipelines.plan import locked
 from stepforge.pipelines.progress import RankProgress
 from stepforge.pipelines.recipe import Recipe
@@ -86,11 +87,11 @@ def score(folder: Path, model: str, revision: str | None, device: str, tell: Tel
 
 
 def scorer_of(recipe: Recipe, model: str, revision: str | None) -> Scorer:
-    """The model with prompt and steps of the run's annotation; without one, of its first generator, by line."""
+    """The model with prompt and steps of the run's annotation; without one, of its first generator."""
     annotate = recipe.annotate
     writer = recipe.generator(annotate.policy) if annotate else recipe.generators[0]
-    splitter, max_steps = (annotate.splitter, annotate.max_steps) if annotate else ("auto", None)
-    return Scorer(model, model_revision(model, revision), writer, splitter, max_steps)
+    cutting = annotate or Annotate(policy=writer.name)
+    return Scorer(model, model_revision(model, revision), writer, cutting.splitter, cutting.max_steps)
 
 
 def _fill(journal: Journal, run: Run, scorer: Scorer, revision: str | None, device: str, progress: RankProgress

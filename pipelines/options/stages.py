@@ -90,8 +90,9 @@ class Deduplicate(Options):
 class Annotate(Options):
     policy: str = Field(description="Name of the generator that continues solutions from their steps.")
     rollouts: int = Field(16, ge=1, le=10_000, description="Rollouts per step.")
-    search: Literal["exhaustive", "scan", "bisect", "adaptive"] = Field(
-        "exhaustive", description="How rollouts are distributed over steps."
+    search: Literal["auto", "exhaustive", "scan", "bisect", "adaptive"] = Field(
+        "auto", description="How rollouts are distributed over steps. auto: adaptive if at least `pilot` problems can "
+        "teach it, else exhaustive."
     )
     evidence: tuple[Literal["equations", "judge", "values"], ...] = Field(
         ("equations",), description="Evidence for the adaptive search in addition to rollouts: false equations, the "
@@ -125,11 +126,17 @@ class Annotate(Options):
                                                            "pair.")
     token_budget: int | None = Field(None, ge=1, description="Largest number of rollout tokens per problem.")
 
+    def searched_by(self, problems: int) -> "Annotate":
+        """These options with the search that so many problems get."""
+        enough = 0 < self.pilot <= problems
+        return self if self.search != "auto" else self.model_copy(
+            update={"search": "adaptive" if enough else "exhaustive"})
+
     @model_validator(mode="after")
     def _best_of_fits(self) -> "Annotate":
         if self.best_of > self.rollouts:
             raise ValueError(f"best_of must not exceed rollouts, got {self.best_of} and {self.rollouts}")
-        if self.search == "adaptive" and self.pit != "zero_success" and self.pit_tolerance == 0:
+        if self.search in ("auto", "adaptive") and self.pit != "zero_success" and self.pit_tolerance == 0:
             raise ValueError("pit_tolerance: 0 leaves the model of the adaptive search no value that is lost; take "
                              "one above 0, such as 0.05, or another `search`")
         if self.search != "adaptive" and {"judge", "values"} & set(self.evidence):

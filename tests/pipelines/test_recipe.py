@@ -76,6 +76,7 @@ def test_recipe_is_frozen(tmp_path):
     ({"judge": {"generator": "tiny", "splitter": "verse"}}, ["judge.splitter", "newline"]),
     ({"annotate": {"policy": "tiny", "pit_tolerance": 1}}, ["annotate.pit_tolerance", "below 1"]),
     ({"annotate": {"policy": "tiny", "pit_tolerance": 0, "search": "adaptive"}}, ["pit_tolerance", "above 0"]),
+    ({"annotate": {"policy": "tiny", "pit_tolerance": 0}}, ["pit_tolerance", "another `search`"]),
     ({"annotate": {"policy": "tiny", "pit_fall": float("nan")}}, ["annotate.pit_fall", "finite"]),
     ({"annotate": {"policy": "t"}, "generators": [{"name": "t", "engine": "embedded", "temperature": 0}]},
      ["annotate.rollouts", "16 draws at temperature 0"]),
@@ -102,7 +103,7 @@ def test_misfit_names_field_and_what_is_allowed(tmp_path, changes, parts):
 
 @pytest.mark.parametrize("changes", [
     {"annotate": None}, {"annotate": None, "release": {"configs": ["positives"]}},
-    {"annotate": {"policy": "tiny", "pit_tolerance": 0}}, {"release": {"version": "v2.0.1"}},
+    {"annotate": {"policy": "tiny", "pit_tolerance": 0, "search": "scan"}}, {"release": {"version": "v2.0.1"}},
     {"annotate": {"policy": "tiny", "search": "adaptive", "pit_tolerance": 0, "pit": "zero_success"}},
     {"problems": [{"source": "math", "split": "validation", "path": "x.jsonl"}]},
     {"executor": {"duckdb_memory": "0.3 GB", "slurm": {"partition": "p", "time": "1-12:00"}}}])

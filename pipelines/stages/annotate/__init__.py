@@ -29,7 +29,7 @@ from stepforge.pipelines.inference.models import model_revision
 from stepforge.pipelines.inference.output import TableOutput
 from stepforge.pipelines.inference.runner import Generate, Rollout
 from stepforge.pipelines.inference.step_scores import check_model
-from stepforge.pipelines.options.generators import RecordedGenerator, Writer
+from stepforge.pipelines.options.generators import BatchGenerator, Generator, RecordedGenerator, Writer
 from stepforge.pipelines.options.stages import Annotate, Verify
 from stepforge.pipelines.recipe import Recipe
 from stepforge.pipelines.stages.annotate import pilot
@@ -73,7 +73,7 @@ def settings(recipe: Recipe) -> Any:
     writer = recipe.generator(annotate.policy)
     policy = generator_id(writer)
     versions = [searching.VERSION, splitting.VERSION, verifier_versions(recipe.verify.verifier)]
-    if annotate.search == "adaptive" and not isinstance(writer, RecordedGenerator):
+    if annotate.search in ("auto", "adaptive") and not isinstance(writer, RecordedGenerator):
         versions.append(writer.read_cost)
     if annotate.value_model is not None:
         check_model(annotate.value_model, annotate.value_revision)
@@ -92,10 +92,13 @@ def run(context: Context) -> Account:
     inputs = {name: context.table(name) for name in ("problems", "solutions", "verdicts", "duplicates", "judgements")}
     parameters = {"seed": str(context.recipe.seed), "policy": generator_id(generator),
                   "positives": annotate.positives_per_problem, "negatives": annotate.negatives_per_problem,
-                  "pilot": annotate.pilot if annotate.search == "adaptive" else 0}
+                  "pilot": annotate.pilot}
     sql, work, pilot_work = load_sql(__package__, "annotate"), context.work / "annotate", context.work / "pilot"
     with context.duckdb(*inputs) as connection:
         total = next(query_rows(connection, TOTAL_SQL.format(sql), parameters))
+    annotate = searched(annotate, generator, total["problems"])
+    if annotate.search != "adaptive":
+        parameters["pilot"] = total["pilot"] = 0
 
     def roll_out(sql: str, rollout: Rollout, folder: Path, tables: tuple[str, ...], label: str, problems: int) -> None:
         context.ask(Query(sql, inputs, parameters), rollout, generator, (JOURNAL, generator_id(generator)),
@@ -119,6 +122,11 @@ def run(context: Context) -> Account:
              "search": search_facts(annotate, total["judged"], taught)}
     solutions, ledger = _done(context)
     return Account(total["solutions"], solutions, ledger=ledger, facts=facts, failed=ledger["failed"])
+
+
+def searched(annotate: Annotate, policy: Generator, problems: int) -> Annotate:
+    """The options with the search that so many problems get. A batch is not asked in many rounds."""
+    return annotate.searched_by(0 if isinstance(policy, BatchGenerator) else problems)
 
 
 def _done(context: Context) -> tuple[int, dict[str, int]]:
@@ -148,7 +156,9 @@ def expects(recipe: Recipe, problems: int | None, folder: Path) -> Expected | No
     if options is None or problems is None:
         return None
     solutions = problems * (options.negatives_per_problem + options.positives_per_problem)
-    text = f"at most {solutions:,} solutions, {options.rollouts} rollouts a step ({options.search})"
+    search = searched(options, recipe.generator(options.policy), problems).search
+    why = f", for {problems:,} problems and a pilot of {options.pilot}" if options.search == "auto" else ""
+    text = f"at most {solutions:,} solutions, {options.rollouts} rollouts a step ({search}{why})"
     return Expected(text, problems)
 
 

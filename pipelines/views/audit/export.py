@@ -21,6 +21,7 @@ from stepforge.builders.parquet import write_rows
 from stepforge.builders.sql import load_sql, query_rows
 from stepforge.builders.tables import AUDIT_SAMPLES, content_id
 from stepforge.pipelines.credit import split as splitting
+from stepforge.pipelines.options.stages import Annotate
 from stepforge.pipelines.recipe import load_recipe
 from stepforge.pipelines.run_folder import audit_samples_path, open_run_tables, recipe_path
 from stepforge.pipelines.statistics.intervals import allocate
@@ -66,8 +67,8 @@ def export_sample(run: Path, sample: int, out: Path, seed: int = 0) -> tuple[int
 def _splitter(run: Path) -> tuple[str, int | None]:
     """The judge's, so that its steps and those that people see have the same numbers; else that of the annotation."""
     recipe = load_recipe(recipe_path(run))
-    cutting = recipe.judge or recipe.annotate
-    return (cutting.splitter, cutting.max_steps) if cutting else ("auto", None)
+    cutting = recipe.judge or recipe.annotate or Annotate(policy="")
+    return cutting.splitter, cutting.max_steps
 
 
 def _draw(ranked: list[dict[str, Any]], sample: int) -> list[dict[str, Any]]:

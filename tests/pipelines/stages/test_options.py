@@ -139,7 +139,7 @@ def annotated(verifier, texts=TEXTS, **annotate):
                           "soundness": None, "first_error": None} for name, text in texts.items()]}
     policy = Policy(recipe.generators[0], "weak", 0, verifier, asyncio.Lock())
     out = asyncio.run(annotate_problem(Document("", "p", metadata=row), generate, policy=policy,
-                                       settings=recipe.annotate, chain=None, no_model_fits=False))
+                                       settings=recipe.annotate.searched_by(1), chain=None, no_model_fits=False))
     by_solution: dict = {name: [] for name in texts}
     for step in out["steps"]:
         by_solution[step["solution_id"]].append(step)
@@ -218,7 +218,7 @@ def bounds(model):
 @pytest.mark.parametrize("search", ["exhaustive", "scan", "bisect", "adaptive"])
 def test_what_a_recipe_takes_for_annotate_the_engine_takes(verifier, search):
     for name, value in bounds(Annotate):
-        refused = ("pit_tolerance", 0) if search == "adaptive" else ()
+        refused = ("pit_tolerance", 0) if search in ("adaptive", "auto") else ()
         if name == "search" or (name, value) in (("rollouts", 10_000), refused):
             continue
         steps, _, _ = annotated(verifier, **{"search": search, name: value})

@@ -11,8 +11,9 @@ from stepforge.pipelines import plan
 from stepforge.pipelines.credit import fit
 from stepforge.pipelines.credit.chain import Chain
 from stepforge.pipelines.recipe import Recipe
+from stepforge.pipelines.stages.annotate import expects
 
-ADAPTIVE = {**SMALL, "judge": None, "annotate": {**SMALL["annotate"], "search": "adaptive", "pilot": 5}}
+ADAPTIVE = {**SMALL, "judge": None, "annotate": {**SMALL["annotate"], "search": "auto", "pilot": 5}}
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +35,27 @@ def test_the_fitted_model_stands_in_the_manifest(run):
     fitted, default = Chain.of(chain), Chain.default(0.05)
     assert abs(fitted.moves - default.moves).max() > 0.01
     assert fitted.moves.sum(1) == pytest.approx(1)
+
+
+def test_the_search_is_adaptive_where_enough_problems_can_teach_it(run, small_run):
+    assert search_of(run)["name"] == "adaptive" and search_of(small_run)["name"] == "exhaustive"
+    assert {row["q_model"] is None for row in rows(run, "steps")} == {False}
+    assert {row["q_model"] is None for row in rows(small_run, "steps")} == {True}
+
+
+@pytest.mark.parametrize(("options", "problems", "told"), [
+    ({}, 32, "(adaptive, for 32 problems and a pilot of 32)"), ({}, 31, "(exhaustive, for 31"),
+    ({"pilot": 0}, 99, "(exhaustive, "), ({"search": "adaptive"}, 2, "(adaptive)"),
+    ({"search": "scan"}, 99, "(scan)")])
+def test_the_plan_tells_the_search_and_why(tmp_path, options, problems, told):
+    recipe = Recipe.model_validate(SMALL | {"annotate": {"policy": "tiny", **options}})
+    assert told in expects(recipe, problems, tmp_path).text
+
+
+def test_a_policy_that_is_asked_in_batches_is_asked_once(tmp_path):
+    batch = {"name": "tiny", "engine": "batch", "model": "m", "samples": 2}
+    recipe = Recipe.model_validate(SMALL | {"generators": [batch], "annotate": {"policy": "tiny"}})
+    assert "(exhaustive" in expects(recipe, 99, tmp_path).text
 
 
 def test_ranks_do_not_matter(run, tmp_path):
@@ -91,7 +113,8 @@ def test_a_judge_moves_the_models_values_and_no_count(small_run, tmp_path, scrip
 def test_evidence_that_cannot_be_had_is_told(annotate, judge, message):
     options = None if judge is None else {**SMALL["judge"], **judge}
     with pytest.raises(ValueError, match=message):
-        Recipe.model_validate({**ADAPTIVE, "judge": options, "annotate": {**ADAPTIVE["annotate"], **annotate}})
+        Recipe.model_validate({**ADAPTIVE, "judge": options, "annotate": {**ADAPTIVE["annotate"], "search": "adaptive",
+                                                                               **annotate}})
 
 
 def test_where_no_model_fits_steps_are_scanned_and_manifest_and_card_say_so(run, tmp_path, monkeypatch):
