@@ -97,9 +97,10 @@ class Recipe(Options):
         if wanted and set(release.configs) != set(PLAIN):  # by default they are there and have no rows
             raise ValueError(f"release.configs: {', '.join(wanted)} hold annotated solutions; give `annotate` with "
                              "a policy, or leave them out")
-        if release.rollout_positives:
-            raise ValueError("release.rollout_positives: annotate makes the rollouts; give `annotate` with a policy, "
-                             "or leave this false")
+        for name in ("rollout_positives", "rollout_negatives"):
+            if getattr(release, name):
+                raise ValueError(f"release.{name}: annotate makes the rollouts; give `annotate` with a policy, or "
+                                 "leave this false")
 
     def _judge_reads(self, judge: Judge | None, annotate: Annotate) -> None:
         if judge is None or judge.incorrect_per_generator == 0:

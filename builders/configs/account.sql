@@ -6,6 +6,7 @@ WITH lost AS (
     FROM negative
     LEFT JOIN loser USING (solution_id)
     LEFT JOIN (SELECT DISTINCT rejected_id FROM match) AS matched ON rejected_id = negative.solution_id
+    WHERE negative.origin = 'sample'
 ), reasons AS (
     SELECT 'positives' AS config, solution_id AS id, coalesce(excluded, 'cap') AS reason
     FROM candidate ANTI JOIN positive USING (solution_id) WHERE verdict = 'correct'
@@ -13,9 +14,9 @@ WITH lost AS (
     SELECT 'negatives', solution_id, coalesce(excluded, 'cap')
     FROM candidate ANTI JOIN negative USING (solution_id) WHERE verdict = 'incorrect'
     UNION ALL
-    SELECT DISTINCT 'stepwise', solution_id, 'unsound' FROM annotated WHERE excluded = 'unsound'
+    SELECT DISTINCT 'stepwise', solution_id, left_out FROM annotated WHERE left_out IS NOT NULL
     UNION ALL
-    SELECT DISTINCT 'weighted', solution_id, 'unsound' FROM annotated WHERE excluded = 'unsound'
+    SELECT DISTINCT 'weighted', solution_id, left_out FROM annotated WHERE left_out IS NOT NULL
     UNION ALL
     SELECT 'weighted', solution_id,
            CASE WHEN getvariable('after_pit') = 'drop' AND bool_and(step_place = 'unreached') THEN 'never_reached'

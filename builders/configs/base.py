@@ -109,6 +109,8 @@ COMPLETE = optional("complete", BOOL, "Whether the model ended the solution itse
                                       "follows; null if unknown and the solution states an answer.")
 SOUNDNESS = column("soundness", TEXT, "Soundness of the reasoning: sound, unsound or unchecked.")
 CHECKED_BY = optional("checked_by", TEXT, "Source of the soundness: equations, or the name of the judge.")
+ORIGIN = column("origin", TEXT, "sample, or rollout for a verified continuation of another solution's prefix, which "
+                              "is no independent sample; solution_id is then a rollout_id.")
 CHOSEN_SOUNDNESS = column("chosen_soundness", TEXT, "Soundness of the reasoning of `chosen`: sound, unsound or "
                                                     "unchecked.")
 CHOSEN_CHECKED_BY = optional("chosen_checked_by", TEXT, "Source of the soundness of `chosen`: equations, or the name "

@@ -6,6 +6,7 @@ from stepforge.builders.configs.base import (
     COMPLETE,
     COMPLETION,
     GENERATOR,
+    ORIGIN,
     PROBLEM,
     PROMPT,
     SOLUTION,
@@ -22,7 +23,7 @@ CONFIG = Config(
      optional("pit", TEXT, "found; doubtful if the fall of q at the step may be chance; none if the rule names no "
                            "step; null if not annotated."),
      optional("pit_index", INT, "Index of the first pit, from 0; null without one."),
-     optional("fall_low", REAL, "Smallest fall of q at the pit, at 95% probability.")),
+     optional("fall_low", REAL, "Smallest fall of q at the pit, at 95% probability."), ORIGIN),
     solutions={"solution_id": "incorrect"}, texts=("prompt", "completion"), chat=("complete",), sampled=True,
     tests=(RowTest(A_PIT_WITHOUT_A_FALL, ("negatives.fall_low",),
                    "SELECT 'negatives', solution_id FROM negatives "

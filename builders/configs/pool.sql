@@ -1,5 +1,8 @@
 -- Which solutions a release may use, and under which prompt. Options stand under their names in the recipe.
 
+-- Length of a text in tokens: as counted by who wrote it, else about a token for three characters.
+CREATE TEMP MACRO tokens(counted, written) AS coalesce(counted, ceil(length(written) / 3));
+
 -- A solution with a verdict ended unless it is known to be cut: one of which nothing is known states its answer, or it
 -- would be undecided.
 CREATE TEMP MACRO ended(complete) AS coalesce(complete, true);
@@ -43,6 +46,7 @@ SELECT solutions.*, verdict, prompt, prompts.split, position, spurious_share, op
        CASE WHEN verdict = 'undecided' THEN 'undecided'
             WHEN survivor_id IS NOT NULL THEN 'duplicate'
             WHEN verdict = 'incorrect' AND NOT ended(complete) AND NOT getvariable('keep_truncated') THEN 'truncated'
+            WHEN tokens(completion_tokens, solutions.solution) > getvariable('max_solution_tokens') THEN 'too_long'
             WHEN verdict = 'correct' AND opinion = 'unsound' AND getvariable('unsound_positives') = 'drop'
                 THEN 'unsound'
             WHEN behind > getvariable('max_behind_answer') AND getvariable('text_behind_answer') = 'drop'
@@ -74,19 +78,24 @@ FROM candidate WHERE excluded IS NULL;
 
 -- Verified rollouts as further solutions: prefix and completion joined, where no solution of the problem says the same.
 -- They share their prefix with a solution, so they are no independent samples and stand in no table that is counted.
--- Prefixes are the bare problem, correct solutions, and negatives before their pit: none that had to recover.
+-- Prefixes are the bare problem, correct solutions, and negatives before their pit: none that had to recover, and none
+-- that was lost already.
 CREATE TEMP VIEW rollout_sample AS
 WITH whole AS (
-    SELECT rollout_id, rollouts.problem_id, coalesce(substr(solution, 1, steps."end"), '') || completion AS whole_text
+    SELECT rollout_id, rollouts.problem_id, verdict,
+           coalesce(substr(solution, 1, steps."end"), '') || completion AS whole_text,
+           tokens(NULL, coalesce(substr(solution, 1, steps."end"), '')) + tokens(completion_tokens, completion) AS size
     FROM rollouts
     LEFT JOIN steps USING (solution_id, step_index)
     LEFT JOIN (SELECT solution_id, solution FROM solutions) AS begun USING (solution_id)
     LEFT JOIN (SELECT solution_id, step_index AS pit FROM steps WHERE is_pit) AS lost USING (solution_id)
-    WHERE getvariable('rollout_positives') AND origin = 'prefix' AND rollouts.verdict = 'correct'
-      AND rollouts.finish_reason = 'stop' AND coalesce(step_index < pit, true)
+    WHERE origin = 'prefix' AND rollouts.finish_reason = 'stop' AND coalesce(step_index < pit, true)
+      AND (verdict = 'correct' AND getvariable('rollout_positives')
+           OR verdict = 'incorrect' AND getvariable('rollout_negatives'))
       AND (rollouts.solution_id IS NULL OR steps."end" IS NOT NULL)
+      AND coalesce(size <= getvariable('max_solution_tokens'), true)
 )
-SELECT min(rollout_id) AS solution_id, problem_id, prompts.generator, prompts.prompt, whole_text AS solution,
+SELECT min(rollout_id) AS solution_id, problem_id, verdict, prompts.generator, prompts.prompt, whole_text AS solution,
        prompts.split, place.position
 FROM whole
 JOIN place USING (problem_id)
@@ -107,11 +116,11 @@ SELECT * FROM (
         UNION ALL
         SELECT solution_id, problem_id, generator, prompt, solution, true, 'unchecked', NULL, NULL, 0, 'rollout',
                split, position, NULL
-        FROM rollout_sample
+        FROM rollout_sample WHERE verdict = 'correct'
     )
 ) WHERE number <= getvariable('max_positives_per_problem');
 
--- Annotated negatives come first: they are the ones whose pit is known, or known to be in doubt.
+-- Annotated negatives come first: they are the ones whose pit is known, or known to be in doubt. Rollouts come last.
 CREATE TEMP VIEW negative AS
 WITH known AS (
     SELECT solution_id, min(step_index) FILTER (is_pit) AS pit_index, min(fall_low) FILTER (is_pit) AS fall_low,
@@ -119,11 +128,17 @@ WITH known AS (
     FROM steps GROUP BY solution_id
 )
 SELECT * FROM (
-    SELECT pool.*, known.* EXCLUDE (solution_id), row_number() OVER (
-        PARTITION BY problem_id ORDER BY pit IS NULL, number
+    SELECT *, row_number() OVER (
+        PARTITION BY problem_id ORDER BY origin <> 'sample', pit IS NULL, number, solution_id
     ) AS rank
-    FROM pool LEFT JOIN known USING (solution_id)
-    WHERE verdict = 'incorrect'
+    FROM (
+        SELECT pool.*, known.* EXCLUDE (solution_id), 'sample' AS origin
+        FROM pool LEFT JOIN known USING (solution_id) WHERE verdict = 'incorrect'
+        UNION ALL BY NAME
+        SELECT solution_id, problem_id, generator, prompt, solution, verdict, split, position, true AS complete,
+               'unchecked' AS soundness, 'rollout' AS origin
+        FROM rollout_sample WHERE verdict = 'incorrect'
+    )
 ) WHERE rank <= getvariable('max_negatives_per_problem');
 
 -- Negatives that give pairs, in their turn: those lost by a step, or, where all are asked for or none is annotated, all.
@@ -132,7 +147,7 @@ CREATE TEMP VIEW loser AS
 SELECT *, row_number() OVER (PARTITION BY problem_id ORDER BY fall_low IS NULL, solution_id) - 1 AS turn,
        coalesce(fall_low >= getvariable('min_pit_drop'), false) AS has_pit
 FROM negative
-WHERE has_pit OR getvariable('pair_negatives') = 'all' OR (SELECT count(*) = 0 FROM steps);
+WHERE origin = 'sample' AND (has_pit OR getvariable('pair_negatives') = 'all' OR (SELECT count(*) = 0 FROM steps));
 
 -- Every positive against every such negative of its problem, where their lengths may stand beside each other.
 CREATE TEMP VIEW match AS
@@ -149,7 +164,8 @@ WHERE alike(positive.solution, loser.solution);
 -- Steps of annotated solutions under the prompt of the policy that continued them.
 CREATE TEMP VIEW annotated AS
 SELECT steps.* EXCLUDE (file_row_number), progress.spurious, candidate.solution, candidate.complete, verdict,
-       soundness, checked_by, excluded, prompts.prompt, prompts.split, position
+       soundness, checked_by, CASE WHEN excluded IN ('too_long', 'unsound') THEN excluded END AS left_out,
+       prompts.prompt, prompts.split, position
 FROM steps
 LEFT JOIN progress USING (solution_id, step_index)
 JOIN candidate USING (solution_id, problem_id)
@@ -176,7 +192,7 @@ SELECT *, CASE WHEN verdict = 'correct' THEN 'correct' WHEN step_index < pit THE
 FROM (
     SELECT *, min(step_index) FILTER (is_pit) OVER (PARTITION BY solution_id) AS pit,
            max(step_index) FILTER (successes > 0) OVER (PARTITION BY solution_id) AS reached
-    FROM annotated WHERE excluded IS DISTINCT FROM 'unsound'
+    FROM annotated WHERE left_out IS NULL
 );
 
 -- Steps that weigh. The completion ends with the last of them.

@@ -5,6 +5,7 @@ from stepforge.builders.configs.base import (
     COMPLETE,
     COMPLETION,
     GENERATOR,
+    ORIGIN,
     PROBLEM,
     PROMPT,
     SOLUTION,
@@ -13,15 +14,14 @@ from stepforge.builders.configs.base import (
     Training,
     optional,
 )
-from stepforge.builders.tables import INT, REAL, TEXT, column
+from stepforge.builders.tables import INT, REAL, column
 
 CONFIG = Config(
     "positives", 2, ("solution_id",), "correct solutions; SFT and rejection-sampling fine-tuning",
     (PROBLEM, SOLUTION, GENERATOR, PROMPT, COMPLETION, COMPLETE, SOUNDNESS, CHECKED_BY,
      optional("spurious_share", REAL, "Share of the text in spurious steps; null if unknown."),
      column("behind_answer", INT, "Number of characters after the line that states the answer."),
-     column("origin", TEXT, "sample, or rollout for a verified continuation of another solution's prefix, which is no "
-                            "independent sample; solution_id is then a rollout_id.")),
+     ORIGIN),
     solutions={"solution_id": "correct"}, texts=("prompt", "completion"), chat=("complete",), sampled=True,
     training=Training("Fine-tune on correct solutions (SFT)",
                       'row["complete"] is not False and row["soundness"] != "unsound"', "SFT",

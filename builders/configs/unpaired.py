@@ -5,6 +5,7 @@ from stepforge.builders.configs.base import (
     COMPLETE,
     COMPLETION,
     GENERATOR,
+    ORIGIN,
     PROBLEM,
     PROMPT,
     SOLUTION,
@@ -18,7 +19,7 @@ from stepforge.builders.tables import BOOL, column
 CONFIG = Config(
     "unpaired", 4, ("solution_id",), "correct and incorrect solutions with a label; KTO",
     (PROBLEM, SOLUTION, GENERATOR, PROMPT, COMPLETION, COMPLETE,
-     column("label", BOOL, "The final answer is correct."), SOUNDNESS, CHECKED_BY),
+     column("label", BOOL, "The final answer is correct."), SOUNDNESS, CHECKED_BY, ORIGIN),
     solutions={"solution_id": "any"}, texts=("prompt", "completion"), chat=("complete",),
     training=Training("Learn from labels without pairs (KTO)",
                       'row["complete"] is not False and not (row["label"] and row["soundness"] == "unsound")', "KTO",

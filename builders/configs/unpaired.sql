@@ -1,4 +1,5 @@
-SELECT problem_id, solution_id, generator, prompt, solution AS completion, complete, label, soundness, checked_by, split
+SELECT problem_id, solution_id, generator, prompt, solution AS completion, complete, label, soundness, checked_by, origin,
+       split
 FROM (
     SELECT *, true AS label FROM positive
     UNION ALL BY NAME

@@ -72,6 +72,13 @@ class ReleaseOptions(Options):
     rollout_positives: bool = Field(
         False, description="Add verified rollouts where a problem has too few positives; `origin` marks them."
     )
+    rollout_negatives: bool = Field(
+        False, description="The same of negatives, by rollouts that reached a wrong answer; they stand in no pair."
+    )
+    max_solution_tokens: int | None = Field(
+        None, ge=1, description="Longest solution in configs that train, in tokens as its generator counted them, "
+        "else of three characters."
+    )
     pair_negatives: Literal["lost", "all"] = Field(
         "lost", description="Negatives to use in `pairs`: only those with a pit (`lost`), as in `step_pairs`, or "
                             "`all`."

@@ -2,8 +2,9 @@
 
 Problem p has the answer 7. `weak` wrote c (correct, its second step costs value), k (correct, never valued), u
 (correct, with a false equation), w (incorrect, lost at its second step) and t (cut off); `strong` wrote s (correct,
-sound to a judge), v (incorrect, its fall may be chance) and n (incorrect, never valued). d says what c says. Of
-problem z nobody but `strong` wrote anything, and that is incorrect.
+sound to a judge), v (incorrect, its fall may be chance) and n (incorrect, never valued). d says what c says. Rollouts
+after the first step of w end right (r) and wrong (rw). Of problem z nobody but `strong` wrote anything, and that is
+incorrect.
 """
 
 from pathlib import Path
@@ -71,9 +72,12 @@ def tables() -> dict[str, list[dict]]:
                               completion_tokens=1)],
         "steps": [row for name in STEPS for row in steps(name)],
         "duplicates": [{"solution_id": "d", "survivor_id": "c", "reason": "text"}],
-        "rollouts": [filled("rollouts", rollout_id="r", problem_id="p", solution_id="w", step_index=0, index=0,
-                            policy="weak", origin="prefix", token_exact=True, seed=1, completion="q\n7",
-                            finish_reason="stop", verdict="correct")],
+        "rollouts": [filled("rollouts", rollout_id=name, problem_id="p", solution_id="w", step_index=step, index=index,
+                            policy="weak", origin="prefix", token_exact=True, seed=1, completion=text,
+                            finish_reason=reason, verdict=verdict)
+                     for index, (name, step, text, reason, verdict) in enumerate([
+                         ("r", 0, "q\n7", "stop", "correct"), ("rw", 0, "q\n6", "stop", "incorrect"),
+                         ("behind the pit", 1, "q\n6", "stop", "incorrect"), ("cut", 0, "q", "length", "incorrect")])],
         "alternatives": [filled("alternatives", alternative_id=step, problem_id="p", solution_id="w", step_index=1,
                                 step=step, complete=False, taken_from="r", sound=sound, rollouts=8, q=q,
                                 successes=int(8 * q))

@@ -72,6 +72,7 @@ def test_recipe_is_frozen(tmp_path):
     ({"release": {"version": "01.0.0"}}, ["release.version", "MAJOR.MINOR.PATCH"]),
     ({"annotate": None, "release": {"configs": ["positives", "step_pairs"]}}, ["step_pairs", "give `annotate`"]),
     ({"annotate": None, "release": {"rollout_positives": True}}, ["rollout_positives", "give `annotate`"]),
+    ({"annotate": None, "release": {"rollout_negatives": True}}, ["rollout_negatives", "give `annotate`"]),
     ({"annotate": {"policy": "tiny", "splitter": "sentences"}}, ["annotate.splitter", "'sentence'"]),
     ({"judge": {"generator": "tiny", "splitter": "verse"}}, ["judge.splitter", "newline"]),
     ({"annotate": {"policy": "tiny", "pit_tolerance": 1}}, ["annotate.pit_tolerance", "below 1"]),

@@ -375,6 +375,11 @@ def test_every_config_builds(tmp_path, build):
 @pytest.mark.parametrize(("config", "options", "left_out"), [
     ("positives", {}, {"duplicate": 1}), ("negatives", {}, {"truncated": 1}),
     ("negatives", {"keep_truncated": True}, {}),
+    ("negatives", {"max_solution_tokens": 1}, {"too_long": 1, "truncated": 1}),
+    ("positives", {"max_solution_tokens": 1}, {"duplicate": 1, "too_long": 1}),
+    ("stepwise", {"max_solution_tokens": 1}, {"too_long": 2}),
+    ("weighted", {"max_solution_tokens": 1}, {"too_long": 2}),
+    ("pairs", {"rollout_negatives": True}, {}),
     ("pairs", {}, {}), ("pairs", {"min_pit_drop": 0.6}, {"no_pit": 2}), ("pairs", {"max_length_ratio": 1.0}, {}),
     ("pairs", {"keep_truncated": True}, {"no_pit": 2}),
     ("step_pairs", {}, {}), ("step_pairs", {"min_pit_drop": 0.6}, {"no_pit": 2}),

@@ -56,16 +56,32 @@ RELEASE = [  # config, what is looked at, what it is by default, and under which
         ({"max_positives_per_problem": 1, "choose_positives": "least_spurious"}, ["c"]),
         ({"max_behind_answer": 2}, ["c", "k", "s", "u"]), ({"max_behind_answer": 1}, ["c", "k", "u"]),
         ({"max_positives_per_problem": 9, "rollout_positives": True}, ["c", "k", "r", "s", "u"]),
-        ({"rollout_positives": True}, ["c", "k", "s", "u"])]),
+        ({"rollout_positives": True}, ["c", "k", "s", "u"]), ({"max_solution_tokens": 1}, ["k"]),
+        ({"max_positives_per_problem": 9, "rollout_positives": True, "max_solution_tokens": 1}, ["k"]),
+        ({"max_positives_per_problem": 9, "rollout_negatives": True}, ["c", "k", "s", "u"])]),
     ("positives", of("c", "spurious_share"), 0.4, [
         ({"spurious_positives": "keep"}, None), ({"spurious_below": -0.8}, 0.0)]),
     ("positives", lambda rows: (of("s", "completion")(rows), of("s", "behind_answer")(rows)), ("ssss\nt\n7", 2), [
         ({"max_behind_answer": 1, "text_behind_answer": "keep"}, ("ssss\nt\n7", 2)),
         ({"max_behind_answer": 1, "text_behind_answer": "cut"}, ("ssss\nt", 0))]),
     ("negatives", ids, ["n", "v", "w", "zn"], [
-        ({"keep_truncated": True}, ["n", "t", "v", "w", "zn"]), ({"max_negatives_per_problem": 2}, ["v", "w", "zn"])]),
+        ({"keep_truncated": True}, ["n", "t", "v", "w", "zn"]), ({"max_negatives_per_problem": 2}, ["v", "w", "zn"]),
+        ({"rollout_negatives": True}, ["n", "rw", "v", "w", "zn"]),
+        ({"rollout_positives": True}, ["n", "v", "w", "zn"]),
+        ({"rollout_negatives": True, "max_negatives_per_problem": 3}, ["n", "v", "w", "zn"]),
+        ({"rollout_negatives": True, "max_solution_tokens": 1}, ["zn"]),
+        ({"max_solution_tokens": 5}, ["n", "v", "w", "zn"]),
+        ({"max_solution_tokens": 4}, ["v", "w", "zn"])]),
+    ("unpaired", lambda rows: {row["solution_id"]: (row["completion"], row["label"], row["origin"], row["complete"])
+                               for row in rows if row["solution_id"].startswith("r")}, {}, [
+        ({"rollout_negatives": True}, {"rw": ("a\nq\n6", False, "rollout", True)}),
+        ({"max_positives_per_problem": 9, "rollout_positives": True}, {"r": ("a\nq\n7", True, "rollout", True)})]),
+    ("stepwise", ids, ["c", "v", "w"], [({"max_solution_tokens": 1}, [])]),
+    ("weighted", ids, ["c", "v", "w"], [({"max_solution_tokens": 1}, [])]),
     ("pairs", rejected, ["w"], [
         ({"pair_negatives": "all"}, ["n", "v", "w"]), ({"min_pit_drop": 0.5}, ["w"]), ({"min_pit_drop": 0.51}, []),
+        ({"pair_negatives": "all", "rollout_negatives": True}, ["n", "v", "w"]),
+        ({"pair_negatives": "all", "max_solution_tokens": 2}, ["v", "w"]),
         ({"pair_negatives": "all", "max_pairs_per_problem": 1}, ["w"]), ({"max_length_ratio": 1.2}, ["w"])]),
     ("pairs", lambda rows: {row["chosen_generator"] == row["rejected_generator"] for row in rows}, {True}, [
         ({"pair_negatives": "all"}, {True}),
