@@ -194,7 +194,7 @@ def test_folder_of_a_shipped_recipes_name_is_no_recipe(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(("change", "line"), [
-    ("release.version=1.0", 'release.version: must be three numbers in quotes, such as "1.0.0" (got 1.0)'),
+    ("release.version=1.0", 'release.version: must be `auto`, or three numbers in quotes, such as "1.0.0" (got 1.0)'),
     ("release.version='1.0'", "release.version: version '1.0': allowed is MAJOR.MINOR.PATCH, as in 1.2.0"),
     ("release.to=org/name", "release.to: must be hub:ORG/NAME or local:PATH (got 'org/name')"),
     ("name=12", "name: must be text in quotes, letters, digits and . _ -, the first a letter or a digit (got 12)"),
