@@ -47,6 +47,8 @@ _SPACE = re.compile(r"[ \t~]*")
 _CLOSING = {"(": ")]", "[": ")]", "{": "}", "\\{": ("\\}",)}
 _MATHS = re.compile(r"\d|\\(?:pi|sqrt|infty|emptyset|varnothing|mathbb|frac)|\bpi\b|sqrt")
 _RELATION = re.compile(r"[=<>]|\\(?:le|ge|leq|geq|lt|gt|ne|neq|in|approx|equiv)(?![a-zA-Z])")
+_RELATED = re.compile(r"\s*(=|-(?=\s?\$))\s*")                  # $x$ = 5; the range $12$-$13$
+_OPERATED, _ENDS = re.compile(r"\s*[-+*/^=]\s*[\w(\\]"), re.compile(r"\s*(?:[.,;:!?]|$)")
 _PERCENT = re.compile(r"\s*(?:\\?%|(?:percent|per cent|pct)\b)")
 _PLAIN_NUMBER = re.compile(r"(?:[-+\d\s,./$€£¥₹%°]|\\[$%,! ]|\\[dt]?frac|\^?\\circ|[{}])+").fullmatch
 _TEXT = re.compile(r"\\text[a-z]{0,2}\s*\{[^{}]*\}")
@@ -59,11 +61,11 @@ STOP = frozenset("""a an the of for in on at to from with within without by as i
     have had do does did can cannot could will would shall should may might must it its it's she he they we you i this
     these those there each every all both either neither also too only just even still altogether respectively exactly
     making giving using given assuming including plus minus times divided multiplied mod modulo choose wait let via
-    namely squared cubed factorial more less""".split())
+    namely squared cubed factorial more less fails fail works work""".split())
 _SEPARATOR = re.compile(r"(?:,?\s*(?:but|or|and)\s+(?:it\s+)?(?:might|could|may)\s+(?:also\s+)?be\b"
                         r"|\s*(?:[,;&]|\\q?quad(?![a-zA-Z]))+(?:\s*(?:and|or)\b)?|\s*(?:and|or)\b|\s*\(\s*or\b)"
                         r"\s*(?:\b(?:maybe|possibly|perhaps|probably|else|also|even|either)\b\s*)?")
-_NEW_CLAUSE = re.compile(r"\s*(?:of\b|(?:is|are|was|were|has|have|had|can|will|do|does|did)\b)")
+_NEW_CLAUSE = re.compile(r"\s*(?:of\b|(?:is|are|was|were|has|have|had|can|will|do|does|did|fails?|works?)\b)")
 
 
 def inner(formula: re.Match[str]) -> str:
@@ -117,9 +119,9 @@ def _is_prose(math: re.Match[str]) -> bool:
 
 def _delimited(text: str, at: int, math: re.Match[str]) -> Term:
     stated, end = inner(math).strip(), math.end()
-    follows = re.compile(r"\s*=\s*").match(text, end)
+    follows = _RELATED.match(text, end)
     if follows and (value := term_at(text, follows.end())):
-        return Term(at, value.end, f"{stated} = {value.text}", "formula")
+        return Term(at, value.end, f"{stated} {follows[1]} {value.text}", "formula")
     if (percent := _PERCENT.match(text, end)) and stated[-1:].isdigit():
         return Term(at, percent.end(), stated + r"\%", "number")
     term = Term(at, end, stated, _kind(stated))
@@ -165,7 +167,8 @@ def _continues(text: str, token: re.Match[str]) -> bool:
     if token.lastgroup in ("operator", "command", "function", "text") or token[0] == "%":
         return True
     if token.lastgroup == "name":
-        return re.compile(r"\s*[-+*/^=]\s*[\w(\\]").match(text, token.end()) is not None
+        ends = token[0].islower() and token[0] not in SHORT_UNITS and token[0] != "a"
+        return _OPERATED.match(text, token.end()) is not None or ends and _ENDS.match(text, token.end()) is not None
     return False
 
 

@@ -28,13 +28,19 @@ _APPLIED = tuple((re.compile(words + r"\s+", re.IGNORECASE), form) for words, fo
     (rf"{_MUCH}(?:{_LESS}|under|below)", "x<%s"),
     (rf"{_MUCH}(?:{_MORE}|over|above)", "x>%s")))
 _COUNTED = re.compile(r"(\w+)\s+(less|fewer|more|greater) than\s+(?=[\d\\$])", re.IGNORECASE)
+_ORDINAL = re.compile(r"(?:st|nd|rd|th)\s+[a-z]")             # the 12th prime
+_OF_TWO = re.compile(r"(sum|product|difference|quotient) (?:of|between)\s+(?=[\d\\$])", re.IGNORECASE)
+_COMBINED = {"sum": "(%s)+(%s)", "product": r"(%s)\cdot(%s)", "difference": "(%s)-(%s)", "quotient": r"\frac{%s}{%s}"}
+_AND = re.compile(r"\s+and\s+(?=[\d\\$])")
 MAX_OPERATIONS = 4   # in words behind a value
 _BETWEEN = re.compile(r"(?:strictly |somewhere )?between\s+", re.IGNORECASE)
 _OR_MORE = re.compile(r"\s*,?\s*(?:or (?:(more|greater|higher|larger|above)|less|fewer|lower|smaller|below)"
                       r"|at (?:the )?(?:most|(least)))\b", re.IGNORECASE)
-_BINARY = re.compile(r"\s+(times|plus|minus|multiplied by|divided by|(?:more|greater|larger) than"
+_BINARY = re.compile(r"\s+(choose|over(?=\s+\d+\s*(?:[.;!?]|$))|times|plus|minus|multiplied by|divided by"
+                     r"|(?:more|greater|larger) than"
                      r"|(?:less|fewer|smaller) than)\s+(?=[\d\\$(])")
-_OPERATIONS = {"times": r"(%s)\cdot(%s)", "multiplied": r"(%s)\cdot(%s)", "divided": r"\frac{%s}{%s}"} | dict.fromkeys(
+_OPERATIONS = {"times": r"(%s)\cdot(%s)", "multiplied": r"(%s)\cdot(%s)", "divided": r"\frac{%s}{%s}",
+               "over": r"\frac{%s}{%s}", "choose": r"\binom{%s}{%s}"} | dict.fromkeys(
     ("plus", "more", "greater", "larger"), "%s+(%s)") | {"minus": "%s-(%s)"} | dict.fromkeys(
     ("less", "fewer", "smaller"), "-(%s)+(%s)")
 _POWER = re.compile(r"\s+(squared|cubed|factorial)\b")
@@ -56,7 +62,7 @@ def value_at(line: str, at: int) -> Term | None:
     if line[at:at + 1].isalpha() and (applied := _in_words(line, at)) is not None:
         return applied
     term = series_at(line, at)
-    if term is None:
+    if term is None or _ORDINAL.match(line, term.end):
         return None
     if term.text.endswith("'") and line[at - 1:at] == "'":
         term = term._replace(text=term.text[:-1])               # 'quoted'
@@ -97,6 +103,9 @@ def _in_words(line: str, at: int) -> Term | None:
         term = term_at(line, counted.end())
         operator = "-" if counted[2].lower() in ("less", "fewer") else "+"
         return term._replace(text=f"{term.text}{operator}{count[0]}", kind="formula") if term else None
+    if (of_two := _OF_TWO.match(line, at)) and (first := term_at(line, of_two.end())) \
+            and (joined := _AND.match(line, first.end)) and (second := term_at(line, joined.end())):
+        return Term(at, second.end, _COMBINED[of_two[1].lower()] % (first.text, second.text), "formula")
     for words, form in _APPLIED:
         if (applied := words.match(line, at)) and (term := term_at(line, skip(line, applied.end()))):
             return term._replace(text=form % term.text, kind="formula")

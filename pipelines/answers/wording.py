@@ -20,9 +20,9 @@ def _pattern(*parts: str) -> re.Pattern[str]:
 
 
 # Behind `is`: words that only lead to the value.
-FILLER = _pattern(r"(?:[:\s\"“”>]|\*(?!\*)|", phrases(r"""therefore|thus|then|hence|so|simply|just|exactly|precisely
-|approximately|about|roughly|around|that|indeed|also|now|given by|equal to|equals|equivalent to|option|choice|letter
-|either|both|still|clearly|definitely|certainly|probably|likely|perhaps|maybe|possibly|only|actually|obviously
+FILLER = _pattern(r"(?:[:\s\"“”]|>(?!\d)|\*(?!\*)|", phrases(r"""therefore|thus|then|hence|so|simply|just|exactly
+|precisely|approximately|about|roughly|around|that|indeed|also|now|given by|equal to|equals|equivalent to|option|choice
+|letter|either|both|still|clearly|definitely|certainly|probably|likely|perhaps|maybe|possibly|only|actually|obviously
 |for sure|of course|without doubt|found to be|a total of|the total of|an? (?:value|amount|sum) of|an?|is|are|it|be
 |the (?:number|value|integer|fraction|point|letter|pair|ordered pair|interval|set)(?! of| \w+ (?:is|are))|the"""),
                   r"\b,?)*")
@@ -106,7 +106,8 @@ _SMALL = tuple("""zero one two three four five six seven eight nine ten eleven t
 _TENS = tuple("twenty thirty forty fifty sixty seventy eighty ninety".split())
 NUMBER_WORD = _pattern(r"(?:\b(?:negative|minus)[ ])?\b(?:(?:", "|".join(_TENS), r")(?:[- ](?:",
                        "|".join(_SMALL[1:10]), r")\b)?|zero|", "|".join(_SMALL[2:]), r"|(?:one|a) hundred)\b"
-                       r"(?![- ](?:hundred|thousand|half|halves|thirds?|fourths?|fifths?|quarters?))")
+                       r"(?![- ](?:hundred|thousand|million|billion|dozen|score|half|halves"
+                       r"|thirds?|fourths?|fifths?|quarters?))")
 
 
 def number_of(words: str) -> int:
