@@ -58,13 +58,13 @@ class _Plan(NamedTuple):
 def publish(folder: Path, to: str, version: str | None = None, private: bool | None = None, dry_run: bool = False,
             pr: bool = False, any_version: bool = False, take_over: bool = False,
             sleep: Callable[[float], None] = time.sleep) -> Published:
-    """Publish the release in `folder` and return what was done.
+    """Publish the release in `folder`, and report what was done.
 
     Args:
         to: `hub:ORG/NAME` or `local:PATH`.
-        version: MAJOR.MINOR.PATCH; None takes the lowest that the change demands.
-        private: whether the repository on the Hub is private. One that exists is never changed, so it must fit; a new
-            one is private unless this is false.
+        version: MAJOR.MINOR.PATCH; by default the lowest that the change requires.
+        private: whether the repository on the Hub is private. An existing one is never changed, so it must match; a
+            new one is private unless this is false.
         dry_run: change nothing, at the target or in the folder.
         pr: open a pull request instead of a commit, or update the open one. Once it is merged, publishing again checks
             and tags it.

@@ -150,7 +150,7 @@ def manifest_of(to: str, version: str) -> tuple[dict | None, Version | None]:
 
 
 def diff(to: str, old: str, new: str) -> Diff:
-    """What changed between two versions at a target."""
+    """The changes between two versions at a target: rows, columns and measures."""
     return compare(fetch(to, old), fetch(to, new))
 
 

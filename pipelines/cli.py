@@ -27,13 +27,13 @@ app.add_typer(audit.app, name="audit")
 app.add_typer(batches.app, name="batch")
 
 
-RecipeFile = Annotated[Path, typer.Argument(help="The recipe: a YAML file, or the name of a shipped one.",
+RecipeFile = Annotated[Path, typer.Argument(help="Recipe: a YAML file, or the name of a shipped recipe.",
                                              autocompletion=completion.recipes)]
-RunFolder = Annotated[Path, typer.Argument(help="The folder of a run, such as runs/NAME.")]
-Folder = Annotated[Path, typer.Option("--out", help="Where the folders of runs are kept.")]
+RunFolder = Annotated[Path, typer.Argument(help="Folder of a run, such as runs/NAME.")]
+Folder = Annotated[Path, typer.Option("--out", help="Folder that contains the folders of runs.")]
 Changes = Annotated[list[str] | None, typer.Option(
-    "--set", metavar="OPTION=VALUE", help="Change an option of the recipe, such as generators.0.samples=16. Repeat it "
-    "for more; the manifest records the recipe as changed.")]
+    "--set", metavar="OPTION=VALUE", help="Change an option of the recipe, such as generators.0.samples=16. May be "
+                                          "repeated; the manifest records the changed recipe.")]
 
 
 def _version(wanted: bool) -> None:
@@ -46,7 +46,8 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _options(
-    version: Annotated[bool, typer.Option("--version", is_eager=True, callback=_version, help="Show the version.")]
+    version: Annotated[bool, typer.Option("--version", is_eager=True, callback=_version, help="Show the version and "
+                                                                                              "exit.")]
     = False,
 ) -> None:
     pass
@@ -54,7 +55,7 @@ def _options(
 
 @app.command("run")
 def run_recipe(recipe: RecipeFile, out: Folder = Path("runs"), changes: Changes = None) -> None:
-    """Run what a recipe asks for and what is not done yet. Stop it at any time; run it again to resume."""
+    """Run the stages of a recipe that are not done yet. Stop at any time; the same command resumes."""
     from stepforge.pipelines import plan
     from stepforge.pipelines.recipe import find_recipe, load_recipe
     from stepforge.pipelines.run_folder import read_state, release_path
@@ -79,7 +80,7 @@ def print_recipe(
     options: Annotated[bool, typer.Option("--options", help="List every option with its default.")] = False,
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON schema of recipes, for editors.")] = False,
 ) -> None:
-    """Print a shipped recipe, to start your own: stepforge recipe demo > mine.yaml"""
+    """Print a shipped recipe as a start for your own: stepforge recipe demo > mine.yaml"""
     import json
 
     from stepforge.pipelines.recipe import Recipe, find_recipe, load_recipe
@@ -101,11 +102,12 @@ def print_recipe(
 def show_plan(
     recipe: RecipeFile,
     out: Folder = Path("runs"),
-    probe: Annotated[bool, typer.Option(help="Run a few problems first and estimate tokens, time and price.")] = False,
-    problems: Annotated[int, typer.Option(min=2, help="How many problems the probe runs.")] = 50,
+    probe: Annotated[bool, typer.Option(help="Run a few problems and estimate tokens, time and price of the whole "
+                                             "run.")] = False,
+    problems: Annotated[int, typer.Option(min=2, help="Number of problems for the probe.")] = 50,
     changes: Changes = None,
 ) -> None:
-    """Show what is done, what would run and why, and what that would make and cost. Runs nothing without --probe."""
+    """Show which stages are done, which would run and why, and their expected rows and cost. Runs only the --probe."""
     from stepforge.pipelines import plan
     from stepforge.pipelines.recipe import find_recipe, load_recipe
     from stepforge.pipelines.run_folder import read_state
@@ -129,9 +131,9 @@ def show_plan(
 @app.command("status")
 def show_status(
     run: RunFolder,
-    follow: Annotated[bool, typer.Option(help="Look again every two seconds until the run has ended.")] = False,
+    follow: Annotated[bool, typer.Option(help="Refresh every two seconds until the run ends.")] = False,
 ) -> None:
-    """Show the progress of a run: stages, ranks, rates, time left, failures. Works from any machine that sees it."""
+    """Show the progress of a run: stages, ranks, rates, time left, failures. Works wherever the folder is visible."""
     from rich.live import Live
 
     from stepforge.pipelines.views import console, status
@@ -145,9 +147,9 @@ def show_status(
 @app.command("show")
 def show_solution(
     run: RunFolder,
-    solution_id: Annotated[str | None, typer.Argument(help="A solution, or the first digits of its id.")] = None,
+    solution_id: Annotated[str | None, typer.Argument(help="Solution: its id, or the first digits of it.")] = None,
 ) -> None:
-    """Show a solution step by step with its values; without an id, list annotated solutions to choose from."""
+    """Show a solution step by step with its values; without an id, list annotated solutions."""
     from stepforge.pipelines.views import console, show
 
     if solution_id is None:
@@ -164,12 +166,14 @@ def show_solution(
 @app.command("compare")
 def compare_generators(
     run: RunFolder,
-    by: Annotated[str, typer.Option(help="generator, or level, subject, source: compare within each of them.")]
+    by: Annotated[str, typer.Option(help="Compare over all problems (generator), or within each level, subject or "
+                                         "source.")]
     = "generator",
-    match: Annotated[str | None, typer.Option(help="flops, price or samples; by default as the recipe's budget.")]
+    match: Annotated[str | None, typer.Option(help="Cost to equalise: flops, price or samples; by default that of the "
+                                                   "recipe's budget.")]
     = None,
 ) -> None:
-    """Compare the generators of a run at equal cost: coverage, diversity, what one alone solves, false positives."""
+    """Compare the generators of a run at equal cost: coverage, diversity, unique solves, false positives."""
     from stepforge.pipelines.views import console
     from stepforge.pipelines.views.comparison import compare
     from stepforge.pipelines.views.comparison_tables import comparison_tables
@@ -181,10 +185,10 @@ def compare_generators(
 @app.command("report")
 def report_run(
     run: RunFolder,
-    out: Annotated[Path | None, typer.Option(help="The file to write; by default RUN/report.html.")] = None,
-    solutions: Annotated[int, typer.Option(min=0, help="Most solutions to browse in it.")] = MOST_SOLUTIONS,
+    out: Annotated[Path | None, typer.Option(help="HTML file to write; by default RUN/report.html.")] = None,
+    solutions: Annotated[int, typer.Option(min=0, help="Largest number of solutions in the report.")] = MOST_SOLUTIONS,
 ) -> None:
-    """Write a run's numbers, plots and solutions into one HTML file that needs no network."""
+    """Write the numbers, plots and solutions of a run to one HTML file that needs no network."""
     from stepforge.pipelines.views import console
     from stepforge.pipelines.views.report import write_report
 
@@ -195,7 +199,7 @@ def report_run(
 @app.command("measure")
 def show_measures(
     run: RunFolder,
-    by: Annotated[str, typer.Option(help="all, level, subject or source: how problems are grouped.")] = "all",
+    by: Annotated[str, typer.Option(help="Grouping of problems: all, level, subject or source.")] = "all",
 ) -> None:
     """Show coverage, diversity, majorities, false positives, lengths, pits, advantages and costs of a run."""
     from stepforge.pipelines.views import console, measures
@@ -207,11 +211,12 @@ def show_measures(
 @app.command("score")
 def score_run(
     run: RunFolder,
-    model: Annotated[str, typer.Option(help="Folder or Hub id of a process reward model, such as train prm makes.")],
+    model: Annotated[str, typer.Option(help="Folder or Hub id of a process reward model, such as one from train "
+                                            "prm.")],
     revision: Annotated[str | None, typer.Option(help="Branch, tag or commit of a model on the Hub.")] = None,
-    device: Annotated[str, typer.Option(help="Where the model runs: cpu, cuda or cuda:N.")] = "cpu",
+    device: Annotated[str, typer.Option(help="Device for the model: cpu, cuda or cuda:N.")] = "cpu",
 ) -> None:
-    """Score every solution of a run and its steps with a reward model; run it again to resume or after new samples."""
+    """Score every solution of a run and its steps with a reward model. The same command resumes."""
     from stepforge.pipelines import scores
     from stepforge.pipelines.views import console
 
@@ -224,14 +229,14 @@ def score_run(
 
 @app.command("verify")
 def verify_file(
-    file: Annotated[Path, typer.Argument(help="JSONL, CSV or Parquet.")],
+    file: Annotated[Path, typer.Argument(help="JSONL, CSV or Parquet file.")],
     gold: Annotated[str, typer.Option(help="Column with the gold answer.")] = "answer",
-    solution: Annotated[str, typer.Option(help="Column with the solution, or with a list of them.")] = "solution",
-    out: Annotated[Path | None, typer.Option(help="Write the verdicts here: a .jsonl or .parquet file.")] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Processes for slow comparisons.")] = 2,
-    verifier: Annotated[str, typer.Option(help="math, or module:function, code of your own.")] = "math",
+    solution: Annotated[str, typer.Option(help="Column with a solution, or with a list of solutions.")] = "solution",
+    out: Annotated[Path | None, typer.Option(help="File for the verdicts: .jsonl or .parquet.")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Number of processes for slow comparisons.")] = 2,
+    verifier: Annotated[str, typer.Option(help="math, or module:function for your own code.")] = "math",
 ) -> None:
-    """Judge solutions against gold answers, without a recipe: correct, incorrect or undecided with a reason."""
+    """Verify the solutions in a file against gold answers: correct, incorrect, or undecided with a reason."""
     from stepforge.pipelines.views import console, verdicts
 
     for part in verdicts.verify_file(file, gold, solution, out, workers, verifier):
@@ -241,16 +246,17 @@ def verify_file(
 @app.command("publish")
 def publish_release(
     run: RunFolder,
-    to: Annotated[str, typer.Option(help="hub:ORG/NAME or local:PATH.")],
-    version: Annotated[str | None, typer.Option(help="MAJOR.MINOR.PATCH; by default what the change demands.")] = None,
-    private: Annotated[bool | None, typer.Option("--private/--public", help="Whether the repository is private. One "
-                                                 "that exists must fit; a new one is private by default.")] = None,
-    dry_run: Annotated[bool, typer.Option(help="Say what would happen, change nothing.")] = False,
+    to: Annotated[str, typer.Option(help="Target: hub:ORG/NAME or local:PATH.")],
+    version: Annotated[str | None, typer.Option(help="Version MAJOR.MINOR.PATCH; by default the one that the change "
+                                                     "requires.")] = None,
+    private: Annotated[bool | None, typer.Option("--private/--public", help="Whether the repository is private. An "
+                                                 "existing one must match; a new one is private by default.")] = None,
+    dry_run: Annotated[bool, typer.Option(help="Report what would happen without changing anything.")] = False,
     pr: Annotated[bool, typer.Option(help="Open a pull request instead of a commit, or update the open one.")] = False,
-    any_version: Annotated[bool, typer.Option(help="Allow a lower version than the change demands.")] = False,
-    take_over: Annotated[bool, typer.Option(help="Replace a commit that was never tagged.")] = False,
+    any_version: Annotated[bool, typer.Option(help="Allow a lower version than the change requires.")] = False,
+    take_over: Annotated[bool, typer.Option(help="Replace an untagged commit of another run.")] = False,
 ) -> None:
-    """Publish the release of a run as one tagged version; run it again after an interruption."""
+    """Publish the release of a run as one tagged version. After an interruption the same command resumes."""
     from stepforge.cards.publish import publish
     from stepforge.pipelines.run_folder import release_path
     from stepforge.pipelines.views import console
@@ -265,12 +271,12 @@ def publish_release(
         console.say(f"pull request {done.pull_request}; publish again once it is merged")
 
 
-Target = Annotated[str, typer.Argument(help="hub:ORG/NAME or local:PATH.")]
+Target = Annotated[str, typer.Argument(help="Target: hub:ORG/NAME or local:PATH.")]
 
 
 @app.command("versions")
 def list_versions(target: Target) -> None:
-    """List the published versions with their rows."""
+    """List the published versions with their numbers of rows."""
     from stepforge.cards import versions
     from stepforge.pipelines.views import console
 
@@ -283,7 +289,7 @@ def diff_versions(
     old: Annotated[str, typer.Argument(help="The older version, such as 1.0.0.")],
     new: Annotated[str, typer.Argument(help="The newer version.")],
 ) -> None:
-    """Show what changed between two versions: configs, rows, columns and measures."""
+    """Show the changes between two versions: configs, rows, columns and measures."""
     from stepforge.cards import versions
     from stepforge.pipelines.views import console
 
@@ -296,10 +302,10 @@ def diff_versions(
 
 @app.command("check")
 def check_release(
-    release: Annotated[str, typer.Argument(help="hub:ORG/NAME or local:PATH: its newest version, or with @v1.0.0 "
-                                           "another; or a release folder.")],
+    release: Annotated[str, typer.Argument(help="Release: hub:ORG/NAME or local:PATH, which means the newest "
+                                           "version; with @v1.0.0 that version; or a folder.")],
 ) -> None:
-    """Check a release: checksums, schema, joins between configs, leaks between splits, sane pairs."""
+    """Check a release: checksums, schemas, joins between configs, leaks between splits, pairs."""
     from stepforge.cards.check import check, problems_table
     from stepforge.pipelines.views import console
 
@@ -328,7 +334,7 @@ def train(context: typer.Context,
 
 @app.command("evaluate", context_settings=PASS_ON)
 def evaluate(context: typer.Context) -> None:
-    """Measure a model: pass@1, pass@k and maj@k with intervals; compare two result files."""
+    """Evaluate a model: pass@1, pass@k and maj@k with intervals; compare two result files."""
     _run_module("stepforge.train.evaluate", context.args)
 
 

@@ -23,24 +23,27 @@ Answer = str | None
 
 
 def init(
-    file: Annotated[Path, typer.Argument(help="The recipe to write.")] = Path("recipe.yaml"),
-    kind: Annotated[Answer, typer.Option(help="own, endpoint or vllm: where solutions come from.")] = None,
-    samples: Annotated[Answer, typer.Option(help="own: file, folder or glob with the solutions.")] = None,
-    url: Annotated[Answer, typer.Option(help="endpoint: base URL of the server, with /v1.")] = None,
-    model: Annotated[Answer, typer.Option(help="endpoint, vllm: the model.")] = None,
-    api: Annotated[Answer, typer.Option(help="endpoint: completions or chat.")] = None,
-    key_variable: Annotated[Answer, typer.Option(help="endpoint: environment variable with the API key.")] = None,
-    problems: Annotated[Answer, typer.Option(help="gsm8k, math, or a file with problems and answers.")] = None,
+    file: Annotated[Path, typer.Argument(help="Recipe file to write.")] = Path("recipe.yaml"),
+    kind: Annotated[Answer, typer.Option(help="Origin of the solutions: own, endpoint or vllm.")] = None,
+    samples: Annotated[Answer, typer.Option(help="For own: file, folder or glob with the solutions.")] = None,
+    url: Annotated[Answer, typer.Option(help="For endpoint: base URL of the server, including /v1.")] = None,
+    model: Annotated[Answer, typer.Option(help="For endpoint and vllm: name of the model.")] = None,
+    api: Annotated[Answer, typer.Option(help="For endpoint: completions or chat.")] = None,
+    key_variable: Annotated[Answer, typer.Option(help="For endpoint: environment variable with the API key.")] = None,
+    problems: Annotated[Answer, typer.Option(help="Problems: gsm8k, math, or a file with problems and "
+                                                  "answers.")] = None,
     problem: Annotated[Answer, typer.Option(help="Column with the problem.")] = None,
     answer: Annotated[Answer, typer.Option(help="Column with the gold answer.")] = None,
-    sample_problem: Annotated[Answer, typer.Option(help="own: the same column in the file with solutions.")] = None,
-    solution: Annotated[Answer, typer.Option(help="own: column with a solution or with a list of them.")] = None,
+    sample_problem: Annotated[Answer, typer.Option(help="For own: column with the problem in the file of "
+                                                        "solutions.")] = None,
+    solution: Annotated[Answer, typer.Option(help="For own: column with a solution, or with a list of "
+                                                  "solutions.")] = None,
     writer: Annotated[Answer, typer.Option(help="Name of the generator.")] = None,
     name: Annotated[Answer, typer.Option(help="Name of the run.")] = None,
     to: Annotated[Answer, typer.Option(help="local:FOLDER or hub:ORG/NAME.")] = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing: take the defaults.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Take the defaults without asking.")] = False,
 ) -> None:
-    """Write a first recipe: asks for what it needs, unless options say it."""
+    """Write a first recipe. Asks for what the options leave open."""
     options = {name: value for name, value in locals().items() if isinstance(value, str)}
     from stepforge.pipelines.starter import ask_for, option, recipe_text
 

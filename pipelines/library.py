@@ -24,17 +24,17 @@ OWN = "given"  # the generator that stands for solutions that were handed over
 
 def run(recipe: Recipe | Mapping[str, Any] | Path | str, out: Path | str = "runs", progress: bool = True,
         **overrides: Any) -> Run:
-    """Run what a recipe asks for and what is not done yet, and return the run.
+    """Run the stages of a recipe that are not done yet, and return the run.
 
     Args:
-        recipe: the name of a shipped recipe, the path of a YAML file, a mapping of options, or a `Recipe`.
-        out: the folder that holds runs; this one is in OUT/NAME.
-        progress: whether to show bars and a line for each stage on a terminal.
+        recipe: name of a shipped recipe, path of a YAML file, mapping of options, or a `Recipe`.
+        out: folder that contains runs; this run goes to OUT/NAME.
+        progress: whether to show progress bars and a line per stage on a terminal.
         overrides: options to change. A mapping changes the options that it names and keeps the others:
             `run("demo", seed=1, release={"to": None})`.
 
     Raises:
-        RecipeError: the recipe does not fit.
+        RecipeError: the recipe is not valid.
         StageFailed: a stage did not finish; call again to resume.
     """
     loaded = _loaded(recipe, overrides)
@@ -49,7 +49,7 @@ def run(recipe: Recipe | Mapping[str, Any] | Path | str, out: Path | str = "runs
 
 
 def plan(recipe: Recipe | Mapping[str, Any] | Path | str, out: Path | str = "runs", **overrides: Any) -> pl.DataFrame:
-    """What is done and what would run: a row for each stage with its `reason`, null where it is done.
+    """Report which stages would run: a row per stage with the `reason`, null if the stage is done.
 
     Arguments and errors as for `run`.
     """
@@ -59,12 +59,12 @@ def plan(recipe: Recipe | Mapping[str, Any] | Path | str, out: Path | str = "run
 
 
 def open_run(folder: Path | str) -> Run:
-    """The run in a folder, such as runs/demo; raises UserError where there is none."""
+    """Open the run in a folder, such as runs/demo; raises UserError if there is none."""
     return read_run(Path(folder))
 
 
 def split_steps(text: str, splitter: str = "auto", max_steps: int | None = None) -> list[str]:
-    """The steps of a solution, at most so many; joined they give the text back.
+    """Split a solution into steps, at most `max_steps` of them. The joined steps equal the text.
 
     Raises:
         UserError: there is no such splitter, or `max_steps` is below 1.
@@ -77,21 +77,21 @@ def split_steps(text: str, splitter: str = "auto", max_steps: int | None = None)
 
 def annotate(problem: str, solutions: Sequence[str], answer: str, policy: Mapping[str, Any] | None = None,
              out: Path | str | None = None, **options: Any) -> pl.DataFrame:
-    """Values, advantages and pits of the steps of a handful of solutions: the table `steps` and each solution's text.
+    """Annotate a few solutions in memory: values, advantages and pits of their steps, as a frame with a row per step.
 
     Args:
-        problem: its text.
-        solutions: of this problem; correct and incorrect ones.
-        answer: the reference answer that decides which are correct.
-        policy: the generator that continues them, as in a recipe; by default the tiny model that comes with the
-            package.
-        out: a folder to keep the run and its journals in, so that a second call pays for nothing; by default a
-            temporary one.
-        options: of `annotate` in a recipe, such as `rollouts=16` or `splitter="sentence"`.
+        problem: text of the problem.
+        solutions: texts of solutions, correct or incorrect.
+        answer: gold answer.
+        policy: generator that continues the solutions, with the options of a recipe; by default the tiny model of
+            the package.
+        out: folder for the run and its journals, so that a second call samples nothing again; by default a temporary
+            folder.
+        options: options of `annotate` in a recipe, such as `rollouts=16` or `splitter="sentence"`.
 
     Raises:
-        RecipeError: an option does not fit.
-        StageFailed: the policy could not be asked.
+        RecipeError: an option is not valid.
+        StageFailed: the policy did not answer.
     """
     writer = {"name": "policy", "engine": "embedded", "model": "tiny", "samples": 0, **(policy or {})}
     writer["samples"] = 0

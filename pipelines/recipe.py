@@ -165,13 +165,14 @@ def shipped_recipes() -> dict[str, str]:
 def load_recipe(path: Path, changes: Iterable[str] = ()) -> Recipe:
     """Read and validate a recipe file, or a shipped recipe by name.
 
-    `${NAME}` in a text stands for an environment variable.
+    `${NAME}` in a text is replaced by an environment variable.
 
     Args:
-        changes: options to set, each as "generators.0.samples=16"; the value is read as YAML.
+        path: path of a YAML file, or name of a shipped recipe.
+        changes: options to set, such as "generators.0.samples=16"; values are YAML.
 
     Raises:
-        RecipeError: the file is missing, is not YAML, or does not fit; the message lists every misfit.
+        RecipeError: the file is missing, not YAML or not valid; the message lists every mistake.
     """
     return make_recipe(read_options(find_recipe(path)), changes, str(path))
 

@@ -145,7 +145,10 @@ def read_state(folder: Path) -> dict[str, Any]:
 
 
 class Run(NamedTuple):
-    """`accounts` is what finished stages reported: rows in, out and dropped by reason, and tokens."""
+    """A run on disk. `accounts` has, per finished stage, the rows in, out and dropped by reason, and the tokens.
+
+    Each table is an attribute: `run.solutions` is a polars LazyFrame.
+    """
 
     folder: Path
     recipe: Recipe
@@ -153,13 +156,13 @@ class Run(NamedTuple):
 
     @contextmanager
     def duckdb(self, *tables: str) -> "Iterator[duckdb.DuckDBPyConnection]":
-        """A bounded connection that sees the named tables as views."""
+        """Open a DuckDB connection, limited in memory, with the named tables as views."""
         with open_run_tables(self.folder, *tables) as connection:
             yield connection
 
 
     def frame(self, table: str) -> "polars.LazyFrame":
-        """A table of the run, read when it is collected; `run.solutions` is short for `run.frame("solutions")`.
+        """A table of the run as a polars LazyFrame; `run.solutions` is short for `run.frame("solutions")`.
 
         Raises:
             UserError: the run has no such table yet.

@@ -30,16 +30,12 @@ def options() -> str:
              "A recipe is one YAML file ([guide](../guide.md#a-recipe-line-by-line)). This page lists every option. "
              "`needed` marks options without a default. `problems[files, hub].limit` is the option `limit` of a "
              "source of kind `files` or `hub`.", ""]
-    section = None
+    sections: dict[str, list[str]] = {}
     for option in options_of(Recipe):
-        if option.path.startswith("decontaminate.against["):
-            continue  # these are sources, as under `problems`
-        heading = _section(option.path)
-        if heading != section:
-            lines += ["", f"## {heading}" if heading else "## The recipe", "",
-                      *_head("option", "default", "what it does")]
-            section = heading
-        lines.append(_option_row(option))
+        if not option.path.startswith("decontaminate.against["):  # these are sources, as under `problems`
+            sections.setdefault(_section(option.path), []).append(_option_row(option))
+    for heading, rows in sections.items():
+        lines += ["", f"## {heading or 'Top level'}", "", *_head("option", "default", "what it does"), *rows]
     return "\n".join(lines) + "\n"
 
 

@@ -8,12 +8,13 @@ from stepforge.pipelines.answers.verifier import shared_verifier
 
 
 def reward(completions: list[Any], answer: list[str], **columns: Any) -> list[float | None]:
-    """TRL's reward function: 1.0 for a correct completion, 0.0 for an incorrect one, one for each completion.
+    """Reward function for TRL: one number per completion, 1.0 if it is correct and 0.0 if it is incorrect.
 
-    completions: texts, or lists of messages whose last one holds the text. answer: the data set's column of reference
-    answers. None (which TRL leaves out of the group) where the verdict is undecided for a reason that is not the
-    model's: a time-out, a bound, an unparseable reference, an ambiguous form. No answer, a guess that does not match
-    and a truncation earn 0.0.
+    completions: texts, or lists of messages whose last one contains the text.
+    answer: gold answers, the column of that name.
+
+    A completion without an answer, with a wrong guess, or truncated earns 0.0. The reward is None, which TRL excludes,
+    if the verdict is undecided for a reason outside the model: a time-out, a limit, an unusable gold answer.
     """
     texts = [completion if isinstance(completion, str) else completion[-1]["content"] for completion in completions]
     claims = [Claim(str(gold), text) for gold, text in zip(answer, texts, strict=True)]

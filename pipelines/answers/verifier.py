@@ -30,11 +30,11 @@ WINDOW = 1024              # verdicts that may wait for a slow one before them
 
 
 class Verifier:
-    """Verifies solutions against reference answers. Use it as a context manager, from any thread or process.
+    """Verifies solutions against gold answers. A context manager, usable from any thread or process.
 
-    workers: symbolic worker processes, started only when a pair first needs them.
-    timeout_s: CPU seconds for one symbolic check before its worker is killed and the verdict is undecided.
-    memory_mb: address space of one worker in MiB; SymPy itself takes about 300.
+    workers: number of processes for symbolic checks, started on demand.
+    timeout_s: CPU seconds per symbolic check. After that the worker is killed and the verdict is undecided.
+    memory_mb: address space per worker in MiB; SymPy alone needs about 300.
     """
 
     def __init__(self, workers: int = 1, timeout_s: float = 5.0, memory_mb: int = 1024) -> None:
@@ -55,19 +55,19 @@ class Verifier:
         self.close()
 
     def close(self) -> None:
-        """End the workers; a second call does nothing."""
+        """Stop the workers; a second call does nothing."""
         self._pool.close()
 
     def verify(self, claim: Claim) -> Verdict:
-        """The verdict of one claim; blocks for at most the time-out and, at first, the start of a worker."""
+        """The verdict on one claim. Blocks for the time limit at most, and for the start of a worker."""
         return self._finish(*self._begin(claim))
 
     def versions(self) -> dict[str, str]:
-        """Versions that a verdict depends on: ours and those of the symbolic tier's packages."""
+        """Versions on which a verdict depends: of this verifier and of its packages."""
         return outcome.fingerprint()
 
     def stated(self, solution: str, complete: bool | None) -> tuple[str, str] | None:
-        """The answer that a solution states in so many words, and its key; a last number nobody calls so is none."""
+        """The stated answer of a solution and its key; None for a number that is not marked as the answer."""
         found = extract_answer(solution)
         answer = (found.answer or "").strip()
         whole = complete is not False or not found.at_end
@@ -76,7 +76,7 @@ class Verifier:
         return answer, answer_key(answer)
 
     def verify_many(self, claims: Iterable[Claim]) -> Iterator[Verdict]:
-        """One verdict for every claim, in order, while reading at most a window of claims ahead."""
+        """One verdict per claim, in order; reads a bounded number of claims ahead."""
         waiting: deque[tuple[Claim, Extraction, Match | Future[Match]]] = deque()
         for claim in claims:
             if not waiting and (known := self._known.get(claim)) is not None:
@@ -190,7 +190,7 @@ def shared_verifier() -> Verifier:
 
 
 def verify(gold: str, solution: str) -> Verdict:
-    """Whether a complete solution reaches the reference answer.
+    """Verify the final answer of a complete solution against the gold answer.
 
     >>> verify("18", "She makes 9 * 2 = 18 dollars. The answer is $18.").verdict
     'correct'

@@ -9,13 +9,13 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="Have requests answered by a provider's batch API, at its prices.")
-Run = Annotated[Path, typer.Argument(help="The folder of a run, such as runs/NAME.")]
+app = typer.Typer(no_args_is_help=True, help="Send requests through a provider's batch API.")
+Run = Annotated[Path, typer.Argument(help="Folder of a run, such as runs/NAME.")]
 
 
 @app.command("export")
-def export_command(run: Run, out: Annotated[Path, typer.Argument(help="The file to write: FILE.jsonl.")]) -> None:
-    """Write the requests that wait for an answer."""
+def export_command(run: Run, out: Annotated[Path, typer.Argument(help="File to write, FILE.jsonl.")]) -> None:
+    """Write the requests that have no answer yet."""
     from stepforge.pipelines.inference.batch import export_batch
 
     for path in export_batch(run, out):
@@ -23,8 +23,9 @@ def export_command(run: Run, out: Annotated[Path, typer.Argument(help="The file 
 
 
 @app.command("import")
-def import_command(run: Run, answers: Annotated[Path, typer.Argument(help="The provider's file of answers.")]) -> None:
-    """Take the answers of a batch into the run; then run its recipe again."""
+def import_command(run: Run, answers: Annotated[Path, typer.Argument(help="File with the provider's "
+                                                                          "answers.")]) -> None:
+    """Store the answers of a batch in the run; then run its recipe again."""
     from stepforge.pipelines import plan
     from stepforge.pipelines.inference.batch import import_batch
 

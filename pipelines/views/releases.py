@@ -23,7 +23,7 @@ IDS = ("solution_id", "problem_id")  # the narrowest first
 
 
 class Release(NamedTuple):
-    """An opened release: its folder on this machine, and its manifest as a dict."""
+    """A release: its folder on this machine, and its manifest as a dict."""
 
     folder: Path
     manifest: dict[str, Any]
@@ -34,17 +34,17 @@ class Release(NamedTuple):
 
     @property
     def version(self) -> str | None:
-        """None for a release that was built and not published."""
+        """Version of the release; None if it is not published."""
         version = self.manifest.get("version")
         return None if version is None else str(version)
 
     @property
     def configs(self) -> dict[str, dict[str, int]]:
-        """Rows by split, by config."""
+        """Number of rows per config and split."""
         return {name: dict(facts["rows"]) for name, facts in self.manifest["configs"].items()}
 
     def frame(self, config: str, split: str | None = None) -> pl.LazyFrame:
-        """The rows of a config; of all splits, with a column `split`, where none is named.
+        """The rows of a config as a polars LazyFrame: of one split, or of all with a column `split`.
 
         Files are looked at first: their footers, whether they are as the manifest says, and how large their rows are.
         `stepforge check` compares the checksums as well.
@@ -66,7 +66,7 @@ class Release(NamedTuple):
         return pl.concat(parts)
 
     def join(self, config: str, other: str) -> pl.LazyFrame:
-        """The rows of a config with the columns of another beside them, matched by solution or problem.
+        """The rows of a config, joined with the columns of another by solution or problem.
 
         Raises:
             UserError: they share no id.
@@ -80,7 +80,7 @@ class Release(NamedTuple):
         return left.join(right.select(fresh), on=key, how="left")
 
     def dataset(self, config: str, split: str = "train") -> "Dataset":
-        """The rows of one split as a `datasets.Dataset`, as TRL takes it; errors as for `frame`."""
+        """The rows of one split as a `datasets.Dataset`, for TRL; errors as for `frame`."""
         from datasets import Dataset
 
         return Dataset.from_polars(self.frame(config, split).collect())

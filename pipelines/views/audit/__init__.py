@@ -12,18 +12,19 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="Let people read a sample; report false positives and agreement.")
-Run = Annotated[Path, typer.Argument(help="The folder of a run, such as runs/NAME.")]
+app = typer.Typer(no_args_is_help=True, help="Let people judge a sample of solutions, and report false positives and "
+                                             "agreement.")
+Run = Annotated[Path, typer.Argument(help="Folder of a run, such as runs/NAME.")]
 
 
 @app.command("export")
 def export_command(
     run: Run,
-    out: Annotated[Path, typer.Option(help="FILE.html, a form to fill in, or FILE.csv.")],
-    sample: Annotated[int, typer.Option(min=1, help="How many solutions to read.")] = 50,
-    seed: Annotated[int, typer.Option(help="Another seed draws other solutions.")] = 0,
+    out: Annotated[Path, typer.Option(help="File to write: a form FILE.html, or a table FILE.csv.")],
+    sample: Annotated[int, typer.Option(min=1, help="Number of solutions to read.")] = 50,
+    seed: Annotated[int, typer.Option(help="Seed of the sample; another seed draws other solutions.")] = 0,
 ) -> None:
-    """Write solutions to read, drawn from strata of what the machine said, and without its verdicts."""
+    """Write a stratified sample of solutions to read, without verdicts."""
     from stepforge.pipelines.views import console
     from stepforge.pipelines.views.audit.export import export_sample
 
@@ -34,10 +35,10 @@ def export_command(
 @app.command("import")
 def import_command(
     run: Run,
-    file: Annotated[Path, typer.Argument(help="The CSV that was filled in or downloaded.")],
-    by: Annotated[str, typer.Option(help="Who read the solutions.")],
+    file: Annotated[Path, typer.Argument(help="CSV file with the answers.")],
+    by: Annotated[str, typer.Option(help="Name of the reader.")],
 ) -> None:
-    """Take answers back; the next `stepforge run` puts the false-positive rate into measures and card."""
+    """Store the answers of a reader; the next `stepforge run` adds the false-positive rate to measures and card."""
     from stepforge.pipelines.views import console
     from stepforge.pipelines.views.audit.answers import import_answers
 
@@ -48,7 +49,7 @@ def import_command(
 
 @app.command("report")
 def report_command(run: Run) -> None:
-    """Show the share of false positives by method, with 95% intervals, and how far people and machines agree."""
+    """Show false-positive rates per method with 95% intervals, and the agreement of people and machines."""
     from stepforge.pipelines.views import console
     from stepforge.pipelines.views.audit.report import report_tables
 
