@@ -139,7 +139,9 @@ def test_positive_that_equations_or_a_judge_found_wrong_is_flagged_or_dropped(bu
             "c": ("unsound", by), "w": ("unchecked", None)}
     for config in ("positives", "pairs"):
         assert build(config, judged, unsound_positives="drop") == []
-    assert [row["solution_id"] for row in build("weighted", judged, unsound_positives="drop")] == ["w"]
+    for config in ("stepwise", "weighted"):
+        assert [row["solution_id"] for row in build(config, judged, unsound_positives="drop")] == ["w"]
+        assert build(config, judged, account=True, unsound_positives="drop").excluded == {config: {"unsound": 1}}
     assert {row["mode"] for row in build("step_pairs", judged, unsound_positives="drop")} == {"shared_prefix"}
     row = next(row for row in build("solutions", judged) if row["solution_id"] == "c")
     assert (row["soundness"], row["judge_soundness"]) == (equations, judge), "neither is written over the other"
@@ -407,6 +409,28 @@ def test_a_negative_without_a_pit_weighs_to_the_last_step_from_which_the_answer_
     assert left.excluded == ({} if ends else {"weighted": {"never_reached": 1}}) and set(left.weights) == places
     kept = build("weighted", no_pit, account=True, after_pit="keep")
     assert kept.excluded == {} and set(kept.weights) == places | {"unreached"}
+
+
+def test_a_problem_whose_answer_cannot_be_read_is_no_task(build):
+    def unreadable():
+        found = tables()
+        for row in found["verdicts"]:
+            row |= {"verdict": "undecided", "reason": "gold_unparseable"}
+        return found
+
+    assert build("rl", unreadable) == []
+    assert build("rl", unreadable, account=True).excluded == {"rl": {"gold_unparseable": 1}}
+
+
+def test_a_time_out_is_no_sample_of_a_pass_rate(build):
+    def late():
+        found = tables()
+        found["verdicts"][4] |= {"verdict": "undecided", "reason": "timeout"}
+        return found
+
+    assert [(row["n_samples"], row["pass_rate"]) for row in build("rl", late)] == [(4, 0.5)]
+    (problem,) = build("problems", late)
+    assert problem["generators"][0]["n_samples"] == 4
 
 
 def test_shares_of_weight_by_place_are_told(build):

@@ -21,6 +21,7 @@ from stepforge.pipelines.options.release import ReleaseOptions
 from stepforge.pipelines.options.stages import Annotate
 from stepforge.pipelines.recipe import Recipe
 from stepforge.pipelines.stages.annotate import annotate_problem
+from stepforge.pipelines.stages.build import options as release_options
 
 
 def ids(rows, column="solution_id"):
@@ -107,6 +108,9 @@ RELEASE = [  # config, what is looked at, what it is by default, and under which
     ("rl", lambda rows: {row["problem_id"]: (row["prompt"], row["pass_rate"], row["n_samples"]) for row in rows},
      {"p": ("weak: p?\n", 5 / 9, 9), "z": ("weak: z?\n", 0.0, 1)}, [
         ({"pass_rate": [0.1, 0.9]}, {"p": ("weak: p?\n", 5 / 9, 9)}),
+        ({"pass_rate": [5 / 9, 1.0]}, {"p": ("weak: p?\n", 5 / 9, 9)}),
+        ({"pass_rate": [0.1, 5 / 9]}, {"p": ("weak: p?\n", 5 / 9, 9)}),
+        ({"pass_rate": [0.0, 0.1]}, {"z": ("weak: z?\n", 0.0, 1)}),
         ({"rl_generator": "strong"}, {"p": ("strong: p?\n", 1 / 3, 3), "z": ("strong: z?\n", 0.0, 1)})]),
 ]
 RELEASE_ELSEWHERE = {
@@ -186,6 +190,7 @@ ANNOTATE = [
     (counts("w"), [8, 8, 8, 0], [
         ({"rollouts": 4}, [4, 4, 4, 0]), ({"search": "scan"}, [8, 8, 0, 0]), ({"search": "bisect"}, [8, 8, 0, 0]),
         ({"token_budget": 3}, [8, 8, 8, 0])]),
+    (counts("w"), [8, 8, 8, 0], [({"search": "scan", "token_budget": 1}, [8, 0, 0, 0])]),
     (counts("v"), [8, 16, 16, 0], []),  # a later step tells against the pit, so both are visited again
     (counts("c"), [8, 8, 0], [({"search": "scan"}, [8, 0, 0])]),
     (pit("w"), 1, [({"pit": "zero_success"}, 1), ({"pit": "largest_drop"}, 1), ({"pit_fall": 0.6}, None),
@@ -249,6 +254,25 @@ def test_what_a_recipe_takes_for_release_the_engine_takes(world, tmp_path, end):
     chosen = {name: values[end] for name, values in ends.items()}
     assert chosen["weight_beta"] == 0.01 and len(chosen) > 10
     assert all(isinstance(published(world, tmp_path, config, **chosen), list) for config in CONFIGS)
+
+
+def test_rl_under_verls_names_holds_the_same_tasks(world, tmp_path):
+    rows = {row["problem_id"]: row for row in published(world, tmp_path, "rl_verl")}
+    assert {name: (row["extra_info"]["index"], row["reward_model"]["ground_truth"], row["prompt"][0]["content"])
+            for name, row in rows.items()} == {"p": (0, "7", "weak: p?"), "z": (1, "1", "weak: z?")}
+
+
+def test_statements_read_the_policys_options():
+    annotate = {"policy": "weak", "best_of": 3, "rollouts": 8}
+    recipe = Recipe.model_validate({
+        "name": "r", "problems": [{"source": "arithmetic"}], "annotate": annotate,
+        "release": {"pass_rate": [0.1, 0.9]},
+        "generators": [{"name": name, "engine": "embedded"} for name in ("weak", "strong")]})
+    read = release_options(recipe)
+    assert (read["best_of"], read["policy"], read["rl_prompt"]) == (3, "weak", "weak")
+    assert (read["least_pass_rate"], read["most_pass_rate"]) == (0.1, 0.9)
+    strong = recipe.model_copy(update={"release": ReleaseOptions(rl_generator="strong")})
+    assert release_options(strong)["rl_prompt"] == "strong"
 
 
 def test_every_option_stands_in_the_table_or_is_tested_elsewhere():

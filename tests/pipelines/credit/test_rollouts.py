@@ -1,0 +1,62 @@
+"""What a rollout asks for, what it is judged by, and how it counts."""
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from stepforge.pipelines.answers import Verifier
+from stepforge.pipelines.credit.rollouts import Policy, Start, outcome_of
+from stepforge.pipelines.inference.runner import Completion, Request
+from stepforge.pipelines.options.generators import EmbeddedGenerator
+
+WRITER = EmbeddedGenerator(name="tiny", engine="embedded")
+
+
+@pytest.fixture(scope="module")
+def verifier() -> Iterator[Verifier]:
+    with Verifier() as opened:
+        yield opened
+
+
+def rolled(verifier: Verifier, prefix: str, completion: Completion, gold: str = "7", ids: tuple[int, ...] | None = None
+           ) -> tuple[dict, Request]:
+    """The row of one rollout that was answered so, and its request."""
+    asked = []
+
+    async def generate(request: Request) -> list[Completion]:
+        asked.append(request)
+        return [completion]
+
+    policy = Policy(WRITER, "tiny-id", 0, verifier, asyncio.Lock())
+    (row,) = asyncio.run(policy.roll_out(generate, "p", "Problem: ", gold, [Start(prefix, "s", 2, 3, ids=ids)]))
+    return row, asked[0]
+
+
+@pytest.mark.parametrize(("prefix", "text", "reason", "verdict", "outcome"), [
+    ("So it is ", "7.\nThe answer is 7", "stop", "correct", "success"),
+    ("The answer is", " 7", "stop", "correct", "success"),            # said by prefix and completion together
+    ("The answer is", " 8", "stop", "incorrect", "failure"), ("Hmm. ", "I stop here", "stop", "undecided", "failure"),
+    ("We add. ", "Then", "length", "undecided", "failure"), ("The answer is 7", "", "error", "undecided", "excluded"),
+    ("The answer is 7", "", "prompt_too_long", "undecided", "excluded"),
+])
+def test_a_rollout_is_judged_by_prefix_and_completion_and_counts(verifier, prefix, text, reason, verdict, outcome):
+    row, request = rolled(verifier, prefix, Completion(text, reason, 3, 7, None))
+    assert request.payload["prompt"] == f"Problem: {prefix}"
+    assert (row["verdict"], outcome_of(row)) == (verdict, outcome)
+    assert (row["solution_id"], row["step_index"], row["index"], row["token_exact"]) == ("s", 2, 3, False)
+
+
+def test_tokens_stand_for_prompt_and_prefix_where_they_are_known(verifier):
+    row, request = rolled(verifier, "1 + 6 = ", Completion("7\nThe answer is 7", "stop", 3, 7, None), ids=(5, 6))
+    assert request.payload["prompt"] == [5, 6] and row["token_exact"]
+
+
+@pytest.mark.parametrize(("verdict", "finish_reason", "reason", "outcome"), [
+    ("correct", "stop", None, "success"), ("incorrect", "stop", None, "failure"),
+    ("undecided", "stop", "no_answer", "failure"), ("undecided", "length", "truncated", "failure"),
+    ("undecided", "stop", "guessed", "failure"), ("undecided", "stop", "timeout", "excluded"),
+    ("undecided", "stop", "gold_unparseable", "excluded"), ("undecided", "error", "no_answer", "excluded"),
+    ("undecided", "error", None, "excluded"), ("undecided", "filtered", "no_answer", "excluded")])
+def test_what_the_tools_could_not_do_counts_neither_way(verdict, finish_reason, reason, outcome):
+    assert outcome_of({"verdict": verdict, "finish_reason": finish_reason, "reason": reason}) == outcome
