@@ -62,6 +62,7 @@ def run_recipe(recipe: RecipeFile, out: Folder = Path("runs"), changes: Changes 
     from stepforge.pipelines.views import console
 
     loaded = load_recipe(recipe, changes or ())
+    console.warn(loaded.warnings())
     folder = out / loaded.name
     _warn(plan.other_owner(folder, find_recipe(recipe)))
     plan.run(loaded, folder, console.progress_bar,
@@ -114,6 +115,7 @@ def show_plan(
     from stepforge.pipelines.views import console, estimate
 
     loaded = load_recipe(recipe, changes or ())
+    console.warn(loaded.warnings())
     folder = out / loaded.name
     if probe:
         probed = estimate.probe(loaded, folder, problems, console.progress_bar,

@@ -38,6 +38,7 @@ def run(recipe: Recipe | Mapping[str, Any] | Path | str, out: Path | str = "runs
         StageFailed: a stage did not finish; call again to resume.
     """
     loaded = _loaded(recipe, overrides)
+    console.warn(loaded.warnings())
     folder = Path(out) / loaded.name
 
     def report(planned: planning.Planned, account: dict[str, Any] | None) -> None:
@@ -54,6 +55,7 @@ def plan(recipe: Recipe | Mapping[str, Any] | Path | str, out: Path | str = "run
     Arguments and errors as for `run`.
     """
     loaded = _loaded(recipe, overrides)
+    console.warn(loaded.warnings())
     rows = [(planned.stage.name, planned.reason) for planned in planning.plan(loaded, Path(out) / loaded.name)]
     return pl.DataFrame(rows, schema={"stage": pl.String, "reason": pl.String}, orient="row")
 

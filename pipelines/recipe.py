@@ -21,7 +21,8 @@ from stepforge.builders.errors import UserError, did_you_mean
 from stepforge.pipelines.options.base import NAME, Options
 from stepforge.pipelines.options.budget import Budget
 from stepforge.pipelines.options.executor import Executor
-from stepforge.pipelines.options.generators import Generator, RecordedGenerator, Sampler
+from stepforge.pipelines.options.generators import EndpointGenerator, Generator, RecordedGenerator, Sampler
+from stepforge.pipelines.options.keys import foreign_key
 from stepforge.pipelines.options.misfits import sentences
 from stepforge.pipelines.options.release import PLAIN, ReleaseOptions
 from stepforge.pipelines.options.sources import Source
@@ -136,6 +137,12 @@ class Recipe(Options):
             yield "judge.generator", self.judge.generator, "judge.votes", self.judge.votes
         if self.annotate is not None:
             yield "annotate.policy", self.annotate.policy, "annotate.rollouts", self.annotate.rollouts
+
+    def warnings(self) -> list[str]:
+        """What a reader of a stranger's recipe must know before running it: keys that go to another service."""
+        asked = [g for g in self.generators if isinstance(g, EndpointGenerator) and g.key_variable is not None]
+        told = [(g.name, foreign_key(str(g.key_variable), g.url)) for g in asked]
+        return [f"generator {name!r}: {warning}" for name, warning in told if warning]
 
     def generator(self, name: str) -> Generator:
         return next(g for g in self.generators if g.name == name)

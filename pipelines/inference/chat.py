@@ -7,10 +7,9 @@ plain prompt: their chat endpoints would close an unfinished turn or strip its w
 from datetime import date
 from typing import Any
 
-from jinja2 import TemplateError
-
 from stepforge.builders.errors import UserError
 from stepforge.pipelines.inference.models import load_tokenizer
+from stepforge.pipelines.inference.templates import CannotRender, render_chat
 
 TODAY = date(2024, 7, 26)  # for templates that tell the date: a prompt must not change overnight
 
@@ -49,9 +48,9 @@ def in_chat(model: str, question: str) -> str:
     """
     tokenizer = _tokenizer(model)
     try:
-        text: str = tokenizer.apply_chat_template([{"role": "user", "content": question}], tokenize=False,
-                                                  add_generation_prompt=True, strftime_now=TODAY.strftime)
-    except TemplateError as error:
+        text = render_chat(str(tokenizer.get_chat_template()), [{"role": "user", "content": question}],
+                           tokenizer.special_tokens_map, TODAY.isoformat())
+    except CannotRender as error:
         raise UserError(f"prompt `chat`: the chat template of {model!r} cannot be rendered: {error}") from error
     begin = tokenizer.bos_token
     if begin and text.startswith(begin) and tokenizer("").input_ids[:1] == [tokenizer.bos_token_id]:

@@ -56,8 +56,8 @@ class PromptSet(NamedTuple):
 
     def text(self) -> str:
         """The template with the examples in their places and the problem left open."""
-        return render_template("prompt_sets", self.template, "`shots` and `problem`", shots=self.shots,
-                               problem="{{ problem }}")
+        return render_template("prompt_sets", self.template, "`shots` and `problem`",
+                               shots=[shot._asdict() for shot in self.shots], problem="{{ problem }}")
 
 
 @lru_cache(maxsize=1)

@@ -5,7 +5,7 @@ colours or move the cursor.
 """
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +31,12 @@ err = Console(stderr=True, highlight=False)
 def say(text: str, style: str = "", soft_wrap: bool = True) -> None:
     """Print text as it is, without markup and control characters; long lines stay whole unless `soft_wrap` is off."""
     out.print(cell(text, style), soft_wrap=soft_wrap)
+
+
+def warn(warnings: Iterable[str]) -> None:
+    """A line on standard error for each warning."""
+    for warning in warnings:
+        err.print(cell(f"warning: {warning}", "yellow"), soft_wrap=True)
 
 
 class _Rate(Column):

@@ -10,17 +10,13 @@ from pathlib import Path
 import pytest
 import typer
 import yaml
+from helpers.cli import stepforge
 from helpers.runs import SMALL
 from typer.testing import CliRunner
 
 from stepforge.pipelines import cli, plan
 
 COMMANDS = ["run", "recipe", "plan", "show", "audit", "train", "evaluate"]
-
-
-def stepforge(*arguments, cwd):
-    return subprocess.run([sys.executable, "-m", "stepforge.pipelines.cli", *map(str, arguments)], cwd=cwd, text=True,
-                          capture_output=True, check=False)
 
 
 def test_help_names_every_command(tmp_path):
