@@ -22,6 +22,8 @@ LIMITS = {"thrift_string_size_limit": MOST_FOOTER, "thrift_container_size_limit"
 FREE_ROWS, ROWS_PER_BYTE = 10_000, 8
 FREE_BYTES, BYTES_PER_BYTE = 64 * 2**20, 250  # a few-shot prompt of 4 kB before every row packs to a hundredth
 REPEATING = {"PLAIN_DICTIONARY", "RLE_DICTIONARY", "DELTA_BYTE_ARRAY"}  # encodings in which a text costs no bytes
+CHUNKS = ("SELECT column_id, path_in_schema, type, num_values, total_uncompressed_size, encodings "
+          "FROM parquet_metadata(?)")
 FAULTS = (pa.ArrowException, OSError, ValueError, KeyError, IndexError, MemoryError, OverflowError)
 
 
@@ -49,7 +51,7 @@ def wrong_with_shard(path: Path, rows: int, columns: Mapping[str, str]) -> list[
             if len({name.lower() for name in file.schema_arrow.names}) < len(file.schema_arrow.names):
                 return [Wrong("two of its columns have one name", in_line(", ".join(file.schema_arrow.names), 150))]
             there = file.metadata.num_rows
-            if large := _expands(path, file.metadata, size):
+            if large := _expands(path, there, size):
                 return [Wrong("it would expand to more than a release holds", large)]
     except FAULTS as error:
         return [Wrong("it is no Parquet file that can be read", in_line(error, 150))]
@@ -89,39 +91,60 @@ def _footer_bytes(path: Path, size: int) -> int:
     return struct.unpack("<I", end[:4])[0] if len(end) == 8 else 0
 
 
-def _expands(path: Path, footer: pq.FileMetaData, size: int) -> str | None:
+class Chunk(NamedTuple):
+    """What a footer says of one column in one row group."""
+
+    column: int
+    path: str
+    type: str
+    values: int
+    bytes: int
+    encodings: str
+
+    @property
+    def repeats(self) -> bool:
+        """Whether a text in it may stand for many."""
+        return self.type == "BYTE_ARRAY" and any(name in self.encodings for name in REPEATING)
+
+
+def _chunks(path: Path) -> list[Chunk]:
+    """DuckDB reads them: pyarrow aborts the process where a column's size statistics do not fit its schema."""
+    import duckdb
+
+    try:
+        with duckdb.connect() as connection:
+            return [Chunk(*row) for row in connection.execute(CHUNKS, [str(path)]).fetchall()]
+    except duckdb.Error as error:
+        raise ValueError(str(error)) from error
+
+
+def _expands(path: Path, rows: int, size: int) -> str | None:
     """What makes the file much larger in memory than it is; None where nothing does."""
-    if footer.num_rows > (most := FREE_ROWS + ROWS_PER_BYTE * size):
-        return f"{footer.num_rows:,} rows in {size:,} bytes; allowed are {most:,}"
+    if rows > (most := FREE_ROWS + ROWS_PER_BYTE * size):
+        return f"{rows:,} rows in {size:,} bytes; allowed are {most:,}"
     limit = FREE_BYTES + BYTES_PER_BYTE * size
-    declared = 0
-    repeating = set()
-    for group in range(footer.num_row_groups):
-        for index in range(footer.num_columns):
-            chunk = footer.row_group(group).column(index)
-            if chunk.num_values < 0 or chunk.total_uncompressed_size < 0:
-                return "a negative size in its footer"
-            declared += max(chunk.total_uncompressed_size, 8 * chunk.num_values)
-            if chunk.physical_type == "BYTE_ARRAY" and REPEATING & set(chunk.encodings):
-                repeating.add(index)
+    chunks = _chunks(path)
+    if any(chunk.values < 0 or chunk.bytes < 0 for chunk in chunks):
+        return "a negative size in its footer"
+    declared = sum(max(chunk.bytes, 8 * chunk.values) for chunk in chunks)
     if declared <= limit:
-        declared += sum(_repeated(path, footer, index, limit) for index in sorted(repeating))
+        for column in sorted({chunk.column for chunk in chunks if chunk.repeats}):
+            declared += _repeated(path, [chunk for chunk in chunks if chunk.column == column], limit)
     return f"{declared:,} bytes in {size:,}; allowed are {limit:,}" if declared > limit else None
 
 
-def _repeated(path: Path, footer: pq.FileMetaData, index: int, limit: int) -> int:
+def _repeated(path: Path, chunks: list[Chunk], limit: int) -> int:
     """Bytes of text in a column that names texts by number; of a nested or delta-coded one, the most that may be."""
-    column = footer.schema.column(index)
-    chunks = [footer.row_group(group).column(index) for group in range(footer.num_row_groups)]
-    most = sum(chunk.num_values * chunk.total_uncompressed_size for chunk in chunks)
-    if most <= limit or column.max_repetition_level or any("DELTA_BYTE_ARRAY" in chunk.encodings for chunk in chunks):
+    most = sum(chunk.values * chunk.bytes for chunk in chunks)
+    name = chunks[0].path
+    if most <= limit or "," in name or any("DELTA_BYTE_ARRAY" in chunk.encodings for chunk in chunks):
         return most
     total = 0
-    with pq.ParquetFile(path, read_dictionary=[column.path]) as file:
-        for batch in file.iter_batches(columns=[column.path], batch_size=65536):
+    with pq.ParquetFile(path, read_dictionary=[name]) as file:
+        if name not in file.schema_arrow.names:
+            return most
+        for batch in file.iter_batches(columns=[name], batch_size=65536):
             texts = batch.column(0)
-            while pa.types.is_struct(texts.type):
-                texts = texts.field(0)
             if not pa.types.is_dictionary(texts.type):
                 return most
             total += pc.sum(pc.take(pc.binary_length(texts.dictionary), texts.indices)).as_py() or 0

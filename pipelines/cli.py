@@ -5,6 +5,8 @@ imports what it needs when it runs, so `--help` and `status` answer in a fractio
 start.
 """
 
+import io
+import os
 import runpy
 import sys
 import time
@@ -352,14 +354,27 @@ def _run_module(name: str, arguments: list[str]) -> None:
 
 def main() -> None:
     """Entry point of the console script."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal of another encoding shows ? in the place of a letter
+            stream.reconfigure(errors="replace")
     try:
-        app(standalone_mode=True)
+        try:
+            app(standalone_mode=True)
+        finally:
+            sys.stdout.flush()
     except (UserError, StageFailed) as error:
         _fail(str(error), style="red")
         sys.exit(1 if isinstance(error, StageFailed) else 2)
     except KeyboardInterrupt:
         _fail("interrupted; every answer so far is stored, run the same command to resume")
         sys.exit(130)
+    except BrokenPipeError:  # whoever read the output has read enough, such as `head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        _fail(f"{place}{error.strerror or error}", style="red")
+        sys.exit(1)
 
 
 def _warn(message: str | None) -> None:

@@ -9,6 +9,7 @@ lies in journals that no stage throws away.
 import fcntl
 import os
 import shutil
+import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ from stepforge.builders.files import replacing
 from stepforge.builders.parquet import is_whole
 from stepforge.builders.release import is_finished
 from stepforge.builders.tables import content_id
+from stepforge.builders.terminal import in_line
 from stepforge.pipelines.executors import StageFailed, abandon
 from stepforge.pipelines.inference.servers import Servers
 from stepforge.pipelines.options.executor import StageName
@@ -220,14 +222,21 @@ def write_state(folder: Path, state: dict[str, Any]) -> None:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """One run at a time in a folder; the lock goes with the process, however it ends."""
+    """One run at a time in a folder; the lock goes with the process, however it ends, and names who holds it.
+
+    Raises:
+        UserError: another process holds it.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise UserError(f"another process runs in {folder}; wait for it, or end it") from error
+            holder = in_line(os.pread(descriptor, 200, 0).decode(errors="replace")) or "of unknown name"
+            raise UserError(f"another process runs in {folder}: {holder}; wait for it, or end it") from error
+        os.truncate(descriptor, 0)
+        os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
         yield
     finally:
         os.close(descriptor)

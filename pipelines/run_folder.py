@@ -4,6 +4,7 @@ In: the path of a run's folder. Out: paths of its tables, journals, logs and rel
 accounted for, and a bounded connection to its tables. Nothing here writes.
 """
 
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from html import escape
@@ -106,12 +107,14 @@ def run_tables(run: Path, *names: str) -> dict[str, Path]:
 
 @contextmanager
 def open_run_tables(run: Path, *names: str) -> "Iterator[duckdb.DuckDBPyConnection]":
-    """A bounded connection that sees the named tables as views.
+    """A bounded connection that sees the named tables as views, and writes nothing into the run.
 
     Raises:
         UserError: one of them does not exist.
     """
-    with damage_told(run), open_duckdb(MEMORY, work_path(run, "spill"), run_tables(run, *names)) as connection:
+    tables = run_tables(run, *names)
+    with (damage_told(run), tempfile.TemporaryDirectory() as scratch,
+          open_duckdb(MEMORY, Path(scratch), tables) as connection):
         yield connection
 
 

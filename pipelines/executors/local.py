@@ -51,7 +51,7 @@ class LocalExecutor(Noted, LocalPipelineExecutor):
                     rank, process = running.pop(sentinel)
                     process.join()
                     if process.exitcode:
-                        self.note(rank, f"the process ended with code {process.exitcode}", keep=True)
+                        self.note(rank, why_ended(process.exitcode), keep=True)
         finally:
             for _, process in running.values():
                 process.terminate()
@@ -74,6 +74,14 @@ def _under_a_loop() -> bool:
     except RuntimeError:
         return False
     return True
+
+
+def why_ended(code: int) -> str:
+    """What the exit code of a process says to a person; a negative one is the signal that ended it."""
+    if code == -signal.SIGKILL:
+        return ("its process was killed (signal 9), as a system does that has no memory left; give the stage more "
+                "memory, or set `executor.workers` lower or `executor.tasks` higher")
+    return f"the process ended with code {code}"
 
 
 @contextmanager

@@ -11,7 +11,8 @@ from stepforge.pipelines.options.executor import Executor
 
 
 @pytest.mark.parametrize(("workers", "how", "told"), [
-    (1, "raises", "no space left"), (2, "raises", "no space left"), (2, "killed", "code -9"),
+    (1, "raises", "no space left"), (2, "raises", "no space left"),
+    (2, "killed", "killed (signal 9), as a system does that has no memory left"),
     (2, "cannot be unpickled", "a failure"),
 ])
 def test_failed_rank_is_told_and_only_it_runs_again(tmp_path, workers, how, told):

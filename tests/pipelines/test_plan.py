@@ -1,7 +1,9 @@
 """What is done is not done again, what changed is, and what was paid for is never thrown away."""
 
 import copy
+import os
 import shutil
+import socket
 from typing import get_args
 
 import pytest
@@ -201,3 +203,14 @@ def test_a_table_with_flipped_bits_is_named_and_made_again_once_it_is_deleted(ru
     table.unlink()
     assert execute(SMALL, run_folder) == ["generate"]
     assert rows(run_folder, "solutions") == before
+
+
+def test_a_second_run_in_a_folder_is_refused_and_told_who_holds_it(tmp_path):
+    """Two runs would write one journal. What a holder leaves behind does not stand in the next one's name."""
+    (tmp_path / ".lock").write_text("x" * 300)
+    with plan.locked(tmp_path):
+        holder = f"process {os.getpid()} on {socket.gethostname()}; wait for it"
+        with pytest.raises(UserError, match=f"another process runs in .*: {holder}"), plan.locked(tmp_path):
+            pass
+    with plan.locked(tmp_path):
+        pass
