@@ -1,10 +1,12 @@
 """A stopped training resumes from its last checkpoint with its own settings, and ends in the weights of one that was
 not stopped; other settings are refused, and a finished training is left alone."""
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 import torch
 from transformers import AutoModelForCausalLM
@@ -121,3 +123,19 @@ def test_explicit_checkpoint_must_exist(
 ])
 def test_more_steps_are_allowed_where_the_rate_does_not_depend_on_them(before, now, refused) -> None:
     assert list(changed(SETTINGS | before, SETTINGS | now)) == refused
+
+
+def test_other_rows_under_the_same_version_are_refused(
+    tiny: Path, release: Path, cut: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / release.name / "v1.0.0"
+    shutil.copytree(release / "v1.0.0", folder)
+    file = folder / "positives" / "train-00000-of-00001.parquet"
+    pq.write_table(pq.read_table(file).slice(1), file)
+    manifest = json.loads((folder / "stepforge.json").read_text())
+    entry = manifest["files"]["positives/train-00000-of-00001.parquet"]
+    entry["sha256"] = hashlib.sha256(file.read_bytes()).hexdigest()
+    (folder / "stepforge.json").write_text(json.dumps(manifest))
+    with pytest.raises(SystemExit, match="2"):
+        train(tiny, folder.parent, cut, 4)
+    assert "release_files: " in capsys.readouterr().err

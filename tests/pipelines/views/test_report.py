@@ -7,6 +7,7 @@ from base64 import b64decode
 from collections import Counter
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 from helpers.runs import execute, rows
 
@@ -15,8 +16,9 @@ from stepforge.builders.parquet import write_rows
 from stepforge.builders.tables import STEPS
 from stepforge.pipelines.run_folder import read_run
 from stepforge.pipelines.views.report import write_report
-from stepforge.pipelines.views.report_facts import funnel, outcomes
-from stepforge.pipelines.views.report_solutions import carry
+from stepforge.pipelines.views.report_facts import funnel, outcomes, rollout_tokens
+from stepforge.pipelines.views.report_plots import bins
+from stepforge.pipelines.views.report_solutions import _formulas, carry
 
 MODELLED = [name for name in STEPS.schema.names if name.endswith(("_model", "_model_low", "_model_high"))
             or name == "pit_probability"]
@@ -169,3 +171,30 @@ def test_sections_tell_the_runs_numbers(page):
 def test_a_folder_that_is_no_run_is_the_users_mistake(tmp_path):
     with pytest.raises(UserError, match="is not the folder of a run"):
         write_report(tmp_path)
+
+
+@pytest.mark.parametrize("rollouts", [1, 4, 8, 10, 16, 30, 64, None])
+def test_bins_of_advantages_are_centred_on_what_n_rollouts_can_give(rollouts):
+    edges = bins(rollouts)
+    centres, width = (edges[:-1] + edges[1:]) / 2, edges[1] - edges[0]
+    assert len(edges) <= 32 and edges[0] <= -1 and edges[-1] >= 1
+    assert min(abs(centres)) == pytest.approx(0)
+    multiple = width * (rollouts or 10)
+    assert multiple == pytest.approx(round(multiple)) and multiple > 0.5
+    if rollouts and rollouts < 15:  # every multiple of 1/n has a bin of its own
+        shares = [share / rollouts for share in range(-rollouts, rollouts + 1)]
+        assert list(np.histogram(shares, edges)[0]) == [1] * len(shares)
+
+
+def test_rollout_tokens_are_counted_and_shown(small_run, page):
+    expected = sum(row["completion_tokens"] or 0 for row in rows(small_run, "rollouts"))
+    assert rollout_tokens(read_run(small_run)) == expected > 0
+    assert "<dt>rollout tokens</dt>" in page
+
+
+def test_the_data_carries_each_formula_once_before_its_first_text(run):
+    seen: set[str] = set()
+    lines = [*_formulas(r"So $\frac12$ and $\frac12$, \(x^2\) and $\foo$.", r"\sqrt{2}", seen),
+             *_formulas(r"Again $\frac12$.", "12", seen)]
+    assert [line["source"] for line in lines] == [r"$\frac12$", r"\(x^2\)", r"$\sqrt{2}$"]
+    assert lines[0]["tree"][0] == "math"
