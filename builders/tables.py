@@ -180,6 +180,7 @@ JUDGEMENTS = _table(
     column("solution_id", TEXT, "Solution that a model judged."),
     column("soundness", TEXT, "Decision of more than half of the votes: sound, unsound or undecided."),
     _optional("first_error", INT, "Step, from 0, in which most unsound votes see the first error."),
+    column("sampled", BOOL, "Drawn at random, so rates count it; others are judged because their steps have values."),
     column("steps", INT, "Number of steps shown to the judge."),
     column("votes_sound", INT, "Votes for sound."),
     column("votes_unsound", INT, "Votes for unsound."),

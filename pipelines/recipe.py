@@ -69,8 +69,7 @@ class Recipe(Options):
             if getattr(generator, "api", None) == "chat" and generator.prompt.partition(":")[0] == "chat":
                 raise ValueError(f"generators: {generator.name!r} is asked by chat, where the server applies the chat "
                                  "template; take another prompt, or `api: completions`")
-        if self.annotate is not None and "judge" in self.annotate.evidence:
-            self._judge_reads(self.judge, self.annotate)
+        self._judge_reads()
         if self.verify.judge is not None and self.executor.of("verify").tasks_per_job > 1:
             raise ValueError(f"tasks_per_job: {self.executor.of('verify').tasks_per_job} for verify, whose judge is a "
                              "model; datatrove's inference runner skips data when it serves a second shard in one "
@@ -103,15 +102,23 @@ class Recipe(Options):
                 raise ValueError(f"release.{name}: annotate makes the rollouts; give `annotate` with a policy, or "
                                  "leave this false")
 
-    def _judge_reads(self, judge: Judge | None, annotate: Annotate) -> None:
-        if judge is None or judge.incorrect_per_generator == 0:
+    def _judge_reads(self) -> None:
+        """Whether the judge reads what others ask of it, in the same steps."""
+        judge, annotate = self.judge, self.annotate
+        evidence = annotate is not None and "judge" in annotate.evidence
+        if evidence and (judge is None or (judge.incorrect_per_generator == 0 and not judge.annotated)):
             raise ValueError("annotate.evidence: `judge` needs a `judge` that reads incorrect solutions; give one, "
-                             "with judge.incorrect_per_generator null (all) or above 0")
+                             "with `annotated: true`, or judge.incorrect_per_generator null (all) or above 0")
+        if self.release.consensus and (judge is None or not judge.annotated):
+            raise ValueError("release.consensus: needs a `judge` that reads the annotated solutions; give one, with "
+                             "`annotated: true`, or leave consensus out")
+        if judge is not None and judge.annotated and annotate is None:
+            raise ValueError("judge.annotated: nothing is annotated; give `annotate` with a policy, or leave this out")
         for field in ("splitter", "max_steps"):
-            ours, theirs = getattr(annotate, field), getattr(judge, field)
-            if ours != theirs:
-                raise ValueError(f"annotate.evidence: the judge sees the steps of {field} {theirs!r} and annotate "
-                                 f"those of {ours!r}; set both alike")
+            ours, theirs = getattr(annotate, field, None), getattr(judge, field, None)
+            if annotate and judge and (evidence or judge.annotated) and ours != theirs:
+                raise ValueError(f"judge.{field}: the judge sees the steps of {field} {theirs!r} and annotate those "
+                                 f"of {ours!r}; set both alike")
 
     def _budget_fits(self, budget: Budget, sampled: Mapping[str, Sampler]) -> None:
         if recorded := [g.name for g in self.generators if isinstance(g, RecordedGenerator)]:

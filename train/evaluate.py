@@ -35,6 +35,7 @@ from stepforge.pipelines.inference.sample import sample
 from stepforge.pipelines.inference.step_scores import OF_STEPS, score_steps
 from stepforge.pipelines.options.base import Splitter
 from stepforge.pipelines.options.sources import Source
+from stepforge.pipelines.options.stages import Annotate
 from stepforge.pipelines.stages.problems import rows_of
 from stepforge.train.estimates import (
     Comparison,
@@ -114,11 +115,13 @@ def told(text: str, verdict: Verdict) -> Row:
 def score(rows: Sequence[Row], model: str, splitter: str) -> None:
     """Add `step_scores`, the values of its steps by a process reward model, to every sample.
 
-    None for a sample that is longer than the model can read, or empty.
+    None for a sample that is longer than the model can read, or empty. Of steps there are as many as `annotate` makes
+    at most by default.
     """
+    most = Annotate.model_fields["max_steps"].default
     for row in rows:
         for found in row["samples"]:
-            steps = split(splitter, found["solution"])
+            steps = split(splitter, found["solution"], max_steps=most)
             found["step_scores"] = score_steps(model, None, row["prompt"], steps) if steps else None
 
 

@@ -67,6 +67,7 @@ def _pool(inputs: Mapping[str, Path], parameters: Mapping[str, object], folder: 
     with open_duckdb(memory, folder / "spill", inputs) as connection:
         for name, value in parameters.items():
             connection.execute(f"SET VARIABLE {name} = $value", {"value": value})
+        connection.execute(load_sql(__package__, "first_errors"))
         connection.execute(load_sql(__package__, "pool"))
         yield connection
 

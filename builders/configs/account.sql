@@ -16,6 +16,9 @@ WITH lost AS (
     UNION ALL
     SELECT DISTINCT 'stepwise', solution_id, left_out FROM annotated WHERE left_out IS NOT NULL
     UNION ALL
+    SELECT DISTINCT 'stepwise', solution_id, disagreement
+    FROM annotated JOIN disputed USING (solution_id) WHERE left_out IS NULL
+    UNION ALL
     SELECT DISTINCT 'weighted', solution_id, left_out FROM annotated WHERE left_out IS NOT NULL
     UNION ALL
     SELECT 'weighted', solution_id,
@@ -31,8 +34,9 @@ WITH lost AS (
     UNION ALL
     SELECT 'step_pairs', solution_id || mode,
            CASE WHEN NOT has_pit THEN 'no_pit' WHEN turn >= getvariable('max_pairs_per_problem') THEN 'cap'
-                WHEN mode = 'full_vs_truncated' THEN 'no_positive' ELSE 'no_better_step' END
-    FROM lost, (VALUES ('full_vs_truncated'), ('shared_prefix')) AS modes(mode)
+                WHEN disagreement IS NOT NULL THEN disagreement WHEN mode = 'full_vs_truncated' THEN 'no_positive' ELSE 'no_better_step' END
+    FROM (FROM lost LEFT JOIN disputed_pit USING (solution_id)),
+         (VALUES ('full_vs_truncated'), ('shared_prefix')) AS modes(mode)
     ANTI JOIN step_pair ON step_pair.rejected_id = solution_id AND step_pair.mode = modes.mode
     UNION ALL
     SELECT 'rl', problem_id, CASE WHEN unreadable THEN 'gold_unparseable' ELSE 'pass_rate' END

@@ -171,6 +171,15 @@ LEFT JOIN progress USING (solution_id, step_index)
 JOIN candidate USING (solution_id, problem_id)
 JOIN prompts ON prompts.problem_id = steps.problem_id AND prompts.generator = getvariable('policy');
 
+-- Where judge and rollouts must agree: the annotated solutions of which they do not, and those whose pit the judge does
+-- not name, each with the reason.
+CREATE TEMP VIEW disputed AS
+SELECT solution_id, disagreement FROM first_error WHERE getvariable('consensus') AND disagreement IS NOT NULL;
+
+CREATE TEMP VIEW disputed_pit AS
+SELECT solution_id, CASE WHEN judge_error IS NULL THEN disagreement ELSE 'judge_disagrees' END AS disagreement
+FROM first_error WHERE getvariable('consensus') AND judge_error IS DISTINCT FROM pit_index AND pit_index IS NOT NULL;
+
 -- Response-level pairs, the controls: every negative is matched once by each rule, with a positive of its own generator
 -- where there is one.
 CREATE TEMP VIEW pair AS
@@ -244,6 +253,7 @@ CREATE TEMP VIEW step_pair AS
 WITH pit AS (
     SELECT annotated.*, loser.turn, loser.generator
     FROM annotated JOIN (SELECT solution_id, turn, generator FROM loser WHERE has_pit) AS loser USING (solution_id)
+    ANTI JOIN disputed_pit USING (solution_id)
     WHERE is_pit AND turn < getvariable('max_pairs_per_problem')
 ), partner AS (
     SELECT *, row_number() OVER (PARTITION BY rejected_id ORDER BY number) - 1 AS seat,

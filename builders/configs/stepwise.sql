@@ -7,7 +7,7 @@
 WITH plain AS (
     SELECT *, CASE WHEN rollouts > 0 THEN successes / rollouts ELSE q END AS share,
            1 - pow(1 - q_high, 1 / getvariable('best_of')) AS share_high
-    FROM annotated WHERE left_out IS NULL
+    FROM annotated ANTI JOIN disputed USING (solution_id) WHERE left_out IS NULL
 ), closed AS (
     SELECT *, coalesce(max(share) OVER later, 0) AS share_later,
            min(CASE WHEN share = 0 THEN step_index END) OVER (PARTITION BY solution_id) AS first_zero

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field, model_validator
 from stepforge.pipelines.options.base import Options, pattern
 
 Kind = Literal["local", "slurm", "ray", "jobs"]
-StageName = Literal["problems", "synthesize", "decontaminate", "generate", "verify", "judge", "deduplicate",
+StageName = Literal["problems", "synthesize", "decontaminate", "generate", "verify", "deduplicate", "judge",
                     "annotate", "measure", "build", "card", "publish"]  # in the order in which they run
 AskingStage = Literal["synthesize", "generate", "judge", "annotate"]  # of a model
 ShardedStage = Literal[AskingStage, "verify", "deduplicate"]  # the others are SQL in one process

@@ -103,6 +103,10 @@ class ReleaseOptions(Options):
         0.75, gt=0, le=1, description="For `labels: threshold`: smallest share of successes of a true step (SCAN, "
                                       "arXiv 2509.16548)."
     )
+    consensus: bool = Field(
+        False, description="Keep solutions in `stepwise`, and pits in `step_pairs`, only where the judge names the "
+        "first error that rollouts find (arXiv 2501.07301); needs `judge.annotated`."
+    )
     after_pit: Literal["drop", "keep"] = Field(
         "drop", description="Whether to drop or keep the steps after a pit in `weighted`; in a negative without a "
                             "pit, the steps after the last one from which a rollout reached the answer."

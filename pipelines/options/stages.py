@@ -158,6 +158,7 @@ class Judge(Options):
                                                                      "for all.")
     incorrect_per_generator: int | None = Field(0, ge=0, description="Incorrect solutions to judge per generator; "
                                                                      "null for all.")
+    annotated: bool = Field(False, description="Judge every annotated solution too; rates leave those out.")
     splitter: Splitter = Field("auto", description=SPLITTING)
     max_steps: int | None = Field(32, ge=1, description=MERGING)
     max_tokens: int = Field(512, ge=8, description="Largest number of tokens per critique; a truncated critique is "

@@ -4,7 +4,7 @@ In: counts. Out: estimates at 95%. Nothing here reads a table.
 """
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from math import sqrt
 from typing import NamedTuple
@@ -123,9 +123,23 @@ def stratified_rate(samples: Sequence[Sequence[Stratum]]) -> Rate | None:
     return Rate(min(share, 1.0), low, high, total, unheard)
 
 
+class Kappa(NamedTuple):
+    """Agreement beyond chance with its 95% interval, over `n` pairs."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+
 def kappa(pairs: Iterable[tuple[Hashable, Hashable]]) -> float | None:
     """Cohen's kappa (Cohen 1960): agreement beyond chance. None without pairs, or where both always say the same."""
-    counts = Counter(pairs)
+    found = kappa_of(Counter(pairs))
+    return None if found is None else found.value
+
+
+def kappa_of(counts: Mapping[tuple[Hashable, Hashable], int]) -> Kappa | None:
+    """The same of pairs by their number; the interval is Wilson's of the share that agrees, chance taken as known."""
     n = sum(counts.values())
     if not n:
         return None
@@ -135,7 +149,10 @@ def kappa(pairs: Iterable[tuple[Hashable, Hashable]]) -> float | None:
         second[other] += count
     agreed = sum(count for (one, other), count in counts.items() if one == other) / n
     chance = sum(first[label] * second[label] for label in first) / (n * n)
-    return None if chance == 1 else (agreed - chance) / (1 - chance)
+    if chance == 1:
+        return None
+    value, low, high = ((share - chance) / (1 - chance) for share in (agreed, *wilson(agreed, n)))
+    return Kappa(value, low, high, n)
 
 
 def allocate(sizes: dict[str, int], total: int, least: int = 2) -> dict[str, int]:

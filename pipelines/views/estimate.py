@@ -24,6 +24,7 @@ from stepforge.pipelines.options.generators import RecordedGenerator
 from stepforge.pipelines.recipe import Recipe
 from stepforge.pipelines.run_folder import PROBE, read_state, table_path, work_path
 from stepforge.pipelines.stages.base import Tell, tabulate_spent
+from stepforge.pipelines.stages.judge import annotated
 from stepforge.pipelines.stages.problems import NOT_DRAWN
 from stepforge.pipelines.statistics.intervals import Z
 
@@ -133,7 +134,7 @@ def estimate(recipe: Recipe, own: Path, times: dict[str, dict[str, float]]) -> P
         spent = list(query_rows(connection, load_sql(__package__, "estimate")))
         verdicts = list(query_rows(connection, VERDICTS_SQL))
     growth = total / drawn
-    judging = _judged(recipe, verdicts, growth)
+    judging = _judged(recipe, verdicts, drawn, growth)
     return Probed(list(_estimates(recipe, spent, times, drawn, growth, judging)), drawn, total)
 
 
@@ -161,15 +162,17 @@ def _estimates(recipe: Recipe, spent: list[dict[str, Any]], times: dict[str, dic
                        row["cached"] * factor) for match in ("flops", "price")))
 
 
-def _judged(recipe: Recipe, verdicts: list[dict[str, Any]], growth: float) -> float:
-    """By how much the judge has more to read in the whole run: its samples are bounded."""
+def _judged(recipe: Recipe, verdicts: list[dict[str, Any]], drawn: int, growth: float) -> float:
+    """By how much the judge has more to read in the whole run: its samples are bounded, what is annotated is not."""
     if recipe.judge is None:
         return growth
     limits = {"correct": recipe.judge.correct_per_generator, "incorrect": recipe.judge.incorrect_per_generator}
+    valued = drawn * sum(annotated(recipe).values())
 
     def read(factor: float) -> float:
-        return sum(row["n"] * factor if (limit := limits[row["verdict"]]) is None else min(limit, row["n"] * factor)
-                   for row in verdicts)
+        return valued * factor + sum(
+            row["n"] * factor if (limit := limits[row["verdict"]]) is None else min(limit, row["n"] * factor)
+            for row in verdicts)
 
     return read(growth) / read(1) if read(1) else growth
 

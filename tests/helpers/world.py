@@ -29,6 +29,7 @@ RECIPE = {
     "name": "world", "problems": [{"source": "arithmetic"}],
     "generators": [{"name": name, "engine": "embedded", "samples": 2} for name in ("weak", "strong")],
     "annotate": {"policy": "weak", "rollouts": 8, "search": "adaptive"},
+    "judge": {"generator": "strong", "annotated": True},
 }
 
 
@@ -67,7 +68,7 @@ def tables() -> dict[str, list[dict]]:
                             soundness="unsound" if name == "u" else "unchecked",
                             judged_by="equations" if name == "u" else None)
                      for name, (_, verdict, _) in SOLUTIONS.items()],
-        "judgements": [filled("judgements", solution_id="s", soundness="sound", steps=3, votes_sound=1,
+        "judgements": [filled("judgements", solution_id="s", soundness="sound", sampled=True, steps=3, votes_sound=1,
                               votes_unsound=0, votes_undecided=0, judge="j", judge_id="j", prompt_tokens=1,
                               completion_tokens=1)],
         "steps": [row for name in STEPS for row in steps(name)],

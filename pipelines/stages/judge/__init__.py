@@ -1,10 +1,10 @@
 """Judge: a language model reads solutions and says where their first error is.
 
-In: a sample of `solutions` with their problems (judge.sql). Out: `judgements`: for each solution the votes by outcome
-and what more than half of them say. It stands beside what the equations found (`verdicts.soundness`) and replaces
-none of it. The judge is a generator of the recipe under another prompt (judge_prompt.py). The account counts
-votes: a request that failed for good is a vote dropped with the reason `error`, and the others decide. Without a judge
-in the recipe the table is empty and nothing is asked.
+In: a sample of `solutions` with their problems, and on request those that are annotated (judge.sql). Out:
+`judgements`: for each solution the votes by outcome and what more than half of them say. It stands beside what the
+equations found (`verdicts.soundness`) and replaces none of it. The judge is a generator of the recipe under another
+prompt (judge_prompt.py). The account counts votes: a request that failed for good is a vote dropped with the reason
+`error`, and the others decide. Without a judge in the recipe the table is empty and nothing is asked.
 """
 
 import asyncio
@@ -82,8 +82,8 @@ async def judge_problem(document: Document, generate: Generate, *, judge: Judge,
         if came:
             votes = [read_vote(c.text, len(steps), c.complete is not False) for c in came]
             judgements.append({
-                "solution_id": solution_id, **majority(votes), "steps": len(steps), "judge": judge.generator,
-                "judge_id": judge_id, "prompt_tokens": total(c.prompt_tokens for c in came),
+                "solution_id": solution_id, **majority(votes), "sampled": solution["sampled"], "steps": len(steps),
+                "judge": judge.generator, "judge_id": judge_id, "prompt_tokens": total(c.prompt_tokens for c in came),
                 "completion_tokens": total(c.completion_tokens for c in came),
             })
     return {"judgements": judgements, "drops": drops}
@@ -119,7 +119,14 @@ def settings(recipe: Recipe) -> Any:
     """
     if recipe.judge is None:
         return None
-    return [described(recipe), recipe.seed, splitting.VERSION]
+    return [described(recipe), recipe.seed, splitting.VERSION, annotated(recipe)]
+
+
+def annotated(recipe: Recipe) -> dict[str, int]:
+    """Solutions of a problem that the judge reads since they are annotated."""
+    if recipe.judge is None or recipe.annotate is None or not recipe.judge.annotated:
+        return {"positives": 0, "negatives": 0}
+    return {"positives": recipe.annotate.positives_per_problem, "negatives": recipe.annotate.negatives_per_problem}
 
 
 def run(context: Context) -> Account:
@@ -128,9 +135,9 @@ def run(context: Context) -> Account:
         write_rows(context.table("judgements"), [], JUDGEMENTS.schema)
         return Account.kept(0)
     generator = judging(context.recipe, judge)
-    inputs = {name: context.table(name) for name in ("problems", "solutions", "verdicts")}
+    inputs = {name: context.table(name) for name in ("problems", "solutions", "verdicts", "duplicates")}
     parameters = {"seed": str(context.recipe.seed), "correct": judge.correct_per_generator,
-                  "incorrect": judge.incorrect_per_generator}
+                  "incorrect": judge.incorrect_per_generator, **annotated(context.recipe)}
     work, sql = context.work / "judge", load_sql(__package__, "judge")
     with context.duckdb(*inputs) as connection:
         asked = next(query_rows(connection, TOTAL_SQL.format(sql), parameters))
@@ -156,13 +163,21 @@ def expects(recipe: Recipe, problems: int | None, folder: Path) -> Expected | No
     if judge is None:
         return None
     limits = (judge.correct_per_generator, judge.incorrect_per_generator)
-    if None in limits:
+    valued = sum(annotated(recipe).values())
+    if None in limits or (valued and problems is None):
         text = f"{judge.votes} votes on every solution of a kind, at most {judge.max_tokens} new tokens each"
     else:
-        votes = sum(limit or 0 for limit in limits) * len(recipe.generators) * judge.votes
+        sampled = sum(limit or 0 for limit in limits) * len(recipe.generators)
+        votes = (sampled + valued * (problems or 0)) * judge.votes
         text = f"at most {votes:,} votes, at most {votes * judge.max_tokens:,} new tokens"
     return Expected(text, problems)
 
 
-STAGE = Stage("judge", 1, ("decontaminate", "generate", "verify"), settings, run, ("judgements",), journal=JOURNAL,
-              spent=spent, expects=expects, described=("judge", lambda context: described(context.recipe)))
+def unread(recipe: Recipe) -> tuple[str, ...]:
+    """Duplicates decide alone which solutions are annotated."""
+    return () if recipe.judge is not None and recipe.judge.annotated else ("deduplicate",)
+
+
+STAGE = Stage("judge", 2, ("decontaminate", "generate", "verify", "deduplicate"), settings, run, ("judgements",),
+              journal=JOURNAL, spent=spent, expects=expects, unread=unread,
+              described=("judge", lambda context: described(context.recipe)))

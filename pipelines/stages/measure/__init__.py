@@ -7,10 +7,12 @@ and FLOPs that were spent. SQL counts whole numbers, so the same samples give th
 
 from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
+from itertools import groupby
 from typing import Any
 
 import duckdb
 
+from stepforge.builders import configs
 from stepforge.builders.parquet import write_rows
 from stepforge.builders.sql import load_sql, query_rows
 from stepforge.builders.tables import MEASURES
@@ -22,11 +24,18 @@ from stepforge.pipelines.recipe import Recipe
 from stepforge.pipelines.stages.base import Account, Context, Stage, tabulate_spent
 from stepforge.pipelines.stages.measure import people
 from stepforge.pipelines.stages.measure.curves import curve_rows, majority_rows
-from stepforge.pipelines.statistics.intervals import Ratio, ratio_interval, wilson
+from stepforge.pipelines.statistics.intervals import Ratio, kappa_of, ratio_interval, wilson
 
 INPUTS = ("problems", "solutions", "verdicts", "rulings", "judgements", "steps", "rollouts", "drafts")
 MOST_SQL = """
 SELECT coalesce(max(n), 0)::BIGINT FROM (SELECT count(*) AS n FROM sample GROUP BY generator, problem_id)
+"""
+FIRST_ERRORS_SQL = """
+SELECT generator, "by", "group", judge_error, rollouts_error, count(*)::BIGINT AS n
+FROM first_error JOIN (SELECT solution_id, generator FROM solutions) USING (solution_id)
+JOIN grouping USING (problem_id)
+WHERE judge_error IS NOT NULL AND rollouts_error IS NOT NULL
+GROUP BY ALL ORDER BY ALL
 """
 MICRO = 10**6
 MOST_GROUPS = 50  # of a kind that manifest and card show one by one; 1,000 subjects made a card of 1.2 MB
@@ -48,9 +57,11 @@ def run(context: Context) -> Account:
     with context.tell(context.work, "measure", 0), context.duckdb(*INPUTS) as connection:
         connection.execute(load_sql(stages.__name__, "samples"))
         name_groups(connection)
+        connection.execute(load_sql(configs.__name__, "first_errors"))
         [(most,)] = connection.execute(MOST_SQL).fetchall()
         rows = curve_rows(connection, ladder(most)) + majority_rows(connection, ladder(most))
-        rows += [*share_rows(connection), *mean_rows(connection), *ledger_rows(connection, context)]
+        rows += [*share_rows(connection), *mean_rows(connection), *kappa_rows(connection)]
+        rows += ledger_rows(connection, context)
         rows += people.measures(people.read_opinions(context.folder, connection))
     written = write_rows(context.table("measures"), sorted(rows, key=_order), MEASURES.schema)
     return Account.kept(written)
@@ -77,6 +88,15 @@ def share_rows(connection: duckdb.DuckDBPyConnection) -> Iterator[Row]:
     """False reasoning, and histograms of pits and advantages; Wilson's interval over solutions or steps."""
     for *group, k, hits, n in connection.execute(load_sql(__package__, "shares")).fetchall():
         yield _row(group, k, hits / n, wilson(hits / n, n), "wilson", n)
+
+
+def kappa_rows(connection: duckdb.DuckDBPyConnection) -> Iterator[Row]:
+    """Cohen's kappa of the first errors that judge and rollouts find, a step being a label; none without a value."""
+    rows = query_rows(connection, FIRST_ERRORS_SQL)
+    for group, cells in groupby(rows, lambda row: (row["generator"], row["by"], row["group"])):
+        counts = {(row["judge_error"], row["rollouts_error"]): row["n"] for row in cells}
+        if (found := kappa_of(counts)) is not None:
+            yield _row((*group, "first_error_kappa"), None, found.value, (found.low, found.high), "wilson", found.n)
 
 
 def mean_rows(connection: duckdb.DuckDBPyConnection) -> Iterator[Row]:
@@ -121,5 +141,5 @@ def _row(group: Iterable[str], k: int | None, value: float, interval: tuple[floa
     return {**named, "k": k, "value": value, "low": low, "high": high, "interval": kind, "n": n, "excluded": 0}
 
 
-STAGE = Stage("measure", 7, ("synthesize", "decontaminate", "generate", "verify", "judge", "annotate"), settings, run,
+STAGE = Stage("measure", 8, ("synthesize", "decontaminate", "generate", "verify", "judge", "annotate"), settings, run,
               ("measures",), people.audit_hashes)

@@ -1,11 +1,13 @@
 -- Shares by group: of correct solutions with unsound reasoning, by the method that saw it; of recorded samples on whose
--- verdict their file and we agree, and on whose first error their file and the judge; and histograms, a row a bin.
+-- verdict their file and we agree, and on whose first error their file and the judge; of annotated solutions on whose
+-- first error rollouts and the judge agree; and histograms, a row a bin.
 -- first_pit_histogram: where the first pit lies, in tenths of the solution. advantage_histogram: steps whose advantage
 -- lies in the bin, of a width of 0.1, from -1. answer_judge_agreement_rate: answers on which all votes of the judge of
 -- answers agree.
 WITH judged AS (
     SELECT generator, problem_id, verdicts.soundness AS equations, judgements.soundness AS judge
-    FROM sample JOIN verdicts USING (solution_id) LEFT JOIN judgements USING (solution_id) WHERE correct
+    FROM sample JOIN verdicts USING (solution_id)
+    LEFT JOIN (FROM judgements WHERE sampled) AS judgements USING (solution_id) WHERE correct
 ), step AS (
     SELECT generator, steps.problem_id, advantage, is_pit, step_index,
            max(step_index) OVER (PARTITION BY solution_id) AS last_step
@@ -26,6 +28,10 @@ WITH judged AS (
            coalesce(first_error, -1) = upstream_first_error
     FROM solutions JOIN judgements USING (solution_id)
     WHERE upstream_first_error IS NOT NULL AND soundness <> 'undecided'
+    UNION ALL
+    SELECT generator, sample.problem_id, 'first_error_agreement_rate', 0, judge_error = rollouts_error
+    FROM first_error JOIN sample USING (solution_id)
+    WHERE judge_error IS NOT NULL AND rollouts_error IS NOT NULL
     UNION ALL
     SELECT generator, problem_id, 'answer_judge_agreement_rate',
            0, greatest(votes_equal, votes_unequal, votes_undecided) = votes_equal + votes_unequal + votes_undecided

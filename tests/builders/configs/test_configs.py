@@ -125,9 +125,9 @@ def test_positive_that_equations_or_a_judge_found_wrong_is_flagged_or_dropped(bu
         found = tables()
         found["verdicts"][0] |= {"soundness": equations, "judged_by": "equations"}
         if judge:
-            found["judgements"] = [filled("judgements", solution_id="c", soundness=judge, first_error=1, steps=3,
-                                          votes_sound=0, votes_unsound=1, votes_undecided=0, judge="j", judge_id="j",
-                                          prompt_tokens=1, completion_tokens=1)]
+            found["judgements"] = [filled("judgements", solution_id="c", soundness=judge, sampled=True, first_error=1,
+                                          steps=3, votes_sound=0, votes_unsound=1, votes_undecided=0, judge="j",
+                                          judge_id="j", prompt_tokens=1, completion_tokens=1)]
         return found
 
     assert [(row["soundness"], row["checked_by"]) for row in build("positives", judged)] == [("unsound", by)]

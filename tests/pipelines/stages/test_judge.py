@@ -2,9 +2,10 @@
 
 import copy
 import shutil
-from collections import Counter
+from collections import Counter, defaultdict
 
 import pytest
+from helpers.openai_server import Behaviour, serving
 from helpers.runs import SMALL, execute, rows
 from helpers.scripted import ScriptedServer
 
@@ -14,6 +15,7 @@ from stepforge.builders.release import read_manifest
 from stepforge.pipelines import plan
 from stepforge.pipelines.inference import runner as runner_module
 from stepforge.pipelines.recipe import Recipe
+from stepforge.pipelines.stages import judge
 from stepforge.pipelines.stages.judge import majority
 from stepforge.pipelines.stages.judge.prompt import CRITIQUE, Vote, judge_prompt, judge_template, read_vote
 from stepforge.pipelines.views import estimate
@@ -185,3 +187,104 @@ def test_model_may_judge_without_writing_solutions(tmp_path, monkeypatch):
     run_to_measure(recipe, tmp_path, monkeypatch)
     assert {row["judge"] for row in rows(tmp_path, "judgements")} == {"reader"}
     assert {row["generator"] for row in rows(tmp_path, "solutions")} == {"tiny"}
+
+
+def first_errors_of_rollouts(folder):
+    """By solution the first step behind which nothing succeeds, if there was success right before it; -1 for none."""
+    shares = defaultdict(list)
+    for row in sorted(rows(folder, "steps"), key=lambda row: row["step_index"]):
+        share = row["successes"] / row["rollouts"] if row["rollouts"] else row["q"]
+        shares[row["solution_id"]].append(share)
+    found = {}
+    for solution_id, values in shares.items():
+        lost = len(values)
+        while lost and not values[lost - 1]:
+            lost -= 1
+        found[solution_id] = -1 if lost == len(values) else lost if values[lost] is not None else None
+    return found
+
+
+def test_consensus_from_a_judge_of_annotated_solutions_to_release_card_and_measures(run_folder):
+    """The judge, a real server, agrees on two solutions of four, disagrees on one and cannot tell on one."""
+    truth = first_errors_of_rollouts(run_folder)
+    problems = {row["problem_id"]: row["problem"] for row in rows(run_folder, "problems")}
+    asked = {f"{problems[row['problem_id']]}\n{row['solution']}First error:": row["solution_id"]
+             for row in rows(run_folder, "solutions") if row["solution_id"] in truth}
+    said = {name: (truth[name], truth[name], max(0, truth[name] + 1), None)[index % 4]
+            for index, name in enumerate(sorted(asked.values()))}
+
+    def critique(prompt, seed):
+        first = said.get(asked.get(prompt), -1)
+        return "I cannot tell" if first is None else f"First error: {f'step {first + 1}' if first >= 0 else 'none'}"
+
+    with serving(Behaviour(script=critique)) as server:
+        recipe = with_judge(generator="reader", votes=1, correct_per_generator=2, incorrect_per_generator=0,
+                            annotated=True, max_tokens=25)
+        recipe["generators"].append({"name": "reader", "engine": "endpoint", "url": server.url, "model": "tiny",
+                                     "samples": 0})
+        recipe["release"] = SMALL["release"] | {"consensus": True}
+        execute(recipe, run_folder)
+        assert len(server.seen) == len(rows(run_folder, "judgements"))
+    judged = {row["solution_id"]: row for row in rows(run_folder, "judgements")}
+    sampled = {name for name, row in judged.items() if row["sampled"]}
+    assert set(judged) == set(truth) | sampled and len(sampled) == 2 and len(truth) > 12
+    assert rows(run_folder, "judgements") and plan.read_state(run_folder)["judge"]["rows_in"] == len(judged)
+
+    steps = Counter(row["solution_id"] for row in rows(run_folder, "steps"))
+    names = {name: -1 if row["soundness"] == "sound" else row["first_error"] for name, row in judged.items()
+             if name in truth}
+    assert all(judged[name]["steps"] == steps[name] for name in truth)
+    both = [(names[name], truth[name]) for name in truth if names[name] is not None and truth[name] is not None]
+    agreed = {name for name in truth if names[name] is not None and names[name] == truth[name]}
+    assert 0 < len(agreed) < len(both) < len(truth)
+
+    manifest = read_manifest(run_folder / "release")
+    stepwise = {row["solution_id"] for path in (run_folder / "release/stepwise").glob("*.parquet")
+                for row in read_rows(path)}
+    assert stepwise == agreed
+    assert len(stepwise) + sum(manifest["excluded"]["stepwise"].values()) == len(truth)
+    assert set(manifest["excluded"]["stepwise"]) <= {"judge_disagrees", "judge_undecided", "rollouts_undecided"}
+    pits = {row["solution_id"]: row["step_index"] for row in rows(run_folder, "steps") if row["is_pit"]}
+    pairs = {row["rejected_id"] for path in (run_folder / "release/step_pairs").glob("*.parquet")
+             for row in read_rows(path)}
+    assert pairs <= {name for name, pit in pits.items() if names[name] == pit}
+    assert plan.read_state(run_folder)["build"]["facts"]["excluded"] == manifest["excluded"]
+
+    measured = {row["measure"]: row for row in rows(run_folder, "measures") if row["k"] is None and row["by"] == "all"}
+    rate, kappa = measured["first_error_agreement_rate"], measured["first_error_kappa"]
+    share = sum(one == other for one, other in both) / len(both)
+    assert (rate["value"], rate["n"]) == (pytest.approx(share), len(both)) and rate["low"] < share < rate["high"]
+    first, second = Counter(one for one, _ in both), Counter(other for _, other in both)
+    chance = sum(first[label] * second[label] for label in first) / len(both) ** 2
+    assert (kappa["value"], kappa["n"]) == (pytest.approx((share - chance) / (1 - chance)), len(both))
+    assert kappa["low"] == pytest.approx((rate["low"] - chance) / (1 - chance)) and kappa["high"] > kappa["value"]
+    assert measured["false_positive_rate_judge"]["n"] <= 2, "rates are over the random sample alone"
+    card = (run_folder / "release/README.md").read_text(encoding="utf-8")
+    assert "| first error kappa |" in card and "| first error agreement rate |" in card
+    assert "hold only what both agree on" in card and "judge_disagrees" in card.replace("\\_", "_")
+
+
+def test_annotated_solutions_are_judged_in_the_steps_that_are_valued(run_folder, scripted, monkeypatch):
+    """Those of another splitter and fewer steps than by default."""
+    scripted(lambda prompt, count: "First error: none")
+    recipe = with_judge(votes=1, correct_per_generator=0, incorrect_per_generator=0, annotated=True,
+                        splitter="newline", max_steps=2)
+    recipe["annotate"] = SMALL["annotate"] | {"splitter": "newline", "max_steps": 2}
+    monkeypatch.setattr(plan, "STAGES", tuple(stage for stage in plan.STAGES if stage.name in (
+        "problems", "synthesize", "decontaminate", "generate", "verify", "deduplicate", "judge")))
+    execute(recipe, run_folder)
+    judged = rows(run_folder, "judgements")
+    annotated = {row["solution_id"] for row in rows(run_folder, "steps")}
+    assert {row["solution_id"] for row in judged} == annotated and {row["steps"] for row in judged} <= {1, 2}
+    assert not any(row["sampled"] for row in judged)
+
+
+def test_duplicates_concern_the_judge_only_where_it_reads_what_is_annotated():
+    for annotated, unread in ((True, ()), (False, ("deduplicate",))):
+        assert judge.STAGE.unread(Recipe.model_validate(with_judge(annotated=annotated))) == unread
+
+
+def test_plan_counts_votes_on_annotated_solutions(tmp_path):
+    """12 problems of 3 annotated solutions beside the 7 that are sampled, two votes each."""
+    expected = estimate.expectations(Recipe.model_validate(with_judge(annotated=True)), tmp_path)
+    assert expected["judge"] == f"at most {(7 + 36) * 2} votes, at most {(7 + 36) * 2 * 24:,} new tokens"

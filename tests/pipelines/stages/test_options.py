@@ -95,7 +95,9 @@ RELEASE = [  # config, what is looked at, what it is by default, and under which
         ({"pair_margin": 0.76}, {"full_vs_truncated": "a\nb\n7", "shared_prefix": "2 + 2 = 5\n"}),
         ({"pair_margin": 0.76, "unsound_positives": "drop"}, {"full_vs_truncated": "a\nb\n7"}),
         ({"min_pit_drop": 0.51}, {}),
-        ({"max_length_ratio": 1.2}, {"full_vs_truncated": "a\nb\n7", "shared_prefix": "b\n"})]),
+        ({"max_length_ratio": 1.2}, {"full_vs_truncated": "a\nb\n7", "shared_prefix": "b\n"}),
+        ({"consensus": True}, {})]),
+    ("stepwise", ids, ["c", "v", "w"], [({"consensus": True}, [])]),  # the judge read s alone; see test_consensus.py
     ("stepwise", of("w", "labels"), [True, None, False], [
         ({"false_below": 0.4}, [True, False, False]), ({"labels": "threshold"}, [True, False, False]),
         ({"labels": "threshold", "label_threshold": 0.8}, [False, False, False]),

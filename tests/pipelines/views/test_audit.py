@@ -72,7 +72,7 @@ def run(finished, tmp_path):
 def judge_everything(run):
     """A judge that finds the false equations, and nothing wrong in every other solution."""
     judged = [{"solution_id": row["solution_id"], "soundness": row["soundness"].replace("undecided", "sound"),
-               "first_error": row["false_step"], "steps": 2, "votes_sound": 1, "votes_unsound": 0,
+               "first_error": row["false_step"], "sampled": True, "steps": 2, "votes_sound": 1, "votes_unsound": 0,
                "votes_undecided": 0, "judge": "j", "judge_id": "j", "prompt_tokens": 0, "completion_tokens": 0}
               for row in rows(run, "verdicts")]
     write_rows(run / "tables/judgements.parquet", judged, JUDGEMENTS.schema)

@@ -10,7 +10,7 @@ from helpers.scripted import ScriptedServer
 
 from stepforge.pipelines import plan
 from stepforge.pipelines.recipe import Recipe
-from stepforge.pipelines.views.estimate import duration, probe
+from stepforge.pipelines.views.estimate import _judged, duration, probe
 
 TWENTY = SMALL | {"problems": [{"source": "arithmetic", "limit": 20, "steps": [3, 4]}],
                   "annotate": {"policy": "tiny", "rollouts": 1, "negatives_per_problem": 1},
@@ -71,3 +71,15 @@ def test_interval_is_that_of_a_draw_without_replacement(tmp_path):
                                                (200_000, "2.3 days")])
 def test_durations_are_told_in_fitting_units(seconds, told):
     assert duration(seconds) == told
+
+
+@pytest.mark.parametrize(("options", "factor"), [
+    ({"correct_per_generator": None}, 2.0),                          # 40 correct ones become 80
+    ({"correct_per_generator": 50}, 1.25),                           # 40 of at most 50
+    ({"correct_per_generator": 50, "annotated": True}, 86 / 58),     # and 6 problems of 3, that become 12
+])
+def test_what_the_judge_reads_grows_with_the_problems_where_it_is_no_sample(options, factor):
+    judge = SMALL["judge"] | {"incorrect_per_generator": 0} | options
+    verdicts = [{"verdict": "correct", "n": 40}, {"verdict": "incorrect", "n": 9}]
+    recipe = Recipe.model_validate(SMALL | {"judge": judge})
+    assert _judged(recipe, verdicts, drawn=6, growth=2.0) == pytest.approx(factor)
