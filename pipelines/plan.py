@@ -119,7 +119,7 @@ def other_owner(folder: Path, recipe_file: Path) -> str | None:
 def clash(recipe: Recipe, folder: Path, planned: list[Planned]) -> str | None:
     """Why the run would end without a published version, as far as that can be known before it."""
     reasons = {item.stage.name: item.reason for item in planned}
-    return foresee(recipe, folder, reasons["build"] is not None) if reasons["publish"] else None
+    return foresee(recipe, folder, reasons["build"] is not None) if reasons.get("publish") else None
 
 
 def run(recipe: Recipe, folder: Path, tell: Tell, report: Callable[[Planned, dict[str, Any] | None], None],
