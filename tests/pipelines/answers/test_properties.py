@@ -98,7 +98,8 @@ def test_equal_answers_of_the_cases_share_a_key() -> None:
     (r"\cos 58^\circ", r"\sin 32^\circ"),
     (r"\sqrt{3+2\sqrt2}", r"1+\sqrt2"), ("x^2+y^2=9", "x^2=9-y^2"), ("2x=10", "x=5"), ("3:30 pm", "15:30"),
     (r"\sin 2x", r"2\sin x\cos x"), ("yes", r"\text{Yes}"), (r"\infty", r"+\infty"),
-    (r"\emptyset", r"\text{no solution}"),
+    (r"\emptyset", r"\text{no solution}"), ("12_{10}", "12"), ("0.666666", "2/3"), ("7", r"17 \pmod{10}"),
+    (r"\frac{\pi}{4}+n\pi", r"\frac{\pi}{4}+k\pi"), ("4k+1", r"4k+1, k \in \mathbb{Z}"), ("noon", "12:00 pm"),
 ])
 def test_key_is_shared_by(first: str, second: str) -> None:
     assert answer_key(first) == answer_key(second)
