@@ -133,13 +133,6 @@ class VllmGenerator(Sampler, ServerOptions):
     logprobs: bool = Field(False, description="Request log-probabilities; their sum and mean are stored.")
     timeout_s: float = Field(3600, gt=0, description="Longest time to wait for one reply, in seconds.")
 
-    @model_validator(mode="after")
-    def _completions_fit(self) -> Self:
-        if self.max_model_len is not None and self.max_tokens >= self.max_model_len:
-            raise ValueError(f"max_tokens: {self.max_tokens} leaves no room for a prompt in max_model_len, which is "
-                             f"{self.max_model_len}; take fewer tokens, or a longer context")
-        return self
-
 
 SOLUTIONS = ("solution", "solutions", "steps")  # a text, a list of texts, or a list that is one text in pieces
 SAMPLE_COLUMNS = ("problem", *SOLUTIONS, "thought", "generator", "finish_reason", "complete", "prompt_tokens",

@@ -57,8 +57,8 @@ class ShareReader(PipelineStep):
         self.memory = memory
 
     def run(self, data: Any = None, rank: int = 0, world_size: int = 1) -> Iterator[Document]:
-        sql = "SELECT * EXCLUDE (share, file_row_number) FROM shares WHERE share = $rank ORDER BY position"
-        scratch, shares = self.work / "spill" / f"{rank:05d}", {"shares": shares_path(self.work)}
-        with open_duckdb(self.memory, scratch, shares, threads=1) as connection:
+        sql = "SELECT * EXCLUDE (share) FROM shares WHERE share = $rank ORDER BY position"
+        with open_duckdb(self.memory, self.work / "spill" / f"{rank:05d}", threads=1) as connection:
+            connection.from_parquet(str(shares_path(self.work))).create_view("shares")
             for row in query_rows(connection, sql, {"rank": rank}):
                 yield Document(text="", id=row["problem_id"], metadata=row)

@@ -128,7 +128,7 @@ def run(context: Context) -> Account:
 
 STAGE = Stage("lengths", 1, ("generate",), settings, run, ("lengths",))
 ''',
-    "pipelines/options/executor.py": [('"generate", "verify", "judge",', '"generate", "lengths", "verify", "judge",')],
+    "pipelines/options/executor.py": [('"generate", "verify", ', '"generate", "lengths", "verify", ')],
     "builders/tables.py": [
         ("DROPS = _table(", '''LENGTHS = _table(
     "lengths", ("solution_id",),

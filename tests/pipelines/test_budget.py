@@ -110,7 +110,7 @@ def test_a_model_without_a_config_is_the_users_mistake(tmp_path):
 @pytest.mark.parametrize(("budget", "said"), [
     ({"match": "flops", "per_problem": "nobody"}, "'nobody' is neither a number nor among"),
     ({"match": "flops", "per_problem": -1}, "above 0 and finite"),
-    ({"match": "watts", "per_problem": 1}, "'flops', 'price' or 'samples'"),
+    ({"match": "watts", "per_problem": 1}, "'watts' is not among flops, price, samples"),
     ({"match": "flops", "per_problem": 1, "pilots": 2}, "allowed here: match, per_problem, pilot"),
 ])
 def test_a_budget_that_does_not_fit_names_the_field(tmp_path, budget, said):

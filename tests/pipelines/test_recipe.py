@@ -94,7 +94,6 @@ def test_recipe_is_frozen(tmp_path):
     ({"problems": [{"source": "star_graph", "nodes": 8}]}, ["nodes 8", "nodes >="]),
     ({"problems": [{"source": "terse_teacher", "operations": 1, "modulus": 2, "split": "test"}]}, ["larger numbers"]),
     ({"generators": [{"name": "tiny", "engine": "embedded", "stop": [""]}]}, ["stop"]),
-    ({"generators": [{"name": "tiny", "engine": "vllm", "model": "m", "max_model_len": 256}]}, ["max_model_len"]),
     ({"budget": {"match": "price", "per_problem": 1}}, ["budget.match", "price", "tiny"]),
     ({"budget": {"match": "samples", "per_problem": 0.5}}, ["budget.per_problem", "1 or more"]),
     ({"executor": {"duckdb_memory": "16MiB"}}, ["duckdb_memory", "256MiB"]),

@@ -119,7 +119,8 @@ class Collection:
 
     def _recipe(self, annotate: Row | None = None, release: Row | None = None) -> Recipe:
         """The recipe whose run makes the same tables of the same samples."""
-        steps = {"policy": NAME, "splitter": self.task.splitter, "pilot": 0, **(annotate or {})}
+        steps = {"policy": NAME, "splitter": self.task.splitter, "search": "exhaustive",
+                 "pilot": 0, **(annotate or {})}
         return Recipe.model_validate({
             "name": "study", "seed": self.seed, "problems": [{"source": self.task.name}],
             "generators": [self.generator], "annotate": steps, "release": release or {}})

@@ -140,7 +140,8 @@ def test_answers_that_are_none_wait_on_and_others_are_outcomes(tmp_path):
 def test_batch_renames_and_leaves_out_fields(tmp_path):
     generator = RECIPE["generators"][0] | {"api": "chat", "omit": ["seed"], "rename": {"max_tokens": "most"}}
     with pytest.raises(StageFailed), scripted({}):
-        execute(RECIPE | {"generators": [generator], "annotate": None}, tmp_path / "run")
+        execute(RECIPE | {"generators": [generator], "annotate": None, "release": {"configs": ["solutions"]}},
+                tmp_path / "run")
     (path,) = export_batch(tmp_path / "run", tmp_path / "batch.jsonl")
     line = json.loads(path.read_bytes().splitlines()[0])
     assert line["url"] == "/v1/chat/completions"

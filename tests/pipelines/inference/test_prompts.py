@@ -148,5 +148,6 @@ def test_chat_run_asks_in_the_models_own_form_and_publishes_what_was_asked(chatt
              "generators": [{"name": "chatty", "prompt": "chat:{{ problem }}", **options}],
              "release": {"configs": ["unpaired", "negatives"], "keep_truncated": True, "splits": {}},
              "executor": {"tasks": 1, "workers": 1}}, tmp_path)
-    prompts = [row["prompt"] for path in (tmp_path / "release").glob("*/*.parquet") for row in read_rows(path)]
+    prompts = [row["prompt"] for config in ("unpaired", "negatives")
+               for path in (tmp_path / "release" / config).glob("*.parquet") for row in read_rows(path)]
     assert prompts and all(text.startswith("<s><|user|>\n") and text.endswith("<|assistant|>\n") for text in prompts)

@@ -11,7 +11,7 @@ from stepforge.builders.tables import content_id
 from stepforge.pipelines.run_folder import shares_path
 from stepforge.pipelines.stages.shares import Query, ShareReader, write_shares
 
-SQL = "SELECT problem_id, text, nested, file_row_number AS position FROM made WHERE number >= $least"
+SQL = "SELECT problem_id, text, nested, file_row_number, file_row_number AS position FROM made WHERE number >= $least"
 ROWS = 40_000
 
 
@@ -38,7 +38,7 @@ def test_ranks_read_every_row_once_in_order_whatever_its_type(made, tmp_path, ra
         rows = [document.metadata for document in ShareReader(tmp_path, "256MiB").run(None, rank, ranks)]
         assert {int(row["problem_id"][:8], 16) % ranks for row in rows} == {rank}
         assert [row["position"] for row in rows] == sorted(row["position"] for row in rows)
-        assert rows[0].keys() == {"problem_id", "text", "nested", "position"}
+        assert rows[0].keys() == {"problem_id", "text", "nested", "file_row_number", "position"}
         seen += rows
     assert sorted(row["position"] for row in seen) == list(range(7, ROWS))
     assert all(row["nested"] == [{"a": row["position"], "b": None}] for row in seen[:100])
