@@ -31,7 +31,8 @@ class Reading(NamedTuple):
 
 
 NOTHING = Reading(None)
-_LETTER = re.compile(r"[\s*:\"]*([A-J])(?![\w'’(]|\s*(?:[-+*/^=<>]|(?:or|and)\b)|\s+[A-Z])")
+_LETTER = re.compile(r"[\s*:\"]*([A-J])(?![\w'’(]|\s*(?:[-+*/^=<>]|(?:or|and)\b)"
+                     r"|\s*,\s*(?:(?:or|and)\s+)?[A-J]\b|\s+[A-Z])")
 _QUOTED = re.compile(r"\s*\"((?:[^\"\\\n]|\\.)+)\"")
 
 

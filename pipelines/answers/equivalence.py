@@ -120,10 +120,15 @@ def _words(gold: str, answer: str) -> Match | None:
 
 # Sets of numbers and inequalities ----------------------------------------------------------------------------------
 
+_SET_NAME = re.compile(r"^(?:[A-Z]'?\s*\\(?:cap|cup|setminus)\s*)+[A-Z]'?\s*=\s*(?=[\[(\\])")   # A \cap B = \{2, 3\}
+
+
 def _regions(gold: str, answer: str, symbolic: Symbolic | None) -> Match | None:
     """Sets of real numbers in any notation, and inequalities; None where neither side is one."""
     if not (is_region(gold) or is_region(answer)):
         return None
+    if _SET_NAME.match(gold) or _SET_NAME.match(answer):
+        return _compare(_SET_NAME.sub("", gold, 1), _SET_NAME.sub("", answer, 1), symbolic)
     first, second = region(gold), region(answer)
     if first is not None and second is not None:
         return _same_region(first, second, symbolic)
@@ -132,7 +137,8 @@ def _regions(gold: str, answer: str, symbolic: Symbolic | None) -> Match | None:
         assert known is not None
         if known.intervals and all(one.low == one.high for one in known.intervals):
             points = rf"\{{{','.join(one.low for one in known.intervals)}\}}"
-            return _compare(points, answer, symbolic) if other is answer else _compare(gold, points, symbolic)
+            if points != (gold if other is answer else answer):
+                return _compare(points, answer, symbolic) if other is answer else _compare(gold, points, symbolic)
         if isinstance(read_number(other), Quantity) or words(other) is not None:
             return UNEQUAL
     chains = orders(gold), orders(answer)

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 from stepforge.builders.outcomes import UNANSWERED
 
-VERSION = 9
+VERSION = 10
 
 Outcome = Literal["correct", "incorrect", "undecided"]
 Method = Literal["literal", "numeric", "symbolic", "none"]
@@ -20,7 +20,7 @@ TRUNCATED = "truncated"                # generation stopped at the length limit 
 GOLD_UNPARSEABLE = "gold_unparseable"  # the reference answer is empty, undefined, or outside what can be read
 TIMEOUT = "timeout"                    # the check ran past its deadline and was killed
 OUT_OF_BOUNDS = "out_of_bounds"        # too long, too nested or too large to be evaluated safely
-VERIFIER_FAILED = "verifier_failed"    # the user's verifier raised an exception
+VERIFIER_FAILED = "verifier_failed"    # the verifier, ours or the user's, raised an exception
 INVALID_VERDICT = "invalid_verdict"    # the user's verifier returned something that is no verdict
 WORKER_DIED = "worker_died"            # the worker crashed or ran out of memory
 AMBIGUOUS = "ambiguous"                # equal under one reading only: 5 and 5%, 52 and 52 in base 8, ab and ba

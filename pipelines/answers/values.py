@@ -48,6 +48,7 @@ _TAILS = tuple((re.compile(pattern, re.IGNORECASE), form) for pattern, form in (
     (r"\s*\(?(?:mod|modulo)\s+\$?(\d+)\$?\)?", r"%s \pmod{%s}"),
     (r"\s*\(?(?:in )?base[- ]\$?(\w+)\$?\)?", r"%s \text{ base %s}"),
     (r"\s+((?:in the (?:morning|afternoon|evening)|at night))", r"%s \text{ %s}")))
+_CLOCK = re.compile(r"(\d{1,2}:\d\d(?::\d\d)?)\s*([ap])\.?\s?m\b\.?", re.IGNORECASE)
 _POWERS = {"squared": "(%s)^2", "cubed": "(%s)^3", "factorial": "(%s)!"}
 
 
@@ -61,6 +62,8 @@ def value_at(line: str, at: int) -> Term | None:
     """The value that is written at a position, with the words that change it."""
     if line[at:at + 1].isalpha() and (applied := _in_words(line, at)) is not None:
         return applied
+    if clock := _CLOCK.match(line, at):
+        return Term(at, clock.end(), f"{clock[1]} {clock[2].lower()}m", "number")
     term = series_at(line, at)
     if term is None or _ORDINAL.match(line, term.end):
         return None

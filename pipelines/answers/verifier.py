@@ -98,14 +98,24 @@ class Verifier:
             yield self._finish(*waiting.popleft())
 
     def _begin(self, claim: Claim) -> tuple[Claim, Extraction, Match | Future[Match]]:
+        """Compare what can be compared here; an exception costs this claim its verdict, never the rank its work."""
+        try:
+            gold, found, match = self._read(claim)
+        except Exception:
+            return claim, Extraction(None, "none"), _FAILED
+        if match.reason == NEEDS_SYMBOLIC and found.answer is not None:
+            return claim, found, self._submit(gold, found.answer)
+        return claim, found, match
+
+    @staticmethod
+    def _read(claim: Claim) -> tuple[str, Extraction, Match]:
         gold, choices, percent = _reference(claim.gold)
         found = extract_answer(claim.solution, choices, percent)
         answer = found.answer
         cut = claim.complete is False and found.how not in EXPLICIT
         if not gold or answer is None or cut or found.stated > MAX_STATED:
-            return claim, found, _NO_MATCH
-        match = _quick_match(gold, answer) if len(gold) + len(answer) <= MAX_CHARS else compare(gold, answer)
-        return claim, found, self._submit(gold, answer) if match.reason == NEEDS_SYMBOLIC else match
+            return gold, found, _NO_MATCH
+        return gold, found, (_quick_match if len(gold) + len(answer) <= MAX_CHARS else compare)(gold, answer)
 
     def _submit(self, gold: str, answer: str) -> Future[Match]:
         pair = canonical(gold), canonical(answer)
@@ -125,8 +135,14 @@ class Verifier:
             return Match(None, "symbolic", failure.reason)
 
     def _finish(self, claim: Claim, found: Extraction, match: Match | Future[Match]) -> Verdict:
-        if isinstance(match, Future):
-            match = match.result()
+        decided = match.result() if isinstance(match, Future) else match
+        try:
+            return self._conclude(claim, found, decided)
+        except Exception:
+            return Verdict(None, None, "undecided", outcome.VERIFIER_FAILED, "none")
+
+    @staticmethod
+    def _conclude(claim: Claim, found: Extraction, match: Match) -> Verdict:
         answer = found.answer
         stated = found.how in EXPLICIT
         if match is _NO_MATCH:
@@ -160,6 +176,7 @@ def _verdict(answer: str, match: Match) -> Verdict:
 
 
 _NO_MATCH = Match(None, "none")
+_FAILED = Match(None, "none", outcome.VERIFIER_FAILED)
 _quick_match = lru_cache(maxsize=CACHED_PAIRS)(compare)
 _verifiers: "weakref.WeakSet[Verifier]" = weakref.WeakSet()
 

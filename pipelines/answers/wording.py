@@ -63,10 +63,11 @@ COMPARED = _pattern(r"\b", phrases("""than|between|exceeds?|exceeding|beyond|ove
                     r"\s*$")
 
 # Behind a value: it is denied.
-DENIED_AFTER = _pattern(r"[$\s*]*(?:\\[)\]])?[\s*]*(?:", phrases(r"""(?:is|are|was|were)(?: not|n't)"""), r"\s+",
+DENIED_AFTER = _pattern(r"[$\s*]*(?:\\[)\]])?[\s*]*(?:", phrases(r"""(?:is|are|was|were)(?: not|n't)"""),
+                        r"(?:\s*(?:[.,;!]|$)|\s+",
                         r"(?:(?:an?|the|our|any|in the|one of the|among the)\s+)?(?:\w+\s+)?",
                         phrases("""valid|possible|solutions?|answers?|correct|right|acceptable|allowed|true|admissible
-|domain|roots?|options?|feasible|suitable"""), r"\b|", phrases("""cannot be|can't be|could not be|couldn't be
+|domain|roots?|options?|feasible|suitable"""), r"\b)|", phrases("""cannot be|can't be|could not be|couldn't be
 |(?:is|are|was|would be) (?:an? )?(?:impossible|wrong|incorrect|invalid|extraneous|rejected|excluded|ruled out
 |inadmissible|too (?:small|large|big|high|low|many|few))
 |(?:do not|does not|don't|doesn't|won't|will not|cannot|can't) (?:work|satisfy|hold|fit|solve|happen)|fails?

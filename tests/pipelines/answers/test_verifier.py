@@ -190,3 +190,19 @@ def test_keys_of_equal_forms_agree_and_of_unequal_forms_differ() -> None:
 def test_fingerprint_names_every_version_that_matters() -> None:
     assert set(fingerprint()) == {"stepforge-answers", "math-verify", "latex2sympy2-extended",
                                   "antlr4-python3-runtime", "sympy"}
+
+
+@pytest.mark.parametrize("place", ["extract_answer", "answer_key", "_quick_match"])
+def test_an_exception_of_ours_costs_one_verdict_and_not_the_rank(monkeypatch, place: str) -> None:
+    whole = getattr(verifier, place)
+
+    def fails(text: str, *more: object) -> object:
+        if "733" in (text, *more) or text.endswith("733"):
+            raise RecursionError("maximum recursion depth exceeded")
+        return whole(text, *more)
+
+    monkeypatch.setattr(verifier, place, fails)
+    with Verifier() as ours:
+        found = list(ours.verify_many(Claim("7", f"The answer is {number}") for number in (7, 733, 8)))
+    assert [verdict[2:4] for verdict in found] == [
+        ("correct", None), ("undecided", "verifier_failed"), ("incorrect", None)]
