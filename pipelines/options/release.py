@@ -67,8 +67,8 @@ class ReleaseOptions(Options):
         "drop", description="Whether to cut, drop or keep a correct solution that continues after the line of its "
                             "answer; the number of characters is recorded."
     )
-    max_behind_answer: int = Field(200, ge=0, description="Smallest number of characters after that line for "
-                                                          "`text_behind_answer` to apply.")
+    max_behind_answer: int = Field(200, ge=0, description="Largest number of characters after that line that "
+                                                          "`text_behind_answer` leaves alone.")
     rollout_positives: bool = Field(
         False, description="Add verified rollouts where a problem has too few positives; `origin` marks them."
     )

@@ -35,6 +35,7 @@ def rolled(verifier: Verifier, prefix: str, completion: Completion, gold: str = 
 
 @pytest.mark.parametrize(("prefix", "text", "reason", "verdict", "outcome"), [
     ("So it is ", "7.\nThe answer is 7", "stop", "correct", "success"),
+    ("The answer is 7", ".", "stop", "correct", "success"),               # said by the prefix alone
     ("The answer is", " 7", "stop", "correct", "success"),            # said by prefix and completion together
     ("The answer is", " 8", "stop", "incorrect", "failure"), ("Hmm. ", "I stop here", "stop", "undecided", "failure"),
     ("We add. ", "Then", "length", "undecided", "failure"), ("The answer is 7", "", "error", "undecided", "excluded"),

@@ -64,7 +64,8 @@ RELEASE = [  # config, what is looked at, what it is by default, and under which
         ({"spurious_positives": "keep"}, None), ({"spurious_below": -0.8}, 0.0)]),
     ("positives", lambda rows: (of("s", "completion")(rows), of("s", "behind_answer")(rows)), ("ssss\nt\n7", 2), [
         ({"max_behind_answer": 1, "text_behind_answer": "keep"}, ("ssss\nt\n7", 2)),
-        ({"max_behind_answer": 1, "text_behind_answer": "cut"}, ("ssss\nt", 0))]),
+        ({"max_behind_answer": 1, "text_behind_answer": "cut"}, ("ssss\nt", 0)),
+        ({"max_behind_answer": 2, "text_behind_answer": "cut"}, ("ssss\nt\n7", 2))]),
     ("negatives", ids, ["n", "v", "w", "zn"], [
         ({"keep_truncated": True}, ["n", "t", "v", "w", "zn"]), ({"max_negatives_per_problem": 2}, ["v", "w", "zn"]),
         ({"rollout_negatives": True}, ["n", "rw", "v", "w", "zn"]),
