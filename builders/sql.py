@@ -58,7 +58,7 @@ def open_duckdb(memory: str, scratch: Path, tables: Mapping[str, Path] | None = 
 def bounded_duckdb(stored: int) -> "Iterator[duckdb.DuckDBPyConnection]":
     """A connection for files that anybody may have made: it stops when they ask for more time, memory or disk.
 
-    A query then raises duckdb.Error. Every statement of ours over a release is linear in its rows.
+    A query that exceeds a limit raises duckdb.Error. Our statements over a release take time linear in its rows.
 
     Args:
         stored: bytes of the files; the time for all statements is a minute, and a second for every MB.

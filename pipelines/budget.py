@@ -32,7 +32,7 @@ class Length(NamedTuple):
 
 
 class Allotment(NamedTuple):
-    """What a generator may make: samples of each problem, the mean cost of one, and what of the budget is left."""
+    """A generator's part of the budget: samples per problem, their mean cost, and the amount left over."""
 
     samples: int
     cost: Fraction
@@ -44,7 +44,7 @@ class Allotment(NamedTuple):
 
 
 def token_cost(match: str, generator: Sampler, model: str) -> Fraction | None:
-    """What a generated token costs; null where each sample costs 1, however long it is.
+    """Cost of one generated token; null if every sample costs 1 regardless of its length.
 
     Raises:
         UserError: the price is not known, or the parameters cannot be counted.

@@ -1,9 +1,9 @@
 """The client of an OpenAI-compatible server: no answer lost to a server's bad day, none paid for twice.
 
-In: the body of a completion. Out: the answer, read (answer.py). Whatever can get better is tried again: no connection,
-no answer in time, half an answer, what is no JSON, 5xx, and 429 or 503, whose `Retry-After` is honoured. What cannot
-get better is told apart: a request that the server refuses or that fails while others are answered is an outcome of
-that request (errors.py); a server that answers nobody is a `ServerError`, which ends the rank, to be run again later.
+In: the body of a completion. Out: the parsed answer (answer.py). Transient failures are retried: no connection, a
+time-out, a truncated answer, invalid JSON, 5xx, and 429 or 503, whose `Retry-After` is honoured. Permanent failures
+are of two kinds. A request that the server refuses, or that fails while others succeed, is an outcome of that request
+(errors.py). A server that answers no request at all is a `ServerError`: it ends the rank, and a later run resumes it.
 Any well-formed answer proves that a server is alive. The API key is in the header of requests and nowhere else
 (secret.py); an answer that holds it is refused.
 """

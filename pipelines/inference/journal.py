@@ -106,7 +106,7 @@ class Journal:
                     entry = orjson.loads(line)
                     if shard_of(entry["shard"], ranks) == rank:
                         self._places[entry["key"]] = _Place(len(self._readers) - 1, offset, len(line))
-                except (ValueError, KeyError, TypeError):  # torn, or none of ours
+                except (ValueError, KeyError, TypeError):  # a torn or foreign line
                     self.torn += 1
                 offset += len(line)
 

@@ -1,10 +1,11 @@
-"""A process that renders templates for another one, which may end it: a stranger's template may never end by itself.
+"""Render templates in a process that its parent can kill: an untrusted template may never finish.
 
     python -P render_worker.py
 
-In: a line of JSON on standard input for each rendering: the template and its values, or a chat template and its
-messages. Out: a line for each, the text or the error. Memory, time and the length of the text are bounded here, and
-time by the parent as well. It imports nothing of ours and sees no environment variable of its parent, keys among them.
+In: one line of JSON per rendering on standard input: a template with its values, or a chat template with its messages.
+Out: one line per rendering with the text or the error. Memory, time and output length are limited here; the parent
+limits the time as well. The process imports nothing from stepforge and inherits no environment variables, so it sees
+no API keys.
 """
 
 import json
