@@ -12,7 +12,7 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from stepforge.train import sft
-from stepforge.train.resume import changed, newest
+from stepforge.train.resume import STATE, changed, newest
 
 SETTINGS = {"max_steps": 50, "num_train_epochs": 3.0, "learning_rate": 1e-4, "lr_scheduler_type": "constant"}
 
@@ -139,3 +139,13 @@ def test_other_rows_under_the_same_version_are_refused(
     with pytest.raises(SystemExit, match="2"):
         train(tiny, folder.parent, cut, 4)
     assert "release_files: " in capsys.readouterr().err
+
+
+def test_newest_complete_checkpoint_is_the_one_of_most_steps(tmp_path: Path) -> None:
+    for name, state in (("checkpoint-9", "{}"), ("checkpoint-10", "{}"), ("checkpoint-11", '{"global_st'),
+                        ("checkpoint-best", "{}")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / STATE).write_text(state)
+    (tmp_path / "checkpoint-12").mkdir()
+    assert newest(tmp_path) == tmp_path / "checkpoint-10", "11 is half written, 12 holds no state"
+    assert newest(tmp_path / "checkpoint-12") is None

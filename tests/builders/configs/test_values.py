@@ -23,7 +23,20 @@ def test_a_step_of_a_positive_that_lowers_the_value_is_spurious(build):
     assert row["spurious_share"] == pytest.approx(2 / 5)
     assert build("positives", with_more(), spurious_positives="keep")[0]["spurious_share"] is None
     assert build("positives", with_more(), spurious_positives="drop") == []
-    assert build("positives", with_more(), spurious_positives="drop", spurious_below=-0.6)
+    assert build("positives", with_more(), spurious_positives="drop", spurious_below=-0.5), "a loss of .5 is not below"
+
+
+@pytest.mark.parametrize(("by_model", "spurious"), [(0.1, False), (-0.9, True), (None, True)])
+def test_the_model_says_what_is_spurious_where_it_knows_more_than_the_counts(build, by_model, spurious):
+    def told():
+        found = with_more()()
+        for step in found["steps"]:
+            if (step["solution_id"], step["step_index"]) == ("c", 1):
+                step["advantage_model"] = by_model
+        return found
+
+    (row,) = [row for row in build("steps", told) if (row["solution_id"], row["step_index"]) == ("c", 1)]
+    assert row["spurious"] is spurious
 
 
 def test_weights_are_exponential_in_the_advantage_with_mean_one(build):
