@@ -87,6 +87,9 @@ class Worker:
             except (BrokenPipeError, EOFError):
                 self.stop()
                 raise CannotRender("it takes too much time or memory, and its process ended") from None
+            except BaseException:  # an interrupt: the reply to this question would be read as that to the next one
+                self.stop()
+                raise
         reply = json.loads(line)
         if "error" in reply:
             raise CannotRender(in_line(reply["error"], 300))

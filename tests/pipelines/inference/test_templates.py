@@ -47,6 +47,20 @@ def test_a_rendering_that_no_clock_of_its_process_ends_is_ended_by_ours():
     worker.stop()
 
 
+def test_an_interrupted_rendering_leaves_no_text_for_the_next_one(monkeypatch):
+    worker, whole = Worker(), templates._read_line
+
+    def interrupted(descriptor, wait_s):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(templates, "_read_line", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        worker.ask({"template": "first", "values": {}}, 60)
+    monkeypatch.setattr(templates, "_read_line", whole)
+    assert worker.ask({"template": "second", "values": {}}, 60) == "second"
+    worker.stop()
+
+
 @pytest.mark.parametrize("template", [
     "{{ problem }}", "Q: {{problem}}\n\nA: {{ problem }}\n", "a }} b #} {{ problem }}", "{{ problem }}\r\n",
     "{{- problem }}"])
