@@ -24,5 +24,6 @@ def time_of_day(text: str) -> tuple[int, str] | None:
     hours, minutes = int(match[1] or 12), int(match[2] or 0)
     if minutes >= MINUTES or hours > (12 if half else 24) or middle and (hours, minutes) != (12, 0):
         return None
-    before_noon = half == "midnight" or "morning" in half or half[:1] == "a" and half[1:2] in (".", " ", "m")
+    after_midnight = "night" in half and (hours == 12 or hours < 6)       # 2 at night; noon is no night
+    before_noon = half == "midnight" or after_midnight or "morning" in half or re.match(r"a[. m]", half) is not None
     return hours * MINUTES + minutes, "" if not half else "am" if before_noon else "pm"

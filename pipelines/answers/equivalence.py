@@ -29,7 +29,7 @@ from stepforge.pipelines.answers.normalize import canonical
 from stepforge.pipelines.answers.parts import one_of_many, parts_match
 from stepforge.pipelines.answers.quantity import TOO_LARGE, UNDEFINED, Quantity, measured, read_number, same
 from stepforge.pipelines.answers.readings import all_alike, commas_match, proportions_match
-from stepforge.pipelines.answers.regions import Region, is_region, orders, region
+from stepforge.pipelines.answers.regions import Region, is_region, orders, region, unnamed_set
 from stepforge.pipelines.answers.relations import Statement, solution, statement, symbols
 from stepforge.pipelines.answers.residues import residues_match
 from stepforge.pipelines.answers.structure import structure
@@ -38,6 +38,8 @@ from stepforge.pipelines.answers.words import choice, choice_letters, is_marked,
 
 __all__ = ["NEEDS_SYMBOLIC", "Match", "Symbolic", "compare"]
 
+_BOUND = re.compile(r"[<>]|\\[gl]e(?![a-zA-Z])").search
+_NATURAL = re.compile(r"(?:\\ge|>)\s*[01]").fullmatch          # n \ge 1; who says x>100 answers something else
 _INTEGER = re.compile(r"-?[0-9]{1,18}").fullmatch
 MAX_CHARS = 1000       # of one answer; the longest reference of MATH-500 has 75
 
@@ -51,7 +53,11 @@ def compare(gold: str, answer: str, symbolic: Symbolic | None = None) -> Match:
     gold, answer = canonical(gold), canonical(answer)
     if not gold:
         return NO_GOLD
-    return _compare(gold, answer, symbolic) if answer else OTHER_WORDS
+    if not answer:
+        return OTHER_WORDS
+    match = _compare(gold, answer, symbolic)
+    struck = any(r"\frac" in text and "cancel{" in text for text in (gold, answer))
+    return UNCLEAR if struck and match.equal is False else match
 
 
 def _compare(gold: str, answer: str, symbolic: Symbolic | None) -> Match:
@@ -81,7 +87,10 @@ def _conditioned(gold: str, answer: str, symbolic: Symbolic | None) -> Match | N
     if not (first.domain or second.domain):
         return None
     match = _compare(first.stated, second.stated, symbolic)
-    return unclear_where_equal(match) if first.domain and second.domain and first.domain != second.domain else match
+    if first.domain and second.domain:
+        return match if first.domain == second.domain else unclear_where_equal(match)
+    bound = _BOUND(first.domain or second.domain) is not None and not _NATURAL(first.domain or second.domain)
+    return unclear_where_equal(match) if bound else match
 
 
 # Words: names, choices, letters -----------------------------------------------------------------------------------
@@ -120,15 +129,12 @@ def _words(gold: str, answer: str) -> Match | None:
 
 # Sets of numbers and inequalities ----------------------------------------------------------------------------------
 
-_SET_NAME = re.compile(r"^(?:[A-Z]'?\s*\\(?:cap|cup|setminus)\s*)+[A-Z]'?\s*=\s*(?=[\[(\\])")   # A \cap B = \{2, 3\}
-
-
 def _regions(gold: str, answer: str, symbolic: Symbolic | None) -> Match | None:
     """Sets of real numbers in any notation, and inequalities; None where neither side is one."""
     if not (is_region(gold) or is_region(answer)):
         return None
-    if _SET_NAME.match(gold) or _SET_NAME.match(answer):
-        return _compare(_SET_NAME.sub("", gold, 1), _SET_NAME.sub("", answer, 1), symbolic)
+    if (bare := (unnamed_set(gold), unnamed_set(answer))) != (gold, answer):
+        return _compare(*bare, symbolic)
     first, second = region(gold), region(answer)
     if first is not None and second is not None:
         return _same_region(first, second, symbolic)
@@ -173,7 +179,7 @@ def _structures(gold: str, answer: str, symbolic: Symbolic | None) -> Match | No
     assert parts is not None
     if other == r"\emptyset" or other.count(r"\begin") > 1:
         return UNCLEAR                                         # a sum or product of matrices is not computed
-    if (commas := commas_match(parts, other)) is not None:
+    if (commas := commas_match(gold if other is answer else answer, parts, other)) is not None:
         return commas
     if parts.shape == "()" and "," in other and (wrapped := structure(f"({other})")) is not None:      # 5,107,130
         pair = (parts, wrapped) if other is answer else (wrapped, parts)

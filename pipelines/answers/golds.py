@@ -26,7 +26,7 @@ _HAS_VALUE = re.compile(r"[\d$]|\\[(\[a-zA-Z]")
 _VERB = re.compile(r"\b(?:is|are|was|were|equals?|has|have|had|makes?|gets?|gives?|needs?|costs?|takes?|leaves?|will"
                    r"|can|must|there)\b", re.IGNORECASE)
 _MATH_AND_UNIT = re.compile(r"(?:\$[^$]+\$|\\\(.+?\\\))\s*[a-z]{3,}(?: [a-z]+){0,2}").fullmatch
-_NAMES_ANSWER = re.compile(r"(?:a|ans)\s*[:.]|(?s:.*)answer", re.IGNORECASE)
+_NAMES_ANSWER = re.compile(r"(?:a\s*:|ans\s*[:.])|(?s:.*)answer", re.IGNORECASE)
 _PROOF = re.compile(r"(?:to )?(?:be )?(?:proved?|proven|proof|shown)\b"
                     r"|see (?:the )?(?:proof|solution|text|figure|explanation)\b")
 _BARE_MARK = re.compile(r"(?<!#)####(?!#)\s*(\S[^\n]*)")

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from stepforge.pipelines.answers import wording
 from stepforge.pipelines.answers.normalize import ascii_math
+from stepforge.pipelines.answers.number_words import NUMBER_WORD, leading_number
 from stepforge.pipelines.answers.terms import MATH, Term, term_at
 from stepforge.pipelines.answers.values import skip, value_at
 
@@ -53,6 +54,9 @@ _EXPRESSION = re.compile(r"\d[a-z](?![a-z])|[a-z)]\s*[-+*/^]|[-+*/]\s*[a-z](?![a
 _RESULT = re.compile(r"(?:=|≈|\\approx)\s*\\?[$€£]?\s*(-?\d[\d,]*(?:\.\d+)?)")
 _DIGITS = re.compile(r"-?\d[\d,]*(?:\.\d+)?")
 _OUT_OF = re.compile(r"\b(?:out of|from)\s+(?:the |all |these )?$", re.IGNORECASE)
+_IN_WORDS = re.compile(rf"(?<![\w'’-])(?:(?:negative|minus|an?)\s+)?(?:{NUMBER_WORD}|dozen)(?![\w'’])", re.IGNORECASE)
+_WORDS = re.compile(r"[a-zA-Z\s-]+")
+_OF_MANY = re.compile(r"\s+of\s+(?:the|them|these|those|his|her|its|their)\b")
 _COUNTS = re.compile(r"\b(?:is|are|equals|exactly|be)\s*$")
 
 
@@ -69,7 +73,7 @@ def guess(text: str) -> Guess | None:
     last = True
     for start, end in list(zip(bounds, bounds[1:], strict=False))[::-1][:MAX_SENTENCES]:
         sentence = tail[start:end].strip()
-        if not sentence or wording.CLOSING.match(sentence):
+        if not sentence or wording.CLOSING.match(sentence) or _MARKER.fullmatch(tail[start:end].strip("\n")):
             continue
         candidate = guess_in(sentence, tail[:start])
         if best is not None:                        # a formula that is not sure: a bold value before it is better
@@ -105,6 +109,7 @@ def guess_in(sentence: str, before: str = "") -> Guess | None:
     main = led or [value for value in offered if not wording.CIRCUMSTANCE.search(_before(line, value.start))]
     chosen = led[-1] if led else _result(main or offered, before) or (main or offered)[-1]
     alone = len({value.text.replace(" ", "") for value in values}) == 1 or len(main) == 1 and chosen is main[0]
+    alone = alone and not _OF_MANY.match(line, chosen.end)
     whole = chosen.end - chosen.start > len(line) // 2
     stated = whole or chosen in led or chosen.many > 1 or not _EXPRESSION.search(chosen.text)
     return Guess(chosen.text.strip(), bool(plain) and alone and stated, chosen.end == len(line),
@@ -180,10 +185,17 @@ def _result(values: list[Term], before: str) -> Term | None:
 
 def _spelled(line: str) -> Guess | None:
     """A number in words, such as `There are twenty-five of them`."""
-    words = [word for word in wording.NUMBER_WORD.finditer(line)
-             if not wording.DENIED_BEFORE.search(_before(line, word.start()))]
-    if not words:
+    numbers: list[tuple[int, str, str]] = []                     # where it begins, its digits, what follows it
+    at = 0
+    while word := _IN_WORDS.search(line, at):
+        words = _WORDS.match(line, word.start())[0]             # type: ignore[index]
+        number, rest = leading_number(words) or (word[0], "")
+        at = max(word.end(), word.start() + len(words.rstrip()) - len(rest))
+        alone = line[word.start():at].strip().casefold() == "one"              # that one: a pronoun
+        if number[-1:].isdigit() and not alone and not wording.DENIED_BEFORE.search(_before(line, word.start())):
+            numbers.append((word.start(), number, line[at:]))
+    if not numbers:
         return None
-    last = words[-1]
-    led = last[0] == line.strip(" .") or _COUNTS.search(line[:last.start()]) is not None
-    return Guess(str(wording.number_of(last[0])), len(words) == 1 and led)
+    start, number, rest = numbers[-1]
+    led = not (line[:start] + rest).strip(" .") or _COUNTS.search(line[:start]) is not None
+    return Guess(number, len(numbers) == 1 and led)

@@ -2,7 +2,8 @@
 
 `0.5`, `1/2` and `\\frac{1}{2}` count as one. A key depends on the answer alone, never on the reference. What
 `equivalence.compare` calls equal shares its key, as far as equality is transitive: names and units that only one side
-gives are left out, so `5`, `x=5`, `5 cm` and `5 m` share one. Expressions are keyed by their value at a fixed point.
+gives are left out, so `5`, `x=5`, `5 cm` and `5 m` share one, and `6:10` is a time, though it equals `3:5`.
+Expressions are keyed by their value at a fixed point.
 """
 
 import hashlib
@@ -18,11 +19,11 @@ from stepforge.pipelines.answers.exact import TooLarge, Undefined
 from stepforge.pipelines.answers.expressions import INTEGERS, within_bounds
 from stepforge.pipelines.answers.normalize import canonical
 from stepforge.pipelines.answers.quantity import ROUNDED_PLACES, Quantity, measured, quantity, terminates
-from stepforge.pipelines.answers.regions import Interval, is_region, orders, region
+from stepforge.pipelines.answers.regions import Interval, is_region, orders, region, unnamed_set
 from stepforge.pipelines.answers.relations import Statement, solution, statement, symbols
 from stepforge.pipelines.answers.residues import residue
 from stepforge.pipelines.answers.structure import structure
-from stepforge.pipelines.answers.words import LETTERS, choice, choice_letters, words
+from stepforge.pipelines.answers.words import LETTERS, Choice, choice, choice_letters, words
 
 MAX_KEY = 200          # longer keys are replaced by a hash
 DIGITS = 9             # of the value of an expression at a fixed point
@@ -50,7 +51,7 @@ def _key(answer: str) -> str:
 
 
 def _spelling(text: str) -> str:
-    text = conditioned(text).stated.removeprefix("+")
+    text = unnamed_set(conditioned(text).stated.removeprefix("+"))
     try:
         number = quantity(text)
     except (Undefined, TooLarge):
@@ -114,7 +115,8 @@ def _set(text: str) -> str | None:
     if found is None:
         chain = orders(text) if is_region(text) else None
         forms = [(normal_form(above, signed=True), closed) for above, closed in chain or ()]
-        return " and ".join(sorted(f"0<{'=' * closed}{form}" for form, closed in forms)) or None
+        known = all(form is not None for form, _ in forms)
+        return known and " and ".join(sorted(f"0<{'=' * closed}{form}" for form, closed in forms)) or None
     if found.intervals and all(one.low == one.high for one in found.intervals):
         return _unordered([one.low for one in found.intervals])
     return " or ".join(map(_interval, found.intervals)) or "no solution"
@@ -160,7 +162,9 @@ def _statement(text: str) -> str | None:
     if solved is not None:
         return _spelling(solved)
     curve = said.name is None or (free <= set("xyzt") and said.value in said.sides and not symbols(said.value))
-    return f"0={normal_form(difference)}" if curve else _spelling(said.value)
+    if curve and (form := normal_form(difference)) is not None:
+        return f"0={form}"
+    return _spelling(said.value) if said.value != text else text.replace(" ", "")
 
 
 def _with_plain_letters(said: Statement) -> str:
@@ -195,9 +199,7 @@ def _hashed(text: str) -> str:
 
 
 @lru_cache(maxsize=4096)
-def is_choice(gold: str) -> bool:
-    """Whether a reference is a choice letter: `C`, `(C)`, `\\text{(C)}`, A to J."""
-    if len(gold) > 40:
-        return False
-    chosen = choice(canonical(gold))
-    return chosen is not None and chosen.letter in LETTERS and not chosen.content
+def named_choice(gold: str) -> Choice | None:
+    """The choice, A to J, that a reference names: `C`, `(C)`, `\\text{(C)}`, `C. 25`; None for any other reference."""
+    chosen = choice(canonical(gold)) if len(gold) <= MAX_KEY else None
+    return chosen if chosen is not None and chosen.letter in LETTERS else None

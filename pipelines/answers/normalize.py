@@ -7,6 +7,7 @@ the text; callers bound that length first.
 
 import re
 import unicodedata
+from collections import Counter
 from functools import lru_cache
 
 from stepforge.pipelines.answers.arguments import with_braces
@@ -66,10 +67,11 @@ _STYLES = re.compile(r"\\(?:[mM]?left|[mM]?right|middle|[bB]igg?[lrm]?)(?![a-zA-
 _DRAWN = re.compile(r"\\(?:textcolor\s*(?:\[\w*\])?\{[^{}]*\}|colorbox\s*\{[^{}]*\}|underline|uline|emph|boldsymbol"
                     r"|bm|pmb|mathbf|mathit|mathsf|mathtt|mathnormal|ensuremath|fbox|framebox|boxed)\s*"
                     r"\{([^{}]*(?:\{[^{}]*\}[^{}]*)*)\}")
+_STRUCK = re.compile(r"\\[bx]?cancel\s*\{([^{}]*)\}")
 _THOUSANDS_GAP = re.compile(r"(?<=\d)(?:\\[,!; ]|~|\{,\}|,\s*\\!)\s*(?=\d{3}(?!\d))")
 _SPACED_THOUSANDS = re.compile(r"(?<![\d.,] )(?<![\d.,_^])[1-9]\d{0,2}(?: \d{3})+(?!\d| \d|/| /|\s*[-+*/^]?\\?frac)")
 _LIST_COMMA = re.compile(r"(?<=[\d}])\s*,(?:\s|\\ |~)+(?=[-\d$\\])(?!000(?!\d))")    # 101, 202; but 10, 000
-_GROUPED = re.compile(r"\d,(?:\s|\\ |~)*\d{3}(?!\d)").search
+_GROUPED = re.compile(r"\d,(?:\s|\\ |~)*\d{3}(?!\d)|^-?\d+,(?:\s|\\ |~)+\d+$").search     # 1, 25 is no 1.25
 _BRACED_MARK = re.compile(r"\{\s*([,:.])\s*\}|(,)\s*\\!")
 _SPACES = re.compile(r"(?:\\[!,;:> ]|\\q?quad(?![a-zA-Z])|~|\s)+")
 _FRACTION = re.compile(r"\\[dtc]?frac(?![a-zA-Z])")
@@ -154,6 +156,8 @@ def _canonical_latex(text: str) -> str:
         if (plainer := _DRAWN.sub(_undrawn, text)) == text:
             break
         text = plainer
+    if "cancel" in text:
+        text = _unstruck(text)
     text = _THOUSANDS_GAP.sub(",", text)
     text = _BRACED_MARK.sub(lambda m: m[1] or m[2], text)
     text = _FRACTION.sub(r"\\frac", text)
@@ -166,6 +170,13 @@ def _canonical_latex(text: str) -> str:
     text = _BARE_FONT.sub(r"\1", text)
     text = text.replace(r"\%", "%").replace(r"\$", "$").replace(r"\#", "#").replace(r"\&", r"\land ")
     return part_wide_gaps(text)
+
+
+def _unstruck(text: str) -> str:
+    """`\\frac{\\cancel{2}\\cdot 3}{\\cancel{2}}` without its strokes, where what is struck comes in pairs."""
+    counts = Counter(match[1].strip() for match in _STRUCK.finditer(text))
+    in_pairs = r"\frac" in text and counts and all(count % 2 == 0 for count in counts.values())
+    return _STRUCK.sub(r"{\1}", text) if in_pairs else text
 
 
 def _undrawn(match: re.Match[str]) -> str:
@@ -202,6 +213,8 @@ def _plain_font(match: re.Match[str]) -> str:
         return content + " "
     if (sign := _OPERATIONS.get(content)) and match.string[match.end():].strip(" $"):
         return sign
+    if content.casefold() in ("negative", "minus") and not match.string[match.end():].strip(" $"):
+        return rf" \text{{{content}}} "                        # the word is the answer, not a sign
     return " " + _marked_words(content) + " "
 
 

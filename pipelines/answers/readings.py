@@ -15,10 +15,10 @@ def all_alike(text: str, count: int) -> str:
     return f"({','.join([value] * count)})" if alike else ""
 
 
-def commas_match(listed: Structure, single: str) -> Match | None:
+def commas_match(text: str, listed: Structure, single: str) -> Match | None:
     """A list that is also one number: `1,25` with a decimal comma, `101, 202` with one between thousands.
 
-    Nobody lists 1 and 25 where the other side is 1.25; with one place (`0,5` and 0.5) either may be meant.
+    Nobody lists 1 and 25 where the other side is 1.25; with one place (`0,5`) or a space (`1, 25`) either is meant.
     """
     whole, *others = listed.parts
     if listed.kind != "list" or not whole.lstrip("-").isdigit() or not all(part.isdigit() for part in others):
@@ -27,7 +27,7 @@ def commas_match(listed: Structure, single: str) -> Match | None:
     if not isinstance(number, Quantity) or number.form != "plain":
         return None
     if len(others) == 1 and Fraction(f"{whole}.{others[0]}") == number.value:
-        return EQUAL if len(others[0]) > 1 else UNCLEAR
+        return EQUAL if len(others[0]) > 1 and ";" not in text else UNCLEAR
     thousands = all(len(part) == 3 for part in others) and int("".join(listed.parts)) == number.value
     return UNCLEAR if thousands else None
 

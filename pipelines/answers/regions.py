@@ -54,12 +54,18 @@ _VARIABLE = re.compile(r"(?:[a-zA-Z]|\\(?!pi|infty)[a-zA-Z]+)(?:_(?:\w|\{\w+\}))
 _MEMBER = re.compile(r"(\\?[a-zA-Z]+(?:\([a-zA-Z]\))?)\s*\\in(?![a-zA-Z])\s*(.+)", re.DOTALL).fullmatch
 _BUILT = re.compile(r"\\\{\s*(\\?[a-zA-Z])(?:\\in\s*\\mathbb\{R\})?\s*[|:]\s*(.+?)\\\}", re.DOTALL).fullmatch
 _ABSOLUTE = re.compile(r"\|([^|]+)\|").fullmatch
+_SET_NAME = re.compile(r"^(?:[A-Z]'?\s*\\(?:cap|cup|setminus)\s*)+[A-Z]'?\s*=\s*(?=[\[(\\])")
 _FLIPPED = {"<": ">", ">": "<", r"\le": r"\ge", r"\ge": r"\le"}
 
 
 def is_region(text: str) -> bool:
     """Whether a text has a sign that only sets and inequalities have."""
     return any(sign in text for sign in _SIGNS) or _REALS(text) is not None or words(text) == "no solution"
+
+
+def unnamed_set(text: str) -> str:
+    """`A\\cap B=\\{2,3\\}` without the name."""
+    return _SET_NAME.sub("", text, 1)
 
 
 @lru_cache(maxsize=16384)

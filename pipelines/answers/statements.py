@@ -62,6 +62,7 @@ _FINAL = re.compile(r"(?:final|end) r", re.IGNORECASE)
 _USUAL = frozenset(("A", "The a", "The final a", "Final A", "**A", "**Final A", "So the a", "Therefore, the a", ""))
 _COUNTED = re.compile(r"\b(?:number|total|count|sum|many|wrong|false|incorrect|each|different|distinct|other)\b"
                       r"[^.\n]{0,30}$", re.IGNORECASE)
+_NONE = re.compile(r"\bno (?:\w+ )?a?$", re.IGNORECASE)
 _LETTER = re.compile(r"(?:^|[\s*(])\(?([A-Z])[)*]*$")
 _NEGATED = re.compile(r"(?:not|n['’]t|never)$")
 _BACKWARD = re.compile(r"\s(?:is|are|as|be)\s+(?:thus\s|therefore\s|indeed\s)?(?:the|our|my|your)\s(?:\w+\s){0,2}"
@@ -137,7 +138,7 @@ def _asserted(line: str, word: str, colon: bool) -> bool:
         return True
     if word.lower().endswith("s") and word != "Ans" and _COUNTED.search(line):
         return False
-    return CONDITION.search(line) is None
+    return CONDITION.search(line) is None and _NONE.search(line) is None
 
 
 def _titled(text: str, start: int, at: int, choices: bool) -> Statement | None:

@@ -33,7 +33,10 @@ _OF_TWO = re.compile(r"(sum|product|difference|quotient) (?:of|between)\s+(?=[\d
 _COMBINED = {"sum": "(%s)+(%s)", "product": r"(%s)\cdot(%s)", "difference": "(%s)-(%s)", "quotient": r"\frac{%s}{%s}"}
 _AND = re.compile(r"\s+and\s+(?=[\d\\$])")
 MAX_OPERATIONS = 4   # in words behind a value
-_BETWEEN = re.compile(r"(?:strictly |somewhere )?between\s+", re.IGNORECASE)
+_BETWEEN = re.compile(r"(?:strictly |somewhere |anywhere )?(?:between|from|in the range(?: of)?)\s+", re.IGNORECASE)
+_TO = re.compile(r"\s+(?:and|to|through)\s+")
+_OF = re.compile(r"\s+of\s+(?=[\d$\\])")
+_PART = re.compile(r".*(?:%|/|frac)").match
 _OR_MORE = re.compile(r"\s*,?\s*(?:or (?:(more|greater|higher|larger|above)|less|fewer|lower|smaller|below)"
                       r"|at (?:the )?(?:most|(least)))\b", re.IGNORECASE)
 _BINARY = re.compile(r"\s+(choose|over(?=\s+\d+\s*(?:[.;!?]|$))|times|plus|minus|multiplied by|divided by"
@@ -87,6 +90,9 @@ def _operated(line: str, term: Term) -> Term:
         elif term.many == 1 and (word := _BINARY.match(line, term.end)) and (other := term_at(line, word.end())):
             operation = _OPERATIONS[word[1].split()[0]]
             term = term._replace(end=other.end, text=operation % (term.text, other.text), kind="formula")
+        elif term.many == 1 and _PART(term.text) and (of := _OF.match(line, term.end)) \
+                and (whole := term_at(line, of.end())):
+            term = term._replace(end=whole.end, text=rf"{term.text}\cdot({whole.text})", kind="formula")
         else:
             break
     return term
@@ -95,8 +101,11 @@ def _operated(line: str, term: Term) -> Term:
 def _in_words(line: str, at: int) -> Term | None:
     """The value behind words that change it."""
     if between := _BETWEEN.match(line, at):
+        if (low := term_at(line, between.end())) and (to := _TO.match(line, low.end)) \
+                and (high := term_at(line, to.end())):
+            return low._replace(end=high.end, text=f"({low.text}, {high.text})", kind="formula")
         both = series_at(line, between.end())
-        return both._replace(text=f"({both.text.replace(' and ', ', ')})", kind="formula") if both else None
+        return both._replace(text=f"({both.text})", kind="formula") if both else None
     if sign := _SIGN.match(line, at):
         if (spelled := leading_number(line[sign.end():].rstrip(" .!"))) and not spelled[1]:
             return Term(at, len(line), f"-{spelled[0]}", "number")

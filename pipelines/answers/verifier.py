@@ -13,12 +13,13 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from functools import lru_cache
 from types import TracebackType
+from typing import NamedTuple
 
 from stepforge.pipelines.answers import outcome
 from stepforge.pipelines.answers.equivalence import MAX_CHARS, NEEDS_SYMBOLIC, Match, compare
 from stepforge.pipelines.answers.extract import EXPLICIT, MAX_STATED, Extraction, extract_answer
 from stepforge.pipelines.answers.golds import reference_answer
-from stepforge.pipelines.answers.keys import answer_key, is_choice
+from stepforge.pipelines.answers.keys import answer_key, named_choice
 from stepforge.pipelines.answers.normalize import canonical
 from stepforge.pipelines.answers.outcome import Claim, Verdict
 from stepforge.pipelines.answers.pool import CheckFailed, Pool
@@ -109,8 +110,10 @@ class Verifier:
 
     @staticmethod
     def _read(claim: Claim) -> tuple[str, Extraction, Match]:
-        gold, choices, percent = _reference(claim.gold)
-        found = extract_answer(claim.solution, choices, percent)
+        gold, choice, content, percent = _reference(claim.gold)
+        found = extract_answer(claim.solution, choice, percent)
+        if content and found.how not in EXPLICIT and (value := extract_answer(claim.solution)).answer is not None:
+            found = value
         answer = found.answer
         cut = claim.complete is False and found.how not in EXPLICIT
         if not gold or answer is None or cut or found.stated > MAX_STATED:
@@ -159,7 +162,7 @@ class Verifier:
 
 def _without_comparison(claim: Claim, found: Extraction) -> Match:
     """What a claim comes to that has no usable reference, no answer, only part of one, or too many."""
-    if not _reference(claim.gold)[0]:
+    if not _reference(claim.gold).answer:
         return Match(None, "none", outcome.GOLD_UNPARSEABLE)
     if found.answer is None:
         cut = claim.complete is False or found.how == "unclosed_thought"
@@ -185,11 +188,22 @@ def _is_done(match: Match | Future[Match]) -> bool:
     return not isinstance(match, Future) or match.done()
 
 
+class _Reference(NamedTuple):
+    """answer: bare, empty where there is none. choice: it names a letter. content: and what stands behind it."""
+
+    answer: str
+    choice: bool
+    content: bool
+    percent: bool
+
+
 @lru_cache(maxsize=4096)
-def _reference(gold: str) -> tuple[str, bool, bool]:
-    """The bare answer of a reference, empty where there is none; whether it is a choice letter, and a percentage."""
+def _reference(gold: str) -> _Reference:
+    """What to look for in a solution of this reference."""
     answer = reference_answer(gold) or ""
-    return answer, is_choice(answer), "%" in answer or "percent" in answer
+    chosen = named_choice(answer)
+    return _Reference(answer, chosen is not None, bool(chosen and chosen.content),
+                      "%" in answer or "percent" in answer)
 
 
 _shared: Verifier | None = None

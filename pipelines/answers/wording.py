@@ -86,7 +86,8 @@ MAY_RETRACT = ("wrong", "ncorrect", "mistake", "error", "right", "correct", "pos
 
 # A clause that says something of the answer, not the answer; a sentence that closes a text; a reason behind an answer.
 REMARK = _pattern(phrases("""correct|right|wrong|reasonable|valid|clear|consistent|as follows|below|above|shown|given
-|found|in|positive|negative|independent|unique|simplified|rounded|obvious|verified|expressed"""), r"\b")
+|found|provided|available|included|omitted|missing|in|positive|negative|independent|unique|simplified|rounded|obvious
+|verified|expressed"""), r"\b")
 CHECK = _pattern(r"\n[ \t]*(?:#{1,6}[ \t]*\**|\*\*)(?:check|verif\w+|sanity check)\b")
 CLOSING = _pattern(r"(?:i |we )?", phrases("""hope|let me know|if you|please|note that|feel free|thank|this completes
 |happy to|good luck|q\\.?e\\.?d"""), r"|.*\?[\"')*]*\s*$")
@@ -101,25 +102,3 @@ CIRCUMSTANCE = _pattern(r"\b(?:in|for|over|within|every|during|after|at|of|from|
 LABEL = _pattern(r"\b", phrases("""step|case|part|problem|question|figure|equation|eq|example|method|section|theorem
 |lemma|page|year|line|day|week|round|version|formula|property|rule|table|mod|modulo|base"""), r"\.?\s*\(?$")
 ORDINAL = re.compile(r"(?:st|nd|rd|th)\b|-[a-z]|\.\s+[A-Z]")
-
-_SMALL = tuple("""zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen
-    seventeen eighteen nineteen""".split())
-_TENS = tuple("twenty thirty forty fifty sixty seventy eighty ninety".split())
-NUMBER_WORD = _pattern(r"(?:\b(?:negative|minus)[ ])?\b(?:(?:", "|".join(_TENS), r")(?:[- ](?:",
-                       "|".join(_SMALL[1:10]), r")\b)?|zero|", "|".join(_SMALL[2:]), r"|(?:one|a) hundred)\b"
-                       r"(?![- ](?:hundred|thousand|million|billion|dozen|score|half|halves"
-                       r"|thirds?|fourths?|fifths?|quarters?))")
-
-
-def number_of(words: str) -> int:
-    """The value of what NUMBER_WORD matched.
-
-    >>> number_of("negative twenty-five")
-    -25
-    """
-    parts = words.lower().replace("-", " ").split()
-    sign = -1 if parts[0] in ("negative", "minus") else 1
-    if parts[-1] == "hundred":
-        return sign * 100
-    return sign * sum(10 * _TENS.index(part) + 20 if part in _TENS else _SMALL.index(part) for part in parts
-                      if part not in ("negative", "minus"))

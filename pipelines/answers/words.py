@@ -20,6 +20,7 @@ _CHOICE = re.compile(r"(?:\\text\{)?(?:(?:the )?(?:option|choice|answer|answer c
                      r"(?P<open>\(?)(?:\\text\{)?(?P<letter>[A-Za-z])\}?(?P<close>[).:]*)\}?(?P<content>.*)",
                      re.DOTALL | re.IGNORECASE)
 _TRAILING = re.compile(r"(.+)\\text\{\(([A-J])\)\}", re.DOTALL).fullmatch
+_TEXT = re.compile(r"\\text\{([^{}]*)\}").fullmatch
 _LETTER_LIST = re.compile(r"(?:\\text\{)?\(?([A-J])\)?\}?").fullmatch
 _RUN = re.compile(r"(?:\\text\{)?([A-J]{2,6})\}?").fullmatch
 _IS_RIGHT = re.compile(r"is (?:the )?(?:correct|right|true|best)(?: answer| choice| option)?").fullmatch
@@ -48,7 +49,11 @@ def choice(text: str) -> Choice | None:
     if len(text) > 400 or not (match := _CHOICE.fullmatch(text)):
         return None
     letter, close = match["letter"], match["close"]
-    content = match["content"].strip(" }").replace(r"\text{", "", 1 if match["content"].startswith(r"\text{") else 0)
+    content = match["content"].strip()
+    if content.count("}") > content.count("{"):                # of the marker before the letter
+        content = content.strip(" }")
+    if (inner := _TEXT(content)) is not None:
+        content = inner[1].strip()
     worded = _PREFIX(text) is not None
     if worded and not letter.isupper():
         return None
