@@ -7,8 +7,9 @@ both are counted first.
 
 import struct
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,6 +17,9 @@ import pyarrow.parquet as pq
 
 from stepforge.builders.manifest import ReleaseError
 from stepforge.builders.terminal import in_line
+
+if TYPE_CHECKING:
+    import duckdb  # slow to import
 
 MOST_FOOTER, MOST_PARTS = 16 * 2**20, 20_000  # bytes; row groups, columns, levels of nesting
 LIMITS = {"thrift_string_size_limit": MOST_FOOTER, "thrift_container_size_limit": MOST_PARTS}
@@ -112,10 +116,18 @@ def _chunks(path: Path) -> list[Chunk]:
     import duckdb
 
     try:
-        with duckdb.connect() as connection:
-            return [Chunk(*row) for row in connection.execute(CHUNKS, [str(path)]).fetchall()]
+        return [Chunk(*row) for row in _footer_reader().cursor().execute(CHUNKS, [str(path)]).fetchall()]
     except duckdb.Error as error:
+        _footer_reader.cache_clear()  # an internal error makes a connection useless for every later file
         raise ValueError(str(error)) from error
+
+
+@cache
+def _footer_reader() -> "duckdb.DuckDBPyConnection":
+    """One connection for all files: to open one takes 20 times as long as to read a footer."""
+    import duckdb
+
+    return duckdb.connect(config={"threads": 1})
 
 
 def _expands(path: Path, rows: int, size: int) -> str | None:

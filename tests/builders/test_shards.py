@@ -64,6 +64,14 @@ def test_a_footer_that_claims_to_be_long_is_not_read(tmp_path: Path) -> None:
     assert wrong_with_shard(tmp_path / "x.parquet", 1, {})[0].what == "its footer is too large"
 
 
+def test_a_connection_that_became_useless_costs_one_file_alone(tmp_path: Path) -> None:
+    """DuckDB answers nothing more after an internal error, which a footer may lead to."""
+    sound = written(tmp_path / "x.parquet", pa.table({"a": [1]}))
+    shards._footer_reader().close()
+    assert [wrong.what for wrong in wrong_with_shard(*sound)] == ["it is no Parquet file that can be read"]
+    assert wrong_with_shard(*sound) == []
+
+
 def test_columns_that_differ_by_case_alone_are_refused(tmp_path: Path) -> None:
     """DuckDB takes them for one column."""
     wrong = wrong_with_shard(*written(tmp_path / "x.parquet", pa.table({"a": [1], "A": [2]})))
