@@ -1,15 +1,13 @@
 """Options that name something of one machine (paths, addresses, variables), and how a manifest names them instead.
 
 In: options and what is about to be published of them. Out: the same with each such name replaced. A relative path is a
-name that the recipe gives and stays; an absolute one below the working folder becomes relative; any other path and
-every address becomes a short hash, so that two releases can still be compared.
+name that the recipe gives and stays; any other path and every address becomes a short hash, so that two releases can
+still be compared. Names do not depend on the folder in which a command runs.
 """
 
 import hashlib
-import os
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel
@@ -42,9 +40,6 @@ def public_name(text: str) -> str:
         return f"local:{public_name(rest)}"
     if text.startswith(("hub:", "hf://")) or not _OF_A_MACHINE.search(text):
         return text
-    here = Path.cwd()
-    if text.startswith("/") and Path(os.path.normpath(text)).is_relative_to(here):
-        return os.path.relpath(text, here)
     what = "address" if "://" in text else "path"
     return f"{what}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 

@@ -14,6 +14,7 @@ from helpers.runs import SMALL, execute
 
 from stepforge.pipelines.options.places import conceal, public_name
 from stepforge.pipelines.recipe import Recipe
+from stepforge.pipelines.stages.build import described
 
 ODD = "home of alice.o'neil & co (new)"
 
@@ -84,11 +85,18 @@ def test_a_path_or_an_address_becomes_a_hash(text: str, start: str) -> None:
     assert name.startswith(start) and "alice" not in name and name == public_name(text) != public_name(text + "2")
 
 
-def test_an_absolute_path_below_the_working_folder_becomes_relative(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-                                                                    ) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert public_name(str(tmp_path / "a/b.jsonl")) == "a/b.jsonl"
-    assert public_name(str(tmp_path / "../b.jsonl")).startswith("path-")
+def test_one_recipe_describes_itself_alike_in_every_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+                                                                   ) -> None:
+    """Else the same recipe, run from another folder, is refused under its own version as one of other settings."""
+    given = [str(tmp_path / "a/b.jsonl"), str(tmp_path / "a/../../b.jsonl"), "samples/c.jsonl"]
+    recipe = Recipe.model_validate(SMALL | {"problems": [{"source": "files", "paths": given}]})
+    told = []
+    for folder in (tmp_path, tmp_path / "a", Path("/")):
+        folder.mkdir(exist_ok=True)
+        monkeypatch.chdir(folder)
+        told.append(described(recipe))
+    assert told[0] == told[1] == told[2]
+    assert told[0]["problems"][0]["paths"][2] == "samples/c.jsonl"
 
 
 def test_names_of_options_are_replaced_wherever_they_stand() -> None:
