@@ -70,12 +70,13 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _replaced(value: Any, names: Mapping[str, str]) -> Any:
+    """Inside a longer text a name counts where it stands alone or begins a path: `/data` is no part of `x.org/data`."""
     if isinstance(value, str):
         for text, name in names.items():
             if value == text:
                 return name
             if len(text) >= _LEAST and text in value:
-                value = value.replace(text, name)
+                value = re.sub(rf"(?<![\w.~/-]){re.escape(text)}(?![\w-]|\.\w)", name, value)
         return value
     if isinstance(value, Mapping):
         return {_replaced(key, names): _replaced(item, names) for key, item in value.items()}

@@ -105,6 +105,14 @@ def test_names_of_options_are_replaced_wherever_they_stand() -> None:
     assert "alice" not in json.dumps(told) and told["prompt"] == "1 / 2" and told["found"][0].endswith(", b")
 
 
+def test_a_short_path_changes_no_text_that_only_contains_its_letters() -> None:
+    recipe = Recipe.model_validate(SMALL | {"problems": [{"source": "files", "paths": ["/data"]}]})
+    free = ["https://example.org/data/license", "my/data", "/database", "/data.zip", "/data-2"]
+    assert conceal(free, recipe) == free
+    told = conceal(["/data", "in /data, /data/a.jsonl:", "(/data)", "See /data."], recipe)
+    assert not any("/data" in text for text in told) and told[1].endswith("/a.jsonl:")
+
+
 PLACES = {"path", "paths", "url", "to", "adapter", "value_model", "arguments", "extra"}
 
 
