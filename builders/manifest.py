@@ -141,6 +141,7 @@ class CardFacts(_Part):
     header: str = Field(description="The header's YAML.")
     lines: str = Field(description="A mark for each line of the body.")
     own: str = Field(description="A mark of the section that is people's own.")
+    foreign: list[str] = Field(default=[], fail_fast=True, description="Keys of the header that people have set.")
 
 
 class Manifest(_Part):

@@ -113,7 +113,9 @@ def make_bundle(folder: Path, manifest: dict, data: dict[str, Blob], stamps: dic
     text = card.text()
     validate(text)
     readme = Blob.of(text.encode())
-    stamped["card"] = Written.of(plain._replace(own=card.own))._asdict()
+    published = {key for at in there for key in at.written.foreign}
+    foreign = sorted(published | {str(key) for key in card.header if key not in plain.header})
+    stamped["card"] = Written.of(plain._replace(own=card.own))._replace(foreign=foreign)._asdict()
     stamped["files"] = manifest["files"] | {CARD: {"sha256": readme.sha256, "bytes": readme.size}}
     return Bundle({**data, CARD: readme, MANIFEST: Blob.of(manifest_bytes(stamped))}, stamped, list(notes))
 

@@ -8,6 +8,7 @@ move to the section that is theirs. A license that both sides changed stops the 
 
 import hashlib
 import json
+from collections.abc import Sequence
 from difflib import SequenceMatcher
 from typing import Any, NamedTuple
 
@@ -22,6 +23,7 @@ LICENSE = ("license", "license_name", "license_link")  # one fact in three keys
 NAMED_LISTS = ("configs", "dataset_info")              # lists with one entry for each config
 MOST_BYTES, MOST_LINES = 2_000_000, 20_000             # of a card that is merged
 _ABSENT: Any = object()
+_REMOVED: Any = object()  # what a key held that people put on a card and took away again
 
 
 class EditError(UserError):
@@ -43,11 +45,12 @@ class Card(NamedTuple):
 
 class Written(NamedTuple):
     """What the tool wrote, as the manifest keeps it: the header's YAML, and marks of the body's lines and of the own
-    section."""
+    section. `foreign` names the keys of people that published headers have held: a release folder keeps them, too."""
 
     header: str = ""
     lines: str = ""
     own: str = ""
+    foreign: Sequence[str] = ()
 
     @classmethod
     def of(cls, card: Card) -> "Written":
@@ -110,6 +113,7 @@ def merge(before: Written, there: Card, ours: Card) -> Merged:
     notes: list[str] = []
     written = _mapping(before.header, "the header in the manifest")
     _decide_license(written, there.header, ours.header)
+    written |= {key: _REMOVED for key in before.foreign if key not in there.header}
     merged = _merge(_packed(written), _packed(there.header), _packed(ours.header), (), notes)
     own = _merge_own(before.own, there.own, ours.own, notes)
     if added := _lines_of_people(before.lines.split(" ") if before.lines else [], there.body):

@@ -242,7 +242,7 @@ class _Publisher:
             return None
         where, manifest = f"{CARD} at {self.target.name}", self._manifest_at(commit)
         if kept := manifest.get("card"):
-            written = Written(*(kept[name] for name in Written._fields))
+            written = Written(**{name: kept[name] for name in Written._fields if name in kept})
         else:
             tag = versions.get(parse_tag(str(manifest.get("version"))) or Version(0, 0, 0))
             first = self.target.read(tag, CARD) if tag else None

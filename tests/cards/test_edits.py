@@ -196,6 +196,29 @@ def test_keys_written_into_the_folders_card_are_published(make_small: Callable[.
     assert header.items() >= make_card(folder, yaml.safe_load((folder / MANIFEST).read_text())).header.items()
 
 
+def test_a_key_that_people_removed_stays_away_though_the_folder_still_holds_it(make_small: Callable[..., Path],
+                                                                               tmp_path: Path) -> None:
+    """The folder's card is a copy of the published one, so it holds what people wrote there before."""
+    folder, out = make_small(), tmp_path / "out"
+    publish(folder, f"local:{out}", "1.0.0")
+
+    def edit(version: str, old: str, new: str) -> None:
+        card = out / version / "README.md"
+        card.write_text(card.read_text().replace(old, new, 1))
+
+    edit("v1.0.0", "---\n", "---\nextra_gated_prompt: Ask.\nviewer: false\n")
+    publish(folder, f"local:{out}", "1.1.0")
+    assert "extra_gated_prompt: Ask." in (before := (folder / "README.md").read_text())
+    edit("v1.1.0", "extra_gated_prompt: Ask.\n", "")
+    done = publish(folder, f"local:{out}", "1.2.0")
+    assert ["extra_gated_prompt" in note for note in done.notes if "stays away" in note] == [True]
+    (folder / "README.md").write_text(before)  # as a publisher leaves it that is stopped behind its commit
+    assert publish(folder, f"local:{out}", "1.2.0").already
+    publish(folder, f"local:{out}", "1.3.0")
+    for card in (folder / "README.md", out / "v1.3.0/README.md"):
+        assert "extra_gated_prompt" not in card.read_text() and "viewer: false" in card.read_text()
+
+
 def test_a_card_of_an_older_version_of_the_tool_has_no_edits_but_those_of_people(make_small: Callable[..., Path],
                                                                                  tmp_path: Path) -> None:
     """Manifests did not say what the tool wrote; the card under the tag does."""
