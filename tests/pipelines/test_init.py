@@ -36,6 +36,9 @@ def test_own_samples_by_options_alone_run_to_a_release(home):
     assert ran.returncode == 0, ran.stderr
     manifest = json.loads((home / "releases/recipe/v1.0.0/stepforge.json").read_text())
     assert manifest["configs"]["positives"]["rows"]["train"] == manifest["configs"]["negatives"]["rows"]["train"] == 4
+    again = stepforge("run", "recipe.yaml", "--set", "deduplicate.near_problems=null", "--set", "release.splits={}",
+                      "--set", "release.configs=[positives, negatives]", cwd=home)
+    assert again.returncode == 0 and (home / "releases/recipe/v2.0.0").is_dir(), again.stderr
 
 
 @pytest.mark.parametrize(("kind", "typed", "expected"), [
