@@ -4,6 +4,7 @@ In: answers by name, some of them given. Out: the text of a commented recipe, wh
 file are guessed from the names and values of its first row.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -38,6 +39,11 @@ def fixed(value: str) -> Default:
     return lambda answers: value
 
 
+def as_name(stem: str) -> str:
+    """A name of a run that is close to the name of a file, which may hold any character."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-._") or "recipe"
+
+
 def guessed(file: str, names: tuple[str, ...]) -> Default:
     """The column of a file that has one of the usual names."""
     return lambda answers: next((name for name in names if name in first_row(answers[file])), None)
@@ -47,7 +53,7 @@ PROBLEMS = Question("problems", "Problems: gsm8k, math, or a file with problems 
 COLUMNS = (Question("problem", "Column with the problem", guessed("problems", USUAL["problem"])),
            Question("answer", "Column with the gold answer", guessed("problems", USUAL["answer"])))
 LAST = (Question("writer", "Name of the generator, for tables and cards", lambda answers: WRITERS[answers["kind"]]),
-        Question("name", "Name of the run", lambda answers: answers["stem"]),
+        Question("name", "Name of the run", lambda answers: as_name(answers["stem"])),
         Question("to", "Where to publish: local:FOLDER or hub:ORG/NAME",
                  lambda answers: f"local:releases/{answers['name']}"))
 QUESTIONS: dict[str, tuple[Question, ...]] = {

@@ -41,6 +41,16 @@ def test_own_samples_by_options_alone_run_to_a_release(home):
     assert again.returncode == 0 and (home / "releases/recipe/v2.0.0").is_dir(), again.stderr
 
 
+@pytest.mark.parametrize(("file", "name"), [
+    ("my recipe.yaml", "my-recipe"), ("übung (2).yaml", "bung-2"), ("_.yaml", "recipe"), ("問題.yaml", "recipe"),
+    ("a.b-c_1.yaml", "a.b-c_1")])
+def test_the_default_name_is_allowed_whatever_the_file_is_called(home, file, name):
+    done = stepforge("init", file, "--yes", "--kind", "vllm", "--model", "tiny", cwd=home)
+    assert done.returncode == 0, done.stderr
+    recipe = load_recipe(home / file)
+    assert (recipe.name, recipe.release.to) == (name, f"local:releases/{name}")
+
+
 @pytest.mark.parametrize(("kind", "typed", "expected"), [
     ("1", ["s.jsonl", "", "", "", "", "llama", "mine", "hub:org/mine"],
      {"engine": "recorded", "name": "llama", "columns": {"problem": "question", "solutions": "outputs"}}),
