@@ -162,7 +162,12 @@ def compare(old: Path, new: Path) -> Diff:
     """
     before, after = read_manifest(old), read_manifest(new)
     both = [name for name in before["configs"] if name in after["configs"]]
-    changes = {name: _compare_config((old, before), (new, after), name) for name in both}
+    shards = {name: [demand_shards(folder, manifest, name) for folder, manifest in ((old, before), (new, after))]
+              for name in both}
+    stored = sum(path.stat().st_size for pair in shards.values() for paths in pair for path in paths)
+    with bounded_duckdb(stored) as connection:
+        changes = {name: _compare_config(connection, name, *shards[name], before["configs"][name]["columns"],
+                                         after["configs"][name]["columns"]) for name in both}
     gained = {name: facts for name, facts in after["configs"].items() if name not in both}
     lost = {name: facts for name, facts in before["configs"].items() if name not in both}
     changes |= {name: ConfigChange(sum(facts["rows"].values()), 0, 0, [], [], [], "new config")
@@ -213,22 +218,20 @@ def diff_tables(found: Diff) -> list[Table]:
     return [table for table in (rows, measures) if table.row_count]
 
 
-def _compare_config(old: tuple[Path, dict], new: tuple[Path, dict], name: str) -> ConfigChange:
-    """What changed in a config that both releases have; each is a folder and its manifest."""
-    before, after = (manifest["configs"][name]["columns"] for _, manifest in (old, new))
+def _compare_config(connection: duckdb.DuckDBPyConnection, name: str, old: list[Path], new: list[Path],
+                    before: dict[str, str], after: dict[str, str]) -> ConfigChange:
+    """What changed in a config that both releases have: its files and its columns, before and after."""
     common = [column for column in after if before.get(column) == after[column]]
     key = [column for column in (CONFIGS[name].key if name in CONFIGS else ()) if column in common] or common
-    paths = [demand_shards(folder, manifest, name) for folder, manifest in (old, new)]
     counts = (0, 0, 0)
-    if common and any(paths):
+    if common and (old or new):
         try:
-            with bounded_duckdb(sum(path.stat().st_size for part in paths for path in part)) as connection:
-                for view, part, columns in zip(("old_rows", "new_rows"), paths, (before, after), strict=True):
-                    _keyed(connection, part, key, common, columns).create_view(view)
-                counts = connection.execute(_COMPARE).fetchone() or counts
+            for view, paths, columns in (("old_rows", old, before), ("new_rows", new, after)):
+                _keyed(connection, paths, key, common, columns).create_view(view)
+            (counts,) = connection.execute(_COMPARE).fetchall()
         except duckdb.Error as error:
-            raise ReleaseError(f"the rows of {name} in {in_line(old[0])} and {in_line(new[0])} cannot be compared: "
-                               f"{in_line(error)}; look at them with `stepforge check`") from error
+            raise ReleaseError(f"the rows of {name} in the two versions cannot be compared: {in_line(error)}; look at "
+                               "them with `stepforge check`") from error
     return ConfigChange(
         *counts, [column for column in after if column not in before],
         [column for column in before if column not in after],
