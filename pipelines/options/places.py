@@ -70,7 +70,7 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _replaced(value: Any, names: Mapping[str, str]) -> Any:
-    """Inside a longer text a name counts where it stands alone or begins a path: `/data` is no part of `x.org/data`."""
+    """Inside a longer text a name counts where it stands alone or begins a path: `/data` is not in `x.org/data`."""
     if isinstance(value, str):
         for text, name in names.items():
             if value == text:
