@@ -162,8 +162,7 @@ def compare(old: Path, new: Path) -> Diff:
     """
     before, after = read_manifest(old), read_manifest(new)
     both = [name for name in before["configs"] if name in after["configs"]]
-    shards = {name: [demand_shards(folder, manifest, name) for folder, manifest in ((old, before), (new, after))]
-              for name in both}
+    shards = {name: (demand_shards(old, before, name), demand_shards(new, after, name)) for name in both}
     stored = sum(path.stat().st_size for pair in shards.values() for paths in pair for path in paths)
     with bounded_duckdb(stored) as connection:
         changes = {name: _compare_config(connection, name, *shards[name], before["configs"][name]["columns"],
