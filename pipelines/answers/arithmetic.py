@@ -6,7 +6,8 @@ equation is right for a wrong reason: the share of such solutions is a lower bou
 
 An equation is called false only where no usual reading makes it true. None (cannot tell) is returned for whole-number
 rounding (`100/3 = 33`), rounded operands (`3.33 * 3 = 10`), sides in different units, a bare number on the left
-(`2 dozen = 2 * 12` is a conversion) and running on after a result (`2 + 3 = 5 * 2 = 10`).
+(`2 dozen = 2 * 12` is a conversion), running on after a result (`2 + 3 = 5 * 2 = 10`), and what the text itself asks,
+denies or takes back (`2 + 2 = 5? No, 4`).
 """
 
 import hashlib
@@ -16,9 +17,11 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
+from stepforge.pipelines.answers.computations import Run, Token, is_taken_back, runs, tokens_of
 from stepforge.pipelines.answers.exact import evaluate
 
 APPROXIMATE = Fraction(1, 100)   # `≈` holds within 1 %, or within one unit in the last place that is written
+MOST_OF_NEXT = 60                # characters of the next step that may take an equation back
 MAX_KEY = 400                    # longer keys are replaced by a hash
 
 Kind = Literal["annotation", "copied", "prose"]
@@ -39,35 +42,11 @@ class Equation(NamedTuple):
     holds: bool | None
 
 
-class _Token(NamedTuple):
-    kind: str          # number, operator, equals, approx, open, close, word, command, break
-    text: str          # as the evaluator wants it
-    start: int
-    end: int
-
-
 _ANNOTATION = re.compile(r"<<([^<>=\n]{1,200})=([^<>=\n]{1,60})>>")
 _COPIED = re.compile(r"\s*(?:\\?\$)?\s*(-?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?)(?!\d|[.,/]\d)", re.ASCII)
-_TOKEN = re.compile(r"""
-    (?P<number>(?:\d{1,3}(?:,\d{3}|\{,\}\d{3})+(?!\d)(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+))
-  | (?P<text>\\(?:text|mbox|mathrm|textbf)\s*\{(?P<unit>[^{}]*)\})
-  | (?P<delimiter>\\[()\[\]])
-  | (?P<skip>\\[,!;: ]|\\(?:left|right|boxed|displaystyle|q?quad)(?![a-zA-Z])|&|[ \t]+|\*\*(?!\s*\d)|(?<!\d)\*\*)
-  | (?P<approx>\\approx(?![a-zA-Z])|≈|≃|\\simeq)
-  | (?P<equals>=)
-  | (?P<rate>/\s*[a-zA-Z]{2,}|\bper\s+[a-zA-Z]+)
-  | (?P<operator>\*\*|[-+*/^%×÷−·–]|\\(?:times|cdot|div)(?![a-zA-Z])|\\%|(?<![a-zA-Z])[xX](?=\s*[$\d(.\\]))
-  | (?P<command>\\[dtc]?frac(?![a-zA-Z])|\\sqrt(?![a-zA-Z]))
-  | (?P<open>[({\[])
-  | (?P<close>[)}\]])
-  | (?P<currency>\\?\$|[€£¥₹])
-  | (?P<word>[a-zA-Z]+(?:'s)?)
-  | (?P<break>.|\n)
-    """, re.VERBOSE | re.ASCII)
-_AS_OPERATOR = {"x": "*", "X": "*", r"\times": "*", r"\cdot": "*", "×": "*", "·": "*", r"\div": "/", "÷": "/",
-                r"\%": "%", "**": "^", "–": "-", "−": "-"}
-_ORDINALS = ("st", "nd", "rd", "th")
-_TWO_READINGS = re.compile(r"%|/\s*[\d.]+\s*/")     # 20% - 5, 28 / 1/5
+_TWO_READINGS = re.compile(r"%|/\s*[\d.]+\s*[/(]")    # 20% - 5, 28 / 1/5, 6 / 2(1 + 2)
+_GROUPED = re.compile(r"(?<=\d)\.(?=\d{3}(?!\d))")    # 1.000, one thousand in much of Europe
+_SCALES = frozenset({"hundred", "thousand", "million", "billion", "trillion", "dozen", "score", "pair", "k"})
 _DECIMAL = re.compile(r"\d\.(\d+)", re.ASCII)
 
 
@@ -85,19 +64,25 @@ def equations(text: str) -> list[Equation]:
             holds = _rounds(result, copied[1], written) or _rounds(written, rhs, result)
             found.append(Equation(match.start(), copied.end(), "copied", rhs, copied[1], holds))
     if "=" in plain or "≈" in plain or r"\approx" in plain:
-        for run in _runs(plain):
+        for run in runs(plain):
             found.extend(_chain(plain, run))
     return sorted(found)
 
 
 def first_false_step(steps: Sequence[str]) -> int | None:
-    """The index, from 0, of the first step with a false equation; None where every equation may hold."""
-    return next((index for index, step in enumerate(steps) if _holds_a_false_one(step)), None)
+    """The index, from 0, of the first step with a false equation; None where every equation may hold.
+
+    A step that begins by taking its predecessor back (`Wait, that is 4.`) leaves nothing false before it.
+    """
+    following = [*steps[1:], ""]
+    return next((index for index, step in enumerate(steps)
+                 if _holds_a_false_one(step) and _holds_a_false_one(step, following[index][:MOST_OF_NEXT])), None)
 
 
 @lru_cache(maxsize=65536)  # samples of one problem share most of their lines
-def _holds_a_false_one(step: str) -> bool:
-    return any(equation.holds is False for equation in equations(step))
+def _holds_a_false_one(step: str, following: str = "") -> bool:
+    text = f"{step}\n{following}" if following else step
+    return any(equation.holds is False and equation.end <= len(step) for equation in equations(text))
 
 
 def equation_key(solution: str) -> str:
@@ -136,90 +121,16 @@ def _computations(text: str) -> _Computed:
 
 
 def _spelling(side: str) -> str:
-    return "".join(_number_spelling(token) if token.kind == "number" else token.text for token in _tokens(side)
+    return "".join(_number_spelling(token) if token.kind == "number" else token.text for token in tokens_of(side)
                    if token.kind in ("number", "operator", "command") or token.text in ("(", ")"))
 
 
-def _number_spelling(token: _Token) -> str:
+def _number_spelling(token: Token) -> str:
     return token.text.rstrip("0").rstrip(".") if "." in token.text else token.text
 
 
-def _tokens(text: str) -> list[_Token]:
-    tokens = []
-    for match in _TOKEN.finditer(text):
-        kind, written = match.lastgroup or "break", match[0]
-        if kind == "unit":
-            kind = "text"
-        if kind == "skip":
-            continue
-        if kind == "number":
-            written = written.replace("{,}", "").replace(",", "")
-        elif kind == "operator":
-            written = _AS_OPERATOR.get(written, written)
-        elif kind == "command":
-            written = r"\sqrt" if "sqrt" in written else r"\frac"
-        elif kind == "text":
-            kind, written = "word", match["unit"].strip()
-        elif kind in ("rate", "delimiter"):
-            kind = "word" if kind == "rate" else "break"
-        tokens.append(_Token(kind, written, match.start(), match.end()))
-    return tokens
-
-
-class _Run(NamedTuple):
-    """Tokens of one chain of equations. open_left, open_right: an outer side goes on in something that was cut off."""
-
-    tokens: list[_Token]
-    open_left: bool
-    open_right: bool
-
-
-def _runs(text: str) -> list[_Run]:
-    """Maximal runs of arithmetic, words only where a unit can stand."""
-    runs: list[_Run] = []
-    current: list[_Token] = []
-    tokens, before = _tokens(text), None
-    for at, token in enumerate([*tokens, _END]):
-        following = tokens[at + 1] if at + 1 < len(tokens) else None
-        if token.kind == "word" and token.text == "of" and current and _ends_a_value(current[-1]):
-            current.append(token._replace(kind="operator", text="*"))
-        elif token.kind not in ("break", "word") or (token.kind == "word" and _is_unit(token, current, following)):
-            current.append(token)
-        else:
-            if any(inside.kind in ("equals", "approx") for inside in current):
-                runs.append(_Run(current, _continues(before, current[0], True), _continues(token, current[-1], False)))
-            current, before = [], token
-    return runs
-
-
-_END = _Token("break", "\n", -1, -1)
-
-
-def _continues(outside: _Token | None, edge: _Token, on_the_left: bool) -> bool:
-    """Whether the expression at the edge of a run goes on outside: `x + 4`, `3y`, `{2} + 7`, `8th - 3`."""
-    if edge.text != "%" and edge.kind in ("operator", "command", "close" if on_the_left else "open"):
-        return True
-    if outside is None:
-        return False
-    adjacent = outside.end == edge.start if on_the_left else outside.start == edge.end
-    return adjacent and len(outside.text) == 1 and outside.text not in (" \n;!?'\"" if on_the_left else " \n.,;!?'\":")
-
-
-def _ends_a_value(token: _Token) -> bool:
-    return token.kind in ("number", "close") or token.text == "%"
-
-
-def _is_unit(word: _Token, run: list[_Token], following: _Token | None) -> bool:
-    """A word is a unit after a number, a bracket or another unit, and before an operator, a relation or the end."""
-    if not run or not (_ends_a_value(run[-1]) or run[-1].kind == "word"):
-        return False
-    if len(word.text) == 1 or word.text in _ORDINALS:
-        return False
-    return following is None or following.kind in ("operator", "equals", "approx", "close", "word", "break")
-
-
-def _chain(text: str, run: _Run) -> list[Equation]:
-    sides: list[list[_Token]] = [[]]
+def _chain(text: str, run: Run) -> list[Equation]:
+    sides: list[list[Token]] = [[]]
     relations: list[str] = []
     for token in run.tokens:
         if token.kind in ("equals", "approx"):
@@ -237,10 +148,10 @@ def _chain(text: str, run: _Run) -> list[Equation]:
             continue
         lhs, rhs = _arithmetic(left), _arithmetic(right)
         holds = _check(lhs, rhs, units[at] | units[at + 1], relation == "approx")
-        if holds is False and (_is_label(lhs, units[at]) or _runs_on(lhs, right)):
+        start, end = left[0].start, right[-1].end
+        if holds is False and (_is_label(lhs, units[at]) or _runs_on(lhs, right) or is_taken_back(text, start, end)):
             holds = None
         if holds != "skip":
-            start, end = left[0].start, right[-1].end
             found.append(Equation(start, end, "prose", text[start:left[-1].end], text[right[0].start:end], holds))
     return found
 
@@ -253,13 +164,13 @@ def _is_label(lhs: str, units: set[str]) -> bool:
     return bool(units and fraction and int(fraction[1]) < int(fraction[2]))
 
 
-def _runs_on(lhs: str, right: list[_Token]) -> bool:
+def _runs_on(lhs: str, right: list[Token]) -> bool:
     """`2 + 3 = 5 * 2`: the right side starts with the result and computes on."""
     first = next((token for token in right if token.kind != "currency"), None)
     return first is not None and len(right) > 1 and first.kind == "number" and _value(first.text) == _value(lhs)
 
 
-def _trimmed(side: list[_Token], from_left: bool) -> list[_Token]:
+def _trimmed(side: list[Token], from_left: bool) -> list[Token]:
     """The outer side of a chain without tokens that cannot begin or end an expression (loose brackets, words)."""
     side = list(side)
     if from_left:
@@ -275,7 +186,7 @@ def _trimmed(side: list[_Token], from_left: bool) -> list[_Token]:
 _PAIRS = {")": "(", "}": "{", "]": "["}
 
 
-def _balanced(side: list[_Token], from_left: bool) -> list[_Token]:
+def _balanced(side: list[Token], from_left: bool) -> list[Token]:
     """The longest part next to the relation whose brackets close."""
     if from_left:
         depth, start = 0, 0
@@ -293,11 +204,11 @@ def _balanced(side: list[_Token], from_left: bool) -> list[_Token]:
     return side
 
 
-def _arithmetic(side: list[_Token]) -> str:
+def _arithmetic(side: list[Token]) -> str:
     return " ".join(token.text for token in side if token.kind not in ("word", "currency"))
 
 
-def _units(side: list[_Token]) -> set[str]:
+def _units(side: list[Token]) -> set[str]:
     """The units that a side names, singular; every currency sign is `$`."""
     units = {token.text.casefold().rstrip("s") for token in side if token.kind == "word"}
     money = any(token.kind == "currency" for token in side) or units & {"dollar", "usd"}
@@ -315,8 +226,15 @@ def _check(lhs: str, rhs: str, units: set[str], approximate: bool) -> bool | Non
         close = abs(left - right) <= max(abs(left) * APPROXIMATE, _last_place(rhs))
         return close or (None if len(units) > 1 else False)
     holds = _rounds(left, rhs, right)
-    doubtful = len(units) > 1 or _rounded_operands(lhs, left, right) or _TWO_READINGS.search(lhs + "=" + rhs)
-    return None if holds is False and doubtful else holds
+    if holds is not False:
+        return holds
+    doubtful = len(units) > 1 or units & _SCALES or _TWO_READINGS.search(f"{lhs}={rhs}")
+    return None if doubtful or _rounded_operands(lhs, left, right) or _holds_in_groups(lhs, rhs) else False
+
+
+def _holds_in_groups(lhs: str, rhs: str) -> bool:
+    """`1.000 + 1 = 1001` holds where a point groups digits."""
+    return bool(_GROUPED.search(f"{lhs}={rhs}")) and _value(_GROUPED.sub("", lhs)) == _value(_GROUPED.sub("", rhs))
 
 
 def _rounds(exact: Fraction, written: str, value: Fraction) -> bool | None:

@@ -46,10 +46,38 @@ def test_false_equation_does_not_hold(text: str) -> None:
 @pytest.mark.parametrize("text", [
     "100/3 = 33", "3.33 * 3 = 10", "2 * 60 minutes = 2 hours", "10 pens + 5 books = 55", "2 dozen = 2 * 13",
     "1/4 cup = 1 * 2", "28 / 1/5 = 140",
-    "100 - 20% = 85",
+    "100 - 20% = 85", r"(1.5)^3 = \frac{4}{3} \pi", r"4^2 = 2^2 + 3 \cos C", r"5+5 = 3 \pmod{7}", "5 + 5 = 3 mod 7",
+    "100 - 19 = 5AD^2", r"\overline{12} + 3 = 5 - 1", "1.000 + 1 = 1001", "1.5 million + 500,000 = 2 million",
+    "5 dozen + 1 = 61", "6/2(1+2) = 1",
 ])
 def test_doubtful_equation_is_not_called_false(text: str) -> None:
     assert False not in verdicts(text)
+
+
+@pytest.mark.parametrize("text", [
+    "hmm 2+2=5? no, 4", "Is 3 * 4 = 13 right?", "1 + 1 = 3, no.", "$5 * 3 = 14$. Wait, that is 15.",
+    "7 - 2 = 4\nHmm, let me look again.", "9 + 8 = 18, which is wrong", "2 + 3 = 6 ✗",
+    "It is not true that 8 / 2 = 3.", "She wrote by mistake 4 + 4 = 9 and went on.", "Suppose that 2 * 5 = 11.",
+    "instead of 3 + 3 = 7 he pays 6", "2 + 3 = 6 isn't possible",
+])
+def test_what_the_text_takes_back_is_not_called_false(text: str) -> None:
+    assert verdicts(text) == [None]
+
+
+@pytest.mark.parametrize("text", [
+    "16 - 3 = 12. How many are left? 12.", "She did not go. 16 - 3 = 12", "5 * 3 = 14\nNow 14 + 1 = 15",
+    "No, 5 * 3 = 14", "a mistake costs 2 points; 3 * 2 = 7", "5 * 3 = 14, and nothing else", "7 + 7 = 15 nodes",
+])
+def test_words_around_an_equation_that_stands_take_nothing_back(text: str) -> None:
+    assert False in verdicts(text)
+
+
+@pytest.mark.parametrize(("steps", "first"), [
+    (["7 - 2 = 4", "Wait, that is 5.", "5 + 1 = 6"], None), (["7 - 2 = 4", "Then 4 + 1 = 5", "Wait, no."], 0),
+    (["1 + 1 = 2", "7 - 2 = 4.", "No, 7 - 2 = 5.", "5 + 1 = 7"], 3),
+])
+def test_the_next_step_may_take_an_equation_back(steps: list[str], first: int | None) -> None:
+    assert first_false_step(steps) == first
 
 
 @pytest.mark.parametrize("text", [
