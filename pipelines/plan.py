@@ -31,7 +31,7 @@ from stepforge.builders.terminal import in_line
 from stepforge.pipelines.executors import StageFailed, abandon
 from stepforge.pipelines.inference.servers import Servers
 from stepforge.pipelines.options.executor import StageName
-from stepforge.pipelines.progress import RUNNING, announced
+from stepforge.pipelines.progress import RUNNING, announced, end_told
 from stepforge.pipelines.recipe import Recipe
 from stepforge.pipelines.run_folder import (
     damage_told,
@@ -154,13 +154,14 @@ def run(recipe: Recipe, folder: Path, tell: Tell, report: Callable[[Planned, dic
             if planned.reason is None:
                 report(planned, None)
                 continue
-            _hold_back(stage.name, recipe, state, folder)
+            with end_told(folder, stage.name):
+                _hold_back(stage.name, recipe, state, folder)
             own = recipe.model_copy(update={"executor": recipe.executor.of(stage.name)})
             work = work_path(folder, f"{stage.name}-{planned.fingerprint[:12]}-{own.executor.tasks}")
             _forget_other_work(work)
             drops_path(folder, stage.name).unlink(missing_ok=True)
             started = time.monotonic()
-            with _full_disk_told(stage.name, folder), damage_told(folder):
+            with end_told(folder, stage.name), _full_disk_told(stage.name, folder), damage_told(folder):
                 account = stage.run(Context(own, folder, work, _announcing(folder, stage.name, tell), state, servers,
                                             STAGES))
             account.check(stage.name)

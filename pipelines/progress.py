@@ -18,6 +18,7 @@ from typing import Any
 
 import orjson
 
+from stepforge.builders.errors import StageFailed, UserError
 from stepforge.builders.files import replacing
 
 TELL_SECONDS = 0.5
@@ -101,6 +102,19 @@ def announced(run: Path, stage: str, work: Path, label: str, documents: int) -> 
         finished.set()
         follower.join()
         tell(0, state)
+
+
+@contextmanager
+def end_told(run: Path, stage: str) -> Iterator[None]:
+    """Say in RUN/running.json where the run stopped, and why where it is no bug, if the block raises."""
+    try:
+        yield
+    except BaseException as error:
+        why = str(error) if isinstance(error, UserError | StageFailed) else ""
+        before = read_json(run / RUNNING) or {"label": "", "documents": 0, "work": "", "pulse": 0, "seconds": 0.0}
+        _write(run / RUNNING, before | {"state": "stopped", "stage": stage, "why": why, "host": socket.gethostname(),
+                                        "pid": os.getpid()})
+        raise
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ import bz2
 import csv
 import gzip
 import io
+import itertools
 import json
 import lzma
 import re
@@ -191,12 +192,20 @@ class _Stream(io.RawIOBase):
         return size
 
 
-def _read_table(path: Path, delimiter: str) -> Iterator[Record | Drop]:
-    """Rows of CSV or TSV. Bytes that are no UTF-8 become half characters, which a mapping drops row by row."""
+_QUOTED = re.compile('"[^"]*"')
+
+
+def _read_table(path: Path, delimiters: str) -> Iterator[Record | Drop]:
+    """Rows of CSV or TSV, cells separated by the first of `delimiters` in its header.
+
+    Bytes that are no UTF-8 become half characters, which a mapping drops row by row.
+    """
     csv.field_size_limit(LONGEST_CELL)
     raw: Any = io.BufferedReader(_Stream(_blocks(path)), BLOCK)
     with io.TextIOWrapper(raw, encoding="utf-8", errors="surrogateescape", newline="") as lines:
-        reader = csv.DictReader(lines, delimiter=delimiter)
+        header = lines.readline()
+        delimiter = next((sign for sign in delimiters if sign in _QUOTED.sub("", header)), delimiters[0])
+        reader = csv.DictReader(itertools.chain([header], lines), delimiter=delimiter)
         names = reader.fieldnames or []
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"the columns {twice} stand twice in its header")
@@ -242,7 +251,7 @@ def _rows(path: Path, frames: Iterable[pl.DataFrame]) -> Iterator[Record]:
 
 _READERS: dict[str, Callable[[Path], Iterator[Record | Drop]]] = {
     ".jsonl": _read_lines, ".ndjson": _read_lines, ".json": _read_json,
-    ".csv": lambda path: _read_table(path, ","), ".tsv": lambda path: _read_table(path, "\t"),
+    ".csv": lambda path: _read_table(path, ",;\t|"), ".tsv": lambda path: _read_table(path, "\t"),
 }
 _FRAMES: dict[str, Callable[[Path, Collection[str] | None], Iterator[pl.DataFrame]]] = {
     ".parquet": _parquet_frames, ".arrow": _arrow_frames}

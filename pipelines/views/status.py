@@ -68,7 +68,8 @@ def headline(run: Path, running: Mapping[str, Any] | None) -> Text:
         return Text(f"{run}: nothing runs")
     where = f"{running['host']}, process {running['pid']}"
     if running["state"] == "stopped":
-        return Text(f"{run}: stopped in {running['stage']} on {where}; run the recipe again to go on", style="red")
+        why = f". {running['why']}" if running.get("why") else "; run the recipe again to go on"
+        return Text(f"{run}: stopped in {running['stage']} on {where}{why}", style="red")
     if not _lives(run, running):
         return Text(f"{run}: ended without a word in {running['stage']} on {where}; run the recipe again to go on",
                     style="red")

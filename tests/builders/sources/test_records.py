@@ -50,7 +50,8 @@ def test_json_of_every_kind_gives_the_same_rows(name, data, tmp_path, monkeypatc
 
 
 @pytest.mark.parametrize(("name", "data"), [
-    ("x.csv", CSV), ("x.CSV.gz", gz(b"\xef\xbb\xbf" + CSV)), ("x.tsv", 'q\tn\na, b\t1.50\né\t\n'.encode())])
+    ("x.csv", CSV), ("x.CSV.gz", gz(b"\xef\xbb\xbf" + CSV)),
+    ("x.csv", CSV.replace(b",", b";").replace(b"a; b", b"a, b")), ("x.tsv", 'q\tn\na, b\t1.50\né\t\n'.encode())])
 def test_tables_of_text_keep_cells_as_they_are(name, data, tmp_path):
     (tmp_path / name).write_bytes(data)
     assert values(tmp_path / name) == [{"q": "a, b", "n": "1.50"}, {"q": "é", "n": ""}]

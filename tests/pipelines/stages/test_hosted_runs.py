@@ -10,7 +10,9 @@ from stepforge.builders.errors import UserError
 from stepforge.builders.parquet import read_rows
 from stepforge.pipelines.executors import StageFailed
 from stepforge.pipelines.inference import client as client_module
+from stepforge.pipelines.progress import RUNNING, read_json
 from stepforge.pipelines.stages.base import Account
+from stepforge.pipelines.views.status import headline
 
 KEY = "sk-plan_ted/K3y-that.nobody-sees+0123456789"
 SUMS = {f"What is {a} + {a + 4}?": 2 * a + 4 for a in range(11, 15)}
@@ -103,6 +105,8 @@ def test_release_waits_for_failed_requests_and_comes_with_their_answers(tmp_path
             with pytest.raises(StageFailed, match="build waits: 2 requests of generate.*out of memory.*allow_failed"):
                 execute(asked, tmp_path / "run")
             assert len(rows(tmp_path / "run", "solutions")) == 6
+            stopped = read_json(tmp_path / "run" / RUNNING) or {}
+            assert "stopped in build" in (told := str(headline(tmp_path / "run", stopped))) and "allow_failed" in told
         assert not (tmp_path / "published").exists() and not (tmp_path / "run/release").exists()
         broken["now"] = False
         ran = execute(asked, tmp_path / "run")
