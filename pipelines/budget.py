@@ -10,12 +10,13 @@ because of a rounded length.
 
 from collections.abc import Mapping
 from fractions import Fraction
+from pathlib import Path
 from typing import NamedTuple
 
 from stepforge.builders.errors import UserError
 from stepforge.pipelines.inference.models import model_parameters
 from stepforge.pipelines.options.budget import Budget
-from stepforge.pipelines.options.generators import BatchGenerator, Sampler
+from stepforge.pipelines.options.generators import BatchGenerator, HostedModel, Sampler
 
 PER_PRICE = 1_000_000  # tokens that a price is for
 TOO_DEAR = ("budget: one sample of {name!r} costs {cost:.4g} {unit} on average, and a problem may cost {limit:.4g}; "
@@ -52,13 +53,19 @@ def token_cost(match: str, generator: Sampler, model: str) -> Fraction | None:
     if match == "samples":
         return None
     if match == "flops":
-        revision = getattr(generator, "revision", None)
-        return Fraction(2 * (generator.parameters or model_parameters(model, revision).active))
+        return Fraction(2 * (generator.parameters or _counted(generator, model)))
     if generator.price is None:
         raise UserError(f"generators: {generator.name!r} has no `price` (of a million generated tokens), which a "
                         "comparison by price needs")
     discount = Fraction(str(generator.batch_discount)) if isinstance(generator, BatchGenerator) else Fraction(0)
     return Fraction(str(generator.price)) * (1 - discount) / PER_PRICE
+
+
+def _counted(generator: Sampler, model: str) -> int:
+    """Active parameters, from the model's config. A name on a server stays there: no Hub is asked about it."""
+    if isinstance(generator, HostedModel) and not Path(model).is_dir():
+        raise UserError(f"generators: {generator.name!r} has no `parameters`, which FLOPs need")
+    return model_parameters(model, getattr(generator, "revision", None)).active
 
 
 def as_generated(match: str, generator: Sampler, generated: Fraction | float, read: Fraction | float = 0,

@@ -37,10 +37,12 @@ from stepforge.pipelines.stages.shares import Query, ShareReader, write_shares
 
 SPENT_SQL = """
 CREATE TEMP TABLE spent (stage VARCHAR, generator VARCHAR, problem_id VARCHAR, requests BIGINT, prompt_tokens BIGINT,
-                         cached_prompt_tokens BIGINT, completion_tokens BIGINT)
+                         cached_prompt_tokens BIGINT, completion_tokens BIGINT, prompt_tokens_of BIGINT,
+                         cached_prompt_tokens_of BIGINT, completion_tokens_of BIGINT)
 """
-SUMS = ", ".join(f"sum({name})::BIGINT AS {name}"
-                 for name in ("requests", "prompt_tokens", "cached_prompt_tokens", "completion_tokens"))
+TOKENS = ("prompt_tokens", "cached_prompt_tokens", "completion_tokens")
+SUMS = ", ".join([f"sum({name})::BIGINT AS {name}" for name in ("requests", *TOKENS)]
+                 + [f"sum(requests) FILTER ({name} IS NOT NULL)::BIGINT AS {name}_of" for name in TOKENS])
 Tell = Callable[[Path, str, int], AbstractContextManager[None]]
 
 
@@ -246,7 +248,8 @@ def why_failed(folder: Path, stage: str) -> str:
 def tabulate_spent(connection: duckdb.DuckDBPyConnection, stages: Iterable[Stage], recipe: Recipe) -> None:
     """Make the table `spent`: a row for each stage, generator and problem with the sums of what was asked.
 
-    The connection sees the tables that the stages' queries read; columns as in `Spent`, and `stage`.
+    The connection sees the tables that the stages' queries read; columns as in `Spent`, `stage`, and `NAME_of`: the
+    requests whose tokens of that kind are known.
     """
     connection.execute(SPENT_SQL)
     for stage in stages:

@@ -14,7 +14,7 @@ from stepforge.pipelines.budget import Allotment, Length, allot, spent_on, token
 from stepforge.pipelines.inference.engines import generator_id
 from stepforge.pipelines.inference.models import model_parameters, model_path
 from stepforge.pipelines.options.budget import Budget
-from stepforge.pipelines.options.generators import BatchGenerator, EmbeddedGenerator
+from stepforge.pipelines.options.generators import BatchGenerator, EmbeddedGenerator, EndpointGenerator
 from stepforge.pipelines.recipe import Recipe, RecipeError, load_recipe
 
 WEAK = {"name": "weak", "engine": "embedded", "max_tokens": 96}
@@ -59,6 +59,14 @@ def test_a_token_costs_twice_the_active_parameters_or_its_price():
     assert token_cost("price", tiny, "nowhere") == Fraction(3, 10_000_000)
     with pytest.raises(UserError, match="'tiny' has no `price`"):
         token_cost("price", tiny.model_copy(update={"price": None}), "nowhere")
+
+
+def test_no_hub_is_asked_about_a_name_on_a_server(monkeypatch):
+    monkeypatch.setattr("stepforge.pipelines.budget.model_parameters", lambda *a: pytest.fail("asked"))
+    hosted = EndpointGenerator(name="ours", engine="endpoint", model="secret-7b", url="http://127.0.0.1:1")
+    with pytest.raises(UserError, match="'ours' has no `parameters`, which FLOPs need"):
+        token_cost("flops", hosted, hosted.model)
+    assert spent_on("flops", hosted, hosted.model, 100, 10, 0) is None
 
 
 def test_money_counts_what_was_read_at_its_own_price():

@@ -21,7 +21,7 @@ from stepforge.pipelines.budget import token_cost
 from stepforge.pipelines.inference.models import model_path
 from stepforge.pipelines.options.generators import EmbeddedGenerator, RecordedGenerator
 from stepforge.pipelines.recipe import Recipe
-from stepforge.pipelines.stages.base import Account, Context, Stage, tabulate_spent
+from stepforge.pipelines.stages.base import TOKENS, Account, Context, Stage, tabulate_spent
 from stepforge.pipelines.stages.measure import people
 from stepforge.pipelines.stages.measure.curves import curve_rows, majority_rows
 from stepforge.pipelines.statistics.intervals import Ratio, kappa_of, ratio_interval, wilson
@@ -39,7 +39,6 @@ GROUP BY ALL ORDER BY ALL
 """
 MICRO = 10**6
 MOST_GROUPS = 50  # of a kind that manifest and card show one by one; 1,000 subjects made a card of 1.2 MB
-TOKENS = ("prompt_tokens", "cached_prompt_tokens", "completion_tokens")
 Row = dict[str, Any]
 
 
@@ -109,6 +108,8 @@ def mean_rows(connection: duckdb.DuckDBPyConnection) -> Iterator[Row]:
 def ledger_rows(connection: duckdb.DuckDBPyConnection, context: Context) -> Iterator[Row]:
     """Tokens by generator and stage: NAME_prompt_tokens and so on; of generated tokens the FLOPs. Totals, no interval.
 
+    n is the number of requests whose tokens are known; a server that sends no usage leaves some out.
+
     A generated token costs 2 FLOPs a parameter; reading prompts is left out, as it is in budgets.
     """
     flops = flops_per_token(context.recipe)
@@ -117,10 +118,11 @@ def ledger_rows(connection: duckdb.DuckDBPyConnection, context: Context) -> Iter
         for tokens in TOKENS:
             if row[tokens] is not None:
                 yield _row((row["generator"], row["by"], row["group"], f"{row['stage']}_{tokens}"), None,
-                           float(row[tokens]), None, "none", row["n"])
+                           float(row[tokens]), None, "none", row[f"{tokens}_of"])
         if row["generator"] in flops and row["completion_tokens"] is not None:
             yield _row((row["generator"], row["by"], row["group"], f"{row['stage']}_flops"), None,
-                       float(flops[row["generator"]] * row["completion_tokens"]), None, "none", row["n"])
+                       float(flops[row["generator"]] * row["completion_tokens"]), None, "none",
+                       row["completion_tokens_of"])
 
 
 def flops_per_token(recipe: Recipe) -> dict[str, Fraction]:

@@ -91,6 +91,20 @@ def test_thoughts_in_a_column_reach_the_release(tmp_path):
     assert not any("think" in row["solution"] for row in solutions)
 
 
+def test_tokens_of_a_server_that_counts_only_some_answers(tmp_path):
+    """Every third answer comes without usage: the total says of how many requests it is."""
+    def script(number, body):
+        reply = completion(f"The answer is {asked_sum(body)}")
+        return Reply(body=reply.body | {"usage": None}) if body["seed"] % 3 == 0 else reply
+
+    with scripted({"": script}) as server:
+        execute(recipe(tmp_path, server), tmp_path / "run")
+        counted = sum(body["seed"] % 3 > 0 for body in server.bodies)
+    (found,) = [row for row in rows(tmp_path / "run", "measures")
+                if row["measure"] == "generate_completion_tokens" and row["by"] == "all"]
+    assert 0 < counted < 32 and (found["value"], found["n"]) == (12 * counted, counted)
+
+
 def test_release_waits_for_failed_requests_and_comes_with_their_answers(tmp_path):
     broken = {"now": True}
 
