@@ -192,6 +192,7 @@ def map_rows(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, Column], l
         for number, row in enumerate(rows):
             try:
                 value = path.value(row)
+                value = text_of_parts(value)
                 if name in lists and isinstance(value, str):
                     value = list_in_text(value)
                 if isinstance(value, list | tuple) and name in single:
@@ -238,8 +239,21 @@ def require_roots(records: Iterable[Record], columns: Mapping[str, Column]) -> N
                           "the recipe.")
 
 
+def text_of_parts(value: Any) -> Any:
+    """The text of a chat message whose content is a list of parts, `[{type: text, text: ...}]`; else the value itself.
+
+    A list with a part that is no text (an image, a call of a tool) stays, so that its row is dropped and named.
+    """
+    if not isinstance(value, list) or not value:
+        return value
+    texts = [part.get("text") for part in value
+             if isinstance(part, dict) and part.get("type") in ("text", "input_text", "output_text")]
+    return "".join(texts) if len(texts) == len(value) and all(isinstance(text, str) for text in texts) else value
+
+
 def texts_of(value: Any, path: str) -> list[str | None]:
     """The texts of a value, however deep its lists are; none for null. Raises Misfit for objects and bytes."""
+    value = text_of_parts(value)
     if value is None:
         return []
     if isinstance(value, list | tuple):

@@ -10,6 +10,8 @@ ROW = {"a": {"b": [{"c": "1"}, {"c": "2", "d": None}]}, "flat.name": "x",
        "odd": {"x.y": "z"}, "steps": [{"all": ["p", "q"], "chosen": "1"}, {"all": ["r"], "chosen": None}],
        "list": ["one", ["two", None]], "all": ["p", "q"], "at": "1.0",
        "flag": True, "word": "hello", "nan": float("nan"),
+       "chat": [{"content": "u"}, {"content": [{"type": "text", "text": "v"}, {"type": "output_text", "text": "w"}]}],
+       "seen": [{"type": "text", "text": "v"}, {"type": "image_url", "text": None}],
        "json": '["u", "v"]', "interval": "[1, 2]"}
 
 
@@ -26,6 +28,7 @@ def texts(column, **options):
     ("list", ["one", "two", None]), ("json", ['["u", "v"]']), ("{a.b[0].c} and {flat.name}", ["1 and x"]),
     ("{a.b[0].c}{absent}", []),
     ("{word}\\n{n}", ["hello\n47.0"]), ("all[at]", ["q"]),
+    ("chat[-1].content", ["vw"]), ("chat[].content", ["u", "vw"]),
     (r"flat.name ~ ^x$", ["x"]), (r"n ~ ^(\d+)\.", ["47"]), ("n ~ ^a", [None]),
     (r"a.b[].c ~ [12]", ["1", "2"]), (r"{n} {n} ~ \d+ (\d)", ["4"]),
 ])
@@ -56,6 +59,11 @@ def test_row_that_does_not_fit_says_why(column, message):
 def test_what_cannot_be_read_is_refused(column):
     with pytest.raises(SourceError, match="mapping"):
         Column(column)
+
+
+def test_parts_of_a_message_are_one_text_and_a_part_that_is_no_text_drops_the_row():
+    assert map_rows([ROW], {"ours": Column("chat[-1].content")}, single={"ours"}).frame["ours"].to_list() == [["vw"]]
+    assert "is an object with" in map_rows([ROW], {"ours": Column("seen")}).misfits[0]
 
 
 def test_list_where_one_solution_is_asked_for_is_refused_even_one_of_one_text():
