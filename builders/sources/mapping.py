@@ -248,7 +248,8 @@ def text_of_parts(value: Any) -> Any:
         return value
     texts = [part.get("text") for part in value
              if isinstance(part, dict) and part.get("type") in ("text", "input_text", "output_text")]
-    return "".join(texts) if len(texts) == len(value) and all(isinstance(text, str) for text in texts) else value
+    kept = [text for text in texts if isinstance(text, str)]
+    return "".join(kept) if len(kept) == len(value) else value
 
 
 def texts_of(value: Any, path: str) -> list[str | None]:
