@@ -15,7 +15,7 @@ import gc
 import random
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +71,14 @@ class Completion:
     def complete(self) -> bool | None:
         """Whether the model ended the text itself; null where nobody knows."""
         return {"stop": True, "length": False}.get(self.finish_reason)
+
+    def up_to(self, stops: Iterable[str]) -> "Completion":
+        """The text before the first stop string, which some servers send along, or do not heed."""
+        places = [place for stop in stops if stop and (place := self.text.find(stop)) >= 0]
+        if not places:
+            return self
+        return replace(self, text=self.text[:min(places)], finish_reason="stop", token_ids=None, logprob_sum=None,
+                       logprob_mean=None)
 
     @property
     def dropped(self) -> str | None:
@@ -128,7 +136,7 @@ class Runner(InferenceRunner):
         assert self.journal is not None
         if (record := self.journal.get(payload.key)) is not None:
             self.output_writer.count(from_journal=1)
-            return [Completion(**choice) for choice in record["choices"]]
+            return [Completion(**choice).up_to(payload.payload.get("stop", ())) for choice in record["choices"]]
         completions = await self._send_request(server, payload.payload, semaphore)
         failed = any(completion.finish_reason == "error" for completion in completions)
         self.output_writer.count(requests=1, failed=failed, tokens=sum(c.completion_tokens or 0 for c in completions))
@@ -137,7 +145,7 @@ class Runner(InferenceRunner):
             self.journal.wait(payload.key, doc_id, {"url": f"/v1{PATHS[self.generator.api]}", "body": body})
         if not failed and completions[0].finish_reason != PromptTooLong.reason:  # which cost nothing
             self.journal.append(payload.key, doc_id, {"choices": completions})
-        return completions
+        return [completion.up_to(payload.payload.get("stop", ())) for completion in completions]
 
     async def _send_request(self, server: InferenceServer, payload: dict, semaphore: asyncio.Semaphore
                             ) -> list[Completion]:

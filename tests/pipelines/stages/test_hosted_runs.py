@@ -105,6 +105,21 @@ def test_tokens_of_a_server_that_counts_only_some_answers(tmp_path):
     assert 0 < counted < 32 and (found["value"], found["n"]) == (12 * counted, counted)
 
 
+@pytest.mark.parametrize("rest", ["\n\nQuestion:", "\n\nQuestion: What is 1 + 1?\nThe answer is 2"])
+def test_stop_string_that_the_server_sends_along_or_does_not_heed(rest, tmp_path):
+    def script(number, body):
+        assert body["stop"] == ["\n\nQuestion:"]
+        return completion(f"The answer is {asked_sum(body)}{rest}", "stop" if rest.endswith(":") else "length")
+
+    with scripted({"": script}) as server:
+        for _ in range(2):                       # from the server, then from the journal
+            execute(recipe(tmp_path, server, samples=2, stop=["\n\nQuestion:"]), tmp_path / "run")
+            (tmp_path / "run" / "state.json").unlink()
+    assert len(server.bodies) == 8
+    found = {(row["solution"], row["complete"]) for row in rows(tmp_path / "run", "solutions")}
+    assert found == {(f"The answer is {answer}", True) for answer in SUMS.values()}
+
+
 def test_release_waits_for_failed_requests_and_comes_with_their_answers(tmp_path):
     broken = {"now": True}
 
