@@ -5,6 +5,7 @@ script without a `__main__` guard and in a notebook: ranks run in this process u
 """
 
 import tempfile
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,9 @@ def annotate(problem: str, solutions: Sequence[str], answer: str, policy: Mappin
     Raises:
         RecipeError: an option is not valid.
         StageFailed: the policy did not answer.
+
+    Warns:
+        UserWarning: a solution is not in the frame: it is empty, a copy of an earlier one, or has no verdict.
     """
     writer = {"name": "policy", "engine": "embedded", "model": "tiny", "samples": 0, **(policy or {})}
     writer["samples"] = 0
@@ -115,8 +119,14 @@ def annotate(problem: str, solutions: Sequence[str], answer: str, policy: Mappin
         tables = {name: pl.read_parquet(table_path(folder, name)) for name in ("steps", "solutions", "verdicts")}
     texts = tables["solutions"].select("solution_id", "sample_index", "solution")
     verdicts = tables["verdicts"].select("solution_id", "verdict")
-    return tables["steps"].join(texts, on="solution_id").join(verdicts, on="solution_id").sort(
+    steps = tables["steps"].join(texts, on="solution_id").join(verdicts, on="solution_id").sort(
         "sample_index", "step_index")
+    if absent := sorted(set(range(count)) - set(steps["sample_index"])):
+        why = dict(texts.join(tables["verdicts"], on="solution_id").select(
+            "sample_index", pl.format("{}", pl.coalesce("reason", "verdict"))).iter_rows())
+        named = ", ".join(f"{index} ({why.get(index, 'empty')})" for index in absent)
+        warnings.warn(f"{len(absent)} of {count} solutions are not annotated (from 0): {named}", stacklevel=2)
+    return steps
 
 
 def _loaded(recipe: Recipe | Mapping[str, Any] | Path | str, overrides: Mapping[str, Any]) -> Recipe:

@@ -5,6 +5,7 @@ waiting and bounded caches of (gold, answer) pairs. `verify` is the same for one
 """
 
 import atexit
+import numbers
 import os
 import threading
 import weakref
@@ -13,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from functools import lru_cache
 from types import TracebackType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from stepforge.pipelines.answers import outcome
 from stepforge.pipelines.answers.equivalence import MAX_CHARS, NEEDS_SYMBOLIC, Match, compare
@@ -220,13 +221,25 @@ def shared_verifier() -> Verifier:
         return _shared
 
 
-def verify(gold: str, solution: str) -> Verdict:
-    """Verify the final answer of a complete solution against the gold answer.
+def verify(gold: str | float, solution: str) -> Verdict:
+    """Verify the final answer of a complete solution against the gold answer, a text or a number.
 
     >>> verify("18", "She makes 9 * 2 = 18 dollars. The answer is $18.").verdict
     'correct'
+
+    Raises:
+        TypeError: the gold answer is neither a text nor a number, or the solution is no text.
     """
-    return shared_verifier().verify(Claim(gold, solution))
+    return shared_verifier().verify(claimed(gold, solution))
+
+
+def claimed(gold: Any, solution: Any) -> Claim:
+    """A claim of a gold answer as data sets hold it: a text, a number or nothing. Raises TypeError for all else."""
+    if not isinstance(gold, str | numbers.Number | None):
+        raise TypeError(f"the gold answer is a text or a number, not {type(gold).__name__}; give one answer at a time")
+    if not isinstance(solution, str):
+        raise TypeError(f"the solution is a text, not {type(solution).__name__}")
+    return Claim("" if gold is None else str(gold), solution)
 
 
 def _after_fork() -> None:

@@ -103,9 +103,10 @@ def test_handful_of_solutions_is_annotated_in_memory_in_a_notebook_too(tmp_path)
     right, wrong = "Buying gives 3 + 4 = 7.\nThe answer is 7.", "Buying gives 3 + 4 = 8.\nThe answer is 8."
 
     async def cell():  # of a notebook, which runs under an event loop
-        return stepforge.annotate(problem, [right, wrong], "7", rollouts=2, out=tmp_path)
+        return stepforge.annotate(problem, [right, wrong, ""], "7", rollouts=2, out=tmp_path)
 
-    steps = asyncio.run(cell())
+    with pytest.warns(UserWarning, match=r"1 of 3 solutions are not annotated \(from 0\): 2 \(empty\)"):
+        steps = asyncio.run(cell())
     assert list(stepforge.open_run(tmp_path / "annotated").accounts)[-1] == "annotate"  # and no release is built
     assert steps.filter(pl.col("verdict") == "correct")["step"].to_list() == stepforge.split_steps(right)
     assert "".join(steps.filter(pl.col("sample_index") == 1)["step"]) == wrong

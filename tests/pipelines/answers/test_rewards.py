@@ -1,8 +1,12 @@
 """Rewards in the signatures of TRL's GRPO and of verl."""
 
 import inspect
+from fractions import Fraction
+from typing import Any
 
-from stepforge.pipelines.answers import compute_score, reward
+import pytest
+
+from stepforge.pipelines.answers import compute_score, reward, verify
 
 
 def test_reward_gives_one_number_for_each_completion() -> None:
@@ -29,3 +33,17 @@ def test_score_fits_the_signature_that_verl_calls() -> None:
                          extra_info={"index": 0}) == 1.0
     assert compute_score("gsm8k", "#### 17", "18") == 0.0
     assert compute_score("gsm8k", r"\boxed{5\%}", "5") == 0.0
+
+
+@pytest.mark.parametrize("gold", [5, 5.0, Fraction(10, 2), "5"])
+def test_gold_answers_come_as_numbers_too(gold: Any) -> None:
+    assert verify(gold, "The answer is 5.").verdict == "correct"
+    assert reward(["The answer is 5."], answer=[gold]) == [1.0] and compute_score("x", "It is \\boxed{6}", gold) == 0.0
+
+
+def test_what_is_no_answer_is_refused_and_no_gold_is_a_gold_that_nobody_can_read() -> None:
+    assert verify(None, "The answer is 5.").reason == "gold_unparseable"  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="the gold answer is a text or a number, not list"):
+        reward(["5"], answer=[["5"]])  # type: ignore[list-item]
+    with pytest.raises(TypeError, match="the solution is a text, not NoneType"):
+        verify("5", None)  # type: ignore[arg-type]
