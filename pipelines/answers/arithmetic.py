@@ -46,6 +46,7 @@ _ANNOTATION = re.compile(r"<<([^<>=\n]{1,200})=([^<>=\n]{1,60})>>")
 _COPIED = re.compile(r"\s*(?:\\?\$)?\s*(-?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?)(?!\d|[.,/]\d)", re.ASCII)
 _TWO_READINGS = re.compile(r"%|/\s*[\d.]+\s*[/(]")    # 20% - 5, 28 / 1/5, 6 / 2(1 + 2)
 _GROUPED = re.compile(r"(?<=\d)\.(?=\d{3}(?!\d))")    # 1.000, one thousand in much of Europe
+_FACTORS = frozenset({7, 12, 16, 24, 36, 60, 100, 1000, 1440, 1760, 3600, 5280})   # 60 + 30 = 1.5 hours
 _SCALES = frozenset({"hundred", "thousand", "million", "billion", "trillion", "dozen", "score", "pair", "k"})
 _DECIMAL = re.compile(r"\d\.(\d+)", re.ASCII)
 
@@ -228,7 +229,8 @@ def _check(lhs: str, rhs: str, units: set[str], approximate: bool) -> bool | Non
     holds = _rounds(left, rhs, right)
     if holds is not False:
         return holds
-    doubtful = len(units) > 1 or units & _SCALES or _TWO_READINGS.search(f"{lhs}={rhs}")
+    converted = units and right and (left / right in _FACTORS or left and right / left in _FACTORS)
+    doubtful = len(units) > 1 or units & _SCALES or converted or _TWO_READINGS.search(f"{lhs}={rhs}")
     return None if doubtful or _rounded_operands(lhs, left, right) or _holds_in_groups(lhs, rhs) else False
 
 

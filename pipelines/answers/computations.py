@@ -119,9 +119,12 @@ def _is_unit(word: Token, run: list[Token], following: Token | None) -> bool:
     return following is None or following.kind in ("operator", "equals", "approx", "close", "word", "break")
 
 
-# What takes an equation back. Before it: it is denied or only tried. Behind it: asked, denied, or thought again.
+# What takes an equation back. Before it: it is denied, only tried, or one of other numbers (in base 3, modulo 7).
+# Behind it: it is asked, denied, or thought again.
 _TRIED = re.compile(r"(?:\b(?:not|never|cannot|can't|isn't|instead of|rather than|suppose|assume|assuming|whether)\b"
-                    r"|\b(?:mistake|wrong|false|incorrect|err(?:or|oneous))\w*)[^.;!?\n]{0,30}$", re.IGNORECASE)
+                    r"|\b(?:mistake|wrong|false|incorrect|err(?:or|oneous))\w*"
+                    r"|\b(?:mod|modulo|modular|base \w+)\b)[^.;!?\n]{0,30}$", re.IGNORECASE)
+_ABSURD = re.compile(r"\b(?:contradict|absurd|impossible|which is (?:false|wrong|not))", re.IGNORECASE)
 _TAKEN_BACK = re.compile(
     r"[\s$.,;:!()\[\]\\…–—*-]*(?:(?:which|that|this|it|but|so|and)(?:'s|\s+(?:is|was|can|does|makes))?\s+)*"
     r"(?:\?|no\b|nope|not\b|n't|wrong|false|incorrect|impossible|absurd|an?\s+(?:contradiction|mistake|error)|cannot|can't|"
@@ -132,6 +135,6 @@ _SENTENCE_END = re.compile(r"[.!](?=\s|$)|\?|\n|$")
 def is_taken_back(text: str, start: int, end: int) -> bool:
     """Whether the text asks, denies or corrects what it writes at [start, end): `2 + 2 = 5? no`, `not 3 * 4 = 13`."""
     stop = _SENTENCE_END.search(text, end)
-    if stop is not None and stop[0] == "?" or _TAKEN_BACK.match(text, end):
+    if _TAKEN_BACK.match(text, end) or stop and (stop[0] == "?" or _ABSURD.search(text, end, stop.start())):
         return True
     return _TRIED.search(text[max(0, start - 60):start]) is not None
