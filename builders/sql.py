@@ -6,9 +6,10 @@ exact schema of builders/tables.py.
 
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
 _IS_OUTCOME = f"""CREATE TEMP MACRO is_outcome(verdict, reason) AS
     verdict <> 'undecided' OR coalesce(reason IN {UNANSWERED}, false)"""
-_KINDS = {pa.string(): "VARCHAR", pa.int64(): "BIGINT", pa.float64(): "DOUBLE", pa.bool_(): "BOOLEAN",
-          pa.list_(pa.int32()): "INTEGER[]", pa.list_(pa.string()): "VARCHAR[]"}
 
 STRANGERS_SECONDS = 60.0
 
@@ -88,7 +87,13 @@ def query_rows(connection: "duckdb.DuckDBPyConnection", sql: str, parameters: Ma
 
 def query_to_parquet(connection: "duckdb.DuckDBPyConnection", sql: str, parameters: Mapping[str, object],
                      path: Path, schema: pa.Schema, batch_rows: int = BATCH_ROWS) -> int:
-    """Stream a query into a Parquet file and return its number of rows.
+    """Stream a query into a Parquet file and return its number of rows; as `queries_to_parquet` of one set."""
+    return queries_to_parquet(connection, sql, [parameters], path, schema, batch_rows)
+
+
+def queries_to_parquet(connection: "duckdb.DuckDBPyConnection", sql: str, parameters: Sequence[Mapping[str, object]],
+                       path: Path, schema: pa.Schema, batch_rows: int = BATCH_ROWS) -> int:
+    """Stream a query into a Parquet file for one set of parameters after another, and return the number of rows.
 
     Columns are matched by name. A null in a column that must not have one is an error. `batch_rows` are in memory at a
     time: more of them where rows hold no texts.
@@ -97,11 +102,10 @@ def query_to_parquet(connection: "duckdb.DuckDBPyConnection", sql: str, paramete
         ValueError: the result lacks a column of the schema, or holds a null where none is allowed.
     """
     count = 0
-    reader = _batches(connection, sql, parameters, batch_rows)
-    if missing := set(schema.names) - set(reader.schema.names):
-        raise ValueError(f"{path.name}: the query gives no column {sorted(missing)}")
     with replacing(path) as temporary, open_writer(temporary, schema) as writer:
-        for batch in reader:
+        for batch in chain.from_iterable(_batches(connection, sql, given, batch_rows) for given in parameters):
+            if missing := set(schema.names) - set(batch.schema.names):
+                raise ValueError(f"{path.name}: the query gives no column {sorted(missing)}")
             table = pa.Table.from_batches([batch]).select(schema.names)
             for field in schema:
                 if not field.nullable and table[field.name].null_count:
@@ -115,8 +119,3 @@ def _batches(connection: "duckdb.DuckDBPyConnection", sql: str, parameters: Mapp
              batch_rows: int = BATCH_ROWS) -> pa.RecordBatchReader:
     reader: pa.RecordBatchReader = connection.sql(sql, params=dict(parameters)).to_arrow_reader(batch_rows)
     return reader
-
-
-def json_columns(schema: pa.Schema) -> str:
-    """The `columns` argument of DuckDB's read_json for one of our schemas."""
-    return "{" + ", ".join(f"\"{field.name}\": '{_KINDS[field.type]}'" for field in schema) + "}"

@@ -106,8 +106,9 @@ class JobsExecutor(Noted, JobsPipelineExecutor):
         return [path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file()]
 
     def _send_work(self, rank: int) -> None:
-        for path in sorted(self.folder.rglob(f"{rank:05d}.json*")):
-            self._send(path, f"work/{path.relative_to(self.folder)}")
+        for ending in ("json", "parquet"):
+            for path in sorted(self.folder.rglob(f"{rank:05d}.{ending}")):
+                self._send(path, f"work/{path.relative_to(self.folder)}")
 
     def _send(self, path: Path, name: str) -> None:
         self.logging_dir.put_file(str(path), name)

@@ -15,10 +15,14 @@ ShardedStage = Literal[AskingStage, "verify", "deduplicate"]  # the others are S
 LEAST_DUCKDB_MIB = 256  # with less, a release of a few thousand solutions is not built
 
 
-def _enough(memory: str) -> str:
-    number = float(memory.rstrip("KMGTiB "))
+def bytes_of(memory: str) -> int:
+    """A size such as 2GiB or 500 MB in bytes."""
     step = 1024 if "i" in memory else 1000
-    if number * step ** ("KMGT".index(memory.lstrip("0123456789. ")[0]) + 1) < LEAST_DUCKDB_MIB * 2**20:
+    return int(float(memory.rstrip("KMGTiB ")) * step ** ("KMGT".index(memory.lstrip("0123456789. ")[0]) + 1))
+
+
+def _enough(memory: str) -> str:
+    if bytes_of(memory) < LEAST_DUCKDB_MIB * 2**20:
         raise ValueError(f"DuckDB needs {LEAST_DUCKDB_MIB}MiB or more, got {memory}")
     return memory
 

@@ -17,12 +17,13 @@ import duckdb
 import pyarrow as pa
 
 from stepforge.builders.parquet import read_rows, write_rows
-from stepforge.builders.sql import json_columns, open_duckdb, query_rows, query_to_parquet
+from stepforge.builders.sql import open_duckdb, query_rows, query_to_parquet
 from stepforge.builders.tables import DROPS, TABLES
 from stepforge.pipelines.executors import StageFailed, Step, run_pipeline
-from stepforge.pipelines.inference.output import TableOutput
+from stepforge.pipelines.inference.output import TableOutput, parts_path
 from stepforge.pipelines.inference.runner import Rollout, Runner
 from stepforge.pipelines.inference.servers import Servers
+from stepforge.pipelines.options.executor import bytes_of
 from stepforge.pipelines.options.generators import Writer
 from stepforge.pipelines.recipe import Recipe
 from stepforge.pipelines.run_folder import (
@@ -33,6 +34,7 @@ from stepforge.pipelines.run_folder import (
     shares_path,
     table_path,
 )
+from stepforge.pipelines.stages.gather import gather
 from stepforge.pipelines.stages.shares import Query, ShareReader, write_shares
 
 SPENT_SQL = """
@@ -187,23 +189,20 @@ class Context:
         self.pipeline([reader, runner], label, documents, output.folder)
 
     def collect(self, table: str, works: Sequence[Path], order: str, path: Path | None = None) -> int:
-        """Turn the JSON lines of all ranks into a Parquet table, ordered; returns the number of rows.
+        """Turn the parts of all ranks into one table, ordered; returns the number of rows.
 
         Raises:
-            StageFailed: the file of a rank is missing.
+            StageFailed: the part of a rank is missing.
         """
         schema = TABLES[table].schema
         if not works:
             return write_rows(path or self.table(table), [], schema)
-        files = [str(file) for work in works for file in sorted((work / "out" / table).glob("*.jsonl"))]
-        if len(files) != len(works) * self.recipe.executor.tasks:
-            expected = len(works) * self.recipe.executor.tasks
-            raise StageFailed(f"{table}: output of {expected - len(files)} of {expected} ranks is missing; run again")
-        columns = json_columns(pa.schema([*schema, pa.field("position", pa.int64())]))
+        executor = self.recipe.executor
+        parts = [part for work in works for part in sorted(parts_path(work, table).glob("*.parquet"))]
+        if missing := (expected := len(works) * executor.tasks) - len(parts):
+            raise StageFailed(f"{table}: output of {missing} of {expected} ranks is missing; run again")
         with self.duckdb() as connection:
-            sql = (f"SELECT * FROM read_json($files, format = 'newline_delimited', columns = {columns}, "
-                   f"maximum_object_size = 33554432) ORDER BY position, {order}")
-            return query_to_parquet(connection, sql, {"files": files}, path or self.table(table), schema)
+            return gather(connection, parts, order, path or self.table(table), schema, bytes_of(executor.duckdb_memory))
 
     def collect_drops(self, works: Sequence[Path], stage: str) -> dict[str, int]:
         """Turn the drops of all ranks into the stage's table of drops; returns their number by reason."""

@@ -99,7 +99,7 @@ def run(context: Context) -> Account:
     else:
         work = context.work / "deduplicate"
         step = NearStep({name: context.table(name) for name in tables}, options,
-                        context.recipe.executor.duckdb_memory, TableOutput(work, ("duplicates",)))
+                        context.recipe.executor.duckdb_memory, TableOutput(work, (DUPLICATES,)))
         context.pipeline([step], "deduplicate", 0, work)
         removed = context.collect("duplicates", [work], "solution_id")
         context.finish([work], "deduplicate")

@@ -22,16 +22,20 @@ from statistics import median
 from typing import Any
 
 import aiohttp
+import pyarrow as pa
 from datatrove.data import Document
 from datatrove.pipeline.inference.run_inference import InferenceConfig, InferenceRunner
 from datatrove.pipeline.writers import JsonlWriter
 
+from stepforge.builders.parquet import count_rows
+from stepforge.builders.tables import TEXT, Table, column
 from stepforge.pipelines.inference.engines import payload_of
-from stepforge.pipelines.inference.output import TableOutput
+from stepforge.pipelines.inference.output import TableOutput, parts_path
 from stepforge.pipelines.inference.runner import Request, Runner
 from stepforge.pipelines.options.generators import EndpointGenerator
 
 ROUNDS, REQUESTS, SAMPLES = 3, 6000, 20
+SOLUTIONS = Table("solutions", ("solution",), pa.schema([column("solution", TEXT, "Text of the answer.")]))
 PROMPT = "Ada has 3 apples. She buys 4 more and gives half of them away. How many apples does she have?\n"
 ANSWER = json.dumps({
     "id": "x", "object": "text_completion", "model": "m",
@@ -85,10 +89,10 @@ def ours(url: str, under_way: int, folder: Path) -> None:
         answers = await asyncio.gather(*map(generate, requests))
         return {"solutions": [{"solution": completion.text} for completion, *_ in answers]}
 
-    output = TableOutput(folder / "work", ("solutions",))
+    output = TableOutput(folder / "work", (SOLUTIONS,))
     Runner(rollout, generator, folder / "journal", output).run(iter(documents()), 0, 1)
-    lines = (folder / "work/out/solutions/00000.jsonl").read_bytes().count(b"\n")
-    assert lines == REQUESTS, lines
+    rows = count_rows(parts_path(folder / "work", "solutions") / "00000.parquet")
+    assert rows == REQUESTS, rows
 
 
 def datatroves(url: str, under_way: int, folder: Path) -> None:

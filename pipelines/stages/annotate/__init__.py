@@ -17,7 +17,7 @@ from datatrove.data import Document
 
 from stepforge.builders.parquet import write_rows
 from stepforge.builders.sql import load_sql, query_rows
-from stepforge.builders.tables import ALTERNATIVES, ROLLOUTS, STEPS
+from stepforge.builders.tables import ALTERNATIVES, ROLLOUTS, STEPS, Table
 from stepforge.pipelines.answers import open_verifier
 from stepforge.pipelines.answers import versions as verifier_versions
 from stepforge.pipelines.credit import search as searching
@@ -45,7 +45,7 @@ SELECT count(*)::BIGINT AS problems, coalesce(sum(len(solutions)), 0)::BIGINT AS
 FROM ({})
 """
 PILOT_SQL = "SELECT * FROM ({}) WHERE pilot"
-TABLES = ("steps", "rollouts", "alternatives")
+TABLES = (STEPS, ROLLOUTS, ALTERNATIVES)
 JOURNAL = "rollouts"
 
 
@@ -84,7 +84,7 @@ def settings(recipe: Recipe) -> Any:
 def run(context: Context) -> Account:
     annotate = context.recipe.annotate
     if annotate is None:
-        for table in (STEPS, ROLLOUTS, ALTERNATIVES):
+        for table in TABLES:
             write_rows(context.table(table.name), [], table.schema)
         return Account.kept(0)
     generator = context.recipe.generator(annotate.policy)
@@ -100,7 +100,7 @@ def run(context: Context) -> Account:
     if annotate.search != "adaptive":
         parameters["pilot"] = total["pilot"] = 0
 
-    def roll_out(sql: str, rollout: Rollout, folder: Path, tables: tuple[str, ...], label: str, problems: int) -> None:
+    def roll_out(sql: str, rollout: Rollout, folder: Path, tables: tuple[Table, ...], label: str, problems: int) -> None:
         context.ask(Query(sql, inputs, parameters), rollout, generator, (JOURNAL, generator_id(generator)),
                     TableOutput(folder, tables), label, problems,
                     partial(make_policy, generator, context.recipe.seed, context.recipe.verify))
@@ -108,7 +108,7 @@ def run(context: Context) -> Account:
     chain: Chain | None = None
     taught: dict[str, Any] = {}
     if total["pilot"]:
-        roll_out(PILOT_SQL.format(sql), partial(pilot.pilot_problem, settings=annotate), pilot_work, (pilot.TABLE,),
+        roll_out(PILOT_SQL.format(sql), partial(pilot.pilot_problem, settings=annotate), pilot_work, (pilot.EVIDENCE,),
                  "annotate: pilot", total["pilot"])
         chain, taught = pilot.teach(pilot_work, context.recipe.executor.tasks)
     no_model_fits = bool(taught) and chain is None

@@ -12,18 +12,26 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import pyarrow as pa
 from datatrove.data import Document
 
+from stepforge.builders.parquet import read_rows
+from stepforge.builders.tables import REAL, TEXT, Table, column
 from stepforge.pipelines.credit.adaptive import Adaptive, pit_threshold
 from stepforge.pipelines.credit.chain import Chain, Counts
 from stepforge.pipelines.credit.fit import choose
 from stepforge.pipelines.credit.rollouts import Policy
 from stepforge.pipelines.executors import StageFailed
+from stepforge.pipelines.inference.output import parts_path
 from stepforge.pipelines.inference.runner import Generate
 from stepforge.pipelines.options.stages import Annotate
 from stepforge.pipelines.stages.annotate.problem import Problem
 
-TABLE = "evidence"
+EVIDENCE = Table("evidence", ("problem_id",), pa.schema([
+    column("problem_id", TEXT, "Problem of the pilot."),
+    column("threshold", REAL, "q at or below which a step is a candidate for the pit."),
+    column("known", TEXT, "JSON of the counts that the search had after each of its rounds."),
+]))
 
 
 async def pilot_problem(document: Document, generate: Generate, *, policy: Policy, settings: Annotate
@@ -32,7 +40,8 @@ async def pilot_problem(document: Document, generate: Generate, *, policy: Polic
     search = await Problem(document.metadata, policy, settings, generate).search()
     assert isinstance(search, Adaptive)
     known = [counts.record() for counts in (*search.history, search.evidence())]
-    return {TABLE: [{"problem_id": document.id, "threshold": pit_threshold(search.settings), "known": known}]}
+    row = {"problem_id": document.id, "threshold": pit_threshold(search.settings), "known": orjson.dumps(known).decode()}
+    return {EVIDENCE.name: [row]}
 
 
 def teach(folder: Path, ranks: int) -> tuple[Chain | None, dict[str, Any]]:
@@ -40,12 +49,12 @@ def teach(folder: Path, ranks: int) -> tuple[Chain | None, dict[str, Any]]:
     working folder.
 
     Raises:
-        StageFailed: the file of a rank is missing.
+        StageFailed: the part of a rank is missing.
     """
     rows = sorted(_read(folder, ranks), key=lambda row: row["problem_id"])
     if not rows:
         return None, {}
-    known = [[Counts.of(counts) for counts in row["known"]] for row in rows]
+    known = [[Counts.of(counts) for counts in orjson.loads(row["known"])] for row in rows]
     chain, fit = choose(known, rows[0]["threshold"])
     told = {"pilot_problems": len(rows), "pilot_solutions": sum(len(counts[-1].last) for counts in known), "fit": fit}
     if chain is None:
@@ -55,8 +64,8 @@ def teach(folder: Path, ranks: int) -> tuple[Chain | None, dict[str, Any]]:
 
 
 def _read(folder: Path, ranks: int) -> Iterator[dict[str, Any]]:
-    paths = sorted((folder / "out" / TABLE).glob("*.jsonl"))
+    paths = sorted(parts_path(folder, EVIDENCE.name).glob("*.parquet"))
     if len(paths) != ranks:
         raise StageFailed(f"pilot: output of {ranks - len(paths)} of {ranks} ranks is missing; run again")
     for path in paths:
-        yield from map(orjson.loads, path.read_bytes().splitlines())
+        yield from read_rows(path)

@@ -23,7 +23,7 @@ from datatrove.data import Document
 
 from stepforge.builders.parquet import count_rows, read_rows, write_rows
 from stepforge.builders.sql import query_rows
-from stepforge.builders.tables import BUDGETS, content_id
+from stepforge.builders.tables import BUDGETS, DROPS, SOLUTIONS, content_id
 from stepforge.pipelines.budget import Length, allot, token_cost
 from stepforge.pipelines.executors import StageFailed
 from stepforge.pipelines.inference.engines import check_apart, generator_id, payload_of, seed_of
@@ -145,7 +145,7 @@ def _generate(generator: Writer, number: int, context: Context, work: Path, prob
     query = Query(PROBLEMS_SQL, {"problems": context.table("problems")})
     rollout = partial(sample_problem, generator=generator, seed=context.recipe.seed, first=number * problems)
     context.ask(query, rollout, generator, (JOURNAL, generator_id(generator)),
-                TableOutput(work, ("solutions", "drops")), f"generate {generator.name}", problems)
+                TableOutput(work, (SOLUTIONS, DROPS)), f"generate {generator.name}", problems)
 
 
 async def sample_problem(document: Document, generate: Generate, *, generator: Writer, seed: int,

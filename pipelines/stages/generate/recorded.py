@@ -22,7 +22,7 @@ from stepforge.builders.parquet import read_rows
 from stepforge.builders.sources.files import mapped_batches
 from stepforge.builders.sources.mapping import Column, normal
 from stepforge.builders.sources.records import Drop, expand
-from stepforge.builders.tables import content_id
+from stepforge.builders.tables import DROPS, TABLES, content_id
 from stepforge.pipelines.executors import StageFailed
 from stepforge.pipelines.inference.answer import MOST, ended
 from stepforge.pipelines.inference.engines import generator_id
@@ -39,6 +39,7 @@ WORDS = {word: truth for truth, words in ((True, "true 1 1.0 yes correct right p
                                           (False, "false 0 0.0 no incorrect wrong fail failed"))
          for word in words.split()}
 Sample = Mapping[str, str | None]
+OUTPUT = (TABLES["solutions"], DROPS)
 
 
 class Place(NamedTuple):
@@ -82,10 +83,10 @@ def read_recorded(generator: RecordedGenerator, number: int, context: Context, w
     known, problems = _known(context.table("problems"), by_id=generator.join is not None)
     reader = _Reader(generator, known)
     losses = Losses(f"generator {generator.name}")
-    with context.tell(work, f"read {generator.name}", 0), TableOutput(work, ("solutions", "drops")) as output:
-        for rank in range(context.recipe.executor.tasks):  # the plan expects a file of every rank; one process reads
-            if rank:
-                TableOutput(work, ("solutions", "drops")).open(rank)
+    for rank in range(1, context.recipe.executor.tasks):  # a part of every rank is expected; one process reads
+        with TableOutput(work, OUTPUT) as empty:
+            empty.open(rank)
+    with context.tell(work, f"read {generator.name}", 0), TableOutput(work, OUTPUT) as output:
         output.open(0)
         for solutions, drops, position in reader.rows():
             told = [drop_row("generate", *drop) for drop in drops]

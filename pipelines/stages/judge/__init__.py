@@ -17,7 +17,7 @@ from datatrove.data import Document
 
 from stepforge.builders.parquet import write_rows
 from stepforge.builders.sql import load_sql, query_rows
-from stepforge.builders.tables import JUDGEMENTS, content_id
+from stepforge.builders.tables import DROPS, JUDGEMENTS, content_id
 from stepforge.pipelines.credit import split as splitting
 from stepforge.pipelines.inference.engines import generator_id, payload_of, sampling_of, seed_of
 from stepforge.pipelines.inference.output import TableOutput
@@ -143,7 +143,7 @@ def run(context: Context) -> Account:
         asked = next(query_rows(connection, TOTAL_SQL.format(sql), parameters))
     rollout = partial(judge_problem, judge=judge, generator=generator, seed=context.recipe.seed)
     context.ask(Query(sql, inputs, parameters), rollout, generator, (JOURNAL, generator_id(generator)),
-                TableOutput(work, ("judgements", "drops")), "judge", asked["problems"])
+                TableOutput(work, (JUDGEMENTS, DROPS)), "judge", asked["problems"])
     context.collect("judgements", [work], "solution_id")
     dropped = context.collect_drops([work], "judge")
     context.finish([work], "judge")

@@ -213,7 +213,7 @@ def _ask(context: Context, label: str, rollout: Rollout, generator: Writer,
     sql, tables = source
     work, collected = context.work / label, context.work / f"{label}.parquet"
     context.ask(Query(sql, tables), rollout, generator, (JOURNAL, label, generator_id(generator)),
-                TableOutput(work, ("drafts",)), f"{label} problems", documents, shared)
+                TableOutput(work, (DRAFTS,)), f"{label} problems", documents, shared)
     context.collect("drafts", [work], '"index"', collected)
     return collected
 

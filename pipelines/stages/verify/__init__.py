@@ -17,7 +17,7 @@ from datatrove.pipeline.base import PipelineStep
 
 from stepforge.builders.parquet import count_rows, write_rows
 from stepforge.builders.sql import query_rows
-from stepforge.builders.tables import RULINGS
+from stepforge.builders.tables import RULINGS, VERDICTS
 from stepforge.pipelines.answers import Claim, equation_key, first_false_step, open_verifier, versions
 from stepforge.pipelines.answers.outcome import GOLD_UNPARSEABLE
 from stepforge.pipelines.inference.output import TableOutput
@@ -83,7 +83,7 @@ def run(context: Context) -> Account:
     tables = {name: context.table(name) for name in ("solutions", "problems")}
     work = context.work / "verify"
     facts = majority.vote(context, context.recipe.verify)
-    step = VerifyStep(context.recipe.verify, TableOutput(work, ("verdicts",)))
+    step = VerifyStep(context.recipe.verify, TableOutput(work, (VERDICTS,)))
     rows_in = count_rows(tables["solutions"])
     reader = context.reader(Query(CLAIMS_SQL, tables), work, "verify", rows_in)
     context.pipeline([reader, step], "verify", rows_in, work)

@@ -141,7 +141,7 @@ def rule(context: Context, name: str, by_rules: Path) -> tuple[int, dict[str, in
         problems = next(query_rows(connection, f"SELECT count(*)::BIGINT AS n FROM ({ASKED_SQL})"))["n"]
     rollout = partial(rule_on_problem, options=context.recipe.verify, generator=generator, seed=context.recipe.seed)
     context.ask(Query(ASKED_SQL, tables), rollout, generator, (JOURNAL, generator_id(generator)),
-                TableOutput(work, (RULINGS.name,)), "verify: judge", problems)
+                TableOutput(work, (RULINGS,)), "verify: judge", problems)
     context.collect(RULINGS.name, [work], "solution_id")
     written = context.query_to_table(RULED_SQL, {"verdicts": by_rules, "rulings": context.table(RULINGS.name)},
                                      context.table(VERDICTS.name), VERDICTS.schema)

@@ -8,16 +8,16 @@ import json
 import re
 from typing import Any, NamedTuple
 
-import orjson
 import pytest
 from datatrove.data import Document
 from datatrove.pipeline.inference.types import ServerError
 from helpers.failing_server import GOOD, Server, chat, completion, scripted
 from helpers.failure_modes import CHATS, COMPLETIONS, ENDS, ESCAPED, KEY, Dropped, Mode, Recorded, always, error
 
-from stepforge.builders.tables import content_id
+from stepforge.builders.parquet import read_rows
+from stepforge.builders.tables import DROPS, SOLUTIONS, content_id
 from stepforge.pipelines.inference import client as client_module
-from stepforge.pipelines.inference.output import TableOutput
+from stepforge.pipelines.inference.output import TableOutput, parts_path
 from stepforge.pipelines.inference.runner import Runner
 from stepforge.pipelines.options.generators import EndpointGenerator
 from stepforge.pipelines.stages.generate import sample_problem
@@ -54,9 +54,9 @@ def sample(folder, generator: EndpointGenerator, names: list[str]) -> tuple[dict
     ids = {content_id(name): name for name in names}
     documents = [Document(text="", id=id_, metadata={"problem": f"Mode <{name}> 17 + 25?", "position": number})
                  for number, (id_, name) in enumerate(ids.items())]
-    output = TableOutput(folder / "work", ("solutions", "drops"))
+    output = TableOutput(folder / "work", (SOLUTIONS, DROPS))
     Runner(rollout, generator, folder / "journal", output).run(iter(documents), 0, 1)
-    tables = [[orjson.loads(line) for line in (folder / f"work/out/{table}/00000.jsonl").read_bytes().splitlines()]
+    tables = [list(read_rows(parts_path(folder / "work", table) / "00000.parquet"))
               for table in ("solutions", "drops")]
     return ({ids[row["problem_id"]]: row for row in tables[0]},
             {ids[row["row_id"].split(":")[1]]: row for row in tables[1]})

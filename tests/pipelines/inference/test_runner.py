@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import dataclass, field
 
+import pyarrow as pa
 import pytest
 from datatrove.data import Document
 from datatrove.pipeline.inference.run_inference import InferenceConfig, InferenceRunner
@@ -10,12 +11,18 @@ from datatrove.pipeline.inference.types import InferenceError
 from datatrove.pipeline.writers import JsonlWriter
 from helpers.scripted import ReadyServer
 
+from stepforge.builders.parquet import read_rows
+from stepforge.builders.tables import Table
 from stepforge.pipelines.inference import runner as runner_module
-from stepforge.pipelines.inference.output import TableOutput
+from stepforge.pipelines.inference.output import TableOutput, parts_path
 from stepforge.pipelines.inference.runner import Request, Runner
 from stepforge.pipelines.options.generators import EmbeddedGenerator
 
 GENERATOR = EmbeddedGenerator(engine="embedded", name="tiny")
+TEXTS, NUMBERS = pa.list_(pa.string()), pa.list_(pa.int64())
+FOUR = Table("answers", ("id",), pa.schema([("id", pa.string()), ("texts", TEXTS), ("error", pa.string())]))
+TWO = Table("answers", ("text",), pa.schema([
+    ("text", pa.string()), ("ids", NUMBERS), ("tokens", pa.int64()), ("prompt", pa.int64()), ("cached", pa.int64())]))
 
 
 @dataclass
@@ -66,17 +73,14 @@ def documents(count):
     return [Document(text="", id=f"{i:032x}", metadata={"position": i}) for i in range(count)]
 
 
-def run(folder, rollout, count=3):
-    output = TableOutput(folder / "work", ("answers",))
+def run(folder, rollout, count=3, table=FOUR):
+    output = TableOutput(folder / "work", (table,))
     Runner(rollout, GENERATOR, folder / "journal", output).run(iter(documents(count)), 0, 1)
-    import orjson
-
-    lines = (folder / "work/out/answers/00000.jsonl").read_bytes().splitlines()
-    return [orjson.loads(line) for line in lines]
+    return list(read_rows(parts_path(folder / "work", "answers") / "00000.parquet"))
 
 
 def test_all_choices_and_tokens_are_kept(tmp_path, script):
-    rows = run(tmp_path, two_choices, 1)
+    rows = run(tmp_path, two_choices, 1, TWO)
     assert [row["text"] for row in rows] == ["text 1.0", "text 1.1"]
     assert [row["ids"] for row in rows] == [[1, 0], [1, 1]]
     assert [(row["tokens"], row["prompt"], row["cached"]) for row in rows] == [(2, 5, 3), (2, 0, 0)]
@@ -152,9 +156,9 @@ def test_base_runner_collapses_repeated_samples_on_resume(tmp_path, script, monk
 
 def test_document_that_cannot_be_written_stops_the_rank(tmp_path, script):
     async def unwritable(document, generate):
-        return {"answers": [{"value": object()}]}
+        return {"answers": [{"id": object()}]}
 
-    with pytest.raises(Exception, match="not JSON serializable"):
+    with pytest.raises(Exception, match="rows for answers do not fit its schema: column 'id'"):
         run(tmp_path, unwritable, 1)
 
 

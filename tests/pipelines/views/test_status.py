@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from stepforge.builders.errors import UserError
+from stepforge.builders.tables import STEPS
 from stepforge.pipelines import progress
 from stepforge.pipelines.inference.output import TableOutput
 from stepforge.pipelines.progress import RUNNING, announced, read_progress, read_ranks
@@ -29,7 +30,7 @@ def run(tmp_path):
     (tmp_path / "state.json").write_bytes(orjson.dumps({"generate": account}))
     work = tmp_path / "work" / "annotate"
     for rank, documents in enumerate((6, 2)):
-        with TableOutput(work, ("steps",)) as output:
+        with TableOutput(work, (STEPS,)) as output:
             output.open(rank)
             output.count(requests=10 * documents, tokens=100 * documents, failed=rank)
             for _ in range(documents):
