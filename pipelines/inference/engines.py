@@ -19,7 +19,7 @@ from stepforge.pipelines.inference.endpoint import BatchServer, EndpointServer, 
 from stepforge.pipelines.inference.models import folder_revision, model_revision
 from stepforge.pipelines.inference.prompts import stop_strings, template_text
 from stepforge.pipelines.inference.vllm import VllmServer
-from stepforge.pipelines.inference.vllm_process import Address, python
+from stepforge.pipelines.inference.vllm_process import python
 from stepforge.pipelines.options.generators import (
     BatchGenerator,
     EmbeddedGenerator,
@@ -34,18 +34,19 @@ from stepforge.pipelines.options.generators import (
 )
 
 
-def make_server(generator: Writer, config: InferenceConfig, rank: int, addresses: Sequence[Address], logs: Path
+def make_server(generator: Writer, config: InferenceConfig, rank: int, shared: Path | None, logs: Path
                 ) -> InferenceServer:
     """The server that answers for `generator`; datatrove's runner starts and stops it.
 
     Args:
-        addresses: where servers of the run answer already; without any, a rank whose engine needs one starts its own.
+        shared: folder in which a rank asks for servers of the run (demand.py); without it, a rank whose engine needs
+            one starts its own.
         logs: folder for the log of such a server.
     """
     if isinstance(generator, EmbeddedGenerator):
         return EmbeddedServer(config, rank)
     if isinstance(generator, VllmGenerator):
-        return VllmServer(generator, config, rank, addresses, logs)
+        return VllmServer(generator, config, rank, shared, logs)
     if isinstance(generator, BatchGenerator):
         return BatchServer(config, rank)
     return EndpointServer(generator, config, rank)

@@ -30,7 +30,7 @@ def parts_path(folder: Path, table: str) -> Path:
 
 
 class Part:
-    """Rows of one table and rank on their way into a Parquet file; the last ones are written where the block ends well."""
+    """Rows of one table and rank on their way into a Parquet file; the last ones are written as the block ends."""
 
     def __init__(self, table: Table, writer: pq.ParquetWriter) -> None:
         self.table = table
@@ -112,9 +112,11 @@ class TableOutput:
             return
         self.progress = RankProgress(self.folder, rank)
         for table in self.tables:
-            temporary = self._files.enter_context(replacing(parts_path(self.folder, table.name) / f"{rank:05d}.parquet"))
-            writer = pq.ParquetWriter(temporary, pa.schema([*table.schema, POSITION]), compression="zstd")
-            self._parts[table.name] = self._files.enter_context(Part(table, self._files.enter_context(writer)))
+            path = parts_path(self.folder, table.name) / f"{rank:05d}.parquet"
+            schema = pa.schema([*table.schema, POSITION])
+            writer = self._files.enter_context(pq.ParquetWriter(self._files.enter_context(replacing(path)), schema,
+                                                                compression="zstd"))
+            self._parts[table.name] = self._files.enter_context(Part(table, writer))
 
 
 def _array(rows: list[dict[str, Any]], field: pa.Field, table: str) -> pa.Array:

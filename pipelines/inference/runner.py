@@ -13,7 +13,7 @@ returns, written by a `TableOutput`. What differs from the base class, and why:
 import asyncio
 import gc
 import random
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,12 +25,12 @@ from datatrove.pipeline.inference.servers import InferenceServer
 from datatrove.pipeline.inference.types import ServerError
 
 from stepforge.pipelines.inference.answer import count_of
+from stepforge.pipelines.inference.demand import OnDemand
 from stepforge.pipelines.inference.endpoint import PATHS, body_of
 from stepforge.pipelines.inference.engines import check_ready, make_server
 from stepforge.pipelines.inference.errors import PromptTooLong, Refused, RequestFailed
 from stepforge.pipelines.inference.journal import Journal
 from stepforge.pipelines.inference.output import TableOutput
-from stepforge.pipelines.inference.vllm_process import Address
 from stepforge.pipelines.options.generators import BatchGenerator, Writer
 
 ATTEMPTS = 5
@@ -102,7 +102,7 @@ class Runner(InferenceRunner):
     name = "stepforge inference"
 
     def __init__(self, rollout: Rollout, generator: Writer, journal: Path, output: TableOutput,
-                 context: Callable[[], AbstractContextManager[dict]] | None = None, addresses: Sequence[Address] = (),
+                 context: Callable[[], AbstractContextManager[dict]] | None = None, shared: Path | None = None,
                  logs: Path = Path("logs"), in_flight: int = IN_FLIGHT, documents: int = 64) -> None:
         config = InferenceConfig(server_type="custom", model_name_or_path=generator.model, use_chat=False,
                                  max_concurrent_generations=in_flight, max_concurrent_documents=documents,
@@ -110,7 +110,7 @@ class Runner(InferenceRunner):
         super().__init__(rollout, config, output, shared_context=context)
         check_ready(generator)
         self.generator = generator
-        self.addresses = tuple(addresses)
+        self.shared = shared
         self.logs = logs
         self.journal_folder = journal
         self.journal: Journal | None = None
@@ -125,8 +125,8 @@ class Runner(InferenceRunner):
         finally:
             self.journal.close()
 
-    def _init_server(self, rank: int) -> InferenceServer:
-        return make_server(self.generator, self.config, rank, self.addresses, self.logs)
+    def _init_server(self, rank: int) -> OnDemand:
+        return OnDemand(lambda: make_server(self.generator, self.config, rank, self.shared, self.logs))
 
     async def metrics_reporter(self, interval: int = 600) -> None:
         """Nothing: progress is told by the output, the ledger by the tables."""

@@ -18,6 +18,7 @@ from datatrove.pipeline.inference.servers import InferenceServer
 from datatrove.pipeline.inference.types import ServerError
 
 from stepforge.pipelines.inference.client import Client
+from stepforge.pipelines.inference.demand import addresses_in
 from stepforge.pipelines.inference.vllm_process import ADAPTER, NAME, Address, VllmProcess, tail
 from stepforge.pipelines.options.generators import VllmGenerator
 
@@ -28,13 +29,12 @@ MOST_CHOICES = 64  # of one request
 class VllmServer(InferenceServer):
     """datatrove's server interface over a server of the run's, or over one that this rank starts for itself."""
 
-    def __init__(self, generator: VllmGenerator, config: InferenceConfig, rank: int, addresses: Sequence[Address],
+    def __init__(self, generator: VllmGenerator, config: InferenceConfig, rank: int, shared: Path | None,
                  logs: Path) -> None:
         super().__init__(config, rank)
         self.generator = generator
-        self.addresses = addresses
-        self.own = None if addresses else VllmProcess(generator, logs / f"{generator.name}-rank-{rank:05d}.log",
-                                                      rank % generator.replicas)
+        self.shared = shared
+        self.own = VllmProcess(generator, logs / f"{generator.name}-rank-{rank:05d}.log", rank % generator.replicas)
         self.client: Client | None = None
         self._longest = generator.max_tokens
         self._together: dict[bytes, list[tuple[dict[str, Any], asyncio.Future[dict]]]] = {}
@@ -46,8 +46,11 @@ class VllmServer(InferenceServer):
     async def bg_start_server(self) -> None:
         """Open the client as soon as there is a server, and watch the server from then on."""
         try:
-            address = self.addresses[self._rank % len(self.addresses)] if self.own is None else (
-                await asyncio.to_thread(self.own.start))
+            if self.shared is None:
+                address = await asyncio.to_thread(self.own.start)
+            else:
+                addresses = await addresses_in(self.shared)
+                address = addresses[self._rank % len(addresses)]
             async with httpx.AsyncClient(trust_env=False) as http:
                 models = (await http.get(f"{address.url}/models", timeout=60)).json()["data"]
         except Exception as error:
@@ -67,8 +70,7 @@ class VllmServer(InferenceServer):
         if self.client is not None:
             await self.client.close()
             self.client = None
-        if self.own is not None:
-            await asyncio.to_thread(self.own.stop)
+        await asyncio.to_thread(self.own.stop)
 
     async def _watch(self, address: Address, client: Client) -> None:
         """Tell the client when nobody listens any more, so that it need not find out by trying."""

@@ -107,10 +107,11 @@ class VllmProcess:
         self._launcher = None
 
     def _wait(self, address: Address) -> None:
-        assert self._launcher is not None
+        launcher = self._launcher  # another thread may stop the server meanwhile
+        assert launcher is not None
         deadline = time.monotonic() + self.generator.start_timeout_s
         while time.monotonic() < deadline:
-            if self._launcher.poll() is not None:
+            if launcher.poll() is not None:
                 raise StageFailed(f"generator {self.generator.name!r}: the vLLM server did not start. "
                                   f"{_advice(self.log)}{tail(self.log)}")
             try:

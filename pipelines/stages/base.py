@@ -8,7 +8,7 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,6 +20,7 @@ from stepforge.builders.parquet import read_rows, write_rows
 from stepforge.builders.sql import open_duckdb, query_rows, query_to_parquet
 from stepforge.builders.tables import DROPS, TABLES
 from stepforge.pipelines.executors import StageFailed, Step, run_pipeline
+from stepforge.pipelines.inference.demand import offered
 from stepforge.pipelines.inference.output import TableOutput, parts_path
 from stepforge.pipelines.inference.runner import Rollout, Runner
 from stepforge.pipelines.inference.servers import Servers
@@ -180,13 +181,15 @@ class Context:
             label: str, documents: int, shared: Callable[[], AbstractContextManager[dict]] | None = None) -> None:
         """Run `rollout`, which asks `generator`, for every row of a query; its rows lie in the folder of `output`.
 
-        `journal` are the folders of the journal below the run's. On this machine ranks share the servers of the run.
+        `journal` are the folders of the journal below the run's. On this machine ranks share the run's
+        servers, which start when a rank first needs one.
         """
-        addresses = self.servers.addresses(generator) if self.servers and self.recipe.executor.kind == "local" else ()
         reader = self.reader(query, output.folder, label, documents)
-        runner = Runner(rollout, generator, journal_path(self.folder, *journal), output, shared, addresses,
-                        server_logs_path(self.folder))
-        self.pipeline([reader, runner], label, documents, output.folder)
+        ours = self.recipe.executor.kind == "local" and self.servers
+        with offered(ours, generator, output.folder / "servers") if ours else nullcontext() as servers:
+            runner = Runner(rollout, generator, journal_path(self.folder, *journal), output, shared, servers,
+                            server_logs_path(self.folder))
+            self.pipeline([reader, runner], label, documents, output.folder)
 
     def collect(self, table: str, works: Sequence[Path], order: str, path: Path | None = None) -> int:
         """Turn the parts of all ranks into one table, ordered; returns the number of rows.
@@ -201,8 +204,9 @@ class Context:
         parts = [part for work in works for part in sorted(parts_path(work, table).glob("*.parquet"))]
         if missing := (expected := len(works) * executor.tasks) - len(parts):
             raise StageFailed(f"{table}: output of {missing} of {expected} ranks is missing; run again")
+        memory = bytes_of(executor.duckdb_memory)
         with self.duckdb() as connection:
-            return gather(connection, parts, order, path or self.table(table), schema, bytes_of(executor.duckdb_memory))
+            return gather(connection, parts, order, path or self.table(table), schema, memory)
 
     def collect_drops(self, works: Sequence[Path], stage: str) -> dict[str, int]:
         """Turn the drops of all ranks into the stage's table of drops; returns their number by reason."""

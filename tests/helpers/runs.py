@@ -4,6 +4,7 @@ from pathlib import Path
 
 from stepforge.builders.parquet import read_rows
 from stepforge.pipelines import plan
+from stepforge.pipelines.options.executor import StageName
 from stepforge.pipelines.recipe import Recipe
 
 SMALL = {
@@ -16,11 +17,11 @@ SMALL = {
 }
 
 
-def execute(recipe: dict, folder: Path) -> list[str]:
-    """Run a recipe in this process; returns the stages that ran."""
+def execute(recipe: dict, folder: Path, last: StageName = "publish") -> list[str]:
+    """Run a recipe in this process, up to a stage; returns the stages that ran."""
     ran = []
     plan.run(Recipe.model_validate(recipe), folder, plan.silent,
-             lambda planned, account: ran.append(planned.stage.name) if account else None)
+             lambda planned, account: ran.append(planned.stage.name) if account else None, last)
     return ran
 
 

@@ -45,7 +45,8 @@ SELECT count(*)::BIGINT AS problems, coalesce(sum(len(solutions)), 0)::BIGINT AS
 FROM ({})
 """
 PILOT_SQL = "SELECT * FROM ({}) WHERE pilot"
-TABLES = (STEPS, ROLLOUTS, ALTERNATIVES)
+OUTPUT = (STEPS, ROLLOUTS, ALTERNATIVES)
+TABLES = tuple(table.name for table in OUTPUT)
 JOURNAL = "rollouts"
 
 
@@ -84,7 +85,7 @@ def settings(recipe: Recipe) -> Any:
 def run(context: Context) -> Account:
     annotate = context.recipe.annotate
     if annotate is None:
-        for table in TABLES:
+        for table in OUTPUT:
             write_rows(context.table(table.name), [], table.schema)
         return Account.kept(0)
     generator = context.recipe.generator(annotate.policy)
@@ -100,7 +101,8 @@ def run(context: Context) -> Account:
     if annotate.search != "adaptive":
         parameters["pilot"] = total["pilot"] = 0
 
-    def roll_out(sql: str, rollout: Rollout, folder: Path, tables: tuple[Table, ...], label: str, problems: int) -> None:
+    def roll_out(sql: str, rollout: Rollout, folder: Path, tables: tuple[Table, ...], label: str, problems: int
+                 ) -> None:
         context.ask(Query(sql, inputs, parameters), rollout, generator, (JOURNAL, generator_id(generator)),
                     TableOutput(folder, tables), label, problems,
                     partial(make_policy, generator, context.recipe.seed, context.recipe.verify))
@@ -112,7 +114,7 @@ def run(context: Context) -> Account:
                  "annotate: pilot", total["pilot"])
         chain, taught = pilot.teach(pilot_work, context.recipe.executor.tasks)
     no_model_fits = bool(taught) and chain is None
-    roll_out(sql, partial(annotate_problem, settings=annotate, chain=chain, no_model_fits=no_model_fits), work, TABLES,
+    roll_out(sql, partial(annotate_problem, settings=annotate, chain=chain, no_model_fits=no_model_fits), work, OUTPUT,
              "annotate", total["problems"])
     context.collect("steps", [work], "solution_id, step_index")
     context.collect("rollouts", [work], "solution_id, step_index, origin, index, rollout_id")

@@ -39,9 +39,8 @@ async def pilot_problem(document: Document, generate: Generate, *, policy: Polic
     """What the search found out about one problem."""
     search = await Problem(document.metadata, policy, settings, generate).search()
     assert isinstance(search, Adaptive)
-    known = [counts.record() for counts in (*search.history, search.evidence())]
-    row = {"problem_id": document.id, "threshold": pit_threshold(search.settings), "known": orjson.dumps(known).decode()}
-    return {EVIDENCE.name: [row]}
+    known = orjson.dumps([counts.record() for counts in (*search.history, search.evidence())]).decode()
+    return {EVIDENCE.name: [{"problem_id": document.id, "threshold": pit_threshold(search.settings), "known": known}]}
 
 
 def teach(folder: Path, ranks: int) -> tuple[Chain | None, dict[str, Any]]:
