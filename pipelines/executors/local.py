@@ -19,7 +19,7 @@ from datatrove.executor.local import LocalPipelineExecutor
 from loguru import logger
 from multiprocess.connection import wait
 
-from stepforge.pipelines.executors.base import Noted
+from stepforge.pipelines.executors.base import FULL, FULL_WORDS, Noted
 
 
 class LocalExecutor(Noted, LocalPipelineExecutor):
@@ -59,6 +59,8 @@ class LocalExecutor(Noted, LocalPipelineExecutor):
     def _rank_process(self, rank: int, parent: int) -> None:
         die_with_parent(parent)
         self._run_quietly(rank)
+        if rank in self.unwritten:
+            os._exit(FULL)  # the one word that needs no disk
 
     def _run_quietly(self, rank: int) -> None:
         try:
@@ -81,6 +83,8 @@ def why_ended(code: int) -> str:
     if code == -signal.SIGKILL:
         return ("its process was killed (signal 9), as a system does that has no memory left; give the stage more "
                 "memory, or set `executor.workers` lower or `executor.tasks` higher")
+    if code == FULL:
+        return f"{FULL_WORDS}: the disk that holds the run was full; make room"
     return f"the process ended with code {code}"
 
 

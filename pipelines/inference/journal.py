@@ -104,7 +104,8 @@ class Journal:
             for line in lines:
                 try:
                     entry = orjson.loads(line)
-                    if shard_of(entry["shard"], ranks) == rank:
+                    record, shard = entry["record"], entry["shard"]
+                    if shard_of(shard, ranks) == rank and isinstance(record, dict):
                         self._places[entry["key"]] = _Place(len(self._readers) - 1, offset, len(line))
                 except (ValueError, KeyError, TypeError):  # a torn or foreign line
                     self.torn += 1

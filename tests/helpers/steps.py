@@ -1,11 +1,13 @@
 """A step of a pipeline that fails as it is told, importable on a cluster's nodes (this folder is on their path)."""
 
+import errno
 import os
 import signal
 import time
 from pathlib import Path
 
 from datatrove.data import Document
+from datatrove.io import DataFolder
 from datatrove.pipeline.inference.types import InferenceError
 
 
@@ -25,9 +27,29 @@ class FailsOnce:
             if self.how == "is slow":
                 time.sleep(6)
                 return
+            if self.how == "fills the disk":
+                _refuse_the_note()
+                raise full_disk()
             if self.how == "cannot be unpickled":
                 raise InferenceError(Document("", "d"), "a failure")
             raise OSError("no space left on device")
+
+
+def full_disk() -> OSError:
+    return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _refuse_the_note() -> None:
+    """A full disk takes no note of why a rank failed either; the next file that is opened for one is refused."""
+    usual = DataFolder.open
+
+    def refuse(self, path, *arguments, **options):
+        if not path.startswith("failed"):
+            return usual(self, path, *arguments, **options)
+        DataFolder.open = usual
+        raise full_disk()
+
+    DataFolder.open = refuse
 
 
 def visits(folder: Path) -> list[int]:

@@ -14,6 +14,7 @@ from stepforge.pipelines.options.executor import Executor
     (1, "raises", "no space left"), (2, "raises", "no space left"),
     (2, "killed", "killed (signal 9), as a system does that has no memory left"),
     (2, "cannot be unpickled", "a failure"),
+    (1, "fills the disk", "No space left on device"), (2, "fills the disk", "No space left on device"),
 ])
 def test_failed_rank_is_told_and_only_it_runs_again(tmp_path, workers, how, told):
     step, executor = FailsOnce(tmp_path, how), Executor(tasks=3, workers=workers)

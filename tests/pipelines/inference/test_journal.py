@@ -78,8 +78,9 @@ def test_a_rank_opens_the_files_that_can_hold_its_problems_and_misses_none(tmp_p
     assert opened == before * after // math.gcd(before, after)
 
 
-def test_a_shard_that_is_no_number_is_nobodys(tmp_path):
+def test_a_line_with_a_shard_that_is_no_number_or_without_a_record_is_nobodys(tmp_path):
     (tmp_path / "00000-000000.jsonl").write_bytes(
-        b'{"key":"a","shard":"elsewhere","record":{}}\n{"key":"b","shard":"%s","record":{"n":2}}\n' % SHARD.encode())
+        b'{"key":"a","shard":"elsewhere","record":{}}\n{"key":"c","shard":"0"}\n'
+        b'{"key":"b","shard":"%s","record":{"n":2}}\n' % SHARD.encode())
     journal = Journal(tmp_path)
-    assert journal.torn == 1 and journal.get("b") == {"n": 2}
+    assert journal.torn == 2 and journal.get("b") == {"n": 2} and journal.get("c") is None
