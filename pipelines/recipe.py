@@ -103,7 +103,7 @@ class Recipe(Options):
                                  "leave this false")
 
     def _judge_reads(self) -> None:
-        """Whether the judge reads what others ask of it, in the same steps."""
+        """Whether the judge reads what others ask of it, in the steps that annotate values."""
         judge, annotate = self.judge, self.annotate
         evidence = annotate is not None and "judge" in annotate.evidence
         if evidence and (judge is None or (judge.incorrect_per_generator == 0 and not judge.annotated)):
@@ -116,9 +116,9 @@ class Recipe(Options):
             raise ValueError("judge.annotated: nothing is annotated; give `annotate` with a policy, or leave this out")
         for field in ("splitter", "max_steps"):
             ours, theirs = getattr(annotate, field, None), getattr(judge, field, None)
-            if annotate and judge and (evidence or judge.annotated) and ours != theirs:
+            if annotate and judge and ours != theirs:
                 raise ValueError(f"judge.{field}: the judge sees the steps of {field} {theirs!r} and annotate those "
-                                 f"of {ours!r}; set both alike")
+                                 f"of {ours!r}, and their first errors are compared; set both alike")
 
     def _budget_fits(self, budget: Budget, sampled: Mapping[str, Sampler]) -> None:
         if recorded := [g.name for g in self.generators if isinstance(g, RecordedGenerator)]:

@@ -78,8 +78,8 @@ FROM candidate WHERE excluded IS NULL;
 
 -- Verified rollouts as further solutions: prefix and completion joined, where no solution of the problem says the same.
 -- They share their prefix with a solution, so they are no independent samples and stand in no table that is counted.
--- Prefixes are the bare problem, correct solutions, and negatives before their pit: none that had to recover, and none
--- that was lost already.
+-- Prefixes are the bare problem, correct solutions, and negatives before their pit, or without one up to the last step from
+-- which a rollout reached the answer: none that had to recover, and none that was lost already.
 CREATE TEMP VIEW rollout_sample AS
 WITH whole AS (
     SELECT rollout_id, rollouts.problem_id, verdict,
@@ -87,9 +87,13 @@ WITH whole AS (
            tokens(NULL, coalesce(substr(solution, 1, steps."end"), '')) + tokens(completion_tokens, completion) AS size
     FROM rollouts
     LEFT JOIN steps USING (solution_id, step_index)
-    LEFT JOIN (SELECT solution_id, solution FROM solutions) AS begun USING (solution_id)
-    LEFT JOIN (SELECT solution_id, step_index AS pit FROM steps WHERE is_pit) AS lost USING (solution_id)
-    WHERE origin = 'prefix' AND rollouts.finish_reason = 'stop' AND coalesce(step_index < pit, true)
+    LEFT JOIN (SELECT solution_id, solution, verdict AS own FROM solutions JOIN verdicts USING (solution_id)) AS begun
+        USING (solution_id)
+    LEFT JOIN (SELECT solution_id, min(step_index) FILTER (is_pit) AS pit,
+                      max(step_index) FILTER (successes > 0) AS reached FROM steps GROUP BY solution_id) AS lost
+        USING (solution_id)
+    WHERE origin = 'prefix' AND rollouts.finish_reason = 'stop'
+      AND (own IS NULL OR own = 'correct' OR coalesce(step_index < pit, step_index <= reached, false))
       AND (verdict = 'correct' AND getvariable('rollout_positives')
            OR verdict = 'incorrect' AND getvariable('rollout_negatives'))
       AND (rollouts.solution_id IS NULL OR steps."end" IS NOT NULL)

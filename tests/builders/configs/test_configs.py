@@ -2,7 +2,7 @@
 
 
 import pytest
-from helpers.small_release import OPTIONS, TEXT, filled, tables, with_more
+from helpers.small_release import OPTIONS, TEXT, filled, steps_of, tables, with_more
 
 from stepforge.builders.configs import CONFIGS, build_configs
 
@@ -100,6 +100,21 @@ def test_rollouts_fill_up_the_positives_marked_and_are_no_samples(build):
     assert len(build("solutions", rolled, rollout_positives=True)) == len(TEXT)
     (problem,) = build("problems", rolled, rollout_positives=True)
     assert problem["generators"][0]["n_samples"] == 4
+
+
+@pytest.mark.parametrize(("successes", "begun"), [((3, 0, None), [0]), ((0, 3, None), [0, 1]), ((0, 0, None), [])])
+def test_rollouts_of_a_negative_without_a_pit_begin_where_the_answer_was_still_reached(build, successes, begun):
+    def rolled():
+        found = tables()
+        found["steps"] = [*steps_of("c", [4, 0, None]), *(row | {"is_pit": False} for row in steps_of("w", successes))]
+        found["rollouts"] = [
+            filled("rollouts", rollout_id=f"{name}{step}", problem_id="p", solution_id=name, step_index=step, index=0,
+                   policy="gid", origin="prefix", token_exact=True, seed=1, completion=f"{name}{step}\n9",
+                   finish_reason="stop", verdict="incorrect") for name, step in (("c", 1), ("w", 0), ("w", 1))]
+        return found
+
+    rows = [row["solution_id"] for row in build("negatives", rolled, rollout_negatives=True) if row["origin"] != "sample"]
+    assert sorted(rows) == ["c1", *(f"w{step}" for step in begun)]
 
 
 def test_chat_configs_hold_the_same_as_messages_of_finished_turns(build):

@@ -62,6 +62,16 @@ def test_what_is_left_out_is_counted_with_its_reason(
     assert left["step_pairs"] == {"no_pit": 6} | ({reason: 2} if solution == "w" else {})
 
 
+def test_pairs_need_the_judge_to_name_the_pit_and_stepwise_the_first_error(tmp_path: Path) -> None:
+    paths = world(tmp_path, c=NAMED["sound"], w=NAMED["at 0"], v=NAMED["at 1"])
+    moved = [row | ({"is_pit": row["step_index"] == 0, "fall_low": 0.5} if row["solution_id"] == "w" else {})
+             for row in read_rows(paths["steps"])]
+    write_rows(paths["steps"], moved, STEPS.schema)
+    stepwise, modes, left = kept(paths, tmp_path)
+    assert (stepwise, modes) == (["c", "v"], ["full_vs_truncated"]) and left["stepwise"] == {"judge_disagrees": 1}
+    assert left["step_pairs"] == {"no_pit": 6, "no_better_step": 1}
+
+
 def test_solution_that_the_judge_did_not_read_or_saw_in_other_steps_is_left_out(tmp_path: Path) -> None:
     paths = world(tmp_path, c=judged("sound", steps=2), v=NAMED["at 1"])
     stepwise, modes, left = kept(paths, tmp_path)
