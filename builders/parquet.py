@@ -5,8 +5,10 @@ when it is whole: a reader never sees half a table. Content-defined chunking and
 next version of a published file shares most of its chunks with this one.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,6 +17,7 @@ from stepforge.builders.files import replacing
 
 CHUNKING = {"min_chunk_size": 256 * 1024, "max_chunk_size": 1024 * 1024, "norm_level": 0}
 BATCH_ROWS = 2000
+Row = TypeVar("Row")
 
 
 def write_rows(path: Path, rows: Iterable[dict], schema: pa.Schema, row_group: int = BATCH_ROWS) -> int:
@@ -24,15 +27,28 @@ def write_rows(path: Path, rows: Iterable[dict], schema: pa.Schema, row_group: i
         ValueError: a row does not fit the schema; the message names the file and the row's keys, never its text.
     """
     count = 0
-    with replacing(path) as temporary, open_writer(temporary, schema) as writer:
+    with table_writer(path, schema, row_group) as write:
         for batch in batched(rows, row_group):
-            refuse_unknown(batch, schema, path.name)
-            try:
-                writer.write_table(pa.Table.from_pylist(batch, schema=schema), row_group_size=row_group)
-            except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-                raise ValueError(f"rows for {path.name} do not fit its schema: {error}") from error
+            write(batch)
             count += len(batch)
     return count
+
+
+@contextmanager
+def table_writer(path: Path, schema: pa.Schema, row_group: int = BATCH_ROWS) -> Iterator[Callable[[list[dict]], None]]:
+    """A function that appends a list of rows to a table, which is there once the block ends well.
+
+    Errors as of `write_rows`.
+    """
+    with replacing(path) as temporary, open_writer(temporary, schema) as writer:
+        def write(rows: list[dict]) -> None:
+            refuse_unknown(rows, schema, path.name)
+            try:
+                writer.write_table(pa.Table.from_pylist(rows, schema=schema), row_group_size=row_group)
+            except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+                raise ValueError(f"rows for {path.name} do not fit its schema: {error}") from error
+
+        yield write
 
 
 def refuse_unknown(rows: Iterable[dict], schema: pa.Schema, table: str) -> None:
@@ -80,9 +96,9 @@ def count_rows(path: Path) -> int:
     return pq.read_metadata(path).num_rows
 
 
-def batched(rows: Iterable[dict], size: int) -> Iterator[list[dict]]:
+def batched(rows: Iterable[Row], size: int) -> Iterator[list[Row]]:
     """Lists of at most `size` rows; memory holds one list."""
-    batch: list[dict] = []
+    batch: list[Row] = []
     for row in rows:
         batch.append(row)
         if len(batch) == size:

@@ -10,11 +10,12 @@ solution.
 
 from collections.abc import Iterator
 from contextlib import closing
-from itertools import accumulate
+from itertools import accumulate, groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from stepforge.builders.parquet import write_rows
+from stepforge.builders.parquet import BATCH_ROWS, batched, table_writer
 from stepforge.builders.sql import query_rows
 from stepforge.builders.tables import SOLUTION_SCORES, STEP_SCORES, content_id
 from stepforge.pipelines.credit import split as splitting
@@ -65,6 +66,15 @@ class Scored(NamedTuple):
     without: int
 
 
+class Reading(NamedTuple):
+    """A solution in steps and their scores: none of an empty solution, null of one too long for the model."""
+
+    solution_id: str
+    problem_id: str
+    steps: list[str]
+    scores: list[float] | None
+
+
 def score(folder: Path, model: str, revision: str | None, device: str, tell: Tell) -> Scored:
     """Score the solutions of a run that this model has not scored yet, and write the tables anew.
 
@@ -74,16 +84,21 @@ def score(folder: Path, model: str, revision: str | None, device: str, tell: Tel
     run = read_run(folder)
     scorer = scorer_of(run.recipe, model, revision)
     place, work = scores_path(folder, scorer.scorer_id), work_path(folder, f"score-{scorer.scorer_id}")
+    total = without = 0
     with locked(folder), closing(Journal(journal_path(folder, "scored", scorer.scorer_id))) as journal:
+        known = len(journal)
         with run.duckdb("solutions") as connection:
             count = next(query_rows(connection, COUNT_SQL))["n"]
-        with tell(work, "score", count):
-            scored = _fill(journal, run, scorer, revision, device, RankProgress(work, 0))
-        total = write_rows(place / "solution_scores.parquet", _solution_rows(journal, run, scorer),
-                           SOLUTION_SCORES.schema)
-        write_rows(place / "step_scores.parquet", _step_rows(journal, run, scorer), STEP_SCORES.schema)
-        without = sum(not scores for *_, scores in _scored(journal, run, scorer))
-    return Scored(place, total, scored, without)
+        readings = _readings(journal, run, scorer, revision, device, RankProgress(work, 0))
+        with (tell(work, "score", count),
+              table_writer(place / "solution_scores.parquet", SOLUTION_SCORES.schema) as write_solutions,
+              table_writer(place / "step_scores.parquet", STEP_SCORES.schema) as write_steps):
+            for batch in batched(readings, BATCH_ROWS):
+                write_solutions([_solution_row(scorer, row) for row in batch])
+                write_steps([step for row in batch for step in _step_rows(scorer, row)])
+                total += len(batch)
+                without += sum(not row.scores for row in batch)
+        return Scored(place, total, len(journal) - known, without)
 
 
 def scorer_of(recipe: Recipe, model: str, revision: str | None) -> Scorer:
@@ -94,48 +109,33 @@ def scorer_of(recipe: Recipe, model: str, revision: str | None) -> Scorer:
     return Scorer(model, model_revision(model, revision), writer, cutting.splitter, cutting.max_steps)
 
 
-def _fill(journal: Journal, run: Run, scorer: Scorer, revision: str | None, device: str, progress: RankProgress
-          ) -> int:
-    """Score what the journal does not hold; returns how many texts that were."""
-    scored = 0
-    for row, prompt, key in _keyed(run, scorer):
-        if key not in journal:
-            steps = scorer.steps(row["solution"])
-            scores = score_steps(scorer.model, revision, prompt, steps, device) if steps else []
-            journal.append(key, row["problem_id"], {"scores": scores})
-            scored += 1
-        progress.count({"documents": 1})
-    return scored
-
-
-def _keyed(run: Run, scorer: Scorer) -> Iterator[tuple[dict[str, Any], str, str]]:
-    """Every solution of the run with the prompt before it and its key in the journal."""
+def _readings(journal: Journal, run: Run, scorer: Scorer, revision: str | None, device: str, progress: RankProgress
+              ) -> Iterator[Reading]:
+    """Every solution of the run. What the journal does not hold is scored now and written to it."""
     with run.duckdb("solutions", "problems") as connection:
-        for row in query_rows(connection, SOLUTIONS_SQL):
-            prompt = render(scorer.writer.prompt, row["problem"], scorer.writer.model)
-            yield row, prompt, content_id("score", prompt, row["solution"])
+        rows = query_rows(connection, SOLUTIONS_SQL)
+        for (problem_id, problem), solutions in groupby(rows, itemgetter("problem_id", "problem")):
+            prompt = render(scorer.writer.prompt, problem, scorer.writer.model)
+            for row in solutions:
+                steps, key = scorer.steps(row["solution"]), content_id("score", prompt, row["solution"])
+                if key not in journal:
+                    scores = score_steps(scorer.model, revision, prompt, steps, device) if steps else []
+                    journal.append(key, problem_id, {"scores": scores})
+                record = journal.get(key)
+                assert record is not None
+                yield Reading(row["solution_id"], problem_id, steps, record["scores"])
+                progress.count({"documents": 1})
 
 
-def _scored(journal: Journal, run: Run, scorer: Scorer) -> Iterator[tuple[dict[str, Any], list[float] | None]]:
-    """Every solution of the run with its steps' scores: none of an empty solution, None of one that is too long."""
-    for row, _, key in _keyed(run, scorer):
-        record = journal.get(key)
-        assert record is not None  # _fill has written it
-        yield row, record["scores"]
+def _solution_row(scorer: Scorer, row: Reading) -> dict[str, Any]:
+    return {"scorer_id": scorer.scorer_id, "solution_id": row.solution_id, "problem_id": row.problem_id,
+            "model": scorer.model, "revision": scorer.revision, "steps": len(row.steps),
+            **{f"score_{name}": rule(row.scores) if row.scores else None for name, rule in OF_STEPS.items()},
+            "reason": None if row.scores else "too_long" if row.scores is None else "no_steps"}
 
 
-def _solution_rows(journal: Journal, run: Run, scorer: Scorer) -> Iterator[dict[str, Any]]:
-    for row, scores in _scored(journal, run, scorer):
-        yield {"scorer_id": scorer.scorer_id, "solution_id": row["solution_id"], "problem_id": row["problem_id"],
-               "model": scorer.model, "revision": scorer.revision, "steps": len(scorer.steps(row["solution"])),
-               **{f"score_{name}": rule(scores) if scores else None for name, rule in OF_STEPS.items()},
-               "reason": None if scores else "too_long" if scores is None else "no_steps"}
-
-
-def _step_rows(journal: Journal, run: Run, scorer: Scorer) -> Iterator[dict[str, Any]]:
-    for row, scores in _scored(journal, run, scorer):
-        steps = scorer.steps(row["solution"])
-        ends = [0, *accumulate(map(len, steps))]
-        for index, value in enumerate(scores or ()):
-            yield {"scorer_id": scorer.scorer_id, "solution_id": row["solution_id"], "step_index": index,
-                   "start": ends[index], "end": ends[index + 1], "score": value}
+def _step_rows(scorer: Scorer, row: Reading) -> Iterator[dict[str, Any]]:
+    ends = [0, *accumulate(map(len, row.steps))]
+    for index, score in enumerate(row.scores or ()):
+        yield {"scorer_id": scorer.scorer_id, "solution_id": row.solution_id, "step_index": index,
+               "start": ends[index], "end": ends[index + 1], "score": score}

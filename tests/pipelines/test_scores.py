@@ -87,7 +87,6 @@ def test_a_stopped_command_resumes_and_new_samples_alone_are_scored(
     first = list(asked)
     asked.clear()
 
-
     def noted(*given: Any) -> Any:
         asked.append(given[2] + "".join(given[3]))
         return real(*given)
@@ -107,13 +106,26 @@ def test_a_stopped_command_resumes_and_new_samples_alone_are_scored(
         row["solution_id"] for row in written(grown)[0]}
 
 
+def test_a_prompt_is_rendered_once_per_problem_and_a_solution_read_once(
+    run: Path, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompts, texts = [], []
+    render, steps = scores.render, scores.Scorer.steps
+    monkeypatch.setattr(scores, "render", lambda *given: prompts.append(given[1]) or render(*given))
+    monkeypatch.setattr(scores.Scorer, "steps", lambda self, text: texts.append(text) or steps(self, text))
+    monkeypatch.setattr(scores, "BATCH_ROWS", 5)
+    solutions, _ = written(score(run, model))
+    assert sorted(prompts) == sorted(row["problem"] for row in rows(run, "problems"))
+    assert len(texts) == 72 == len({row["solution_id"] for row in solutions})
+
+
 def test_another_model_prompt_or_splitter_has_scores_of_its_own(model: str, tmp_path: Path) -> None:
     other = shutil.copytree(model, tmp_path / "other")
     (other / "note.json").write_text("{}")
     plain = Recipe.model_validate(SMALL)
 
     def changed(**options: Any) -> Recipe:
-        return Recipe.model_validate(SMALL | {"annotate": SMALL["annotate"] | options})
+        return Recipe.model_validate(SMALL | {"judge": None, "annotate": SMALL["annotate"] | options})
 
     prompted = SMALL | {"generators": [SMALL["generators"][0] | {"prompt": "Q: {{ problem }}\n"}]}
     ids = {scores.scorer_of(recipe, name, None).scorer_id for recipe, name in (

@@ -113,8 +113,8 @@ def test_rollouts_of_a_negative_without_a_pit_begin_where_the_answer_was_still_r
                    finish_reason="stop", verdict="incorrect") for name, step in (("c", 1), ("w", 0), ("w", 1))]
         return found
 
-    rows = [row["solution_id"] for row in build("negatives", rolled, rollout_negatives=True) if row["origin"] != "sample"]
-    assert sorted(rows) == ["c1", *(f"w{step}" for step in begun)]
+    rows = [row for row in build("negatives", rolled, rollout_negatives=True) if row["origin"] == "rollout"]
+    assert sorted(row["solution_id"] for row in rows) == ["c1", *(f"w{step}" for step in begun)]
 
 
 def test_chat_configs_hold_the_same_as_messages_of_finished_turns(build):
