@@ -3,7 +3,8 @@
 In: the counts along a solution's steps. Out: by how much Q falls at a step at least, with a stated probability. Every
 Q has a uniform prior, so its posterior is a Beta law whatever rule chose the number of rollouts. A success after a
 later step tells against a pit: so the fall must hold against the highest later value, too, else either the solution
-recovered or the failures at the pit were chance, and the counts cannot tell which.
+recovered or the failures at the pit were chance, and the counts cannot tell which. From a step of which nothing is
+known no fall is certain, whatever the prior says: it may have been lost already.
 """
 
 from collections.abc import Sequence
@@ -15,11 +16,12 @@ from numpy.typing import NDArray
 from stepforge.pipelines.credit.tree import Node
 
 CELLS = 200  # of the grid of Q; falls are told to within two of them
+LOST = (0.0, 0, 0)  # the counts of a step whose Q is known to be 0
 
 
 def fall(before: Node, after: Node, level: float = 0.95, best_of: int = 1) -> float:
     """The greatest f such that P(Q_before - Q_after >= f) is at least `level`; best-of-K values where K > 1."""
-    return _fall(_counts(before), _counts(after), level, best_of)
+    return _fall(_counts(before) if _known(before) else LOST, _counts(after), level, best_of)
 
 
 def certain_fall(path: Sequence[Node], at: int, level: float = 0.95, best_of: int = 1) -> float:

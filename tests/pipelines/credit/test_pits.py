@@ -39,7 +39,14 @@ def test_a_fall_must_hold_against_every_later_step_of_which_anything_is_known():
     alone = [node(6, 8), node(0, 8), LOST]
     assert certain_fall(alone, 1) == fall(alone[0], alone[1])
     recovered = [node(6, 8), node(0, 8), node(5, 8), node(0, 0), LOST]
-    assert certain_fall(recovered, 1) == fall(node(6, 8), node(5, 8)) < 0 < certain_fall(recovered, 3 + 1)
+    assert certain_fall(recovered, 1) == fall(node(6, 8), node(5, 8)) < 0 < certain_fall([*recovered[:3], LOST], 3)
+
+
+def test_no_fall_is_certain_from_a_step_of_which_nothing_is_known():
+    unknown = node(0, 0)
+    assert fall(unknown, LOST) == 0 > fall(unknown, node(0, 1000))
+    assert certain_fall([node(6, 8), unknown, LOST], 2) == 0 and doubters([unknown, node(0, 8), LOST], 1, 0.05) == []
+    assert -1 < certain_fall([unknown, node(8, 8), LOST], 1)
 
 
 def test_more_rollouts_are_spent_only_where_later_steps_tell_against_a_fall():
@@ -47,6 +54,8 @@ def test_more_rollouts_are_spent_only_where_later_steps_tell_against_a_fall():
     assert doubters([before, pit, LOST], 1, 0.05) == []
     assert doubters([before, pit, unknown, later, LOST], 1, 0.05) == [pit, later]
     assert doubters([node(1, 8), pit, later, LOST], 1, 0.05) == [], "no fall to settle"
+    least = fall(before, later)
+    assert doubters([before, pit, later, LOST], 1, least) == [pit, later], "a fall must be larger than the least"
 
 
 def test_a_revisited_step_gets_as_many_rollouts_again_and_is_sequential_then():

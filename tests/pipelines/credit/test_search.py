@@ -1,10 +1,12 @@
 """The interface that all strategies share: asks, outcomes, shared prefixes, exclusions, budgets, resuming."""
 
 import random
+from collections import Counter
 from collections.abc import Callable
 
 import pytest
 
+from stepforge.pipelines.credit.advantages import clopper_pearson, difference
 from stepforge.pipelines.credit.search import STRATEGIES, Ask, Outcome, Search, SearchSettings, Solution, make_search
 
 SOLUTIONS = [Solution("a", ("Start.\n", "Half is 3.\n", "Wrong turn.\n", "So 5."), correct=False),
@@ -92,8 +94,9 @@ def test_excluded_outcomes_are_asked_again_and_count_neither_way() -> None:
 
 def test_a_node_that_only_fails_to_answer_does_not_hold_the_search(strategy: str) -> None:
     search = make_search(strategy, SOLUTIONS, SearchSettings(max_excluded=7))
-    drive(search, outcome=lambda ask: "excluded")
+    asked = drive(search, limit=1, outcome=lambda ask: "excluded")
     value = search.values()["a"][0]
+    assert max(Counter((ask.solution_id, ask.step_index) for ask in asked).values()) == 7
     assert search.done and value.rollouts == 0 and value.q is None and (value.q_low, value.q_high) == (0, 1)
 
 
@@ -110,6 +113,20 @@ def test_base_samples_give_the_bare_value_without_rollouts() -> None:
     assert search.bare()[:3] == (8, 3, 0.375)
     value = search.values()["a"][0]
     assert value.q is not None and value.advantage == value.q - 0.375
+
+
+def test_an_advantage_shares_its_level_between_two_steps_unless_one_is_exact() -> None:
+    search = make_search("exhaustive", SOLUTIONS, SearchSettings(rollouts=16, level=0.9))
+    drive(search)
+    values = search.values()["a"]
+
+    def interval(step: int, level: float) -> tuple[float, float]:
+        return clopper_pearson(values[step].successes, 16, level)
+
+    between = difference(interval(1, 0.95), interval(0, 0.95))
+    last = difference((0.0, 0.0), interval(2, 0.9))
+    assert (values[1].advantage_low, values[1].advantage_high) == pytest.approx(between)
+    assert (values[3].advantage_low, values[3].advantage_high) == pytest.approx(last)
 
 
 def test_best_of_k_values_are_on_their_own_scale_and_counts_stay_raw() -> None:
