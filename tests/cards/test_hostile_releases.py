@@ -56,7 +56,7 @@ def shown(*tables: object) -> str:
     return console.file.getvalue()
 
 
-@pytest.mark.parametrize("first", range(0, 100, 20))
+@pytest.mark.parametrize("first", [0, *(pytest.param(first, marks=pytest.mark.slow) for first in range(20, 100, 20))])
 def test_of_hundred_hostile_releases_none_ends_in_a_fault(sound: Path, tmp_path: Path, first: int) -> None:
     """A part of `make bench NAME=hostile_releases`."""
     for seed in range(first, first + 20):

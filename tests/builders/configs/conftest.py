@@ -12,16 +12,20 @@ from stepforge.pipelines.stages.build import TAILS
 
 @pytest.fixture
 def build(tmp_path):
-    def built(config, tables=tables, account=False, **changes):
+    """Rows of one config, of several by name, or what is left out of them: `build(name, tables, option=value)`."""
+
+    def built(configs, tables=tables, account=False, **changes):
         paths = {name: tmp_path / "in" / f"{name}.parquet" for name in [*tables(), "prompts", "tails"]}
         for name, found in tables().items():
             write_rows(paths[name], found, TABLES[name].schema)
         write_rows(paths["prompts"], [PROMPT], PROMPTS)
         write_rows(paths["tails"], [], TAILS)
-        given = ([config], paths, OPTIONS | changes, tmp_path / "out", "256MiB")
+        names = [configs] if isinstance(configs, str) else configs
+        given = (names, paths, OPTIONS | changes, tmp_path / "out", "256MiB")
         if account:
             return account_for(*given)
         build_configs(*given)
-        return list(read_rows(tmp_path / "out" / f"{config}.parquet"))
+        rows = {name: list(read_rows(tmp_path / "out" / f"{name}.parquet")) for name in names}
+        return rows[configs] if isinstance(configs, str) else rows
 
     return built

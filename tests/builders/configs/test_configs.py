@@ -19,11 +19,13 @@ def test_solution_of_unknown_end_that_states_an_answer_stays_and_says_so(build):
         return {name: [row | {"complete": None} if name == "solutions" and row["complete"] else row for row in found]
                 for name, found in tables().items()}
 
+    names = ("positives", "negatives", "positives_chat", "negatives_chat", "step_pairs", "pairs_chat")
+    known, open_ended = build(names), build(names, unknown)
     for config, solution in (("positives", "c"), ("negatives", "w")):
-        assert [(row["solution_id"], row["complete"]) for row in build(config, unknown)] == [(solution, None)]
-        assert len(build(f"{config}_chat", unknown)) == 1
-    assert build("step_pairs", unknown) == build("step_pairs")
-    assert build("pairs_chat", unknown) == build("pairs_chat") != []
+        assert [(row["solution_id"], row["complete"]) for row in open_ended[config]] == [(solution, None)]
+        assert len(open_ended[f"{config}_chat"]) == 1
+    assert open_ended["step_pairs"] == known["step_pairs"]
+    assert open_ended["pairs_chat"] == known["pairs_chat"] != []
 
 
 @pytest.mark.parametrize(("equations", "judge", "by"), [
@@ -39,21 +41,23 @@ def test_positive_that_equations_or_a_judge_found_wrong_is_flagged_or_dropped(bu
                                           judge_id="j", prompt_tokens=1, completion_tokens=1)]
         return found
 
-    assert [(row["soundness"], row["checked_by"]) for row in build("positives", judged)] == [("unsound", by)]
-    assert {(row["chosen_soundness"], row["chosen_checked_by"]) for row in build("pairs", judged)} == {("unsound", by)}
-    assert {row["mode"]: row["chosen_soundness"] for row in build("step_pairs", judged)} == {
+    flagged = build(("positives", "pairs", "step_pairs", "unpaired", "stepwise", "weighted", "solutions"), judged)
+    assert [(row["soundness"], row["checked_by"]) for row in flagged["positives"]] == [("unsound", by)]
+    assert {(row["chosen_soundness"], row["chosen_checked_by"]) for row in flagged["pairs"]} == {("unsound", by)}
+    assert {row["mode"]: row["chosen_soundness"] for row in flagged["step_pairs"]} == {
         "full_vs_truncated": "unsound", "shared_prefix": "unchecked"}
     for config in ("unpaired", "stepwise", "weighted"):
-        assert {row["solution_id"]: (row["soundness"], row["checked_by"]) for row in build(config, judged)} == {
+        assert {row["solution_id"]: (row["soundness"], row["checked_by"]) for row in flagged[config]} == {
             "c": ("unsound", by), "w": ("unchecked", None)}
-    for config in ("positives", "pairs"):
-        assert build(config, judged, unsound_positives="drop") == []
-    for config in ("stepwise", "weighted"):
-        assert [row["solution_id"] for row in build(config, judged, unsound_positives="drop")] == ["w"]
-        assert build(config, judged, account=True, unsound_positives="drop").excluded == {config: {"unsound": 1}}
-    assert {row["mode"] for row in build("step_pairs", judged, unsound_positives="drop")} == {"shared_prefix"}
-    row = next(row for row in build("solutions", judged) if row["solution_id"] == "c")
+    row = next(row for row in flagged["solutions"] if row["solution_id"] == "c")
     assert (row["soundness"], row["judge_soundness"]) == (equations, judge), "neither is written over the other"
+    strict = build(("positives", "pairs", "step_pairs", "stepwise", "weighted"), judged, unsound_positives="drop")
+    assert strict["positives"] == [] == strict["pairs"]
+    for config in ("stepwise", "weighted"):
+        assert [row["solution_id"] for row in strict[config]] == ["w"]
+    assert {row["mode"] for row in strict["step_pairs"]} == {"shared_prefix"}
+    excluded = build(("stepwise", "weighted"), judged, account=True, unsound_positives="drop").excluded
+    assert excluded == {"stepwise": {"unsound": 1}, "weighted": {"unsound": 1}}
 
 
 def test_unpaired_labels_both_sides(build):
