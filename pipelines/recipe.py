@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import takewhile
+from math import ceil, log, log1p
 from pathlib import Path
 from typing import Any
 
@@ -146,15 +147,32 @@ class Recipe(Options):
             yield "annotate.policy", self.annotate.policy, "annotate.rollouts", self.annotate.rollouts
 
     def warnings(self) -> list[str]:
-        """What a reader of a stranger's recipe must know before running it: keys that go to another service."""
+        """What to know before running it: keys that go to another service, labels that no evidence can decide."""
         asked = [g for g in self.generators if isinstance(g, EndpointGenerator) and g.key_variable is not None]
         told = [(g.name, foreign_key(str(g.key_variable), g.url)) for g in asked]
-        return [f"generator {name!r}: {warning}" for name, warning in told if warning]
+        return [*(f"generator {name!r}: {warning}" for name, warning in told if warning), *self._never_false()]
+
+    def _never_false(self) -> Iterator[str]:
+        """Where so few rollouts, none of them a success, leave a value above `false_below` possible at 95%.
+
+        The adaptive search makes more of them at a step that matters.
+        """
+        annotate, release = self.annotate, self.release
+        if annotate is None or annotate.search == "adaptive" or release.labels != "evidence" \
+                or "stepwise" not in release.configs:
+            return
+        most = 1 - TAIL ** (1 / annotate.rollouts)
+        if most > release.false_below:
+            enough = ceil(log(TAIL) / log1p(-release.false_below))
+            yield (f"release.false_below: after {annotate.rollouts} rollouts without a success a value of {most:.2f} "
+                   "is still possible, so `stepwise` calls no step false but a last one; take annotate.rollouts "
+                   f"{enough} or more, or a false_below of {ceil(100 * most) / 100} or more")
 
     def generator(self, name: str) -> Generator:
         return next(g for g in self.generators if g.name == name)
 
 
+TAIL = 0.025  # beyond one end of an interval at 95%
 VARIABLE = re.compile(r"\$\{([A-Z][A-Z0-9_]+)\}")
 SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSWORD")
 SHIPPED = Path(__file__).parent / "recipes"

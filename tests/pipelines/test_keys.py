@@ -28,7 +28,7 @@ def test_a_key_of_a_service_that_goes_elsewhere_is_named(variable, url, service)
 
 
 def hosted(url: str) -> dict:
-    return SMALL | {"generators": [*SMALL["generators"], {
+    return SMALL | {"judge": None, "annotate": None, "generators": [*SMALL["generators"], {
         "name": "far", "engine": "endpoint", "model": "m", "url": url, "key_variable": "HF_TOKEN", "samples": 0}]}
 
 
@@ -38,7 +38,7 @@ def test_plan_and_run_tell_of_it(tmp_path):
         "generator 'far': the variable HF_TOKEN looks like a key of Hugging Face, and this recipe sends it to "
         "evil.example; run the recipe only if that host may have it"]
     assert Recipe.model_validate(hosted("https://router.huggingface.co/v1")).warnings() == []
-    (tmp_path / "r.yaml").write_text(yaml.safe_dump(recipe | {"judge": None, "annotate": None}))
+    (tmp_path / "r.yaml").write_text(yaml.safe_dump(recipe))
     for command in (["plan", "r.yaml"], ["run", "r.yaml"]):
         told = stepforge(*command, cwd=tmp_path)
         assert "warning: generator 'far': the variable HF_TOKEN" in told.stderr, told.stderr

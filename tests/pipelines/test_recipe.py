@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from stepforge.pipelines.credit.advantages import clopper_pearson
 from stepforge.pipelines.options.base import PATTERNS
 from stepforge.pipelines.options.generators import EmbeddedGenerator
 from stepforge.pipelines.options.reference import options_of
@@ -106,6 +107,18 @@ def test_misfit_names_field_and_what_is_allowed(tmp_path, changes, parts):
     with pytest.raises(RecipeError) as caught:
         load(tmp_path, **changes)
     assert all(part in str(caught.value) for part in parts), str(caught.value)
+
+
+@pytest.mark.parametrize(("annotate", "release", "warned"), [
+    ({"rollouts": 8}, {}, True), ({"rollouts": 10}, {}, True), ({"rollouts": 11}, {}, False), ({}, {}, False),
+    ({"rollouts": 8}, {"false_below": 0.36}, True), ({"rollouts": 8}, {"false_below": 0.37}, False),
+    ({"rollouts": 8}, {"labels": "threshold"}, False), ({"rollouts": 8}, {"configs": ["steps"]}, False),
+    ({"rollouts": 8, "search": "adaptive"}, {}, False), ({"rollouts": 1}, {"false_below": 1}, False)])
+def test_rollouts_that_can_make_no_label_false_are_told(tmp_path, annotate, release, warned):
+    found = load(tmp_path, annotate={"policy": "tiny", **annotate}, release=release).warnings()
+    assert len(found) == warned
+    assert not found or "no step false but a last one; take annotate.rollouts " in found[0]
+    assert clopper_pearson(0, 11)[1] <= 0.3 < clopper_pearson(0, 10)[1] and clopper_pearson(0, 8)[1] <= 0.37
 
 
 @pytest.mark.parametrize("changes", [
