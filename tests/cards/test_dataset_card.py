@@ -160,9 +160,15 @@ def test_a_large_card_has_at_most_250_lines_and_says_what_it_leaves_out(make_rel
     folder = make_release(chat=True, measures=wide, generators=generators, judge=judge, version="1.1.0", repo="a/b")
     body = write_card(folder).read_text(encoding="utf-8").split("---\n", 2)[2]
     assert len(body.splitlines()) <= 250
-    assert "| coverage | weak | 100 | 0.500 \\(0.400 to 0.600\\) |" in body and "k = 30" in body
+    assert "| coverage | weak | 100 | 0.500 \\(0.400 to 0.600\\) |" in body
+    assert "| k = 1 | k = 4 | k = 8 | k = 16 | k = 30 |" in body
     assert "195 more rows are in the manifest." in body and "| group 0 | strong |" in body
     assert "more characters]" in body
+
+
+@pytest.mark.parametrize(("config", "valued"), [("steps", True), ("step_pairs", True), ("positives", False)])
+def test_values_of_steps_are_said_to_be_those_of_one_policy(config: str, valued: bool) -> None:
+    assert any("for one rollout policy" in limit for limit in limits({"configs": {config: {}}})) is valued
 
 
 def test_a_published_release_is_loaded_at_its_tag(make_release: Callable[..., Path]) -> None:

@@ -61,6 +61,12 @@ def test_tags_of_both_sides_are_kept_and_removed_ones_stay_away() -> None:
     assert again(there, newer).header["tags"] == ["math", "new", "pears"]
 
 
+def test_a_tag_that_the_tool_drops_is_not_one_of_people() -> None:
+    tags = TOOL.header["tags"]
+    there, newer = edited(tags=[*tags, "pears"]), TOOL._replace(header=TOOL.header | {"tags": tags[:1]})
+    assert len(tags) > 1 and again(there, newer).header["tags"] == [tags[0], "pears"]
+
+
 @pytest.mark.parametrize(("there", "ours", "stays"), [
     ({"license": "mit"}, {}, {"license": "mit"}),
     ({}, {"license": "mit"}, {"license": "mit"}),

@@ -15,6 +15,8 @@ from stepforge.cards.check import check
 from stepforge.cards.publish import publish
 from stepforge.cards.semver import Version, VersionError, parse_tag, parse_version
 from stepforge.cards.versions import (
+    ConfigChange,
+    Diff,
     compare,
     demand_version,
     diff,
@@ -63,6 +65,12 @@ def test_a_lost_column_is_a_break_and_a_new_one_an_addition(make_release: Callab
     whole, less = make_release("a"), make_release("b", without="rule")
     assert compare(whole, less).configs["pairs"].lost_columns == ["rule"]
     assert (compare(whole, less).kind, compare(less, whole).kind) == ("major", "minor")
+
+
+@pytest.mark.parametrize(("rows", "kind"), [((1, 1, 1), "minor"), ((0, 1, 0), "patch"), ((0, 0, 1), "patch"),
+                                            ((0, 0, 0), None)])
+def test_rows_removed_or_changed_alone_are_a_patch(rows: tuple[int, int, int], kind: str | None) -> None:
+    assert Diff({"pairs": ConfigChange(*rows, [], [], [])}, [], [], []).kind == kind
 
 
 def test_measures_stand_side_by_side(make_release: Callable[..., Path]) -> None:

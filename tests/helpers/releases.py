@@ -22,7 +22,7 @@ COLUMNS = {
                    "chosen_complete", "rejected_complete", "mode", "pit_index", "fall_low", "q_chosen", "q_rejected"),
     "stepwise": (*IDS, "prompt", "completions", "labels", "values", "rollouts"),
     "weighted": (*IDS, "prompt", "completion", "ends", "weights"),
-    "solutions": (*IDS, "generator", "solution", "verdict", "method"),
+    "solutions": (*IDS, "generator", "solution", "verdict", "method", "soundness"),
     "problems": ("problem_id", "problem", "answer", "group_id"),
     "steps": ("solution_id", "problem_id", "step_index", "step", "q", "advantage", "is_pit", "fall_low"),
 }

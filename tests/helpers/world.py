@@ -2,9 +2,9 @@
 
 Problem p has the answer 7. `weak` wrote c (correct, its second step costs value), k (correct, never valued), u
 (correct, with a false equation), w (incorrect, lost at its second step) and t (cut off); `strong` wrote s (correct,
-sound to a judge), v (incorrect, its fall may be chance) and n (incorrect, never valued). d says what c says. Rollouts
-after the first step of w end right (r) and wrong (rw). Of problem z nobody but `strong` wrote anything, and that is
-incorrect.
+sound to a judge, its end unknown), v (incorrect, its fall may be chance) and n (incorrect, never valued). d says what
+c says. Rollouts after the first step of w end right (r) and wrong (rw). Of problem z nobody but `strong` wrote
+anything, and that is incorrect.
 """
 
 from pathlib import Path
@@ -62,7 +62,7 @@ def tables() -> dict[str, list[dict]]:
                      for name, answer, level in (("p", "7", "easy"), ("z", "1", "hard"))],
         "solutions": [filled("solutions", solution_id=name, problem_id=problem_of[name], generator=generator,
                              generator_id=generator, sample_index=index, solution=text, finish_reason="stop",
-                             complete=name != "t")
+                             complete=None if name == "s" else name != "t")
                       for index, (name, (text, _, generator)) in enumerate(SOLUTIONS.items())],
         "verdicts": [filled("verdicts", solution_id=name, verdict=verdict, method="numeric",
                             soundness="unsound" if name == "u" else "unchecked",

@@ -14,6 +14,28 @@ def test_positives_leave_out_duplicates_and_negatives_leave_out_truncated_and_un
     assert [row["solution_id"] for row in build("negatives", keep_truncated=True)] == ["cut", "w"]
 
 
+def test_a_correct_solution_that_was_cut_stays_and_says_so(build):
+    def cut():
+        found = tables()
+        found["verdicts"][3]["verdict"] = "correct"
+        return found
+
+    rows = build(("positives", "positives_chat"), cut)
+    assert {row["solution_id"]: row["complete"] for row in rows["positives"]} == {"c": True, "cut": False}
+    assert [row["solution_id"] for row in rows["positives_chat"]] == ["c"]
+
+
+@pytest.mark.parametrize(("fall", "pit"), [(0.01, "doubtful"), (None, "none")])
+def test_a_negative_without_a_pit_says_whether_one_was_in_doubt(build, fall, pit):
+    def no_pit():
+        lost = [row | {"is_pit": False, "fall_low": fall if row["step_index"] == 1 else None}
+                for row in steps_of("w", [3, 0, None])]
+        return tables() | {"steps": lost}
+
+    (row,) = build("negatives", no_pit)
+    assert (row["pit"], row["pit_index"], row["fall_low"]) == (pit, None, None)
+
+
 def test_solution_of_unknown_end_that_states_an_answer_stays_and_says_so(build):
     def unknown():
         return {name: [row | {"complete": None} if name == "solutions" and row["complete"] else row for row in found]

@@ -79,6 +79,13 @@ def test_solution_that_the_judge_did_not_read_or_saw_in_other_steps_is_left_out(
     assert left["step_pairs"] == {"no_pit": 6, "not_judged": 2}
 
 
+def test_what_is_unsound_and_disputed_is_counted_once(tmp_path: Path) -> None:
+    paths = world(tmp_path, c=NAMED["at 1"], w=NAMED["at 1"], v=NAMED["at 1"])
+    recipe = Recipe.model_validate(RECIPE | {"release": {"consensus": True, "unsound_positives": "drop"}})
+    left = account_for(["stepwise"], paths, options(recipe), tmp_path, "256MiB")
+    assert left.excluded == {"stepwise": {"unsound": 1}}
+
+
 def test_without_consensus_the_judge_decides_nothing_here(tmp_path: Path) -> None:
     paths = world(tmp_path, c=NAMED["sound"], w=NAMED["at 0"])
     assert len(published(paths, tmp_path, "stepwise")) == 3 and len(published(paths, tmp_path, "step_pairs")) == 2

@@ -1,7 +1,6 @@
 """Pairs and step pairs, from tests/helpers/small_release.py."""
 
-
-
+import pytest
 from helpers.small_release import TEXT, tables, with_more
 
 
@@ -93,5 +92,21 @@ def test_negatives_of_a_problem_take_its_positives_in_turn_and_a_cap_leaves_the_
     rows = build("step_pairs", two_lost)
     assert [row["rejected_id"] for row in rows] == ["w", "z"] and {row["chosen_id"] for row in rows} == {"c", "k"}
     assert [row["rejected_id"] for row in build("step_pairs", two_lost, max_pairs_per_problem=1)] == ["w"]
-    assert build("step_pairs", two_lost, account=True, max_pairs_per_problem=1).excluded == {
-        "step_pairs": {"cap": 2, "no_better_step": 1}}
+    assert build(("pairs", "step_pairs"), two_lost, account=True, max_pairs_per_problem=1).excluded == {
+        "pairs": {"cap": 2}, "step_pairs": {"cap": 2, "no_better_step": 1}}
+
+
+@pytest.mark.parametrize("complete", [True, False])
+def test_a_negative_that_was_cut_off_at_its_pit_wants_no_end_of_text(build, complete):
+    def lost_at_the_end():
+        found = tables()
+        found["solutions"][2]["complete"] = complete
+        for row in found["steps"]:
+            row["is_pit"] = (row["solution_id"], row["step_index"]) == ("w", 2)
+            row["fall_low"] = 0.5 if row["is_pit"] else None
+        return found | {"alternatives": [row | {"step_index": 2} for row in found["alternatives"]]}
+
+    rows = build(("pairs", "step_pairs"), lost_at_the_end, keep_truncated=True)
+    assert {(row["chosen_complete"], row["rejected_complete"]) for row in rows["pairs"]} == {(True, complete)}
+    assert {row["mode"]: row["rejected_complete"] for row in rows["step_pairs"]} == {
+        "full_vs_truncated": complete, "shared_prefix": complete}

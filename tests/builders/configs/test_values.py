@@ -75,7 +75,7 @@ def test_a_step_without_rollouts_is_masked_and_its_solution_stays(build):
     ([3, 0, 1, 0], {}, [True, True, True, None, False]),
     ([3, 0, 0, 0], {}, [True, None, None, None, False]),
     ([3, 0, 0, 0], {"false_below": 0.61}, [True, False, False, False, False]),
-    ([3, 0, 0, 0], {"false_below": 0.90, "best_of": 2}, [True, False, False, False, False]),
+    ([3, 0, 0, 0], {"false_below": 0.61, "best_of": 2}, [True, False, False, False, False]),
     ([3, 1, 0, 0], {"labels": "threshold"}, [True, False, False, False, False]),
     ([1, 3, 0, 0], {"labels": "threshold"}, [True, True, False, False, False]),
     ([1, 3, 0, 0], {"labels": "threshold", "label_threshold": 0.8}, [False] * 5),
@@ -98,6 +98,11 @@ def test_labels_follow_the_evidence_under_each_rule(build, won, options, labels)
 
     (row,) = build("stepwise", five_steps, **options)
     assert row["labels"] == labels
+
+
+def test_every_step_of_a_correct_solution_without_a_zero_is_true(build):
+    rows = {row["solution_id"]: row["labels"] for row in build("stepwise", labels="first_zero")}
+    assert rows == {"c": [True, True, True], "w": [True, False, None]}
 
 
 @pytest.mark.parametrize(("won", "ends", "places"), [

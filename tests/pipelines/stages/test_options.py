@@ -9,9 +9,10 @@ import math
 from collections import Counter, defaultdict
 from typing import get_args
 
+import duckdb
 import pytest
 from datatrove.data import Document
-from helpers.world import published, write_world
+from helpers.world import RECIPE, published, write_world
 
 from stepforge.builders.configs import CONFIGS
 from stepforge.pipelines.answers import Verifier
@@ -20,6 +21,7 @@ from stepforge.pipelines.inference.runner import Completion
 from stepforge.pipelines.options.release import ReleaseOptions
 from stepforge.pipelines.options.stages import Annotate
 from stepforge.pipelines.recipe import Recipe
+from stepforge.pipelines.stages import build
 from stepforge.pipelines.stages.annotate import annotate_problem
 from stepforge.pipelines.stages.build import options as release_options
 
@@ -62,10 +64,11 @@ RELEASE = [  # config, what is looked at, what it is by default, and under which
         ({"max_positives_per_problem": 9, "rollout_negatives": True}, ["c", "k", "s", "u"])]),
     ("positives", of("c", "spurious_share"), 0.4, [
         ({"spurious_positives": "keep"}, None), ({"spurious_below": -0.8}, 0.0)]),
-    ("positives", lambda rows: (of("s", "completion")(rows), of("s", "behind_answer")(rows)), ("ssss\nt\n7", 2), [
-        ({"max_behind_answer": 1, "text_behind_answer": "keep"}, ("ssss\nt\n7", 2)),
-        ({"max_behind_answer": 1, "text_behind_answer": "cut"}, ("ssss\nt", 0)),
-        ({"max_behind_answer": 2, "text_behind_answer": "cut"}, ("ssss\nt\n7", 2))]),
+    ("positives", lambda rows: tuple(of("s", column)(rows) for column in ("completion", "behind_answer", "complete")),
+     ("ssss\nt\n7", 2, None), [
+        ({"max_behind_answer": 1, "text_behind_answer": "keep"}, ("ssss\nt\n7", 2, None)),
+        ({"max_behind_answer": 1, "text_behind_answer": "cut"}, ("ssss\nt", 0, True)),
+        ({"max_behind_answer": 2, "text_behind_answer": "cut"}, ("ssss\nt\n7", 2, None))]),
     ("negatives", ids, ["n", "v", "w", "zn"], [
         ({"keep_truncated": True}, ["n", "t", "v", "w", "zn"]), ({"max_negatives_per_problem": 2}, ["v", "w", "zn"]),
         ({"rollout_negatives": True}, ["n", "rw", "v", "w", "zn"]),
@@ -103,6 +106,7 @@ RELEASE = [  # config, what is looked at, what it is by default, and under which
         ({"false_below": 0.4}, [True, False, False]), ({"labels": "threshold"}, [True, False, False]),
         ({"labels": "threshold", "label_threshold": 0.8}, [False, False, False]),
         ({"labels": "first_zero"}, [True, False, None])]),
+    ("stepwise", of("v", "prompt"), "weak: p?\n", []),  # of the policy that continued it, not of its writer
     ("stepwise", of("w", "values"), [0.75, 0.0, 0.0], [({"values": "model"}, [0.25, 0.5, 0.75])]),
     ("weighted", of("w", "ends"), [2, 4], [({"after_pit": "keep"}, [2, 4, 5])]),
     ("weighted", of("v", "completion"), "v\n", [({"after_pit": "keep"}, "v\ny\n9")]),
@@ -231,6 +235,12 @@ def test_an_option_of_annotate_makes_these_rows(verifier, look, default, changed
         assert look(*annotated(verifier, **annotate)) == expected, annotate
 
 
+def test_a_fall_must_be_larger_than_the_least(verifier):
+    (pit,) = [step for step in annotated(verifier, pit_fall=0.3)[0]["w"] if step["is_pit"]]
+    again = annotated(verifier, pit_fall=pit["fall_low"])[0]["w"][pit["step_index"]]
+    assert (again["is_pit"], again["fall_low"]) == (False, pit["fall_low"])
+
+
 def bounds(model):
     """Every option with bounds or words to choose from, at each of them."""
     for name, field in model.model_fields.items():
@@ -276,6 +286,26 @@ def test_statements_read_the_policys_options():
     assert (read["least_pass_rate"], read["most_pass_rate"]) == (0.1, 0.9)
     strong = recipe.model_copy(update={"release": ReleaseOptions(rl_generator="strong")})
     assert release_options(strong)["rl_prompt"] == "strong"
+
+
+def test_seed_and_options_of_a_release_make_it_another_and_its_place_does_not():
+    def settings(**changes):
+        return build.settings(Recipe.model_validate(RECIPE | changes))
+
+    assert len({str(settings()), str(settings(seed=1)), str(settings(release={"weight_max": 3.0})),
+                str(settings(generators=[{**g, "prompt": "Q: {{ problem }}"} for g in RECIPE["generators"]]))}) == 4
+    assert settings(release={"to": "local:elsewhere", "version": "2.0.0", "allow_failed": True}) == settings()
+
+
+def test_only_correct_solutions_are_measured_behind_their_answer():
+    with duckdb.connect() as connection:
+        connection.execute("CREATE TABLE solutions (solution_id VARCHAR, solution VARCHAR)")
+        connection.execute("CREATE TABLE verdicts (solution_id VARCHAR, verdict VARCHAR)")
+        for name, text, verdict in (("right", "\\boxed{7}\nAnd", "correct"), ("wrong", "\\boxed{8}\nAnd", "incorrect"),
+                                    ("short", "\\boxed{7}", "correct")):
+            connection.execute("INSERT INTO solutions VALUES (?, ?)", [name, text])
+            connection.execute("INSERT INTO verdicts VALUES (?, ?)", [name, verdict])
+        assert list(build.tails(connection)) == [{"solution_id": "right", "behind": 4}]
 
 
 def test_every_option_stands_in_the_table_or_is_tested_elsewhere():
