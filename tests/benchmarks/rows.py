@@ -1,6 +1,8 @@
 """What a release says of steps, against exact values: labels, values and pits of `stepwise`, by search.
 
-    make bench NAME=rows        (writes build/bench/rows.json; PROBLEMS=10 before it for a quick look)
+    make bench NAME=rows        (about a minute of CPU on one thread; writes build/bench/rows.json)
+
+PROBLEMS is the number of problems of each world, WORLDS which of them.
 
 The worlds are those of the search benchmark (_world.py), where the Q of every step is known. Annotate's own code
 spends the rollouts and writes the rows of `steps`, and the statements of a release make `stepwise` of them. The last
