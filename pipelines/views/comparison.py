@@ -2,10 +2,10 @@
 
 In: the folder of a run. Out: for levels of spending (what k samples of the dearest generator cost) how many samples
 each generator gets, and their coverage and diversity with intervals and paired differences; unique correct solutions
-for a unit of cost; problems that one generator alone solves; false positives. It is the comparison of Bansal et al.
-(arXiv 2408.16737, sections 3 and 5.1): FLOPs are those of generated tokens, money counts what was read too, and what
-annotation and judging cost stands apart. Mean lengths are those of the pilot where a budget decided the numbers of
-samples by them, else of all samples.
+for a unit of cost, all of them and those not found unsound; problems that one generator alone solves; false
+positives. It is the comparison of Bansal et al. (arXiv 2408.16737, sections 3 and 5.1): FLOPs are those of generated
+tokens, money counts what was read too, and what annotation and judging cost stands apart. Mean lengths are those of
+the pilot where a budget decided the numbers of samples by them, else of all samples.
 """
 
 from collections import Counter
@@ -24,7 +24,7 @@ from stepforge.pipelines.options.generators import RecordedGenerator
 from stepforge.pipelines.run_folder import Run, read_run, run_tables
 from stepforge.pipelines.statistics.intervals import wilson
 
-TABLES = ("problems", "solutions", "verdicts")
+TABLES = ("problems", "solutions", "verdicts", "judgements")
 GROUPS = ("generator", "level", "subject", "source")
 MATCHES = ("flops", "price", "samples")
 FALSE_POSITIVES = ("false_equation_rate", "false_positive_rate")

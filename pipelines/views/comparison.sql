@@ -1,13 +1,16 @@
 -- Generators at equal cost: each with the k samples that a level of spending buys ($levels: level, generator, k).
--- For every problem: coverage@k and diversity@k, unbiased, by the formulas of the stage `measure`. Means and intervals are
--- over problems; the difference to the generator that sets the levels ($reference) is taken problem by problem, since
--- a problem that is hard for one is hard for the other.
+-- For every problem: coverage@k and diversity@k, unbiased, by the formulas of the stage `measure`. `diversity_sound`
+-- counts equation lists of solutions that neither a false equation nor a judge shows to be unsound. Means and intervals
+-- are over problems; the difference to the generator that sets the levels ($reference) is taken problem by problem,
+-- since a problem that is hard for one is hard for the other.
 WITH samples AS (
     SELECT solutions.generator, problem_id, verdict = 'correct' AS correct, equation_key,
+           'unsound' NOT IN (coalesce(verdicts.soundness, ''), coalesce(judgements.soundness, '')) AS unrefuted,
            md5(trim(regexp_replace(solution, '\s+', ' ', 'g'))) AS text_key,
            coalesce(CASE $by WHEN 'level' THEN level WHEN 'subject' THEN subject WHEN 'source' THEN source ELSE 'all'
                     END, 'none') AS "group"
     FROM solutions JOIN verdicts USING (solution_id) JOIN problems USING (problem_id)
+         LEFT JOIN judgements USING (solution_id)
     WHERE is_outcome(verdict, reason)
 ), problem AS (
     SELECT "group", generator, problem_id, count(*) AS n FROM samples GROUP BY ALL
@@ -19,10 +22,13 @@ WITH samples AS (
     UNION ALL
     SELECT generator, problem_id, 'diversity_equations', count(*) FROM samples WHERE correct
     GROUP BY generator, problem_id, equation_key
+    UNION ALL
+    SELECT generator, problem_id, 'diversity_sound', count(*) FROM samples WHERE correct AND unrefuted
+    GROUP BY generator, problem_id, equation_key
 ), levels AS (
     SELECT unnest($levels::STRUCT(level BIGINT, generator VARCHAR, k BIGINT)[], recursive := true)
 ), kinds AS (
-    SELECT unnest(['coverage', 'diversity_text', 'diversity_equations']) AS measure
+    SELECT unnest(['coverage', 'diversity_text', 'diversity_equations', 'diversity_sound']) AS measure
 ), hit AS (
     SELECT "group", generator, problem_id, level, k, measure,
            sum(CASE WHEN members IS NULL THEN 0 WHEN n - members < k THEN 1

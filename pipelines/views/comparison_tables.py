@@ -11,7 +11,8 @@ LEFT_OUT = {"flops": "2 FLOPs for each active parameter and generated token; rea
             "price": "tokens that were read and generated, at the recipe's prices",
             "samples": "every sample counts alike, however long it is"}
 NAMES = {"coverage": "coverage", "diversity_text": "unique correct (text)",
-         "diversity_equations": "unique correct (equations)"}
+         "diversity_equations": "unique correct (equations)", "diversity_sound": "unique correct, not found unsound"}
+UNIQUE = tuple(name for name in NAMES if name != "coverage")
 
 
 def comparison_tables(comparison: Comparison) -> list[Table]:
@@ -66,7 +67,7 @@ def _yields(comparison: Comparison) -> Table:
     unit = scale(comparison)
     table = Table("measure", *([comparison.by] if comparison.by != "generator" else []), "generator", "value", "95%",
                   title=f"Unique correct solutions of a problem for {amount(unit)} {UNIT[comparison.match]}")
-    for measure in ("diversity_text", "diversity_equations"):
+    for measure in UNIQUE:
         for row in unique_for_cost(comparison, measure):
             group = [row["group"]] if comparison.by != "generator" else []
             table.add_row(NAMES[measure], *group, row["generator"], f"{row['value'] * unit:.3f}",

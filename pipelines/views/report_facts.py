@@ -17,7 +17,7 @@ from stepforge.pipelines.plan import STAGES
 from stepforge.pipelines.run_folder import Run
 from stepforge.pipelines.stages.base import tabulate_spent
 from stepforge.pipelines.views.comparison import Comparison, compare, unique_for_cost
-from stepforge.pipelines.views.comparison_tables import UNIT, amount, scale
+from stepforge.pipelines.views.comparison_tables import NAMES, UNIQUE, UNIT, amount, scale
 
 OUTCOMES_SQL = """
 SELECT generator, verdict, coalesce(verdicts.reason, '') AS reason, duplicates.reason AS duplicate,
@@ -191,14 +191,13 @@ def comparison_rows(comparison: Comparison) -> tuple[list[str], list[list[str]]]
     table = [["samples of a problem", *(f"{level['coverage', name]['k']:,}" for name in names)],
              ["mean tokens", *("–" if side.tokens is None else f"{side.tokens:.1f}" for side in comparison.sides)],
              [f"{UNIT[comparison.match]} a sample", *(amount(float(side.cost)) for side in comparison.sides)]]
-    for measure, told in (("coverage", "coverage"), ("diversity_text", "unique correct (text)"),
-                          ("diversity_equations", "unique correct (equations)")):
-        table.append([told, *(_interval(level[measure, name]) for name in names)])
-    for measure, told in (("diversity_text", "text"), ("diversity_equations", "equations")):
+    for measure, words in NAMES.items():
+        table.append([words, *(_interval(level[measure, name]) for name in names)])
+    for measure in UNIQUE:
         each = {row["generator"]: {end: row[end] * unit for end in ("value", "low", "high")}
                 for row in unique_for_cost(comparison, measure)}
-        told = f"unique correct ({told}) for {amount(unit)} {UNIT[comparison.match]}"
-        table.append([told, *(_interval(each[name]) for name in names)])
+        words = f"{NAMES[measure]} for {amount(unit)} {UNIT[comparison.match]}"
+        table.append([words, *(_interval(each[name]) for name in names)])
     alone = {solved.generator: solved for solved in comparison.solved}
     table.append(["problems solved by it alone",
                   *(f"{len(alone[name].alone):,} of {alone[name].n:,}" for name in names)])

@@ -1,6 +1,7 @@
 """Generators at equal cost: the numbers against brute force over every subset, and who solves what alone."""
 
 import json
+import shutil
 from fractions import Fraction
 from itertools import combinations
 from math import isclose
@@ -9,6 +10,8 @@ import pytest
 from helpers.runs import execute, rows
 
 from stepforge.builders.errors import UserError
+from stepforge.builders.parquet import write_rows
+from stepforge.builders.tables import TABLES
 from stepforge.pipelines.views.comparison import Side, compare, spending, unique_for_cost
 from stepforge.pipelines.views.comparison_tables import comparison_tables
 
@@ -16,10 +19,11 @@ PROBLEMS, WEAK, STRONG = 5, 6, 3
 
 
 def solutions(problem: int, count: int, right: int) -> list[str]:
-    """`right` correct ones in two wordings, of which every second is the same; the rest is wrong."""
+    """`right` correct ones, every second with its equation, the fourth with a false one too; the rest is wrong."""
     gold = 3 * problem
-    good = [f"{problem} + {2 * problem} = {gold}\nThe answer is {gold}" if i % 2 else f"The answer is {gold}"
-            for i in range(right)]
+    equation = f"{problem} + {2 * problem} = {gold}\n"
+    wordings = ["", equation, "", f"{equation}{gold} + 1 = {gold}\n"]
+    good = [f"{wordings[i % 4]}The answer is {gold}" for i in range(right)]
     return good + [f"The answer is {gold + 1 + i}" for i in range(count - right)]
 
 
@@ -45,7 +49,9 @@ def brute_force(run, generator: str, k: int, measure: str) -> float:
     verdicts = {row["solution_id"]: row for row in rows(run, "verdicts")}
     values = []
     for problem in rows(run, "problems"):
-        found = [None if (v := verdicts[s["solution_id"]])["verdict"] != "correct" else
+        refuted = measure == "diversity_sound"
+        found = [None if (v := verdicts[s["solution_id"]])["verdict"] != "correct" or
+                 refuted and v["false_step"] is not None else
                  s["solution"] if measure == "diversity_text" else v["equation_key"]
                  for s in rows(run, "solutions")
                  if s["generator"] == generator and s["problem_id"] == problem["problem_id"]]
@@ -56,10 +62,33 @@ def brute_force(run, generator: str, k: int, measure: str) -> float:
 
 def test_levels_are_what_every_subset_of_the_samples_gives(run):
     found = compare(run, match="samples")
-    assert {row["level"] for row in found.rows} == {1, 2, 3} and len(found.rows) == 3 * 2 * 3
+    assert {row["level"] for row in found.rows} == {1, 2, 3} and len(found.rows) == 3 * 2 * 4
     for row in found.rows:
         assert isclose(row["value"], brute_force(run, row["generator"], row["k"], row["measure"]), abs_tol=1e-12)
         assert row["low"] <= row["value"] <= row["high"] and row["n"] == PROBLEMS
+
+
+def test_solutions_with_a_false_equation_are_not_among_the_sound_ones(run):
+    """One of the weak one's 30 solutions: the fourth of problem 5, whose list of equations no other has."""
+    value = {(row["generator"], row["measure"]): row["value"] for row in compare(run, match="samples").rows
+             if row["level"] == 3}
+    assert sum(row["soundness"] == "unsound" for row in rows(run, "verdicts")) == 1
+    lost = value["weak", "diversity_equations"] - value["weak", "diversity_sound"]
+    assert isclose(lost, 3 / 6 / PROBLEMS)  # a class of one is among three of six samples in half of the subsets
+    assert value["strong", "diversity_equations"] == value["strong", "diversity_sound"]
+
+
+def test_solutions_that_a_judge_found_unsound_are_not_among_the_sound_ones(run, tmp_path):
+    shutil.copytree(run, tmp_path / "run")
+    table = tmp_path / "run" / "tables" / "judgements.parquet"
+    good = [row for row in rows(run, "verdicts") if row["verdict"] == "correct"]
+    votes = {"sampled": True, "steps": 2, "votes_sound": 0, "votes_unsound": 1, "votes_undecided": 0, "judge": "j",
+             "judge_id": "j"}
+    judged = [{"solution_id": row["solution_id"], "soundness": "unsound", **votes} for row in good]
+    write_rows(table, judged, TABLES["judgements"].schema)
+    values = {row["measure"]: row["value"] for row in compare(tmp_path / "run", match="samples").rows
+              if (row["level"], row["generator"]) == (3, "strong")}
+    assert values["diversity_sound"] == 0 < values["diversity_equations"]
 
 
 def test_differences_are_taken_problem_by_problem(run):
@@ -101,6 +130,7 @@ def test_unique_solutions_for_a_unit_of_cost(run):
     found = compare(run, match="samples")
     diversity = {row["generator"]: row for row in found.rows
                  if row["level"] == 3 and row["measure"] == "diversity_equations"}
+    assert "unique correct, not found unsound" in [*comparison_tables(found)[2].columns[0].cells]
     for row in unique_for_cost(found, "diversity_equations"):
         assert isclose(row["value"] * 3, diversity[row["generator"]]["value"])
 

@@ -165,7 +165,7 @@ def test_sections_tell_the_runs_numbers(page):
     for told in ("unique and correct", "Generators at equal cost", "solved by it alone", "Where solutions are lost",
                  "every sample counts alike"):
         assert told.lower() in page.lower()
-    assert page.count("<svg") == 8 and 'data-tip="one: 0.500' in page
+    assert page.count("<svg") == 9 and 'data-tip="one: 0.500' in page
 
 
 def test_a_folder_that_is_no_run_is_the_users_mistake(tmp_path):
