@@ -15,6 +15,8 @@ from stepforge.pipelines.answers.wording import DENIED_AFTER, DENIED_BEFORE, MAY
 MAX_BOXES = 64       # looked at, from the end
 MAX_BETWEEN = 160    # characters between two boxes of one list
 _BOX = re.compile(r"\\(?:boxed|fbox)(?![a-zA-Z])")
+_ANNOUNCED = re.compile(r"(?:nswer|NSWER|[Ff]inal|FINAL)[^.!?\n]*$")
+_STEP = re.compile(r"[\s>*_#-]*(?:(?:[Ss]tep|STEP)\s*\d|First|Second|Third|Next|Then)\b")
 _BARE_BOX = re.compile(r"\s*([^\s{}$]{1,40})")
 _STRAY = re.compile(r"(?<!\\)\\(?=\d)")      # `\15` is 15
 _MARKS = r"(?:[\s&~]|\n[ \t]*[-•+](?=\s)|[$*]+|\\[()\[\],;:! ]|\\\\|\\q?quad(?![a-zA-Z])|\\text\{\s*\})*"
@@ -51,14 +53,18 @@ def boxes(text: str, percent: bool = False) -> list[Statement]:
     """
     single: list[Statement] = []
     for box in deque(_BOX.finditer(text), maxlen=MAX_BOXES):
-        content, end = _content(text, box.end())
+        content, end, closed = _content(text, box.end())
         content = _STRAY.sub("", content.strip())
         if content and _denied(text, box.start(), end):
             single = [item for item in single if item.answer != content]
         elif content:
             if percent and _PERCENT.match(text, end) and content[-1:].isdigit():
                 content += r"\%"
-            single.append(Statement(box.start(), end, content, "boxed", to_end=text[end - 1] != "}"))
+            announced = _ANNOUNCED.search(text, max(0, box.start() - 80), box.start()) is not None
+            single.append(Statement(box.start(), end, content, "boxed", sure=closed or end < len(text),
+                                    to_end=not closed, part=not announced and _is_step(text, box.start())))
+        elif not closed and single:
+            single[-1] = single[-1]._replace(sure=False)           # the text ends where its next box begins
     return single if len(single) < 2 else _together(text, single)
 
 
@@ -68,18 +74,23 @@ def _denied(text: str, start: int, end: int) -> bool:
         or DENIED_AFTER.match(text, end, end + 60) is not None
 
 
-def _content(text: str, at: int) -> tuple[str, int]:
-    """What a box holds, and where it ends; up to MAX_CLAUSE characters where it is not closed."""
+def _is_step(text: str, at: int) -> bool:
+    """Whether a box stands in a line or under a heading that names a step of the solution."""
+    return _STEP.match(text, text.rfind("\n", 0, at) + 1) is not None
+
+
+def _content(text: str, at: int) -> tuple[str, int, bool]:
+    """What a box holds, where it ends and whether it is closed; up to MAX_CLAUSE characters where it is not."""
     start = text.find("{", at, at + 8)
     if start < 0 or text[at:start].strip():
         bare = _BARE_BOX.match(text, at)
-        return (bare[1].rstrip("."), bare.end()) if bare else ("", at)
+        return (bare[1].rstrip("."), bare.end(), True) if bare else ("", at, True)
     depth, limit = 0, min(len(text), start + MAX_CLAUSE)
     for here in range(start, limit):
         depth += ((text[here] == "{") - (text[here] == "}")) * (text[here - 1] != "\\")
         if depth == 0:
-            return text[start + 1:here], here + 1
-    return text[start + 1:limit], limit
+            return text[start + 1:here], here + 1, True
+    return text[start + 1:limit], limit, False
 
 
 def _together(text: str, single: list[Statement]) -> list[Statement]:

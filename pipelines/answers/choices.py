@@ -14,7 +14,12 @@ TAIL = 2000          # characters searched
 
 _AT_HEAD = re.compile(r"\(?(?:\\text(?:bf|rm|it)?\{\s*\(?)?([A-Z])(?:\)|[.:](?=\s))\}?\)?[:.]?(?=\s|$)")
 _LETTER = re.compile(r"\(([A-Z])\)|(?<![\w'’])([A-Z])(?=[.):*$},]|[^\x00-\x7f]|\\[)\]]|\s*$|\s+(?:or|and)\s+\(?[A-Z]\b"
-                     r"|\s+(?:is|must be|seems)\s+(?:the\s+)?(?:correct|right|true|best))")
+                     r"|\s+(?:is|are|must be|seems)\s+(?:(?:all|both|the)\s+)?"
+                     r"(?:(?:in)?correct|right|wrong|true|false|best)"
+                     r"|\s+(?:remains|works|fits|holds)\b)")
+_LED = re.compile(r"(?:\b(?:is|are|be|choose|chose|pick|select|answer)\b|[:=→]|(?:^|\n))[\s*(\[$]*"
+                  r"(?:\b(?:option|choice|answer|letter|statement)\b[\s*(:]*)?$", re.IGNORECASE)
+_IS_RIGHT = re.compile(r"[)\s*.:$}]*(?:is|must be|seems)\s+(?:the\s+)?(?:correct|right|true|best)", re.IGNORECASE)
 _OR = re.compile(r"[)\s*]*(?:,|or|and|/)[\s*(]*")
 
 
@@ -31,14 +36,18 @@ def choice_at(line: str, at: int) -> re.Match[str] | None:
 
 
 def _undenied(tail: str) -> list[re.Match[str]]:
-    """The lone letters that the text does not deny; `it can't be A or B` denies both."""
+    """The lone letters that the text does not deny; `it can't be A or B` and `A and B are wrong` deny both."""
     letters: list[re.Match[str]] = []
     denied_to = -1
     for letter in _LETTER.finditer(tail):
         joined = denied_to >= 0 and _OR.fullmatch(tail[denied_to:letter.start()])
         if joined or DENIED_BEFORE.search(tail[max(0, letter.start() - 60):letter.start()]):
             denied_to = letter.end()
-        elif not DENIED_AFTER.match(tail, letter.end()):
+        elif DENIED_AFTER.match(tail, letter.end()):
+            end = letter.start()
+            while letters and _OR.fullmatch(tail[letters[-1].end():end]):
+                end = letters.pop().start()
+        else:
             letters.append(letter)
     return letters
 
@@ -55,6 +64,7 @@ def last_choice(text: str) -> Choice | None:
             break
         offered.insert(0, letter)
     names = [letter[1] or letter[2] for letter in letters]
+    led = _LED.search(tail, 0, offered[0].start()) is not None or _IS_RIGHT.match(tail, letters[-1].end()) is not None
     bounds = [0, *(end.end() for end in SENTENCE_END.finditer(tail))]
     last = {name for letter, name in zip(letters, names, strict=True) if letter.start() >= bounds[-1]}
-    return Choice(", ".join(dict.fromkeys(names[-len(offered):])), len(last) == 1 or len(offered) > 1)
+    return Choice(", ".join(dict.fromkeys(names[-len(offered):])), len(offered) > 1 or len(last) == 1 and led)

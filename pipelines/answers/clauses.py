@@ -8,6 +8,7 @@ import re
 from typing import NamedTuple
 
 from stepforge.pipelines.answers.choices import choice_at
+from stepforge.pipelines.answers.dates import DATE
 from stepforge.pipelines.answers.guesses import MARKUP, SENTENCE_END, guess_in
 from stepforge.pipelines.answers.normalize import ascii_math
 from stepforge.pipelines.answers.terms import MATH
@@ -33,6 +34,16 @@ class Reading(NamedTuple):
 NOTHING = Reading(None)
 _LETTER = re.compile(r"[\s*:\"]*([A-J])(?![\w'’(]|\s*(?:[-+*/^=<>]|(?:or|and)\b)"
                      r"|\s*,\s*(?:(?:or|and)\s+)?[A-J]\b|\s+[A-Z])")
+_ROMAN = r"(?:VI{0,3}|I{1,3}|I[VX]|X)"
+_JOIN = r"\s*(?:,\s*(?:and|or)\b|,|&|\b(?:and|or)\b)\s*"
+_LABELS = re.compile(rf"[\s:*\"]*((?:{_ROMAN}(?:{_JOIN}{_ROMAN})+|[A-Z](?:{_JOIN}[A-Z])+)(?:\s+only)?|{_ROMAN}\s+only)"
+                     r"(?![\w'’(]|\s*[-+*/^=<>])")
+_ANSWER_WORD = re.compile(r"[\s:*\"]*(yes|no|true|false)\b[*\"]*(?=\s*(?:[.,;:!–—]|$)|\s+(?:because|since|as)\b)",
+                          re.IGNORECASE)
+_PARTS = re.compile(r"[\s:*]*\((?:a|i)\) ?[^()\n]{1,80}\((?:b|ii)\)")
+_SMALL_LETTER = re.compile(r"[\s*:\"(]*([a-j])[)\s*.\"]*").fullmatch
+_OPTION = re.compile(r"[\s,;$]*\(?\s*(?:(?:option|choice|answer)\s*\(?|\()([A-J])\)")
+_SIGN = re.compile(r"\s*[-+*/^=({\\]+\s*")                       # the text is cut behind it
 _QUOTED = re.compile(r"\s*\"((?:[^\"\\\n]|\\.)+)\"")
 
 
@@ -48,6 +59,12 @@ def read_clause(clause: str, choices: bool = False) -> Reading:
     line = clause[:whole].replace("\n", " ") + clause[whole:].split("\n", 1)[0]
     line = MARKUP.sub("", ascii_math(line))
     start = skip(line)
+    if labels := _ANSWER_WORD.match(line) or _LABELS.match(line):
+        return Reading(labels[1].strip(), True, not line[labels.end():].strip(" \t"))
+    if _PARTS.match(line):
+        return Reading(line.strip(" \t:*."), True, True)         # (a) 5, (b) 7
+    if (dated := DATE.match(line, start)) is not None:
+        return Reading(dated[0], True, not line[dated.end():].strip(" \t"))
     if denial := DENIAL.match(line, start):
         end = SENTENCE_END.search(line, start)
         corrected = CORRECTED.search(line, denial.end(), end.start() if end else len(line))
@@ -61,12 +78,17 @@ def read_clause(clause: str, choices: bool = False) -> Reading:
         start = skip(line, choice.end()) if value_at(line, skip(line, choice.end())) else start
     if choices and (letter := _LETTER.match(line) or _LETTER.match(line, start)):
         return Reading(letter[1], True, not line[letter.end():].strip(" \t"))
+    if choices and (letter := _SMALL_LETTER(line)):
+        return Reading(letter[1].upper(), True, True)
     value = value_at(line, start)
+    if choices and value is not None and (option := _OPTION.match(line, value.end)):
+        return Reading(option[1], True)                         # 42 (option B)
     if value is None:
         return _words(line, start)
     if line[value.end:].lstrip().startswith("?"):
         return NOTHING
-    return Reading(value.text.strip(), True, not line[value.end:].strip(" \t"))
+    cut = _SIGN.fullmatch(line, value.end) is not None and len(clause) == len(line)
+    return Reading(value.text.strip(), True, not line[value.end:].strip(" \t"), not cut)
 
 
 def _words(line: str, at: int) -> Reading:
@@ -77,7 +99,8 @@ def _words(line: str, at: int) -> Reading:
         return Reading(guess.answer, False, guess.to_end and end is None, guess.sure)
     head = sentence[at:]
     short = REASON.split(head, maxsplit=1)[0].strip(" .:*\"")
-    if short and len(short.split()) <= 4 and not REMARK.match(short):
+    whole = short.count("{") == short.count("}") and short.count("$") % 2 == 0
+    if short and whole and len(short.split()) <= 4 and not REMARK.match(short):
         return Reading(short, False, end is None and short == head.strip())
     return NOTHING
 
@@ -91,7 +114,7 @@ def bare_answer(line: str, last: bool = False) -> str | None:
     value = value_at(plain, skip(plain))
     if value is None and last and any(map(str.isdigit, plain)):
         best = guess_in(plain)
-        return best.answer if best else None
+        return best.answer if best else plain if len(plain.split()) <= 4 else None
     if value is None:
         return plain if last and len(plain.split()) <= 4 and "nswer" not in plain else None
     rest = plain[value.end:].strip()

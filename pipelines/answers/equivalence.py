@@ -10,6 +10,7 @@ from functools import partial
 
 from stepforge.pipelines.answers import outcome
 from stepforge.pipelines.answers.conditions import conditioned
+from stepforge.pipelines.answers.dates import dates_match
 from stepforge.pipelines.answers.expressions import equations_match, expressions_match, orders_match
 from stepforge.pipelines.answers.matches import (
     EQUAL,
@@ -28,7 +29,7 @@ from stepforge.pipelines.answers.matches import (
 from stepforge.pipelines.answers.normalize import canonical
 from stepforge.pipelines.answers.parts import one_of_many, parts_match
 from stepforge.pipelines.answers.quantity import TOO_LARGE, UNDEFINED, Quantity, measured, read_number, same
-from stepforge.pipelines.answers.readings import all_alike, commas_match, proportions_match
+from stepforge.pipelines.answers.readings import all_alike, commas_match, labels_match, proportions_match
 from stepforge.pipelines.answers.regions import Region, is_region, orders, region, unnamed_set
 from stepforge.pipelines.answers.relations import Statement, solution, statement, symbols
 from stepforge.pipelines.answers.residues import residues_match
@@ -50,6 +51,8 @@ def compare(gold: str, answer: str, symbolic: Symbolic | None = None) -> Match:
         return SAME_WORDS if gold == answer else EQUAL if int(gold) == int(answer) else UNEQUAL
     if len(gold) > MAX_CHARS or len(answer) > MAX_CHARS:
         return SAME_WORDS if gold.strip() == answer.strip() else TOO_BIG
+    if (recorded := dates_match(gold, answer)) is not None:
+        return recorded
     gold, answer = canonical(gold), canonical(answer)
     if not gold:
         return NO_GOLD
@@ -75,8 +78,9 @@ def _compare(gold: str, answer: str, symbolic: Symbolic | None) -> Match:
         return Match(gold.lstrip("+") == answer.lstrip("+"), "literal")
     if (conditional := _conditioned(gold, answer, symbolic)) is not None:
         return conditional
-    return residues_match(gold, answer) or proportions_match(gold, answer) or _choices(gold, answer, symbolic) \
-        or _regions(gold, answer, symbolic) or _words(gold, answer) or _structures(gold, answer, symbolic) \
+    return labels_match(gold, answer) or residues_match(gold, answer) or proportions_match(gold, answer) \
+        or _choices(gold, answer, symbolic) or _regions(gold, answer, symbolic) or _words(gold, answer) \
+        or _structures(gold, answer, symbolic) \
         or _statements(gold, answer, symbolic) or _measures(gold, answer, symbolic) \
         or expressions_match(gold, answer, symbolic)
 
@@ -117,6 +121,8 @@ def _words(gold: str, answer: str) -> Match | None:
         if first == second or (len(first) == len(second) == 1 and first.casefold() == second.casefold()
                                and (is_marked(gold) or is_marked(answer))):
             return SAME_WORDS
+        if {first, second} in ({"yes", "true"}, {"no", "false"}):
+            return UNCLEAR
         anagram = sorted(first) == sorted(second) and not is_marked(gold) and not is_marked(answer)
         return UNCLEAR if anagram else OTHER_WORDS
     word, text, other = (first, gold, answer) if first is not None else (second, answer, gold)
@@ -179,6 +185,8 @@ def _structures(gold: str, answer: str, symbolic: Symbolic | None) -> Match | No
     assert parts is not None
     if other == r"\emptyset" or other.count(r"\begin") > 1:
         return UNCLEAR                                         # a sum or product of matrices is not computed
+    if parts.shape == "labelled":
+        return UNCLEAR                                         # one answer to a problem of two parts
     if (commas := commas_match(gold if other is answer else answer, parts, other)) is not None:
         return commas
     if parts.shape == "()" and "," in other and (wrapped := structure(f"({other})")) is not None:      # 5,107,130

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from stepforge.pipelines.answers.boxes import boxes
 from stepforge.pipelines.answers.choices import last_choice
 from stepforge.pipelines.answers.clauses import MAX_CLAUSE
-from stepforge.pipelines.answers.guesses import guess
+from stepforge.pipelines.answers.guesses import MARKUP, SENTENCE_END, guess
 from stepforge.pipelines.answers.normalize import canonical
 from stepforge.pipelines.answers.statements import How, Statement, rare_statements, statements
 from stepforge.pipelines.answers.wording import MAY_RETRACT, RETRACTED
@@ -26,7 +26,8 @@ class Extraction(NamedTuple):
     """answer: None where nothing was found. how: which rule found it. stated: number of different explicit answers.
 
     at_end: the answer runs up to the very end of the text, so a cut may have shortened it. sure: a mismatch says that
-    the solution is wrong; not so for a guess where the last sentence offers other values.
+    the solution is wrong; not so for a guess where the last sentence offers other values. clause: the words, if few,
+    that state the answer.
     """
 
     answer: str | None
@@ -34,6 +35,18 @@ class Extraction(NamedTuple):
     stated: int = 0
     at_end: bool = False
     sure: bool = True
+    clause: str = ""
+
+    def says(self, words: str) -> bool:
+        """Whether the clause of the answer is these words and nothing else: `Route 66` of `The answer is Route 66.`"""
+        if not self.clause:
+            return False
+        said = self.clause.split("\n", 1)[0]
+        return _plain_words(words) in (_plain_words(said), _plain_words(SENTENCE_END.split(said)[0]))
+
+
+def _plain_words(text: str) -> str:
+    return " ".join(MARKUP.sub("", text).casefold().split()).strip(" .$*")
 
 
 _THOUGHTS = (("<think>", "</think>"), ("<thinking>", "</thinking>"), ("<thought>", "</thought>"),
@@ -62,7 +75,7 @@ def extract_answer(text: str, choices: bool = False, percent: bool = False) -> E
     if not (stated or (stated := rare_statements(text, choices))):
         return _guessed(text, choices)
     if len(stated) == 1 and stated[0].to_end:                  # nothing can take it back
-        return Extraction(stated[0].answer, stated[0].how, 1, True, stated[0].sure)
+        return Extraction(stated[0].answer, stated[0].how, 1, True, stated[0].sure, stated[0].clause)
     last = _last(stated)
     following = text[last.end:last.end + 200]
     if any(map(following.__contains__, MAY_RETRACT)) and (retracted := RETRACTED.search(following)):
@@ -107,7 +120,7 @@ def _last(stated: list[Statement]) -> Statement:
 def _chosen(stated: list[Statement], last: Statement) -> Extraction:
     rivals = [item for item in stated if item.how == last.how and item.firm == last.firm and not item.part]
     distinct = {canonical(item.answer[:MAX_CLAUSE]) for item in rivals} if len(rivals) > 1 else {last.answer}
-    return Extraction(last.answer, last.how, len(distinct), last.to_end, last.sure)
+    return Extraction(last.answer, last.how, len(distinct), last.to_end, last.sure, last.clause)
 
 
 def _guessed(text: str, choices: bool) -> Extraction:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from stepforge.pipelines.answers import wording
 from stepforge.pipelines.answers.normalize import ascii_math
 from stepforge.pipelines.answers.number_words import NUMBER_WORD, leading_number
-from stepforge.pipelines.answers.terms import MATH, Term, term_at
+from stepforge.pipelines.answers.terms import MATH, STOP, Term, term_at
 from stepforge.pipelines.answers.values import skip, value_at
 
 TAIL = 2000          # characters searched
@@ -54,9 +54,12 @@ _EXPRESSION = re.compile(r"\d[a-z](?![a-z])|[a-z)]\s*[-+*/^]|[-+*/]\s*[a-z](?![a
 _RESULT = re.compile(r"(?:=|≈|\\approx)\s*\\?[$€£]?\s*(-?\d[\d,]*(?:\.\d+)?)")
 _DIGITS = re.compile(r"-?\d[\d,]*(?:\.\d+)?")
 _OUT_OF = re.compile(r"\b(?:out of|from)\s+(?:the |all |these )?$", re.IGNORECASE)
-_IN_WORDS = re.compile(rf"(?<![\w'’-])(?:(?:negative|minus|an?)\s+)?(?:{NUMBER_WORD}|dozen)(?![\w'’])", re.IGNORECASE)
+_IN_WORDS = re.compile(rf"(?<![\w'’-])(?:(?:negative|minus|half an?|an?)\s+)?(?:{NUMBER_WORD}|dozen)(?![\w'’])",
+                       re.IGNORECASE)
 _WORDS = re.compile(r"[a-zA-Z\s-]+")
 _OF_MANY = re.compile(r"\s+of\s+(?:the|them|these|those|his|her|its|their)\b")
+_RULE = re.compile(r"(?:\n\s*[-*_=#\s]+)+$")
+_LAST_WORD = re.compile(r"[a-zA-Z]+$")
 _COUNTS = re.compile(r"\b(?:is|are|equals|exactly|be)\s*$")
 
 
@@ -73,17 +76,40 @@ def guess(text: str) -> Guess | None:
     last = True
     for start, end in list(zip(bounds, bounds[1:], strict=False))[::-1][:MAX_SENTENCES]:
         sentence = tail[start:end].strip()
-        if not sentence or wording.CLOSING.match(sentence) or _MARKER.fullmatch(tail[start:end].strip("\n")):
+        if not any(map(str.isalnum, sentence)) or wording.CLOSING.match(sentence) \
+                or _MARKER.fullmatch(tail[start:end].strip("\n")):
             continue
         candidate = guess_in(sentence, tail[:start])
         if best is not None:                        # a formula that is not sure: a bold value before it is better
             return candidate._replace(sure=False) if candidate is not None and candidate.bold else best
         if candidate is not None:
-            best = candidate._replace(sure=candidate.sure and last, to_end=candidate.to_end and end == len(tail))
+            if _is_denied(tail, candidate.answer):
+                return None
+            to_end = candidate.to_end and end == len(tail)
+            sure = candidate.sure and last and (to_end or _is_finished(tail))
+            best = candidate._replace(sure=sure, to_end=to_end)
             if best.bold or best.sure or not best.formula:
                 return best
         last = False
     return best
+
+
+def _is_denied(text: str, value: str) -> bool:
+    """Whether a text says anywhere that a value is not the answer."""
+    if "nswer" not in text:
+        return False
+    return any("nswer" in text[max(0, place.start() - BEFORE):place.end() + BEFORE]
+               and (wording.DENIED_BEFORE.search(_before(text, place.start())) is not None
+                    or wording.DENIED_AFTER.match(text, place.end()) is not None)
+               for place in re.finditer(rf"(?<![\w.]){re.escape(value)}(?!\w|\.\d)", text))
+
+
+def _is_finished(text: str) -> bool:
+    """Whether a text ends where a sentence may end, not behind a comma, a sign or a word that leads on."""
+    text = _RULE.sub("", text)
+    word = _LAST_WORD.search(text)
+    leads_on = word is not None and (word[0].casefold() in STOP or word[0].endswith("ing"))
+    return not leads_on and text[-1] not in ",;:+-/=^(<{\\"
 
 
 def _last_line(lines: str) -> str:
@@ -108,8 +134,9 @@ def guess_in(sentence: str, before: str = "") -> Guess | None:
     led = [value for value in offered if wording.LEADS.search(_before(line, value.start))]
     main = led or [value for value in offered if not wording.CIRCUMSTANCE.search(_before(line, value.start))]
     chosen = led[-1] if led else _result(main or offered, before) or (main or offered)[-1]
-    alone = len({value.text.replace(" ", "") for value in values}) == 1 or len(main) == 1 and chosen is main[0]
-    alone = alone and not _OF_MANY.match(line, chosen.end)
+    alone = len({value.text.replace(" ", "") for value in values}) == 1 \
+        or len(main) == 1 and chosen is main[0] and (chosen.many == 1 or chosen in led)
+    alone = alone and (chosen in led or not _OF_MANY.match(line, chosen.end))
     whole = chosen.end - chosen.start > len(line) // 2
     stated = whole or chosen in led or chosen.many > 1 or not _EXPRESSION.search(chosen.text)
     return Guess(chosen.text.strip(), bool(plain) and alone and stated, chosen.end == len(line),
@@ -143,7 +170,7 @@ def _stands(line: str, value: Term) -> bool:
     before = _before(line, value.start)
     supposed = line[max(0, value.start - 3 * BEFORE):value.start]
     return not (wording.DENIED_BEFORE.search(before) or wording.DENIED_AFTER.match(line, value.end)
-                or wording.COMPARED.search(before) or _is_label(before, value)
+                or wording.COMPARED.search(before) or wording.OF_NUMBER.search(before) or _is_label(before, value)
                 or wording.ORDINAL.match(line, value.end) or wording.CONDITION.search(supposed)
                 or _COMPARISON.match(value.text))
 
@@ -197,5 +224,5 @@ def _spelled(line: str) -> Guess | None:
     if not numbers:
         return None
     start, number, rest = numbers[-1]
-    led = not (line[:start] + rest).strip(" .") or _COUNTS.search(line[:start]) is not None
-    return Guess(number, len(numbers) == 1 and led)
+    counted = len(number) > 1 and _COUNTS.search(line[:start]) is not None     # there are two ways to look at it
+    return Guess(number, len(numbers) == 1 and (counted or not (line[:start] + rest).strip(" .")))

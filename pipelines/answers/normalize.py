@@ -13,6 +13,7 @@ from functools import lru_cache
 from stepforge.pipelines.answers.arguments import with_braces
 from stepforge.pipelines.answers.number_words import leading_number
 from stepforge.pipelines.answers.plain import closing, latex_of_plain
+from stepforge.pipelines.answers.remarks import without_remarks
 from stepforge.pipelines.answers.spacing import ROW_BREAK, part_columns, part_rows, part_statements, part_wide_gaps
 
 _SUPERSCRIPTS = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+", strict=True))
@@ -132,6 +133,7 @@ def canonical(text: str) -> str:
     if "\\" in text or "{" in text or "&" in text:
         text = _canonical_latex(text)
     text = _plain_words(text)
+    text = _REMAINDER.sub(r"\\text{remainder }", text)
     text = _SPACED_THOUSANDS.sub(lambda m: m[0].replace(" ", ","), text)
     if _GROUPED(text):
         text = _LIST_COMMA.sub(";", text)
@@ -156,6 +158,8 @@ def _canonical_latex(text: str) -> str:
         if (plainer := _DRAWN.sub(_undrawn, text)) == text:
             break
         text = plainer
+    if r"\text" in text:
+        text = without_remarks(text)
     if "cancel" in text:
         text = _unstruck(text)
     text = _THOUSANDS_GAP.sub(",", text)
@@ -194,9 +198,10 @@ _CHOICE_LETTER = re.compile(r"\(?[A-J]\)?")
 _OPERATIONS = {"times": r"\cdot ", "plus": "+", "minus": "-", "divided by": "/"}
 _IN_DIGITS = re.compile(r"(?:[0-9A-Z]|\\(?:text|mathrm)\{[A-Z]\})*_\{?\d").match
 _REMARK = re.compile(r"\((?:a )?(?:double|repeated|simplified|exact|approx|rounded|total|in total|since|because|as|by"
-                     r"|i\.e|given|final)\b[^()]*\)", re.IGNORECASE).fullmatch
+                     r"|i\.e|given|final)\b[^()]*\)|\(the other \w+ [^()\d]*\)", re.IGNORECASE).fullmatch
 _EITHER = re.compile(r"(?<![a-zA-Z\\])(?:either|both)(?![a-zA-Z])\s*", re.IGNORECASE)
 _THOUSANDS = re.compile(r"[-+$]*[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?").fullmatch
+_REMAINDER = re.compile(r"(?<=\d)\s*,?\s*(?:\\text\{)?\s*(?:R|r|rem\.?|remainder)\s*\}?\s*(?=\d+$)")
 _MODULO = re.compile(r"\(?\s*(?:\\(?:pmod|bmod|mod)(?![a-zA-Z])|\\text\{\(?mod(?:ulo)?\}"
                      r"|(?<![\\a-zA-Z])mod(?:ulo)?(?![a-zA-Z]))"
                      r"\s*(?:\{\s*(\w+)\s*\}|(\w+))\s*(?:\)|\\text\{\)\})?")

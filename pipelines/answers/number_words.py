@@ -13,12 +13,15 @@ _SMALL = {word: number for number, word in enumerate("""zero one two three four 
 _TENS = {word: 10 * number for number, word in
          enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), start=2)}
 _LARGE = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
-_PARTS = {"half": 2, "halves": 2, "quarter": 4, "third": 3, "fourth": 4, "fifth": 5, "sixth": 6, "seventh": 7,
+_TIMES = _LARGE | {"hundred": 100, "dozen": 12}
+PARTS = {"half": 2, "quarter": 4, "third": 3, "fourth": 4, "fifth": 5, "sixth": 6, "seventh": 7,
           "eighth": 8, "ninth": 9, "tenth": 10, "twelfth": 12, "hundredth": 100, "thousandth": 1000}
-_PARTS |= {word + "s": parts for word, parts in _PARTS.items() if word not in ("half", "halves")}
+_PARTS = PARTS | {"halves": 2} | {word + "s": parts for word, parts in PARTS.items() if word != "half"}
 _SIGNS = {"minus": -1, "negative": -1}
 _WORD = re.compile(r"([A-Za-z]+)(?:-(?=[A-Za-z])|\s+|$)")
 _FIRST = frozenset((*_SMALL, *_TENS, *_SIGNS, "a", "an", "half", "hundred", "dozen"))
+_NTH = {ordinal.rstrip("s"): number for ordinal, number in _PARTS.items() if number > 2} | {"second": 2, "first": 1}
+_DIGITS_NTH = re.compile(r"(\d{1,3})(?:st|nd|rd|th)").fullmatch
 MAX_WORDS = 24
 
 NUMBER_WORD = r"(?:" + "|".join((*_SMALL, *_TENS, "hundred", *_LARGE)) + r")"      # of a regular expression
@@ -32,6 +35,11 @@ def leading_number(text: str) -> tuple[str, str] | None:
     """
     first = text.lstrip()[:12].replace("-", " ").split(" ", 1)[0].casefold()
     return _read(text.strip()) if first in _FIRST else None
+
+
+def nth(word: str) -> int | None:
+    """3 for `third` and `3rd`, None for other words."""
+    return int(digits[1]) if (digits := _DIGITS_NTH(word)) else _NTH.get(word.casefold())
 
 
 @lru_cache(maxsize=4096)
@@ -48,6 +56,9 @@ def _read(text: str) -> tuple[str, str] | None:
     value, used = _fraction(words, start, value, used)
     if value is None:
         return None
+    article = words[used:used + 1] == ["a"]
+    if value.denominator > 1 and (times := _TIMES.get("".join(words[used + article:used + article + 1]))):
+        value, used = value * times, used + article + 1         # half a dozen, two and a half million
     value *= sign
     return str(value), text[ends[used - 1]:].strip()
 

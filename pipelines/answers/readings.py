@@ -1,11 +1,29 @@
 """Readings that a text has only beside the other side: `0,5` with a decimal comma, `a=b=c=1` as a triple, `3:4:5`."""
 
+import re
 from fractions import Fraction
 
-from stepforge.pipelines.answers.matches import EQUAL, UNCLEAR, Match
+from stepforge.pipelines.answers.matches import EQUAL, UNCLEAR, UNEQUAL, Match
 from stepforge.pipelines.answers.quantity import Quantity, read_number
 from stepforge.pipelines.answers.relations import split
 from stepforge.pipelines.answers.structure import Structure
+
+_LABELLED = re.compile(r"(?:\\text\{)?[A-Z][a-z]+(?: [A-Z][a-z]+)?\}? ?(\d+)").fullmatch
+_TIMES = {"k": 1000, "K": 1000, "M": 10**6}
+_SHORT = re.compile(r"[$€£]?(\d+(?:\.\d+)?)\s*([kKM])").fullmatch
+
+
+def labels_match(gold: str, answer: str) -> Match | None:
+    """`Route 66` answered by the bare 66, `3k` beside 3000: what was meant is not sure."""
+    for one, other in ((gold, answer), (answer, gold)):
+        number = read_number(other)
+        if not isinstance(number, Quantity) or isinstance(read_number(one), Quantity):
+            continue
+        if one is gold and (label := _LABELLED(one)) is not None:
+            return UNCLEAR if int(label[1]) == number.value else UNEQUAL
+        if (short := _SHORT(one)) is not None and Fraction(short[1]) * _TIMES[short[2]] == number.value:
+            return UNCLEAR
+    return None
 
 
 def all_alike(text: str, count: int) -> str:

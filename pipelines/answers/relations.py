@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from stepforge.pipelines.answers.algebra import algebraically_equal, is_plain_sum, is_polynomial, is_read, linear
-from stepforge.pipelines.answers.differ import constant
+from stepforge.pipelines.answers.differ import constant, probe
 from stepforge.pipelines.answers.exact import TooLarge, Undefined
 from stepforge.pipelines.answers.expression import GREEK
 from stepforge.pipelines.answers.plain import closing
@@ -62,6 +62,9 @@ _MEMBER = re.compile(r"(\\?[a-zA-Z]+(?:\([a-zA-Z]\))?|\([a-zA-Z](?:,[a-zA-Z])+\)
 _DECIMAL = re.compile(r"-?\d*\.?\d+").fullmatch
 _MARKS = ("|", "?", r"\to", r"\cup", r"\bullet", r"\ldots", r"\rightarrow", r"\leftrightarrow", "->", "→")
 _GROUPED = re.compile(r"(?<![\d,.])[1-9]\d{0,2}(?:,\d{3})+(?!\d|,\d)")
+# What a problem asks for: \int f(x)dx, \frac{dy}{dx}.
+_ASKED = re.compile(r"\\(?:int|iint|oint|sum|prod|lim|max|min)(?![a-zA-Z])"
+                    r"|\\frac\{(?:d|\\partial ?)(?:\^?\w)?[a-zA-Z]?\}\{(?:d|\\partial ?)[a-zA-Z](?:\^?\w)?\}").search
 _KNOWN_CALLS = frozenset((r"\sin", r"\cos", r"\tan", r"\ln", r"\log", r"\exp", r"\frac", r"\sqrt", r"\pi"))
 
 
@@ -130,7 +133,22 @@ def _among_symbols(sides: tuple[str, ...]) -> Statement:
             return Statement(name, value, call=tuple(call[2].split(",")) if call else ())
         if _LETTER(name) and name not in symbols(value):
             return Statement(name, value, sides=(name, value))
+    for name, value in (sides, sides[::-1]):
+        if _ASKED(name) and not _ASKED(value):
+            return Statement(name, value)
+    if is_identity(*sides):
+        return Statement(None, sides[1])
     return Statement(None, f"{sides[0]}={sides[1]}", sides=sides)
+
+
+def is_identity(left: str, right: str) -> bool:
+    """Whether two sides are the same function, by algebra or at two points: `\\frac{x^2-1}{x-1}=x+1`."""
+    equal = algebraically_equal(left, right)
+    if equal is not None:
+        return equal
+    values = [(probe(left, shift), probe(right, shift)) for shift in (0.0, 0.37)]
+    return all(one is not None and other is not None
+               and abs(one[0] - other[0]) <= 1e-12 * max(1.0, one[1], other[1]) for one, other in values)
 
 
 def _is_name(text: str) -> bool:

@@ -16,13 +16,15 @@ from stepforge.pipelines.answers.wording import CONDITION
 
 MAX_STATEMENTS = 64  # looked at, from the end
 
+MAX_WORDS = 200      # characters of a clause that may be the reference word for word
+
 How = Literal["boxed", "hash", "phrase", "choice", "last_formula", "last_number", "none", "unclosed_thought"]
 
 
 class Statement(NamedTuple):
     """firm: the answer stands where it is announced, not somewhere in a sentence. to_end: the text ends with it.
 
-    part: an answer to a part of the problem, which is no guess at the whole.
+    part: an answer to a part of the problem, which is no guess at the whole. clause: the words that state the answer.
     """
 
     start: int
@@ -33,6 +35,7 @@ class Statement(NamedTuple):
     sure: bool = True
     to_end: bool = False
     part: bool = False
+    clause: str = ""
 
 
 _HEADS = (("nswer", re.compile(r"nswers?(?![a-z])")), ("NSWER", re.compile("NSWERS?(?![A-Z])")),
@@ -45,6 +48,8 @@ _FOREIGN = (("espuesta", re.compile("[Rr]espuesta")), ("esposta", re.compile("[R
 _OTHER_SCRIPTS = re.compile("[Оо]твет|答案|答え|答(?=[:：])|정답|답(?=[은는:])")
 _FOREIGN_LINK = re.compile(r"[*_\s]*(?:(?:final|finale|correcta|correcte|richtige)[\s*_]*)?"
                            r"(?:es|est|ist|é|è|lautet|[:：]|是|为|為|は|은|는|—|-|=)(?![a-z])\s*[:：]?[\s*_]*")
+_DECIMAL_COMMA = re.compile(r"(-?(?:\d{1,3}(?:\.\d{3})+|\d+)),(\d{1,2}|\d{4,})((?:[^\d,].*)?)").fullmatch
+_POINTED = re.compile(r"-?\d{1,3}(?:\.\d{3})+\b").match                # 1.500 may be 1500
 _PLAIN = re.compile(r"(-?\$?\d+(?:,\d{3})*(?:\.\d+)?)(?:\.?\s*$)", re.ASCII)
 _QUICK = re.compile(r"(?: is|:) (-?\$?\d+(?:,\d{3})*(?:\.\d+)?)\.?\s*$", re.ASCII)
 _LINK = re.compile(
@@ -56,7 +61,7 @@ _LINK = re.compile(
     [:*]*)\s*""", re.VERBOSE)
 _PART = re.compile(r"(?:to|for|of|in)\s+(?:the\s+)?(?:first|second|third|part|question|sub|\()", re.IGNORECASE)
 _TITLE = re.compile(r"[*_` \t]*:?[*_` \t]*\n\s*(?:(?:={3,}|-{3,}|`{3}\w*)\s*\n\s*)?(?:[-*•>]\s+)?(?=\S)")
-_TITLE_BEFORE = re.compile(r"[#>*_\s\d.|]*(?:(?:the|my|our|your)\s)?(?:(?:final|correct|short|full|end)\s)?[ar]?",
+_TITLE_BEFORE = re.compile(r"[\W\d_]*(?:(?:the|my|our|your)\s)?(?:(?:final|correct|short|full|end)\s)?[ar]?",
                            re.IGNORECASE)
 _FINAL = re.compile(r"(?:final|end) r", re.IGNORECASE)
 _USUAL = frozenset(("A", "The a", "The final a", "Final A", "**A", "**Final A", "So the a", "Therefore, the a", ""))
@@ -174,7 +179,8 @@ def _backward(head: re.Match[str], line: str, choices: bool) -> Statement | None
 def _statement(text: str, start: int, at: int, reading: Reading, part: bool) -> Statement:
     end = min(_line_end(text, at), at + MAX_CLAUSE)
     to_end = reading.to_end and not text[end:].strip(" \t")
-    return Statement(start, at, reading.answer or "", "phrase", reading.firm, reading.sure, to_end, part)
+    clause = text[at:end] if end - at <= MAX_WORDS else ""
+    return Statement(start, at, reading.answer or "", "phrase", reading.firm, reading.sure, to_end, part, clause)
 
 
 def _foreign(text: str, choices: bool) -> list[Statement]:
@@ -188,8 +194,16 @@ def _foreign(text: str, choices: bool) -> list[Statement]:
             clause = text[link.end():link.end() + MAX_CLAUSE]
             reading = read_clause(clause, choices)
             if reading.answer is not None and reading.firm and not _announces(clause):
+                if head[0][0].isascii() or head[0][1:] == "твет":
+                    reading = reading._replace(answer=_with_point(reading.answer), sure=not _POINTED(reading.answer))
                 found.append(_statement(text, head.start(), link.end(), reading, False))
     return found
+
+
+def _with_point(answer: str) -> str:
+    """A decimal comma as a point: `3,5` and `1.234,5` of languages that write it so."""
+    comma = _DECIMAL_COMMA(answer)
+    return f"{comma[1].replace('.', '')}.{comma[2]}{comma[3]}" if comma else answer
 
 
 def _hash(text: str, match: re.Match[str]) -> Statement | None:
@@ -199,4 +213,5 @@ def _hash(text: str, match: re.Match[str]) -> Statement | None:
     answer = bare_answer(clause, last)
     if answer is None:
         return None
-    return Statement(match.start(), match.end(), answer, "hash", to_end=not text[match.end():])
+    return Statement(match.start(), match.end(), answer, "hash", to_end=not text[match.end():],
+                     clause=clause[:MAX_WORDS])

@@ -35,13 +35,14 @@ _PLUS_MINUS = re.compile(r"\\(?:pm|mp)(?![a-zA-Z])")
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
 _THOUSANDS = re.compile(r"[-+$€£]?[1-9][0-9]{0,2}(?:,[0-9]{3})+(?:\.[0-9]+)?").fullmatch
 _LETTER = re.compile(r"[a-zA-Z]").fullmatch
+_PART_LABEL = re.compile(r"\((?:[a-h]|i{1,3}|iv|v|[1-9])\)")
 _INDEX = re.compile(r"_.*")
 
 
 @lru_cache(maxsize=16384)
 def structure(text: str) -> Structure | None:
     """The parts of a canonical string, None where it states one value."""
-    return _matrix(text) or _bracketed(text) or _listed(text)
+    return _matrix(text) or _nested(text) or _labelled(text) or _bracketed(text) or _listed(text)
 
 
 def _matrix(text: str) -> Structure | None:
@@ -56,6 +57,22 @@ def _matrix(text: str) -> Structure | None:
     if not rows or len({len(row) for row in rows}) != 1 or len(rows) * len(rows[0]) > MAX_PARTS:
         return None
     return Structure("matrix", f"{len(rows)}x{len(rows[0])}", tuple(cell.strip() for row in rows for cell in row))
+
+
+def _nested(text: str) -> Structure | None:
+    """`[[1,2],[3,4]]`, as programs write a matrix."""
+    rows = split(text[1:-1], ",") if text.startswith("[[") and text.endswith("]]") else ()
+    cells = [split(row[1:-1], ",") for row in rows if row[:1] == "[" and row[-1:] == "]"]
+    if not cells or len(cells) != len(rows) or len({len(row) for row in cells}) != 1:
+        return None
+    return Structure("matrix", f"{len(cells)}x{len(cells[0])}", tuple(cell for row in cells for cell in row))
+
+
+def _labelled(text: str) -> Structure | None:
+    """`(a)5(b)7`, the answers to the parts of a problem."""
+    parts = _PART_LABEL.split(text) if text.startswith(("(a)", "(i)", "(1)")) else ()
+    given = [part.strip(" ,;.") for part in parts[1:]]
+    return Structure("list", "labelled", tuple(given)) if len(given) > 1 and all(given) else None
 
 
 def _bracketed(text: str) -> Structure | None:

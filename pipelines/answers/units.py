@@ -80,6 +80,7 @@ _POWERS = {"square": 2, "sq": 2, "cubic": 3, "cu": 3, "squared": 2, "cubed": 3}
 _NOT_UNITS = frozenset("""and or if than not but mod over plus minus factorial choose pi sqrt root sin cos tan cot sec
     csc log ln exp lim inf infinity infty theta alpha beta phi half halves third thirds quarter quarters between
     through no never impossible least most under except nor cannot
+    fails fail works excluded discarded ignored
     wrong incorrect false rejected invalid extraneous isn't aren't base""".split())
 _WORD = re.compile(r"[A-Za-z°º€£¥₹$']+(?:-[A-Za-z]+)*\.?(?:\s*\^\s*\{?(-?\d)\}?|(?<=[a-z])(\d)(?![\d]))?|/|\*|[^\s]")
 _SYMBOLS = re.compile(r"(?<![A-Za-z])[A-Za-z]-|-[A-Za-z](?![A-Za-z])").search      # 4x-y

@@ -6,7 +6,7 @@ that `less than 5` is no 5.
 
 import re
 
-from stepforge.pipelines.answers.number_words import leading_number
+from stepforge.pipelines.answers.number_words import PARTS, leading_number, nth
 from stepforge.pipelines.answers.terms import Term, series_at, term_at
 from stepforge.pipelines.answers.wording import FILLER
 
@@ -16,10 +16,18 @@ _LESS, _MORE = r"(?:less|fewer|smaller|lower) than", r"(?:more|greater|larger|bi
 _APPLIED = tuple((re.compile(words + r"\s+", re.IGNORECASE), form) for words, form in (
     (r"(?:positive |principal )?square root of", r"\sqrt{%s}"),
     (r"cube root of", r"\sqrt[3]{%s}"),
+    (r"fourth root of", r"\sqrt[4]{%s}"),
+    (r"fifth root of", r"\sqrt[5]{%s}"),
+    (r"absolute value of", "|%s|"),
+    (r"factorial of", "(%s)!"),
+    (r"natural log(?:arithm)? of", r"\ln(%s)"),
+    (r"sine of", r"\sin(%s)"),
+    (r"cosine of", r"\cos(%s)"),
+    (r"tangent of", r"\tan(%s)"),
     (r"square of", "(%s)^2"),
     (r"cube of", "(%s)^3"),
     (r"(?:opposite|negative|additive inverse) of", "-(%s)"),
-    (r"(?:one )?half of", r"\frac{%s}{2}"),
+    *((rf"(?:one )?{part} of", rf"\frac{{%s}}{{{number}}}") for part, number in PARTS.items()),
     (r"(?:twice|double)", r"2\cdot(%s)"),
     (r"(?:three times|triple)", r"3\cdot(%s)"),
     (r"(?:reciprocal|inverse) of", r"\frac{1}{%s}"),
@@ -36,19 +44,25 @@ MAX_OPERATIONS = 4   # in words behind a value
 _BETWEEN = re.compile(r"(?:strictly |somewhere |anywhere )?(?:between|from|in the range(?: of)?)\s+", re.IGNORECASE)
 _TO = re.compile(r"\s+(?:and|to|through)\s+")
 _OF = re.compile(r"\s+of\s+(?=[\d$\\])")
+_PERCENT = re.compile(r"\s*(?:percent|per cent|pct)\b")
 _PART = re.compile(r".*(?:%|/|frac)").match
 _OR_MORE = re.compile(r"\s*,?\s*(?:or (?:(more|greater|higher|larger|above)|less|fewer|lower|smaller|below)"
                       r"|at (?:the )?(?:most|(least)))\b", re.IGNORECASE)
-_BINARY = re.compile(r"\s+(choose|over(?=\s+\d+\s*(?:[.;!?]|$))|times|plus|minus|multiplied by|divided by"
+_BINARY = re.compile(r"\s+(choose|(?:over|to|in)(?=\s+\d+\s*(?:[.;!?]|$))|out of|times|plus|minus|multiplied by"
+                     r"|divided by|(?:raised )?to the power(?: of)?|raised to"
                      r"|(?:more|greater|larger) than"
                      r"|(?:less|fewer|smaller) than)\s+(?=[\d\\$(])")
 _OPERATIONS = {"times": r"(%s)\cdot(%s)", "multiplied": r"(%s)\cdot(%s)", "divided": r"\frac{%s}{%s}",
-               "over": r"\frac{%s}{%s}", "choose": r"\binom{%s}{%s}"} | dict.fromkeys(
+               "choose": r"\binom{%s}{%s}", "to": "%s:%s"} | dict.fromkeys(
+    ("to the", "raised"), "(%s)^{%s}") | dict.fromkeys(
+    ("over", "in", "out"), r"\frac{%s}{%s}") | dict.fromkeys(
     ("plus", "more", "greater", "larger"), "%s+(%s)") | {"minus": "%s-(%s)"} | dict.fromkeys(
     ("less", "fewer", "smaller"), "-(%s)+(%s)")
 _POWER = re.compile(r"\s+(squared|cubed|factorial)\b")
+_NTH = re.compile(r"\s+(?:raised )?to the (\w+)(?: power)?\b")
 _TAILS = tuple((re.compile(pattern, re.IGNORECASE), form) for pattern, form in (
     (r"\s*\(?(?:mod|modulo)\s+\$?(\d+)\$?\)?", r"%s \pmod{%s}"),
+    (r"\s*,?\s*(?:R|r|rem\.?|remainder)\s+(\d+)\b", r"%s \text{ remainder } %s"),
     (r"\s*\(?(?:in )?base[- ]\$?(\w+)\$?\)?", r"%s \text{ base %s}"),
     (r"\s+((?:in the (?:morning|afternoon|evening)|at night))", r"%s \text{ %s}")))
 _CLOCK = re.compile(r"(\d{1,2}:\d\d(?::\d\d)?)\s*([ap])\.?\s?m\b\.?", re.IGNORECASE)
@@ -87,12 +101,14 @@ def _operated(line: str, term: Term) -> Term:
     for _ in range(MAX_OPERATIONS):
         if power := _POWER.match(line, term.end):
             term = term._replace(end=power.end(), text=_POWERS[power[1]] % term.text)
+        elif (power := _NTH.match(line, term.end)) and (exponent := nth(power[1])):
+            term = term._replace(end=power.end(), text=f"({term.text})^{{{exponent}}}", kind="formula")
         elif term.many == 1 and (word := _BINARY.match(line, term.end)) and (other := term_at(line, word.end())):
-            operation = _OPERATIONS[word[1].split()[0]]
+            operation = _OPERATIONS["to the" if word[1].startswith("to the") else word[1].split()[0]]
             term = term._replace(end=other.end, text=operation % (term.text, other.text), kind="formula")
-        elif term.many == 1 and _PART(term.text) and (of := _OF.match(line, term.end)) \
+        elif term.many == 1 and _PART(share := _PERCENT.sub("%", term.text)) and (of := _OF.match(line, term.end)) \
                 and (whole := term_at(line, of.end())):
-            term = term._replace(end=whole.end, text=rf"{term.text}\cdot({whole.text})", kind="formula")
+            term = term._replace(end=whole.end, text=rf"{share}\cdot({whole.text})", kind="formula")
         else:
             break
     return term
@@ -118,6 +134,9 @@ def _in_words(line: str, at: int) -> Term | None:
     if (of_two := _OF_TWO.match(line, at)) and (first := term_at(line, of_two.end())) \
             and (joined := _AND.match(line, first.end)) and (second := term_at(line, joined.end())):
         return Term(at, second.end, _COMBINED[of_two[1].lower()] % (first.text, second.text), "formula")
+    if (part := leading_number(line[at:])) and "/" in part[0] and (of := _OF.match(" " + part[1])) \
+            and (whole := term_at(line, len(line.rstrip()) - len(part[1]) + of.end() - 1)):
+        return whole._replace(text=rf"{part[0]}\cdot({whole.text})", kind="formula")
     for words, form in _APPLIED:
         if (applied := words.match(line, at)) and (term := term_at(line, skip(line, applied.end()))):
             return term._replace(text=form % term.text, kind="formula")

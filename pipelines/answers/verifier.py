@@ -21,6 +21,7 @@ from stepforge.pipelines.answers.equivalence import MAX_CHARS, NEEDS_SYMBOLIC, M
 from stepforge.pipelines.answers.extract import EXPLICIT, MAX_STATED, Extraction, extract_answer
 from stepforge.pipelines.answers.golds import reference_answer
 from stepforge.pipelines.answers.keys import answer_key, named_choice
+from stepforge.pipelines.answers.matches import SAME_WORDS
 from stepforge.pipelines.answers.normalize import canonical
 from stepforge.pipelines.answers.outcome import Claim, Verdict
 from stepforge.pipelines.answers.pool import CheckFailed, Pool
@@ -119,7 +120,10 @@ class Verifier:
         cut = claim.complete is False and found.how not in EXPLICIT
         if not gold or answer is None or cut or found.stated > MAX_STATED:
             return gold, found, _NO_MATCH
-        return gold, found, (_quick_match if len(gold) + len(answer) <= MAX_CHARS else compare)(gold, answer)
+        match = (_quick_match if len(gold) + len(answer) <= MAX_CHARS else compare)(gold, answer)
+        if match.equal is not True and found.says(gold):
+            return gold, found._replace(answer=gold), SAME_WORDS
+        return gold, found, match
 
     def _submit(self, gold: str, answer: str) -> Future[Match]:
         pair = canonical(gold), canonical(answer)

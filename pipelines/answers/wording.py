@@ -23,7 +23,8 @@ def _pattern(*parts: str) -> re.Pattern[str]:
 FILLER = _pattern(r"(?:[:\s\"“”]|>(?!\d)|\*(?!\*)|", phrases(r"""therefore|thus|then|hence|so|simply|just|exactly
 |precisely|approximately|about|roughly|around|that|indeed|also|now|given by|equal to|equals|equivalent to|option|choice
 |letter|either|both|still|clearly|definitely|certainly|probably|likely|perhaps|maybe|possibly|only|actually|obviously
-|for sure|of course|without doubt|found to be|a total of|the total of|an? (?:value|amount|sum) of|an?|is|are|it|be
+|for sure|of course|without doubt|found to be|a total of|the total of|an? (?:value|amount|sum) of
+|an?(?! *(?:[-+*/^=_,;.:)]|(?:and|or)\\b|$))|is|are|it|be
 |the (?:number|value|integer|fraction|point|letter|pair|ordered pair|interval|set)(?! of| \w+ (?:is|are))|the"""),
                   r"\b,?)*")
 
@@ -51,11 +52,17 @@ CONDITION = _pattern(phrases(r"""\b(?:if|whether|suppose|assum\w+|unless|(?<!no 
 |let's say|pretend
 |(?:mistake|error|wrong|incorrect|false|absurd|tempting|foolish|silly) to (?:say|think|claim|conclude|assume|believe)
 |(?:some|one|you|someone) (?:might|may|could|would) (?:say|think|claim|conclude|guess)
-|no way that|impossible (?:that|for)|(?:false|wrong|incorrect|untrue) that)
+|no way|impossible (?:that|for)|(?:false|wrong|incorrect|untrue) that)
 |\bnot (?:true|the case|sure|certain|clear|believe|think)|n't (?:think|believe|sure|clear)"""),
                      r"\b(?!.*\b(?:then|but|so)\b)[^,.!?\n]*$")
+OF_NUMBER = _pattern(r"\b", phrases("""roots?|powers?|digits?|divisors?|factors?|multiples?|factorial|log|logarithm
+|ln|sine|cosine|tangent|half|thirds?|fourths?|quarters?|fifths?|sixths?|sevenths?|eighths?|ninths?|tenths?|percent|%
+|fraction|portion|reciprocal|inverse|opposite|negation|complement|conjugate|squares?|cubes?|double|triple
+|absolute value|magnitude|floor|ceiling|successor|predecessor|derivative|residue"""),
+                     r" of (?:(?:the )?(?:number|integer|first) |the )?[$\\(\[\s]*$")
 HEDGE = _pattern(r"\b(?:might|may|could)\s+(?:also\s+|well\s+)?be\s+$")
-REASON_BEFORE = _pattern(r"\b", phrases("""since|because|where|when|whenever|satisfying|assuming|using|given that
+REASON_BEFORE = _pattern(r"\b", phrases("""since|because|, which is
+|where|when|whenever|satisfying|assuming|using|given that
 |(?:after|before|while|by|from) \\w+ing"""),
                          r"\b[^,;.!?\n]*$")
 COMPARED = _pattern(r"\b", phrases("""than|between|exceeds?|exceeding|beyond|over|under|above|below|nearly|almost
@@ -68,8 +75,8 @@ DENIED_AFTER = _pattern(r"[$\s*]*(?:\\[)\]])?[\s*]*(?:", phrases(r"""(?:is|are|w
                         r"(?:(?:an?|the|our|any|in the|one of the|among the)\s+)?(?:\w+\s+)?",
                         phrases("""valid|possible|solutions?|answers?|correct|right|acceptable|allowed|true|admissible
 |domain|roots?|options?|feasible|suitable"""), r"\b)|", phrases("""cannot be|can't be|could not be|couldn't be
-|(?:is|are|was|would be) (?:an? )?(?:impossible|wrong|incorrect|invalid|extraneous|rejected|excluded|ruled out
-|inadmissible|too (?:small|large|big|high|low|many|few))
+|(?:is|are|was|were|would be) (?:(?:an?|all|both|also) )?(?:impossible|wrong|false|incorrect|invalid|extraneous
+|rejected|excluded|ruled out|inadmissible|too (?:small|large|big|high|low|many|few))
 |(?:do not|does not|don't|doesn't|won't|will not|cannot|can't) (?:work|satisfy|hold|fit|solve|happen)|fails?
 |must be (?:rejected|discarded|excluded)"""), r"\b)")
 
