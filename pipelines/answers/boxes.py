@@ -36,7 +36,8 @@ _CONSEQUENCE = re.compile(r"\b" + phrases("""so|thus|hence|therefore|then|thereb
 _NAMED = re.compile(rf"{_MARKS}[,;.]?{_MARKS}([A-Za-z][a-z]*(?: [a-z]+){{0,2}}):{_MARKS}")
 _NAMED_BEFORE = re.compile(rf"(?:^|[\s,.;])[A-Za-z][a-z]*(?: [a-z]+){{0,2}}:{_MARKS}$")
 _RESPECTIVELY = re.compile(r"[^\n.]{0,40}\brespectively\b")
-_LABEL = re.compile(r"(?:^|\n)[ \t>*#_-]*(?:(?:part|question|problem)\s*)?(?:\(([a-h1-9]|i{1,3}|iv|v)\)"
+_LABEL = re.compile(r"(?:^|\n)[ \t>*#_-]*(?:(?:part|question|problem|case|option|alternative|scenario|solution)\s*)?"
+                    r"(?:\(([a-h1-9]|i{1,3}|iv|v)\)"
                     r"|([a-h1-9]|i{1,3}|iv)[).:])|\bpart\s*\(?([a-h1-9]|i{1,3}|iv|v)\b"
                     r"|(?:^|[\s*])\(([a-h]|i{1,3}|iv|v)\)(?=[\s*$\\:])"
                     r"|\b(first|second|third|fourth)\s+(?:answer|root|solution|value|number|part|one)\b",

@@ -11,7 +11,7 @@ from stepforge.pipelines.answers.choices import choice_at
 from stepforge.pipelines.answers.dates import DATE
 from stepforge.pipelines.answers.guesses import MARKUP, SENTENCE_END, guess_in
 from stepforge.pipelines.answers.normalize import ascii_math
-from stepforge.pipelines.answers.terms import MATH
+from stepforge.pipelines.answers.terms import MATH, term_at
 from stepforge.pipelines.answers.values import skip, value_at
 from stepforge.pipelines.answers.wording import CORRECTED, DENIAL, REASON, REMARK
 
@@ -41,6 +41,9 @@ _LABELS = re.compile(rf"[\s:*\"]*((?:{_ROMAN}(?:{_JOIN}{_ROMAN})+|[A-Z](?:{_JOIN
 _ANSWER_WORD = re.compile(r"[\s:*\"]*(yes|no|true|false)\b[*\"]*(?=\s*(?:[.,;:!–—]|$)|\s+(?:because|since|as)\b)",
                           re.IGNORECASE)
 _PARTS = re.compile(r"[\s:*]*\((?:a|i)\) ?[^()\n]{1,80}\((?:b|ii)\)")
+_CONDITION = re.compile(r"\s*,?\s*(?:if|when)\b[^.\n]*?(?:\b(?:and|but|or|otherwise|else)\b,?|,)"
+                        r"\s*(?:it(?: is|['’]s) )?"
+                        r"(?=[\d$\\-]+[^\n]*\b(?:if|when|otherwise|else)\b|[\d$\\-]+[^\n]{0,20}$)")
 _SMALL_LETTER = re.compile(r"[\s*:\"(]*([a-j])[)\s*.\"]*").fullmatch
 _OPTION = re.compile(r"[\s,;$]*\(?\s*(?:(?:option|choice|answer)\s*\(?|\()([A-J])\)")
 _SIGN = re.compile(r"\s*[-+*/^=({\\]+\s*")                       # the text is cut behind it
@@ -87,6 +90,8 @@ def read_clause(clause: str, choices: bool = False) -> Reading:
         return _words(line, start)
     if line[value.end:].lstrip().startswith("?"):
         return NOTHING
+    if (condition := _CONDITION.match(line, value.end)) and (other := term_at(line, condition.end())):
+        return Reading(f"{value.text} or {other.text}", True)   # 5 if n is even and 6 if n is odd
     cut = _SIGN.fullmatch(line, value.end) is not None and len(clause) == len(line)
     return Reading(value.text.strip(), True, not line[value.end:].strip(" \t"), not cut)
 

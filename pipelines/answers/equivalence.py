@@ -259,7 +259,7 @@ def _best(gold: Statement, answer: Statement, symbolic: Symbolic | None) -> Matc
 def _both_named(gold: Statement, answer: Statement, symbolic: Symbolic | None) -> Match:
     first, second = _letters(str(gold.name)), _letters(str(answer.name))
     if gold.call and answer.call and len(gold.call) == len(answer.call) and gold.call != answer.call:
-        if first.split("(")[0] == second.split("(")[0]:
+        if re.split("[(_]", first)[0] == re.split("[(_]", second)[0]:
             return _compare(gold.renamed(), answer.renamed(), symbolic)
     if first == second:
         return _best(gold, answer, symbolic)

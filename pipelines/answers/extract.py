@@ -49,13 +49,13 @@ def _plain_words(text: str) -> str:
     return " ".join(MARKUP.sub("", text).casefold().split()).strip(" .$*")
 
 
-_THOUGHTS = (("<think>", "</think>"), ("<thinking>", "</thinking>"), ("<thought>", "</thought>"),
-             ("<reasoning>", "</reasoning>"), ("[THINK]", "[/THINK]"), ("◁think▷", "◁/think▷"),
+_TAG = re.compile(r"</?((?:\w+:)?(?:think(?:ing)?|thoughts?|reasoning|scratchpad|reflection))>", re.IGNORECASE)
+_THOUGHTS = (("[THINK]", "[/THINK]"), ("◁think▷", "◁/think▷"),
              ("<|begin_of_thought|>", "<|end_of_thought|>"),
              ("<|channel|>analysis<|message|>", "<|channel|>final<|message|>"))
 _WHOLE = re.compile(r"\s*(?:\$\$?[^$]{1,200}\$\$?|\\\[[^\[\]]{1,200}\\\]|\\\([^()]{1,200}\\\)|[A-Za-z]{1,30})[\s.]*"
                     ).fullmatch          # the text is its answer alone, be it one letter
-_MAY_THINK = ("hink", "HINK", "ought", "reasoning>", "<|channel|>")
+_MAY_THINK = ("hink", "HINK", "ought", "OUGHT", "easoning>", "cratchpad>", "eflection>", "<|channel|>")
 
 
 def extract_answer(text: str, choices: bool = False, percent: bool = False) -> Extraction:
@@ -98,7 +98,8 @@ def text_behind(text: str) -> int:
 
 def _outside_thoughts(text: str) -> str | None:
     """The text without its thoughts, None where the last one is not closed."""
-    for opening, closing in _THOUGHTS:
+    tags = ((f"<{name}>", f"</{name}>") for name in dict.fromkeys(_TAG.findall(text)))
+    for opening, closing in (*tags, *_THOUGHTS):
         if closing not in text:
             if opening in text:
                 return None

@@ -28,7 +28,10 @@ _VERB = re.compile(r"\b(?:is|are|was|were|equals?|has|have|had|makes?|gets?|give
 _MATH_AND_UNIT = re.compile(r"(?:\$[^$]+\$|\\\(.+?\\\))\s*[a-z]{3,}(?: [a-z]+){0,2}").fullmatch
 _NAMES_ANSWER = re.compile(r"(?:a\s*:|ans\s*[:.])|(?s:.*)answer", re.IGNORECASE)
 _PROOF = re.compile(r"(?:to )?(?:be )?(?:proved?|proven|proof|shown)\b"
-                    r"|see (?:the )?(?:proof|solution|text|figure|explanation)\b")
+                    r"|see (?:the )?(?:proof|solution|text|figure|explanation)\b|(?:the|a|this) proof\b"
+                    r"|(?:is )?left (?:to|as)\b|(?:solved|done|shown) in (?:the )?(?:class|text|book)")
+_TITLED = re.compile(r"[A-Z][a-z]+(?: [a-z]+){0,3}:\s*([-+]?[\d$\\(].*)").fullmatch        # Total: 42
+_LED = re.compile(r"(?:So|Thus|Hence|Therefore|Then|We|It|She|He|They|This|That|There)\b,?\s").match
 _BARE_MARK = re.compile(r"(?<!#)####(?!#)\s*(\S[^\n]*)")
 
 
@@ -56,6 +59,8 @@ def _stated(gold: str) -> str | None:
         gold = gold[mark.end():]
     if "\\boxed" in gold or "\\fbox" in gold:
         return extract_answer(gold).answer
+    if titled := _TITLED(gold):
+        return titled[1]
     if not _is_prose(gold):
         return bare_answer(gold) or gold if _MATH_AND_UNIT(gold) else gold
     stated = extract_answer(gold)
@@ -73,5 +78,7 @@ def _is_prose(gold: str) -> bool:
     words = len(_WORD.findall(gold))
     sentence = words >= 3 and (gold[-1:] in ".!" or bool(_VERB.search(gold)))
     if _HAS_VALUE.search(gold):
+        if _LED(gold):
+            return True
         return words >= 2 and "\n" in gold or sentence and gold[:1].isupper() or words > 12
     return words >= MIN_PROSE and (gold[-1:] in ".!" or words > 12)

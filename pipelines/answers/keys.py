@@ -168,12 +168,13 @@ def _statement(text: str) -> str | None:
 
 
 def _with_plain_letters(said: Statement) -> str:
-    """The value of `f(t)=t^2` as that of `f(x)=x^2`."""
-    if not said.call or len(said.call) > 3 or said.call == tuple("xyz"[:len(said.call)]):
+    """The value of `f(t)=t^2` as that of `f(x)=x^2`, of `a_k=2k` as that of `a_n=2n`."""
+    letters = "n" if "_" in (said.name or "") else "xyz"
+    if not said.call or len(said.call) > len(letters) or said.call == tuple(letters[:len(said.call)]):
         return said.value
     plain = said.renamed()
     for at in range(len(said.call)):
-        plain = plain.replace(f"u_{at}", "xyz"[at])
+        plain = plain.replace(f"u_{at}", letters[at])
     return plain
 
 

@@ -26,6 +26,8 @@ _SYMBOLS = {
     "°": r"^\circ ", "“": '"', "”": '"', "‘": "'", "’": "'", "¢": r"\text{ cents}", "…": r"\ldots ", "٫": ".",
     "٬": ",", "✓": "", "✔": "", "✅": "", "■": "", "□": "", "∎": "",
 }
+_COMBINING_BAR = "\u0305"
+_BARRED = re.compile(f"(?:[0-9]{_COMBINING_BAR})+")
 _FULL_SQRT = re.compile(r"([√∛])\s*(\d+(?:\.\d+)?|[a-zA-Z]|(?=[({]))")
 _ROOTS = {"√": r"\sqrt", "∛": r"\sqrt[3]"}
 _SUPER_RUN = re.compile("[" + "".join(_SUPERSCRIPTS) + "]+")
@@ -38,6 +40,7 @@ def ascii_math(text: str) -> str:
         return text
     text = _SUPER_RUN.sub(lambda m: "^{" + "".join(_SUPERSCRIPTS[c] for c in m[0]) + "}", text)
     text = _SUB_RUN.sub(lambda m: "_{" + "".join(_SUBSCRIPTS[c] for c in m[0]) + "}", text)
+    text = _BARRED.sub(lambda m: rf"\overline{{{m[0].replace(_COMBINING_BAR, '')}}}", text)
     text = _FULL_SQRT.sub(lambda m: _ROOTS[m[1]] + (rf"{{{m[2]}}}" if m[2] else ""), text)
     return "".join(map(_ascii_character, text))
 
@@ -98,7 +101,7 @@ _ALIAS_OF = {"leqq": r"\le", "geqq": r"\ge", "leq": r"\le", "geq": r"\ge", "leqs
              "land": r"\land", "lor": r"\lor", "implies": r"\implies", "emptyset": r"\emptyset",
              "le": r"\le", "ge": r"\ge", "ne": r"\ne"}
 _ALIASES = re.compile(r"\\(" + "|".join(sorted(_ALIAS_OF, key=len, reverse=True)) + r")(?![a-zA-Z])\s*")
-_WRAPPERS = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"), ("**", "**"), ("`", "`"))
+_WRAPPERS = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"), ("**", "**"), ("*", "*"), ("`", "`"))
 _INNER_SPACE = re.compile(r"(?<![a-zA-Z0-9]) | (?![a-zA-Z0-9])")
 _DOUBLED = re.compile(r"\\\\(?=[a-zA-Z]{2})")
 _ROW = "\ue000"                         # stands for the row break of a matrix while spacing commands are removed
@@ -205,7 +208,9 @@ _REMAINDER = re.compile(r"(?<=\d)\s*,?\s*(?:\\text\{)?\s*(?:R|r|rem\.?|remainder
 _MODULO = re.compile(r"\(?\s*(?:\\(?:pmod|bmod|mod)(?![a-zA-Z])|\\text\{\(?mod(?:ulo)?\}"
                      r"|(?<![\\a-zA-Z])mod(?:ulo)?(?![a-zA-Z]))"
                      r"\s*(?:\{\s*(\w+)\s*\}|(\w+))\s*(?:\)|\\text\{\)\})?")
-_LEAD_IN = re.compile(r"^\s*\\text\{[^{}]*\b(?:is|are|equals):?\}(?=\s*\S)")
+_LEAD_IN = re.compile(r"^\s*(?:\\(?:implies|therefore|rightarrow|to)(?![a-zA-Z])|→|⇒|∴)"
+                      r"|^\s*\\text\{[^{}]*\b(?:is|are|equals):?\}(?=\s*\S)")
+_IN_WORDS = re.compile(r"(.*\d)\s*\(([a-zA-Z -]+)\)").fullmatch
 _LETTERS = re.compile(r"[a-zA-Z]").search
 
 
@@ -252,6 +257,8 @@ def _plain_words(text: str) -> str:
         return text
     if "\\text" not in text and (spelled := leading_number(text)):
         text = " ".join(spelled).strip()
+    if (again := _IN_WORDS(text)) and (spelled := leading_number(again[2])) and not spelled[1]:
+        text = again[1]                                        # 17 (seventeen)
     text = _EITHER.sub("", text)
     return _AND_OR.sub(lambda m: r"\lor " if m[1].casefold() == "or" else r"\land ", text)
 

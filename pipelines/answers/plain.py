@@ -25,13 +25,14 @@ _BAR = re.compile(r"(?<![\d.])(\d*\.\d*)\s*(?:\\(?:overline|bar|overbar|dot|wide
                   r"|\((\d+)\)(?![\d(]))")
 _DOTTED = re.compile(r"(?<![\d.])(\d*\.\d*)\\dot\{?(\d)\}?(\d*)\\dot\{?(\d)\}?")
 _GOES_ON = re.compile(r"(?<![\d.])(\d*\.\d*?)(?:(\d)\2+|(\d{2,6}?)\3+)\s*\\ldots")
+_SAID = re.compile(r"(?<![\d.])(\d*\.)(\d)\s*(?:\\text\{)?[\s(]*(?:repeating|recurring)\)?\}?")
 _OVER = re.compile(r"\{([^{}]*(?:\{[^{}]*\}[^{}]*)*)\\(over|choose)(?![a-zA-Z])\s*([^{}]*(?:\{[^{}]*\}[^{}]*)*)\}")
 _COMBINATIONS = re.compile(r"(?:\{\})?[\^_](?:\{(\w+)\}|(\w))\s*C\s*_\s*(?:\{(\w+)\}|(\w))")
 _SLASHED = re.compile(r"\\(?:nicefrac|sfrac|flatfrac)(?![a-zA-Z])")
 _FEET = re.compile(r"(?<![\w.])(\d+)'\s*-?\s*(\d+(?:\.\d+)?)(?:''|\")(?!\w)")
 _MAYBE = re.compile(r"sqrt|cbrt|abs\(|floor|ceil"
                     r"|pi|PI|Pi|inf|Inf|INF|oo|\*\*|[<>=!:]=|=<|10\s*\^|\.\.\.|dots|overline|\\bar|\\dot"
-                    rf"|\.\d*\(|\\over|choose|C\s*_|frac|\^\s*\(|\\not|(?<!\\)(?:{FUNCTIONS})")
+                    rf"|\.\d*\(|\\over|choose|C\s*_|frac|repeating|recurring|\^\s*\(|\\not|(?<!\\)(?:{FUNCTIONS})")
 
 
 def latex_of_plain(text: str) -> str:
@@ -111,6 +112,7 @@ def _over(text: str) -> str:
 
 def _repeating(text: str) -> str:
     r"""`0.(3)`, `0.\bar{3}`, `0.\dot3` and `0.333\ldots` as `0.\overline{3}`."""
+    text = _SAID.sub(r"\1\\overline{\2}", text)
     text = _DOTTED.sub(r"\1\\overline{\2\3\4}", text)
     text = _BAR.sub(lambda m: rf"{m[1]}\overline{{{m[2] or m[3] or m[4]}}}" if m[1] != "." or m[2] else m[0], text)
     return _GOES_ON.sub(lambda m: rf"{m[1]}\overline{{{m[2] or m[3]}}}", text) if r"\ldots" in text else text

@@ -191,7 +191,8 @@ def _suffix(bare: str, words: str, read: Reader) -> tuple[str, Unit, Fraction] |
 def _joined(first: Unit, second: Unit) -> Unit:
     """The unit that a sign before a number and words after it state together: `$5 a day`."""
     if first.dimension and second.dimension and first.dimension != second.dimension:
-        return first
+        rate = all(power < 0 for _, power in second.dimension)          # $5 per hour
+        return first._replace(per=first.per or second.per) if rate else first
     larger = first if first.dimension else second
     return larger._replace(nouns=first.nouns | second.nouns, marks=first.marks | second.marks,
                            per=first.per or second.per)

@@ -55,6 +55,7 @@ _NAME = re.compile(r"(?:\\text\{[^{}]*\}|\\(?:vec|overline|overrightarrow|hat|ba
 _LETTER = re.compile(r"(?:[a-zA-Z]|\\(?!pi)[a-zA-Z]+)(?:_(?:\w|\{\w+\}))?'?").fullmatch
 _PRODUCT = re.compile(r"[a-z]{2,4}").fullmatch
 _CALL = re.compile(r"(\\?[a-zA-Z]+(?:_(?:\w|\{\w+\}))?'*)\(([a-zA-Z](?:,[a-zA-Z])*)\)").fullmatch
+_SEQUENCE = re.compile(r"[a-zA-Z]_[a-z]").fullmatch
 _POINT = re.compile(r"([A-Z]|\\text\{[^{}()]*\})'*(\((?:[^()]|\([^()]*\))*,(?:[^()]|\([^()]*\))*\))").fullmatch
 _TUPLE_NAME = re.compile(r"\(\\?[a-zA-Z]+(?:_\w)?(?:,\s?\\?[a-zA-Z]+(?:_\w)?)+\)").fullmatch
 _MEMBER = re.compile(r"(\\?[a-zA-Z]+(?:\([a-zA-Z]\))?|\([a-zA-Z](?:,[a-zA-Z])+\))\s*\\in(?![a-zA-Z])\s*(.+)",
@@ -128,6 +129,8 @@ def _hides_value(side: str, name: str) -> bool:
 
 def _among_symbols(sides: tuple[str, ...]) -> Statement:
     for name, value in (sides, sides[::-1]):
+        if _SEQUENCE(name) and name[-1] in symbols(value):
+            return Statement(name, value, call=(name[-1],))
         if _TUPLE_NAME(name) or (_is_name(name) and not _LETTER(name)):
             call = _CALL(name)
             return Statement(name, value, call=tuple(call[2].split(",")) if call else ())

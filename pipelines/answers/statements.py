@@ -53,7 +53,7 @@ _POINTED = re.compile(r"-?\d{1,3}(?:\.\d{3})+\b").match                # 1.500 m
 _PLAIN = re.compile(r"(-?\$?\d+(?:,\d{3})*(?:\.\d+)?)(?:\.?\s*$)", re.ASCII)
 _QUICK = re.compile(r"(?: is|:) (-?\$?\d+(?:,\d{3})*(?:\.\d+)?)\.?\s*$", re.ASCII)
 _LINK = re.compile(
-    r"""["'*_`)>]*(?:\s*(?:[:=|→>\]]|->)["'*_`]*
+    r"""["'*_`)>]*(?:\s*(?:[-=]+>|[:=|→>\]])["'*_`]*
     |\s+(?:\([^()\n]{1,40}\)\s+)?(?P<part>(?:to|for|of|in|here)\b[^\n.:]{0,80}?\s)?
     (?:(?:therefore|thus|then|hence|simply|indeed|also|again)\s+)?
     (?:is|are|was|were|equals|becomes|remains|comes\ out\ (?:to\ be|to|as)
@@ -67,7 +67,8 @@ _FINAL = re.compile(r"(?:final|end) r", re.IGNORECASE)
 _USUAL = frozenset(("A", "The a", "The final a", "Final A", "**A", "**Final A", "So the a", "Therefore, the a", ""))
 _COUNTED = re.compile(r"\b(?:number|total|count|sum|many|wrong|false|incorrect|each|different|distinct|other)\b"
                       r"[^.\n]{0,30}$", re.IGNORECASE)
-_NONE = re.compile(r"\bno (?:\w+ )?a?$", re.IGNORECASE)
+_NONE = re.compile(r"\b(?:no|wrong|incorrect|false|mistaken|naive|tempting) (?:\w+ )?a?$", re.IGNORECASE)
+_IF = re.compile(r"[^.\n]*\b(?:if|had)\b").match
 _LETTER = re.compile(r"(?:^|[\s*(])\(?([A-Z])[)*]*$")
 _NEGATED = re.compile(r"(?:not|n['’]t|never)$")
 _BACKWARD = re.compile(r"\s(?:is|are|as|be)\s+(?:thus\s|therefore\s|indeed\s)?(?:the|our|my|your)\s(?:\w+\s){0,2}"
@@ -116,6 +117,8 @@ def _stated(text: str, head: re.Match[str], choices: bool) -> Statement | None:
     clause = text[at:at + MAX_CLAUSE]
     if link[0][:1] in (">", "]"):                               # <answer>…</answer>, [ANSWER]…[/ANSWER]
         clause = clause.split(text[start - 2] + "/", 1)[0] if text[start - 2:start - 1] in ("<", "[") else ""
+    if "would" in link[0] and _IF(clause):
+        return None                                             # it would be 5 if x were even
     if _announces(clause):
         return None                                             # the box or the phrase inside speaks for itself
     reading = read_clause(clause, choices)

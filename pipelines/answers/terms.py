@@ -27,7 +27,7 @@ class Term(NamedTuple):
 
 MATH = re.compile(r"\$\$(.+?)\$\$|(?<!\\)\$((?:\\.|[^$\n\\])+?)\$(?!\d)|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
 _THOUSANDS = r"\d{1,3}(?:(?:,|\{,\}|,[ ]?\\![ ]?)\d{3})+(?!,?\d)|\d{1,3}(?:[ ]\d{3})+(?![ ]?\d)"
-_NUMBER = (rf"\d+[ ]\d+/\d+(?![\d./])|(?:{_THOUSANDS}|\d+)(?:\.\d+)?(?:[eE][+-]?\d+(?![\da-zA-Z]))?(?:\.\.\.)?"
+_NUMBER = (rf"\d+[ ]\d+/\d+(?!\d|\.\d|/)|(?:{_THOUSANDS}|\d+)(?:\.\d+)?(?:[eE][+-]?\d+(?![\da-zA-Z]))?(?:\.\.\.)?"
            r"|\.\d+")
 _TOKEN = re.compile(rf"""(?P<number>(?:\\?[$€£¥₹]\s?[-+]?\s?)?(?:{_NUMBER}))
     |(?P<text>\\begin\{{[a-z]+\}}.{{1,600}}?\\end\{{[a-z]+\}}
@@ -39,7 +39,7 @@ _TOKEN = re.compile(rf"""(?P<number>(?:\\?[$€£¥₹]\s?[-+]?\s?)?(?:{_NUMBER}
     |(?P<command>\\[a-zA-Z]+|\\[,!%|])
     |(?P<open>\\\{{|[(\[{{])
     |(?P<close>\\\}}|[)\]}}])
-    |(?P<postfix>[%'°]|!(?!\s*(?:$|[A-Z])))
+    |(?P<postfix>[%'°]|!(?!!*\s*(?:$|[A-Z])))
     |(?P<comma>[,;])
     |(?P<name>(?:pi|inf|infinity)(?![a-zA-Z])
         |[a-zA-Z](?:\d+(?!\d))?(?![a-zA-Z0-9]|['’][a-z]))""", re.VERBOSE | re.ASCII)

@@ -66,7 +66,9 @@ _OPPOSITES = [("increase increased increasing rise more gain gained profit up up
               ("north", "south", "east", "west", "northeast", "northwest", "southeast", "southwest"),
               ("left", "right"), ("clockwise", "counterclockwise counter-clockwise anticlockwise"),
               ("bc bce", "ad ce"), ("before", "after"), ("odd", "even"), ("heads", "tails"), ("faster", "slower"),
-              ("taller", "shorter"),
+              ("taller longer", "shorter"), ("warmer hotter", "colder cooler"), ("heavier", "lighter"),
+              ("wider", "narrower"), ("ahead", "behind"), ("earlier", "later"), ("uphill", "downhill"),
+              ("upstream", "downstream"), ("surplus", "deficit shortage"), ("deposit", "withdrawal"),
               ("forward forwards", "backward backwards"), ("early", "late"), ("older", "younger"),
               ("win wins", "losses defeats"), ("inside", "outside"), ("positive", "negative"), ("am", "pm"),
               ("ago", "now hence"), ("first", "second", "third", "fourth")]
@@ -183,12 +185,12 @@ def conflict(first: Unit, second: Unit) -> bool:
     if any(mark == other and side != that for mark, side in first.marks for other, that in second.marks):
         return True
     same_nouns = not (first.nouns and second.nouns) or bool(first.nouns & second.nouns)
+    if first.per and second.per and first.per != second.per and all(power > 0 for _, power in first.dimension):
+        return True
     if first.dimension and second.dimension:
         if first.dimension != second.dimension:
             return not (_rate_left_out(first, second) or _same_word(first, second))
         return not same_nouns and all(power < 0 for _, power in first.dimension)
-    if first.per and second.per and first.per != second.per:
-        return True
     known, bare = (first, second) if first.dimension else (second, first)
     return bool(known.dimension and bare.nouns and not known.nouns) or not same_nouns
 

@@ -47,7 +47,9 @@ _OF = re.compile(r"\s+of\s+(?=[\d$\\])")
 _PERCENT = re.compile(r"\s*(?:percent|per cent|pct)\b")
 _PART = re.compile(r".*(?:%|/|frac)").match
 _OR_MORE = re.compile(r"\s*,?\s*(?:or (?:(more|greater|higher|larger|above)|less|fewer|lower|smaller|below)"
-                      r"|at (?:the )?(?:most|(least)))\b", re.IGNORECASE)
+                      r"|at (?:the )?(?:most|(least)))\b|(\+)(?=\s*(?:[.,;!]|$))", re.IGNORECASE)
+NUMERATORS = {"a": 1, "an": 1, "one": 1, "two": 2, "three": 3}
+_AND_PART = re.compile(rf"\s+and\s+({'|'.join(NUMERATORS)})\s+({'|'.join(PARTS)})s?\b", re.IGNORECASE)
 _BINARY = re.compile(r"\s+(choose|(?:over|to|in)(?=\s+\d+\s*(?:[.;!?]|$))|out of|times|plus|minus|multiplied by"
                      r"|divided by|(?:raised )?to the power(?: of)?|raised to"
                      r"|(?:more|greater|larger) than"
@@ -86,8 +88,10 @@ def value_at(line: str, at: int) -> Term | None:
         return None
     if term.text.endswith("'") and line[at - 1:at] == "'":
         term = term._replace(text=term.text[:-1])               # 'quoted'
+    if term.kind == "number" and (half := _AND_PART.match(line, term.end)):
+        return Term(at, half.end(), f"{term.text}+{NUMERATORS[half[1].lower()]}/{PARTS[half[2].lower()]}", "number")
     if term.many == 1 and (more := _OR_MORE.match(line, term.end)):
-        order = r"x\ge" if more[1] or more[2] else r"x\le"
+        order = r"x\ge" if more[1] or more[2] or more[3] else r"x\le"
         return term._replace(end=more.end(), text=f"{order} {term.text}", kind="formula")
     for tail, form in _TAILS if term.kind == "number" or "equiv" in term.text else ():
         if (matched := tail.match(line, term.end)) is not None:

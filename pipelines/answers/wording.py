@@ -20,7 +20,7 @@ def _pattern(*parts: str) -> re.Pattern[str]:
 
 
 # Behind `is`: words that only lead to the value.
-FILLER = _pattern(r"(?:[:\s\"“”]|>(?!\d)|\*(?!\*)|", phrases(r"""therefore|thus|then|hence|so|simply|just|exactly
+FILLER = _pattern(r"(?:[:\s\"“”]|\*(?!\*)|", phrases(r"""therefore|thus|then|hence|so|simply|just|exactly
 |precisely|approximately|about|roughly|around|that|indeed|also|now|given by|equal to|equals|equivalent to|option|choice
 |letter|either|both|still|clearly|definitely|certainly|probably|likely|perhaps|maybe|possibly|only|actually|obviously
 |for sure|of course|without doubt|found to be|a total of|the total of|an? (?:value|amount|sum) of
@@ -52,7 +52,9 @@ CONDITION = _pattern(phrases(r"""\b(?:if|whether|suppose|assum\w+|unless|(?<!no 
 |let's say|pretend
 |(?:mistake|error|wrong|incorrect|false|absurd|tempting|foolish|silly) to (?:say|think|claim|conclude|assume|believe)
 |(?:some|one|you|someone) (?:might|may|could|would) (?:say|think|claim|conclude|guess)
-|no way|impossible (?:that|for)|(?:false|wrong|incorrect|untrue) that)
+|no way|used to be
+|(?:wrong|incorrect|false|naive) (?:answer|solution|result|value)s?
+|impossible (?:that|for)|(?:false|wrong|incorrect|untrue) that)
 |\bnot (?:true|the case|sure|certain|clear|believe|think)|n't (?:think|believe|sure|clear)"""),
                      r"\b(?!.*\b(?:then|but|so)\b)[^,.!?\n]*$")
 OF_NUMBER = _pattern(r"\b", phrases("""roots?|powers?|digits?|divisors?|factors?|multiples?|factorial|log|logarithm
@@ -66,7 +68,8 @@ REASON_BEFORE = _pattern(r"\b", phrases("""since|because|, which is
 |(?:after|before|while|by|from) \\w+ing"""),
                          r"\b[^,;.!?\n]*$")
 COMPARED = _pattern(r"\b", phrases("""than|between|exceeds?|exceeding|beyond|over|under|above|below|nearly|almost
-|close to|near|bounded by|limited to|short of|shy of|hardly|barely"""),
+|close to|near|bounded by|limited to|short of|shy of|hardly|barely|divisible by
+|proportional to|prime to|parallel to|applied to"""),
                     r"\s*$")
 
 # Behind a value: it is denied.
@@ -78,7 +81,7 @@ DENIED_AFTER = _pattern(r"[$\s*]*(?:\\[)\]])?[\s*]*(?:", phrases(r"""(?:is|are|w
 |(?:is|are|was|were|would be) (?:(?:an?|all|both|also) )?(?:impossible|wrong|false|incorrect|invalid|extraneous
 |rejected|excluded|ruled out|inadmissible|too (?:small|large|big|high|low|many|few))
 |(?:do not|does not|don't|doesn't|won't|will not|cannot|can't) (?:work|satisfy|hold|fit|solve|happen)|fails?
-|must be (?:rejected|discarded|excluded)"""), r"\b)")
+|must be (?:rejected|discarded|excluded)|if [^.]{0,40} (?:were|had)"""), r"\b)")
 
 # Behind a stated answer: the text takes it back.
 RETRACTED = _pattern(r"\b", phrases("wait|actually|hmm|oops|no|sorry|hold on|but"), r"\b[^.!?\n]{0,60}?\b",
@@ -94,7 +97,7 @@ MAY_RETRACT = ("wrong", "ncorrect", "mistake", "error", "right", "correct", "pos
 # A clause that says something of the answer, not the answer; a sentence that closes a text; a reason behind an answer.
 REMARK = _pattern(phrases("""correct|right|wrong|reasonable|valid|clear|consistent|as follows|below|above|shown|given
 |found|provided|available|included|omitted|missing|in|positive|negative|independent|unique|simplified|rounded|obvious
-|verified|expressed"""), r"\b")
+|verified|expressed|unclear"""), r"\b")
 CHECK = _pattern(r"\n[ \t]*(?:#{1,6}[ \t]*\**|\*\*)(?:check|verif\w+|sanity check)\b")
 CLOSING = _pattern(r"(?:i |we )?", phrases("""hope|let me know|if you|please|note that|feel free|thank|this completes
 |happy to|good luck|q\\.?e\\.?d"""), r"|.*\?[\"')*]*\s*$")
