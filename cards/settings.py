@@ -5,20 +5,41 @@ In go two manifests, of which the older may be anybody's; out come sentences suc
 """
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 PLACES = {"release.to", "release.version", "release.private", "release.allow_failed"}
 _MOST = 5
 _ABSENT = object()
 
 
+class Change(NamedTuple):
+    """A value that differs between two trees of plain data, by the keys that lead to it."""
+
+    path: tuple[str | int, ...]
+    before: Any
+    after: Any
+
+    @property
+    def gone(self) -> bool:
+        """Whether there is no such value now."""
+        return self.after is _ABSENT
+
+    @property
+    def name(self) -> str:
+        return ".".join(map(str, self.path))
+
+    @property
+    def words(self) -> str:
+        return f"`{self.name}` ({_shown(self.before)} before, {_shown(self.after)} now)"
+
+
 def changed_settings(before: dict, after: dict) -> list[str]:
     """What changed from one manifest to the next: options of the recipe, else versions of stages and packages."""
-    recipes = _changed(before.get("recipe"), after.get("recipe"), "")
-    changed = [name for name in recipes if name.split(" ")[0].strip("`") not in PLACES]
-    if not changed and "stages" in after:
-        changed = [*_changed(_versions(before), _versions(after), ""),
-                   *_changed(before.get("packages"), after.get("packages"), "")]
+    found = [change for change in changes(before.get("recipe"), after.get("recipe")) if change.name not in PLACES]
+    if not found and "stages" in after:
+        found = [*changes(_versions(before), _versions(after)),
+                 *changes(before.get("packages"), after.get("packages"))]
+    changed = [change.words for change in found]
     more = [f"and {len(changed) - _MOST} more"] if len(changed) > _MOST else []
     return changed[:_MOST] + more
 
@@ -29,20 +50,17 @@ def _versions(manifest: dict) -> dict[str, Any]:
             (stages.items() if isinstance(stages, dict) else ()) if isinstance(facts, dict)}
 
 
-def _changed(before: Any, after: Any, path: str) -> list[str]:
-    return list(_walk(before, after, path))
-
-
-def _walk(before: Any, after: Any, path: str) -> Iterator[str]:
+def changes(before: Any, after: Any, path: tuple[str | int, ...] = ()) -> Iterator[Change]:
+    """The values that differ; a mapping or a list that only one side has is one value."""
     if before == after:
         return
     if isinstance(before, list) and isinstance(after, list):
         before, after = dict(enumerate(before)), dict(enumerate(after))
     if isinstance(before, dict) and isinstance(after, dict):
         for key in [*after, *(key for key in before if key not in after)]:
-            yield from _walk(before.get(key, _ABSENT), after.get(key, _ABSENT), f"{path}.{key}".lstrip("."))
+            yield from changes(before.get(key, _ABSENT), after.get(key, _ABSENT), (*path, key))
     else:
-        yield f"`{path}` ({_shown(before)} before, {_shown(after)} now)"
+        yield Change(path, before, after)
 
 
 def _shown(value: Any) -> str:

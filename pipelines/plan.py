@@ -13,7 +13,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any, get_args
@@ -28,6 +28,7 @@ from stepforge.builders.parquet import is_whole
 from stepforge.builders.release import is_finished
 from stepforge.builders.tables import content_id
 from stepforge.builders.terminal import in_line
+from stepforge.pipelines.changes import UNKNOWN, why_changed
 from stepforge.pipelines.executors import StageFailed, abandon
 from stepforge.pipelines.inference.servers import Servers
 from stepforge.pipelines.options.executor import StageName
@@ -37,6 +38,7 @@ from stepforge.pipelines.run_folder import (
     damage_told,
     drops_path,
     owner_path,
+    ran_with_path,
     read_state,
     recipe_path,
     release_path,
@@ -51,7 +53,7 @@ from stepforge.pipelines.stages.publish import foresee
 STAGES: tuple[Stage, ...] = tuple(
     import_module(f"stepforge.pipelines.stages.{name}").STAGE for name in get_args(StageName)
 )
-CHANGED = "its settings or inputs changed"
+
 
 
 @dataclass(frozen=True)
@@ -65,9 +67,32 @@ class Planned:
 
 def plan(recipe: Recipe, folder: Path) -> list[Planned]:
     """Every stage in order. What stands behind a stage that would run runs too where that stage's rows then differ."""
+    state, planned = read_state(folder), _plan(recipe, _settings(recipe), folder)
+    runs = [item.stage.name for item in planned if item.reason]
+    told = []
+    for item in planned:
+        if item.reason == UNKNOWN:
+            again = [name for name in _read(item.stage, recipe) if name in runs]
+            version = state[item.stage.name].get("version")
+            item = replace(item, reason=why_changed(item.stage, version, recipe, folder, again))
+        told.append(item)
+    return told
+
+
+def _plan(recipe: Recipe, settings: dict[str, Any], folder: Path) -> list[Planned]:
     state = read_state(folder)
     seen: dict[str, str] = {}
-    return [_planned(stage, recipe, stage.settings(recipe), folder, state, seen) for stage in STAGES]
+    return [_planned(stage, recipe, settings[stage.name], folder, state, seen) for stage in STAGES]
+
+
+def _settings(recipe: Recipe) -> dict[str, Any]:
+    """Of every stage. This reads prompts, models and files, so it is done once for a run."""
+    return {stage.name: stage.settings(recipe) for stage in STAGES}
+
+
+def _read(stage: Stage, recipe: Recipe) -> list[str]:
+    """The stages whose rows decide something for this one."""
+    return [name for name in stage.inputs if name not in stage.unread(recipe)]
 
 
 def _planned(stage: Stage, recipe: Recipe, settings: Any, folder: Path, state: dict[str, Any], seen: dict[str, str]
@@ -76,11 +101,10 @@ def _planned(stage: Stage, recipe: Recipe, settings: Any, folder: Path, state: d
 
     A failed request that is answered later makes other rows under the same settings.
     """
-    read = [name for name in stage.inputs if name not in stage.unread(recipe)]
-    inputs = [seen[name] for name in read] + stage.imported(folder)
+    inputs = [seen[name] for name in _read(stage, recipe)] + stage.imported(folder)
     fingerprint = content_id(stage.name, stage.version, settings, inputs)
     reason = _why(stage, fingerprint, state, folder)
-    failed = 0 if reason == CHANGED else state.get(stage.name, {}).get("failed", 0)
+    failed = 0 if reason == UNKNOWN else state.get(stage.name, {}).get("failed", 0)
     seen[stage.name] = seen_by_later(fingerprint, failed)
     return Planned(stage, fingerprint, reason)
 
@@ -94,7 +118,7 @@ def _why(stage: Stage, fingerprint: str, state: dict[str, Any], folder: Path) ->
     if stage.name not in state:
         return "never ran"
     if state[stage.name]["fingerprint"] != fingerprint:
-        return CHANGED
+        return UNKNOWN
     missing = [name for name in stage.tables if not is_whole(table_path(folder, name))]
     if stage.name in ("build", "card") and not is_finished(release_path(folder)):
         missing.append("release")
@@ -137,11 +161,11 @@ def run(recipe: Recipe, folder: Path, tell: Tell, report: Callable[[Planned, dic
         raise UserError(f"--out {folder}: a run is kept on a disk, since journals are appended to and locked; give a "
                         "folder. Sources may lie on s3:// or hf://, and `release.to` may name the Hub")
     with locked(folder), Servers(server_logs_path(folder)) as servers:
-        if last == "publish" and (reason := clash(recipe, folder, plan(recipe, folder))):
+        settings = _settings(recipe)    # all of them before anything is paid
+        if last == "publish" and (reason := clash(recipe, folder, _plan(recipe, settings, folder))):
             raise UserError(f"nothing was run: {reason}")
         with replacing(recipe_path(folder)) as temporary:
             temporary.write_text(yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False), encoding="utf-8")
-        settings = {stage.name: stage.settings(recipe) for stage in STAGES}    # all of them before anything is paid
         if recipe_file is not None:
             owner_path(folder).write_text(str(recipe_file.resolve()), encoding="utf-8")
         seen: dict[str, str] = {}
@@ -166,12 +190,21 @@ def run(recipe: Recipe, folder: Path, tell: Tell, report: Callable[[Planned, dic
                                             STAGES))
             account.check(stage.name)
             shutil.rmtree(work, ignore_errors=True)
+            _keep_recipe(folder, stage.name)
             entry = {"fingerprint": planned.fingerprint, "version": stage.version, **asdict(account),
                      "seconds": round(time.monotonic() - started, 3)}
             write_state(folder, state | {stage.name: entry})
             seen[stage.name] = seen_by_later(planned.fingerprint, account.failed)
             report(planned, entry)
         (folder / RUNNING).unlink(missing_ok=True)
+
+
+def _keep_recipe(folder: Path, stage: str) -> None:
+    """Let the folder remember with which recipe the stage ran."""
+    kept = ran_with_path(folder, stage)
+    kept.parent.mkdir(exist_ok=True)
+    with replacing(kept) as temporary:
+        shutil.copyfile(recipe_path(folder), temporary)
 
 
 def _hold_back(stage: str, recipe: Recipe, state: dict[str, Any], folder: Path) -> None:

@@ -73,6 +73,11 @@ def recipe_path(run: Path) -> Path:
     return run / "recipe.yaml"
 
 
+def ran_with_path(run: Path, stage: str) -> Path:
+    """The recipe with which a stage last ran to its end."""
+    return run / "recipes" / f"{stage}.yaml"
+
+
 def scores_path(run: Path, scorer_id: str) -> Path:
     """What one reward model says of the solutions: solution_scores.parquet and step_scores.parquet."""
     return run / "scores" / scorer_id

@@ -4,6 +4,7 @@ import copy
 import os
 import shutil
 import socket
+from dataclasses import replace
 from typing import get_args
 
 import pytest
@@ -161,7 +162,30 @@ def test_a_killed_sampler_stops_the_run_and_the_next_one_finishes_it(run_folder,
 def test_plan_tells_why_a_stage_would_run(run_folder):
     recipe = Recipe.model_validate(changed(annotate={"rollouts": 9}))
     reasons = {item.stage.name: item.reason for item in plan.plan(recipe, run_folder)}
-    assert reasons["verify"] is None and "changed" in reasons["annotate"] and "changed" in reasons["build"]
+    assert reasons["verify"] is None and reasons["annotate"] == "changed: `annotate.rollouts` (4 before, 9 now)"
+    assert reasons["build"] == "its input changed: annotate, measure"
+
+
+def test_plan_names_the_options_that_changed_for_a_stage_and_no_others(run_folder):
+    options = changed(annotate={"rollouts": 9}, release={"max_pairs_per_problem": 3, "splits": {"test": 0.4}})
+    options["generators"] = [SMALL["generators"][0] | {"samples": 7}, {"name": "second", "engine": "embedded"}]
+    reasons = {item.stage.name: item.reason for item in plan.plan(Recipe.model_validate(options), run_folder)}
+    assert "`generators.0.samples` (6 before, 7 now), `generators.1` (absent before" in reasons["generate"]
+    assert "rollouts" not in reasons["generate"] and "generators.0" not in reasons["annotate"]
+    assert "`release.splits.test` (0.3 before, 0.4 now)" in reasons["build"] and "rollouts" not in reasons["build"]
+    (run_folder / "recipes/build.yaml").unlink()  # a run of an older version of the tool
+    assert "splits" not in {item.stage.name: item.reason for item in plan.plan(Recipe.model_validate(options),
+                                                                              run_folder)}["build"]
+
+
+def test_the_settings_of_stages_are_computed_once_for_a_run(run_folder, monkeypatch):
+    """They read prompts, models and the hashes of files."""
+    asked = []
+    stages = tuple(replace(stage, settings=lambda recipe, stage=stage: asked.append(stage.name) or stage.settings(
+        recipe)) for stage in plan.STAGES)
+    monkeypatch.setattr(plan, "STAGES", stages)
+    assert execute(changed(release={"max_pairs_per_problem": 1}), run_folder) == LATE
+    assert sorted(asked) == sorted(stage.name for stage in stages)
 
 
 def test_names_in_the_options_are_those_of_the_records():
