@@ -47,13 +47,14 @@ def _changed_options(stage: Stage, recipe: Recipe, folder: Path) -> list[str]:
 def _counts(stage: Stage, old: dict[str, Any], change: Change, settings: Any) -> bool:
     """Whether the stage's settings differ by this change alone; true where it makes no recipe alone."""
     *above, last = change.path
-    options = target = copy.deepcopy(old)
+    options = copy.deepcopy(old)
+    target: Any = options
     for key in above:
         target = target[key]
-    if isinstance(target, list) and last == len(target):
+    if change.gone:
+        del target[last]
+    elif isinstance(target, list) and last not in range(len(target)):
         target.append(change.after)
-    elif isinstance(target, list) and (last > len(target) or change.gone):
-        return True
     else:
         target[last] = change.after
     try:

@@ -12,13 +12,23 @@ from stepforge.cards.model_licenses import TERMS, terms_of
 
 @pytest.mark.parametrize(("license", "word"), [
     ("apache-2.0", "permitted"), ("MIT ", "permitted"), ("llama3", "forbidden"), ("llama3.1", "conditions"),
-    ("gemma", "conditions"), ("cc-by-nc-4.0", "conditions"), ("somebody's own", "unknown"), (None, "unknown")])
+    ("gemma", "conditions"), ("cc-by-nc-4.0", "conditions"),
+    ("qwen", "conditions"), ("openrail", "unknown"), ("somebody's own", "unknown"), (None, "unknown")])
 def test_terms_by_name(license: str | None, word: str) -> None:
     assert terms_of(license).word == word
 
 
 def test_every_license_is_named_as_the_hub_writes_it() -> None:
     assert all(name == name.strip().lower() for name in TERMS)
+
+
+@pytest.mark.parametrize(("license", "clause"), [
+    ("llama2", "forbids improving another language model"), ("llama3", "models of the same family are exempt"),
+    ("llama3.1", "begins with Llama"), ("llama4", "begins with Llama"), ("qwen", "built with, or improved using, Q"),
+    ("qwen-research", "no commercial use"), ("qwen-research", "Qwen"), ("mrl", "research alone, for output as"),
+    ("gemma", "derivative"), ("deepseek", "derivative"), ("creativeml-openrail-m", "derivative")])
+def test_the_clause_of_a_license_is_said(license: str, clause: str) -> None:
+    assert clause in terms_of(license).sentence
 
 
 @pytest.mark.parametrize(("license", "says", "limit"), [

@@ -173,6 +173,9 @@ def test_plan_names_the_options_that_changed_for_a_stage_and_no_others(run_folde
     assert "`generators.0.samples` (6 before, 7 now), `generators.1` (absent before" in reasons["generate"]
     assert "rollouts" not in reasons["generate"] and "generators.0" not in reasons["annotate"]
     assert "`release.splits.test` (0.3 before, 0.4 now)" in reasons["build"] and "rollouts" not in reasons["build"]
+    less = {item.stage.name: item.reason for item in plan.plan(Recipe.model_validate(
+        {key: value for key, value in SMALL.items() if key != "judge"}), run_folder)}
+    assert "`judge`" in less["judge"] and "splits" not in str(less) and less["generate"] is None
     (run_folder / "recipes/build.yaml").unlink()  # a run of an older version of the tool
     assert "splits" not in {item.stage.name: item.reason for item in plan.plan(Recipe.model_validate(options),
                                                                               run_folder)}["build"]
