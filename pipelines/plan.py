@@ -32,7 +32,7 @@ from stepforge.pipelines.changes import UNKNOWN, why_changed
 from stepforge.pipelines.executors import StageFailed, abandon
 from stepforge.pipelines.inference.servers import Servers
 from stepforge.pipelines.options.executor import StageName
-from stepforge.pipelines.progress import RUNNING, announced, end_told
+from stepforge.pipelines.progress import RUNNING, announced, end_told, runs_elsewhere
 from stepforge.pipelines.recipe import Recipe
 from stepforge.pipelines.run_folder import (
     damage_told,
@@ -269,6 +269,8 @@ def locked(folder: Path) -> Iterator[None]:
         except OSError as error:
             holder = in_line(os.pread(descriptor, 200, 0).decode(errors="replace")) or "of unknown name"
             raise UserError(f"another process runs in {folder}: {holder}; wait for it, or end it") from error
+        if elsewhere := runs_elsewhere(folder):
+            raise UserError(f"another process runs in {folder}: {in_line(elsewhere)}; wait for it, or end it")
         os.truncate(descriptor, 0)
         os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
         yield

@@ -117,6 +117,16 @@ def end_told(run: Path, stage: str) -> Iterator[None]:
         raise
 
 
+def runs_elsewhere(run: Path) -> str | None:
+    """The process on another machine that works on the run now, by its pulse; locks may not reach other machines."""
+    there = read_json(run / RUNNING)
+    if there is None or there["state"] != "running" or there["host"] == socket.gethostname():
+        return None
+    time.sleep(PULSE_SECONDS + 1)
+    goes_on = (read_json(run / RUNNING) or there)["pulse"] != there["pulse"]
+    return f"process {there['pid']} on {there['host']}" if goes_on else None
+
+
 def _write(path: Path, content: dict[str, Any]) -> None:
     try:
         with replacing(path) as temporary:

@@ -1,9 +1,12 @@
 """What is done is not done again, what changed is, and what was paid for is never thrown away."""
 
 import copy
+import json
 import os
 import shutil
 import socket
+import threading
+import time
 from dataclasses import replace
 from typing import get_args
 
@@ -13,7 +16,7 @@ from helpers.runs import SMALL, execute, rows
 
 from stepforge.builders.errors import UserError
 from stepforge.builders.sql import query_rows
-from stepforge.pipelines import plan
+from stepforge.pipelines import plan, progress
 from stepforge.pipelines.executors import StageFailed
 from stepforge.pipelines.inference import client
 from stepforge.pipelines.inference.embedded import SamplerProcess
@@ -230,6 +233,32 @@ def test_a_table_with_flipped_bits_is_named_and_made_again_once_it_is_deleted(ru
     table.unlink()
     assert execute(SMALL, run_folder) == ["generate"]
     assert rows(run_folder, "solutions") == before
+
+
+def test_a_run_on_another_machine_is_seen_by_its_pulse_where_no_lock_is_shared(tmp_path, monkeypatch):
+    """Network file systems may be mounted without locks. A run that was killed there stands in nobody's way."""
+    monkeypatch.setattr(progress, "PULSE_SECONDS", 0.5)
+    running, stop = tmp_path / "running.json", threading.Event()
+
+    def beat(pulse=0):
+        while not stop.wait(0.05):
+            pulse += 1
+            told = {"state": "running", "host": "node\x1b7", "pid": 12, "pulse": pulse}
+            (tmp_path / "new").write_text(json.dumps(told))
+            (tmp_path / "new").replace(running)
+
+    beating = threading.Thread(target=beat)
+    beating.start()
+    try:
+        while not running.exists():
+            time.sleep(0.01)
+        with pytest.raises(UserError, match=r"runs in .*: process 12 on node[^\x1b]7; wait"), plan.locked(tmp_path):
+            pass
+    finally:
+        stop.set()
+        beating.join()
+    with plan.locked(tmp_path):  # its last word stays, and no pulse follows
+        pass
 
 
 def test_a_second_run_in_a_folder_is_refused_and_told_who_holds_it(tmp_path):

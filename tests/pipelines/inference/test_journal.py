@@ -3,6 +3,10 @@
 import errno
 import math
 import os
+import random
+import subprocess
+import sys
+import time
 
 import pytest
 
@@ -31,6 +35,47 @@ def test_torn_last_line_is_skipped_and_never_appended_to(tmp_path):
     second.append("b", SHARD, {"text": "made again"})
     assert Journal(tmp_path).get("b") == {"text": "made again"}
     assert len(list(tmp_path.glob("*.jsonl"))) == 2
+
+
+WRITER = """
+import random, sys
+from pathlib import Path
+from stepforge.pipelines.inference.journal import Journal
+folder, name, done = Path(sys.argv[1]), sys.argv[2], open(sys.argv[3], "a")
+journal, keys = Journal(folder), [f"k{i}" for i in range(200_000)]
+random.Random(name).shuffle(keys)
+for key in keys:
+    if key not in journal:
+        journal.append(key, "0" * 32, {"text": f"{key} by {name} " * 40})
+        done.write(key + chr(10)); done.flush()
+"""
+
+
+def test_several_processes_write_one_folder_and_are_killed_at_any_moment(tmp_path):
+    """Two runs of which no lock keeps one out, as on a network file system without locks: whatever was written is
+    there once, whole and under its own key, and a torn line costs only itself."""
+    folder, draw = tmp_path / "journal", random.Random(5)
+    for turn in range(3):
+        writers = [subprocess.Popen([sys.executable, "-c", WRITER, str(folder), f"{turn}{part}", str(
+            tmp_path / f"done-{turn}-{part}")]) for part in "ab"]
+        told = [tmp_path / f"done-{turn}-{part}" for part in "ab"]
+        while min(path.stat().st_size if path.exists() else 0 for path in told) < 500:
+            assert [writer.poll() for writer in writers] == [None, None]
+            time.sleep(0.005)
+        for writer in writers:
+            writer.kill()
+            writer.wait()
+        files = sorted(folder.glob("*.jsonl"))
+        assert len(files) == 2 * (turn + 1), "every process writes a file of its own"
+    done = {line for path in tmp_path.glob("done-*") for line in path.read_text().split("\n")[:-1]}
+    journal = Journal(folder)
+    assert done <= set(journal._places) and 100 < len(done) <= len(journal) and journal.torn == 0
+    texts = {journal.get(key)["text"] for key in done}
+    assert len(texts) == len(done) and all(text.split(" ")[0] in done for text in texts)
+    last = draw.choice(files)  # a disk or a server that lost the end of a file
+    last.write_bytes(last.read_bytes()[:-draw.randrange(2, 60)])
+    again = Journal(folder)
+    assert again.torn == 1 and len(journal) - len(again) in (0, 1)
 
 
 def test_garbage_between_lines_costs_only_itself(tmp_path):
