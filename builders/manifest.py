@@ -33,7 +33,7 @@ class ManifestError(ReleaseError):
     """The manifest is not one of a release; `misfits` holds one line for each thing that is wrong with it."""
 
     def __init__(self, where: str, misfits: list[str]) -> None:
-        super().__init__(f"{in_line(where)} is no manifest of a release: {'; '.join(misfits[:3])}"
+        super().__init__(f"{in_line(where)} is not the manifest of a release: {'; '.join(misfits[:3])}"
                          f"{f'; and {len(misfits) - 3} more' if len(misfits) > 3 else ''}. Get the release again, or "
                          "build it again")
         self.misfits = misfits
@@ -188,7 +188,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """
     path = folder / MANIFEST
     if not path.is_file():
-        raise ReleaseError(f"{folder} holds no {MANIFEST}, so it is no finished release; build it first")
+        raise ReleaseError(f"{folder} has no {MANIFEST}, so it is not a finished release; build it first")
     return load_manifest(path)
 
 

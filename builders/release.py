@@ -54,7 +54,7 @@ def split_of(group_id: str, seed: int, upstream_split: str, fractions: dict[str,
     """
     unknown = sorted(set(fractions) - set(SPLITS))
     if unknown or any(share < 0 for share in fractions.values()) or sum(fractions.values()) > 1:
-        raise ReleaseError(f"splits are {fractions}; allowed are {SPLITS}, shares from 0 to 1 together")
+        raise ReleaseError(f"splits are {fractions}; allowed are {SPLITS}, with shares that add up to at most 1")
     if upstream_split != "train":
         return upstream_split
     draw = int(content_id("split", seed, group_id)[:13], 16) / 16**13

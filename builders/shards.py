@@ -79,9 +79,9 @@ def demand_shards(folder: Path, manifest: Mapping[str, Any], config: str, split:
             continue
         path = folder / name
         if not path.is_file():
-            raise ReleaseError(f"{path} is in the manifest and not in the folder; get the release again")
+            raise ReleaseError(f"{path} is in the manifest but not in the folder; download the release again")
         if wrong := wrong_with_shard(path, facts["rows"], manifest["configs"][config]["columns"]):
-            raise ReleaseError(f"{path}: {wrong[0].what} ({wrong[0].detail}); get the release again, or look at "
+            raise ReleaseError(f"{path}: {wrong[0].what} ({wrong[0].detail}); download the release again, or inspect "
                                "it with `stepforge check`")
         paths.append(path)
     return paths

@@ -71,6 +71,7 @@ def bounded_duckdb(stored: int) -> "Iterator[duckdb.DuckDBPyConnection]":
             yield connection
         finally:
             timer.cancel()
+            timer.join()  # else it may speak to a connection that is closed
 
 
 def load_sql(package: str, name: str) -> str:

@@ -23,6 +23,6 @@ def read_address(to: str) -> tuple[Literal["hub", "local"], str]:
         return "local", where
     repo = where if kind == "hub" else to
     if not _REPO.fullmatch(repo):
-        raise PublishError(f"{to!r} names no target; allowed are hub:ORG/NAME and local:PATH. A name has letters, "
+        raise PublishError(f"{to!r} is not a target; allowed are hub:ORG/NAME and local:PATH. A name has letters, "
                            "digits, `.`, `_` and `-`, no `--` and no `..`, and ends with no `.`, `-` or `.git`")
     return "hub", repo

@@ -61,7 +61,8 @@ def read_unstamped(folder: Path) -> dict:
     files = {path: facts for path, facts in manifest["files"].items() if path != CARD}
     for path, facts in files.items():
         if sha256_file(plain_file(folder, path)) != facts["sha256"]:
-            raise ReleaseError(f"{folder / path} is not the file that the manifest lists; build the release again")
+            raise ReleaseError(f"{folder / path} does not have the checksum that the manifest lists; build "
+                               "the release again")
     return {key: value for key, value in manifest.items() if key not in STAMPS} | {"files": files}
 
 
@@ -79,10 +80,10 @@ def plain_file(folder: Path, path: str) -> Path:
     for part in parts:
         place = place / part
         if place.is_symlink():
-            raise ReleaseError(f"{place} is a symbolic link, and links are not published, since they may lead to any "
-                               "file of this machine; put a copy in its place")
+            raise ReleaseError(f"{place} is a symbolic link, and links are not published, because they can point to "
+                               "any file of this machine; put a copy in its place")
     if not place.is_file():
-        raise ReleaseError(f"{place} is missing, though the manifest lists it; build the release again")
+        raise ReleaseError(f"{place} is missing, although the manifest lists it; build the release again")
     return place
 
 

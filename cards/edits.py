@@ -78,7 +78,7 @@ def parse_card(text: str, where: str) -> Card:
     if lines[0].rstrip() == "---":
         end = next((i for i, line in enumerate(lines[1:], 1) if line.rstrip() == "---"), 0)
         if not end:
-            raise EditError(f"the header of {where} has no closing line `---`; mend it there")
+            raise EditError(f"the header of {where} has no closing line `---`; add it there")
         header, lines = lines[1:end], lines[end + 1:]
     body = "\n".join(["", *lines])
     own = own_section(body)
@@ -129,13 +129,13 @@ def _yaml(header: dict[str, Any]) -> str:
 def _mapping(text: str, where: str) -> dict[str, Any]:
     try:
         if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
-            raise EditError(f"the header of {where} uses YAML aliases, which are not read; write the values out")
+            raise EditError(f"the header of {where} uses YAML aliases, which are not supported; write out the values")
         found = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise EditError(f"the header of {where} is not valid YAML, so edits in it cannot be kept; mend it there: "
+        raise EditError(f"the header of {where} is not valid YAML, so edits in it cannot be kept; correct it there: "
                         f"{' '.join(str(error).split())[:300]}") from error
     if not isinstance(found or {}, dict):
-        raise EditError(f"the header of {where} must be a mapping of keys to values; mend it there")
+        raise EditError(f"the header of {where} must be a mapping of keys to values; correct it there")
     return found or {}
 
 

@@ -65,7 +65,7 @@ def _translated(name: str, error: BaseException | None) -> Exception | None:
     if isinstance(error, HfHubHTTPError):
         return _answered(name, error)
     if isinstance(error, OfflineModeIsEnabled):
-        return PublishError(f"{name} is out of reach, since HF_HUB_OFFLINE is set; unset it")
+        return PublishError(f"{name} cannot be reached because HF_HUB_OFFLINE is set; unset it")
     if isinstance(error, LocalTokenNotFoundError):
         return PublishError(f"{name} needs a token for this; log in with `hf auth login`, or set HF_TOKEN")
     if isinstance(error, httpx2.TransportError | ConnectionError | TimeoutError | json.JSONDecodeError):

@@ -99,8 +99,8 @@ def publish(folder: Path, to: str, version: str | None = None, private: bool | N
             continue
         except Busy as busy:
             if attempt == ATTEMPTS - 1:
-                raise PublishError(f"{busy.why}, {ATTEMPTS} times in a row; nothing is half published: run the same "
-                                   "command again later, it goes on from there") from busy
+                raise PublishError(f"{busy.why}, {ATTEMPTS} times in a row; nothing is partly published: run the same "
+                                   "command again later to resume") from busy
             sleep(min(busy.wait_s if busy.wait_s is not None else 2.0**attempt, MAX_WAIT_S))
     raise PublishError(f"{target.name} was changed by others {ATTEMPTS} times while publishing; run the command again")
 
@@ -220,8 +220,8 @@ class _Publisher:
     def _refuse_version(self, newest: Version | None, kind: str | None) -> None:
         assert self.version is not None
         if newest and self.version < newest:
-            raise PublishError(f"{self.target.name} has v{newest} already, which is above {self.version}; publish as "
-                               f"{propose_version(newest, kind)} or higher")
+            raise PublishError(f"{self.target.name} already has v{newest}, which is higher than {self.version}; "
+                               f"publish as {propose_version(newest, kind)} or higher")
         if not self.any_version:
             demand_version(self.version, newest, kind)
 

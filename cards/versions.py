@@ -189,7 +189,7 @@ def demand_version(version: Version, old: Version | None, kind: str | None) -> N
     """
     lowest = propose_version(old, kind)
     if old and version < lowest:
-        raise VersionError(f"version {version} is too low after {old}: the change is a {kind or 'patch'} one (see "
+        raise VersionError(f"version {version} is too low after {old}: this is a {kind or 'patch'} change (see "
                            f"`stepforge diff`), so {lowest} is the lowest; publish as {lowest}")
 
 
@@ -229,7 +229,7 @@ def _compare_config(connection: duckdb.DuckDBPyConnection, name: str, old: list[
                 _keyed(connection, paths, key, common, columns).create_view(view)
             (counts,) = connection.execute(_COMPARE).fetchall()
         except duckdb.Error as error:
-            raise ReleaseError(f"the rows of {name} in the two versions cannot be compared: {in_line(error)}; look at "
+            raise ReleaseError(f"the rows of {name} in the two versions cannot be compared: {in_line(error)}; inspect "
                                "them with `stepforge check`") from error
     return ConfigChange(
         *counts, [column for column in after if column not in before],

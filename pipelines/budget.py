@@ -55,7 +55,7 @@ def token_cost(match: str, generator: Sampler, model: str) -> Fraction | None:
     if match == "flops":
         return Fraction(2 * (generator.parameters or _counted(generator, model)))
     if generator.price is None:
-        raise UserError(f"generators: {generator.name!r} has no `price` (of a million generated tokens), which a "
+        raise UserError(f"generators: {generator.name!r} has no `price` (per million generated tokens), which a "
                         "comparison by price needs")
     discount = Fraction(str(generator.batch_discount)) if isinstance(generator, BatchGenerator) else Fraction(0)
     return Fraction(str(generator.price)) * (1 - discount) / PER_PRICE

@@ -158,8 +158,9 @@ def run(recipe: Recipe, folder: Path, tell: Tell, report: Callable[[Planned, dic
         StageFailed: a stage did not finish or lost rows; what it had done so far is kept.
     """
     if ":/" in str(folder):
-        raise UserError(f"--out {folder}: a run is kept on a disk, since journals are appended to and locked; give a "
-                        "folder. Sources may lie on s3:// or hf://, and `release.to` may name the Hub")
+        raise UserError(f"--out {folder}: a run needs a local or mounted disk, because it appends to "
+                        "journals and locks them; give a folder. Sources may lie on s3:// or hf://, and `release.to` "
+                        "may name the Hub")
     with locked(folder), Servers(server_logs_path(folder)) as servers:
         settings = _settings(recipe)    # all of them before anything is paid
         if last == "publish" and (reason := clash(recipe, folder, _plan(recipe, settings, folder))):

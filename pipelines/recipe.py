@@ -87,8 +87,8 @@ class Recipe(Options):
 
     def _release_fits(self, release: ReleaseOptions, names: list[str]) -> None:
         if release.rl_generator is not None and release.rl_generator not in names:
-            raise ValueError(f"release.rl_generator: {release.rl_generator!r} is no generator; there are {names}"
-                             f"{did_you_mean(release.rl_generator, names)}")
+            raise ValueError(f"release.rl_generator: {release.rl_generator!r} is not a generator; the generators "
+                             f"are {names}{did_you_mean(release.rl_generator, names)}")
         if release.values == "model" and (self.annotate is None or self.annotate.search != "adaptive"):
             raise ValueError("release.values: model needs `annotate.search: adaptive`, whose model knows a value for "
                              "every step; set that, or take `values: measured`")
@@ -118,20 +118,21 @@ class Recipe(Options):
         for field in ("splitter", "max_steps"):
             ours, theirs = getattr(annotate, field, None), getattr(judge, field, None)
             if annotate and judge and ours != theirs:
-                raise ValueError(f"judge.{field}: the judge sees the steps of {field} {theirs!r} and annotate those "
-                                 f"of {ours!r}, and their first errors are compared; set both alike")
+                raise ValueError(f"judge.{field}: the judge splits solutions by {field} {theirs!r}, annotate by "
+                                 f"{ours!r}, and their first errors are compared; set both to the same value")
 
     def _budget_fits(self, budget: Budget, sampled: Mapping[str, Sampler]) -> None:
         if recorded := [g.name for g in self.generators if isinstance(g, RecordedGenerator)]:
-            raise ValueError(f"budget: {recorded} are recorded; a budget decides how many samples to make, so it "
-                             "takes only generators that can write")
+            raise ValueError(f"budget: {recorded} are recorded; a budget decides how many samples to write, so "
+                             "it allows only generators that write")
         if isinstance(budget.per_problem, str) and budget.per_problem not in sampled:
             raise ValueError(f"budget.per_problem: {budget.per_problem!r} is neither a number nor among "
                              f"{list(sampled)}, the generators with samples")
         if budget.match == "samples" and isinstance(budget.per_problem, float) and budget.per_problem < 1:
-            raise ValueError(f"budget.per_problem: {budget.per_problem} buys no sample; allowed is 1 or more")
+            raise ValueError(f"budget.per_problem: {budget.per_problem} does not pay for a sample; allowed is 1 "
+                             "or more")
         if budget.match == "price" and (free := [name for name, g in sampled.items() if g.price is None]):
-            raise ValueError(f"budget.match: {free} have no `price` (of a million generated tokens), which a budget "
+            raise ValueError(f"budget.match: {free} have no `price` (per million generated tokens), which a budget "
                              "by price needs")
 
     def _writers(self) -> Iterator[tuple[str, str, str, int]]:
@@ -261,7 +262,7 @@ def _key(place: Any, part: str, dotted: str) -> str | int:
     if isinstance(place, list) and part.isdecimal() and int(part) < len(place):
         return int(part)
     held = f"a list of {len(place)}, counted from 0" if isinstance(place, list) else "a single value"
-    raise RecipeError(f"--set {dotted}: there is no {part!r} here; what stands before it is {held}")
+    raise RecipeError(f"--set {dotted}: there is no {part!r} here; the part before it is {held}")
 
 
 def _with_variables(value: Any) -> Any:

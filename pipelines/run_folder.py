@@ -138,8 +138,8 @@ def damage_told(run: Path) -> "Iterator[None]":
             raise
         for path in sorted(table_path(run, "any").parent.glob("*.parquet")):
             if (why := damage(path)) is not None:
-                raise UserError(f"{path} is damaged ({why}). Delete it and run the recipe again: the stage that made "
-                                "it makes it again, with the answers that its journal holds") from error
+                raise UserError(f"{path} is damaged ({why}). Delete it and run the recipe again: its stage writes "
+                                "it again from the answers in the journal") from error
         raise
 
 

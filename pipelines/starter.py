@@ -120,4 +120,4 @@ def first_row(paths: str) -> dict[str, Any]:
     for row in read_records([paths]):
         if isinstance(row, Record):
             return row.values
-    raise UserError(f"{paths}: no row can be read; give a file with at least one good row")
+    raise UserError(f"{paths}: no row can be read; give a file with at least one valid row")

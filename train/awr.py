@@ -76,7 +76,7 @@ def main(argv: list[str] | None = None) -> None:
     with user_errors("awr"):
         run = start("awr", argv, ReleaseArguments, SFTConfig, config="weighted")
         if run.training.packing or run.training.padding_free:
-            raise ReleaseError("awr cannot pack: weights belong to rows; leave out --packing and --padding_free")
+            raise ReleaseError("awr cannot pack: each row has its own weights; leave out --packing and --padding_free")
         run.fit(run.trainer(WeightedTrainer, *run.rows(COLUMNS, lambda row: encode_row(run.tokenizer, row))))
 
 

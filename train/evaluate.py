@@ -77,7 +77,7 @@ def problems(name: str, options: Sequence[str], limit: int, variant: int | None)
             raise UserError(f"--variant works with --source arithmetic, not {name}: only there can numbers be redrawn")
         rows = [arithmetic.variant(row["source_id"], variant) for row in rows]
     if not rows:
-        raise UserError(f"--source {name} gave no problem that can be read")
+        raise UserError(f"--source {name} returned no problem that can be read")
     unique = {content_id("problem", row["problem"], row["answer"]): row for row in rows}
     return [{"problem_id": problem_id} | row for problem_id, row in unique.items()]
 
@@ -177,7 +177,7 @@ def read(path: Path) -> list[Row]:
         rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
         return [row for row in rows if row["greedy"].keys() >= {"solution", "correct"} and row["problem_id"]]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{path} is no result file of `stepforge evaluate`: {error!r}") from error
+        raise UserError(f"{path} is not a result file of `stepforge evaluate`: {error!r}") from error
 
 
 def write(path: Path, rows: Sequence[Row], found: dict[str, Estimate], args: argparse.Namespace, facts: Row) -> None:

@@ -190,7 +190,7 @@ def mean_trials(rows: Dataset) -> float:
     """Trials of a known step, in the mean; ReleaseError where no step is known."""
     counts = [n for trials in rows["trials"] for n in trials if n]
     if not counts:
-        raise ReleaseError("of no step is anything known that --loss reads; take another, or annotate with rollouts")
+        raise ReleaseError("no step has the values that --loss reads; choose another loss, or annotate with rollouts")
     return sum(counts) / len(counts)
 
 

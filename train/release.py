@@ -73,7 +73,7 @@ class Release:
         file = self.folder / name if self.folder else _download(self.name, str(self.revision), name)
         try:
             if not file.is_file():
-                raise ReleaseError(f"{file} is in the manifest and not in the folder; copy the release again")
+                raise ReleaseError(f"{file} is in the manifest but not in the folder; copy the release again")
             with file.open("rb") as stream:
                 found = hashlib.file_digest(stream, "sha256").hexdigest()
         except OSError as error:
@@ -120,7 +120,8 @@ def _open_folder(path: Path, revision: str | None) -> Release:
 
 def _open_hub(dataset: str, revision: str | None) -> Release:
     if revision is None:
-        raise ReleaseError(f"--dataset {dataset} is on the Hub: give --revision vX.Y.Z too, so that it can be redone")
+        raise ReleaseError(f"--dataset {dataset} is on the Hub: give --revision vX.Y.Z too, so that the training can "
+                           "be repeated")
     found = _download(dataset, revision, MANIFEST)
     return Release(dataset, revision, None, load_manifest(found, f"{dataset}@{revision}"))
 
@@ -168,8 +169,8 @@ def check_values(table: Any, columns: Mapping[str, str], where: str) -> None:
             if column.null_count and name not in UNKNOWN_INSIDE:
                 raise ReleaseError(f"{where}: lists of column {name!r} hold null {column.null_count:,} times")
         if needed.endswith("real") and pc.any(pc.invert(pc.is_finite(column))).as_py():
-            raise ReleaseError(f"{where}: column {name!r} holds what is no finite number; the release is not as it "
-                               "was built")
+            raise ReleaseError(f"{where}: column {name!r} contains a number that is not finite; the release "
+                               "is not as it was built")
 
 
 def kind(arrow_type: pa.DataType) -> str:

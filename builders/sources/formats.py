@@ -34,6 +34,6 @@ def data_files(folder: str, files: Iterable[Path]) -> list[Path]:
             except SourceError:
                 continue
     if len(known) > 1:
-        raise SourceError(f"{folder!r} holds files of the formats {', '.join(sorted(known))}; name those that you "
-                          f"mean with a glob, such as {folder.rstrip('/')}/*{min(known)}")
+        raise SourceError(f"{folder!r} holds files of the formats {', '.join(sorted(known))}; select one of them "
+                          f"with a glob, such as {folder.rstrip('/')}/*{min(known)}")
     return next(iter(known.values()), [])

@@ -60,7 +60,7 @@ class Path:
             match = STEP.match(self.text, at)
             dotted = self.text[at] == "."
             if not match or (match["key"] and dotted != (at > 0)) or (not at and self.text[0] == "["):
-                raise SourceError(f"mapping: the path {self.text!r} cannot be read from {self.text[at:]!r} on; "
+                raise SourceError(f"mapping: the path {self.text!r} cannot be parsed at {self.text[at:]!r}; "
                                   'allowed are key.key, [0], [-1], [] for every element, ["odd.key"], [key_beside]')
             number, every = match["number"], match["every"]
             steps.append(int(number) if number else EVERY if every is not None
@@ -125,7 +125,7 @@ class Column:
                 pl.Series([""]).str.extract(self.pattern, self._group)
                 re.compile(self.pattern)
             except (pl.exceptions.ComputeError, re.error) as error:
-                raise SourceError(f"mapping: {self.pattern!r} is no regular expression: {error}") from None
+                raise SourceError(f"mapping: {self.pattern!r} is not a regular expression: {error}") from None
 
     @cached_property
     def _halves(self) -> tuple[str, str | None]:
@@ -196,9 +196,10 @@ def map_rows(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, Column], l
                 if name in lists and isinstance(value, str):
                     value = list_in_text(value)
                 if isinstance(value, list | tuple) and name in single:
-                    raise SourceError(f"{name}: {columns[name].text!r} is a list in some rows. Say what it is: "
-                                      f"`solutions: {path.text}` where each element is a sample, `steps: {path.text}` "
-                                      f"where they are the pieces of one, or take one, as in {path.text}[0]")
+                    raise SourceError(f"{name}: {columns[name].text!r} is a list in some rows. State what the list "
+                                      f"holds: `solutions: {path.text}` where each element is a sample, `steps: "
+                                      f"{path.text}` where they are the pieces of one, or take one, as in "
+                                      f"{path.text}[0]")
                 if isinstance(value, list | tuple) and len(value) > 1 and columns[name].is_template:
                     raise Misfit(f"{path.text!r} is a list; a template takes one value of each part")
                 found.append(texts_of(value, path.text))

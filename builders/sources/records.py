@@ -146,7 +146,7 @@ def _read_json(path: Path) -> Iterator[Record | Drop]:
         load_json(first.decode() or "{}")
     except ValueError:
         if first.strip() == b"{":
-            raise ValueError("it holds one object; allowed are an array of objects, or one object a line") from None
+            raise ValueError("it holds one object; allowed are an array of objects, or one object per line") from None
     yield from _read_lines(path)
 
 
@@ -168,7 +168,7 @@ def _read_array(path: Path) -> Iterator[Record | Drop]:
         except (ValueError, RecursionError) as error:  # most often the element goes on in the next block
             block = blocks.read(BLOCK)
             if not block or len(text) - at > LONGEST_ROW:
-                raise ValueError(f"the array breaks off or is no JSON behind element {number}: {error}") from None
+                raise ValueError(f"the array ends early or is not JSON after element {number}: {error}") from None
             text, at = text[at:] + block, 0
             continue
         number += 1
@@ -208,7 +208,7 @@ def _read_table(path: Path, delimiters: str) -> Iterator[Record | Drop]:
         reader = csv.DictReader(itertools.chain([header], lines), delimiter=delimiter)
         names = reader.fieldnames or []
         if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise ValueError(f"the columns {twice} stand twice in its header")
+            raise ValueError(f"its header contains the columns {twice} twice")
         for values in reader:
             where = f"{path.name}:{reader.line_num}"
             if None in values or None in values.values():

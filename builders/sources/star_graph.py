@@ -39,7 +39,7 @@ class Task(NamedTuple):
         while path[-1] != self.start:
             if path[-1] not in before or len(path) > len(self.edges):
                 raise SourceError(f"star_graph: no path leads from {self.start} to {self.goal}; "
-                                  "use problems that this source made")
+                                  "use problems from this source")
             path.append(before[path[-1]])
         return path[::-1]
 
@@ -54,7 +54,7 @@ def parse(problem: str) -> Task:
         pairs = [tuple(map(int, edge.split(","))) for edge in [*edges.split("|"), ends]]
         *told, (start, goal) = [(a, b) for a, b in pairs]
     except ValueError:
-        raise SourceError(f"star_graph: {problem[:60]!r} is no problem of this source; "
+        raise SourceError(f"star_graph: {problem[:60]!r} is not a problem of this source; "
                           "allowed: 'u,v|u,v|.../start,goal=' with whole numbers") from None
     return Task(tuple(told), start, goal)
 
@@ -155,5 +155,5 @@ def _nodes(prefix: str) -> list[int]:
     try:
         return [int(node) for node in prefix.rstrip(",").split(",")] if prefix else []
     except ValueError:
-        raise SourceError(f"star_graph: {prefix[:60]!r} is no beginning of a path; "
+        raise SourceError(f"star_graph: {prefix[:60]!r} is not the beginning of a path; "
                           "allowed: whole numbers with commas between them") from None

@@ -40,7 +40,7 @@ def export_batch(run: Path, out: Path) -> list[Path]:
     lines = [orjson.dumps({"custom_id": line["key"], "method": "POST", "url": line["url"], "body": line["body"]})
              for folder, lines in _waiting(run) for line in lines]
     if not lines:
-        raise UserError(f"no request of {run} waits for a batch; run its recipe first, with `engine: batch`")
+        raise UserError(f"no request of {run} is waiting for a batch; run its recipe first, with `engine: batch`")
     parts = [lines[at:at + MOST] for at in range(0, len(lines), MOST)]
     paths = [out] if len(parts) == 1 else [out.with_stem(f"{out.stem}-{number:04d}") for number in range(len(parts))]
     for path, part in zip(paths, parts, strict=True):

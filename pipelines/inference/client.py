@@ -185,7 +185,7 @@ class Client:
                 except Lost:
                     pass
                 await asyncio.sleep(_pause(0))
-        return ServerError(f"{self.url} answers nobody: {error}")
+        return ServerError(f"{self.url} does not answer any request: {error}")
 
     def _advice(self, said: str, body: dict[str, Any]) -> str:
         """Which option of the generator leaves out or renames the field that a refusal names."""

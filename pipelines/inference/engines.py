@@ -107,9 +107,9 @@ def check_apart(generators: Sequence[Generator]) -> None:
         other = names.setdefault(generator_id(generator), generator.name)
         if other != generator.name:
             raise UserError(
-                f"generators: {other!r} and {generator.name!r} are one: model, prompt and sampling are the same; "
-                "the second would give copies of what the first wrote. Where two servers hold different weights under "
-                "one name, give each its `revision`; else leave one of the two out")
+                f"generators: {other!r} and {generator.name!r} are the same: model, prompt and sampling do not "
+                "differ, so the second would write copies of the first. Where two servers hold different weights "
+                "under one name, give each its `revision`; otherwise remove one of the two")
 
 
 def revision_of(generator: Writer) -> str | None:

@@ -61,7 +61,7 @@ def folder_revision(model: str) -> str:
     folder = Path(model_path(model))
     if not any((folder / name).is_file() for name in ("config.json", "adapter_config.json")):
         raise UserError(f"model {model!r}: allowed is `tiny` or a folder with a model (config.json, *.safetensors, "
-                        f"tokenizer.json) or with an adapter (adapter_config.json); {folder} is none")
+                        f"tokenizer.json) or with an adapter (adapter_config.json); {folder} is neither")
     digest = hashlib.sha256()
     for path in sorted(folder.glob("*")):
         if path.suffix in (".safetensors", ".json", ".bin", ".model"):

@@ -108,7 +108,8 @@ def check_prompt(prompt: str, model: str) -> None:
         UserError: it cannot be rendered, or does not show the problem.
     """
     if (asked := "How many are 17 and 25?") not in render(prompt, asked, model):
-        raise UserError(f"prompt {prompt[:80]!r} does not show the problem; write {{{{ problem }}}} where it belongs")
+        raise UserError(f"prompt {prompt[:80]!r} does not contain the problem; write {{{{ problem }}}} where it "
+                        "belongs")
 
 
 def _in_chat(prompt: str) -> str | None:

@@ -27,7 +27,7 @@ def _address(to: str) -> str:
 
 def _known(name: str) -> str:
     if name not in CONFIGS:
-        raise ValueError(f"{name!r} is no config of a release; allowed: {', '.join(CONFIGS)}"
+        raise ValueError(f"{name!r} is not a config of a release; allowed: {', '.join(CONFIGS)}"
                          f"{did_you_mean(name, CONFIGS)}")
     return name
 

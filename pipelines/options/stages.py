@@ -137,10 +137,10 @@ class Annotate(Options):
         if self.best_of > self.rollouts:
             raise ValueError(f"best_of must not exceed rollouts, got {self.best_of} and {self.rollouts}")
         if self.search in ("auto", "adaptive") and self.pit != "zero_success" and self.pit_tolerance == 0:
-            raise ValueError("pit_tolerance: 0 leaves the model of the adaptive search no value that is lost; take "
+            raise ValueError("pit_tolerance: at 0, the adaptive search can call no value lost; take "
                              "one above 0, such as 0.05, or another `search`")
         if self.search != "adaptive" and {"judge", "values"} & set(self.evidence):
-            raise ValueError(f"evidence: {list(self.evidence)} is read by the adaptive search alone; set `search: "
+            raise ValueError(f"evidence: {list(self.evidence)} is read by the adaptive search only; set `search: "
                              f"adaptive`, or leave judge and values out (search is {self.search!r})")
         if ("values" in self.evidence) != (self.value_model is not None):
             raise ValueError(f"value_model is {self.value_model!r} and evidence {list(self.evidence)}; give a model "

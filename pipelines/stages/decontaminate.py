@@ -68,7 +68,7 @@ def run(context: Context) -> Account:
             kept = query_to_parquet(connection, KEPT_SQL, {}, context.table("problems"), PROBLEMS.schema)
             dropped = context.keep_drops("decontaminate", query_rows(connection, DROPS_SQL))
     if not kept:
-        raise UserError(f"decontaminate: all {total} problems stand in the evaluation sets; see "
+        raise UserError(f"decontaminate: all {total} problems are in the evaluation sets; see "
                         f"{context.table('contamination')}")
     return Account(total, kept, dropped)
 
@@ -85,7 +85,7 @@ def evaluation_rows(sources: tuple[Source, ...]) -> Iterator[dict[str, str]]:
         for row in rows_of(source.model_copy(update=needs_no_gold)):
             if isinstance(row, Drop):
                 raise UserError(f"decontaminate.against: {row.where} of {name} cannot be compared ({row.detail}); "
-                                "mend the row or take it out")
+                                "correct the row or remove it")
             read += 1
             yield {"evaluation": name, "evaluation_id": row["source_id"], "problem": row["problem"]}
         if not read:

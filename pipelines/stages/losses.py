@@ -43,7 +43,7 @@ class Losses:
     def nothing(self, drops: Path, beside: str = "") -> StageFailed:
         """The error of a source or generator of which nothing is left: one dropped row, and where all of them are."""
         if not self.dropped:
-            return StageFailed(f"{self.name}: there is no row at all")
+            return StageFailed(f"{self.name}: its input has no rows")
         (reason, most), = self.dropped.most_common(1)
         first = self.first[reason]
         return StageFailed(f"{self.name}: none of {self.total:,} rows can be used; {most:,} are dropped as {reason}. "

@@ -62,7 +62,7 @@ class Release(NamedTuple):
                 rows = pl.scan_parquet(files)
                 parts.append(rows if split else rows.with_columns(split=pl.lit(part)))
         if not parts:
-            raise UserError(f"{config} of {self.name} holds no file; it has no rows")
+            raise UserError(f"{config} of {self.name} has no files, so it has no rows")
         return pl.concat(parts)
 
     def join(self, config: str, other: str) -> pl.LazyFrame:
@@ -75,7 +75,7 @@ class Release(NamedTuple):
         names, there = left.collect_schema().names(), right.collect_schema().names()
         key = next((name for name in IDS if name in names and name in there), None)
         if key is None:
-            raise UserError(f"{config} and {other} share none of {', '.join(IDS)}")
+            raise UserError(f"{config} and {other} have none of {', '.join(IDS)} in common")
         fresh = [name for name in there if name == key or name not in names]
         return left.join(right.select(fresh), on=key, how="left")
 

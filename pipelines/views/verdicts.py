@@ -83,7 +83,7 @@ def verify_file(file: Path, gold: str, solution: str, out: Path | None = None, w
             the verifier cannot be used.
     """
     if out is not None and (out.suffix not in FORMATS or out.resolve() == file.resolve()):
-        raise UserError(f"--out {out}: give another file than the one that is read, which ends in "
+        raise UserError(f"--out {out}: give a file that is not the input and ends in "
                         f"{' or '.join(FORMATS)}")
     summary = Summary()
     with open_verifier(verifier, workers) as judge:
@@ -130,7 +130,7 @@ def _asked(file: Path, gold: str, solution: str, summary: Summary) -> Iterator[A
                 yield asked
     if not count:
         told = "; ".join(f"{drop.where}: {drop.detail}" for drop in summary.details.values()) or "it has no rows"
-        raise SourceError(f"{file} holds no solution that can be judged: {printable(told)}")
+        raise SourceError(f"{file} has no solution that can be judged: {printable(told)}")
 
 
 def _require(record: Record, options: dict[str, str]) -> None:

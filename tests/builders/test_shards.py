@@ -100,5 +100,5 @@ def test_files_of_a_config_are_demanded_as_the_manifest_lists_them(tmp_path: Pat
     with pytest.raises(ReleaseError, match="would expand to more"):
         demand_shards(tmp_path, manifest, "pairs")
     (tmp_path / name).unlink()
-    with pytest.raises(ReleaseError, match="in the manifest and not in the folder"):
+    with pytest.raises(ReleaseError, match="in the manifest but not in the folder"):
         demand_shards(tmp_path, manifest, "pairs")

@@ -1,10 +1,13 @@
 """What every connection knows beside its tables."""
 
+import threading
+
 import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from stepforge.builders.sql import open_duckdb
+from stepforge.builders import sql
+from stepforge.builders.sql import bounded_duckdb, open_duckdb
 
 
 @pytest.mark.parametrize(("verdict", "reason", "counts"), [
@@ -24,3 +27,20 @@ def test_connection_opens_in_a_notebook_without_ipywidgets(tmp_path) -> None:
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
     NotebookClient(notebook, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}).execute()
     assert "(42,)" in notebook.cells[0].outputs[-1].text
+
+
+def test_time_that_runs_out_as_the_connection_closes_is_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The timer of a busy machine may wake only then."""
+    class Late(threading.Timer):
+        def run(self) -> None:
+            self.finished.wait(self.interval)
+            self.finished.wait(0.2)  # it saw its time pass, and then another process had the processor
+            self.function()
+
+    failed: list[object] = []
+    monkeypatch.setattr(threading, "Timer", Late)
+    monkeypatch.setattr(threading, "excepthook", failed.append)
+    monkeypatch.setattr(sql, "STRANGERS_SECONDS", 0.0)
+    with bounded_duckdb(0):
+        pass
+    assert failed == []

@@ -115,7 +115,7 @@ def test_a_hub_that_stays_down_is_explained_and_a_later_run_finishes(
     folder = make_small()
     hub.faults = [Fault("POST .*/tag/", status=429, headers={"Retry-After": "0"}, times=99)]
     lost = clients.publish(folder, f"hub:{repo}", "1.0.0")
-    assert lost["error"] == "PublishError" and "nothing is half published" in lost["message"]
+    assert lost["error"] == "PublishError" and "nothing is partly published" in lost["message"]
     assert assert_sound(hub, repo) == set() and commits(hub, repo) == 2
     hub.faults.clear()
     done = clients.publish(folder, f"hub:{repo}", "1.0.0")

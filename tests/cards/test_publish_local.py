@@ -132,7 +132,7 @@ def test_a_dry_run_changes_nothing(make_small: Callable[..., Path], tmp_path: Pa
 def test_a_changed_data_file_is_not_published(make_small: Callable[..., Path], tmp_path: Path) -> None:
     folder = make_small()
     next((folder / "pairs").iterdir()).write_bytes(b"")
-    with pytest.raises(ReleaseError, match="not the file that the manifest lists"):
+    with pytest.raises(ReleaseError, match="not have the checksum that the manifest lists"):
         publish(folder, f"local:{tmp_path / 'out'}", "1.0.0")
 
 

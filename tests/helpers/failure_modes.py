@@ -250,7 +250,7 @@ ENDS = {
     "a website": End(Reply(body="<!doctype html><html></html>"), "no OpenAI-compatible API; does the URL end", 4),
     "another API": End(Reply(body={"data": []}), "no `choices`.*does the URL end in /v1", 4),
     "streams": End(Reply(body="data: {}"), r"extra: \{stream: false\}", 4),
-    "always 500": End(error(500, "broken"), "answers nobody.*500.*broken"),
+    "always 500": End(error(500, "broken"), "does not answer any request.*500.*broken"),
     "waits for a day": End(Reply(429, headers={"Retry-After": "86400"}), "asks to wait; run again later", 1),
     "waits for a day with 503": End(Reply(503, headers={"Retry-After": "86400"}), "asks to wait", 1),
     "refuses seed": End(refuses("seed", "property 'seed' is unsupported"), r"`omit: \[seed\]`", 2),

@@ -83,7 +83,7 @@ def test_file_that_is_no_result_is_explained(tmp_path: Path, capsys: pytest.Capt
     (tmp_path / "r.jsonl").write_text('{"a": 1}\n')
     with pytest.raises(SystemExit, match="2"):
         main(["--out", str(tmp_path / "r.jsonl")])
-    assert "no result file" in capsys.readouterr().err
+    assert "is not a result file" in capsys.readouterr().err
 
 
 def test_shipped_model_is_evaluated_and_compared_with_itself(

@@ -72,7 +72,7 @@ def large(folder: Path, config: str) -> None:
 
 
 SPOILT: dict[Callable[[Path, str], None], str] = {
-    malformed: "no manifest of a release: configs: Input should be a valid dictionary",
+    malformed: "is not the manifest of a release: configs: Input should be a valid dictionary",
     no_parquet: "it is no Parquet file that can be read|its footer is too large", changed_page: "cannot be read",
     null_prompt: "column 'prompt' is null in 1 rows", large: "it would expand to more than a release holds",
 }

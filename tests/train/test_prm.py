@@ -163,5 +163,5 @@ def test_loss_of_a_batch_is_divided_by_its_steps_and_the_mean_of_trials(
 
 def test_mean_of_trials_is_over_known_steps() -> None:
     assert mean_trials({"trials": [[0.0, 4.0, 0.0], [8.0, 0.0]]}) == 6.0  # type: ignore[arg-type]
-    with pytest.raises(ReleaseError, match="of no step is anything known"):
+    with pytest.raises(ReleaseError, match="no step has the values"):
         mean_trials({"trials": [[0.0], []]})  # type: ignore[arg-type]

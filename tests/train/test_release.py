@@ -80,13 +80,13 @@ def test_missing_file_is_refused_and_a_file_beside_the_manifest_is_not_read(copy
     shutil.copy(copy / "positives" / FILE, copy / "positives" / "train-00001-of-00002.parquet")
     assert len(open_release(str(copy), None).rows("positives", "train", COLUMNS)) == 24
     (copy / "positives" / FILE).unlink()
-    with pytest.raises(ReleaseError, match="in the manifest and not in the folder"):
+    with pytest.raises(ReleaseError, match="in the manifest but not in the folder"):
         open_release(str(copy), None).rows("positives", "train", COLUMNS)
 
 
 @pytest.mark.parametrize(("text", "message"), [
     ("{", "is not JSON"),
-    ("[]", "no manifest of a release: the manifest: Input should be a valid dictionary"),
+    ("[]", "is not the manifest of a release: the manifest: Input should be a valid dictionary"),
     (json.dumps({"name": "x", "recipe": {}, "configs": {}, "files": []}), "files: Input should be a valid dictionary"),
 ])
 def test_bad_manifest_is_explained(copy: Path, text: str, message: str) -> None:

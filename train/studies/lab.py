@@ -246,7 +246,7 @@ def settings(kind: type[Chosen], given: Sequence[str], preset: Row | None = None
 def stored(kind: type[Chosen], folder: Path) -> Chosen:
     """The settings that a folder was made with."""
     if not (folder / "settings.json").is_file():
-        raise UserError(f"{folder} is no folder of a study: it has no settings.json")
+        raise UserError(f"{folder} is not the folder of a study: it has no settings.json")
     found: Row = json.loads((folder / "settings.json").read_text())
     values: Row = {key: tuple(value) if isinstance(value, list) else value for key, value in found.items()}
     return kind(**values)

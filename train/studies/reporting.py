@@ -18,7 +18,7 @@ def report(out: Path, to: Path, resamples: int) -> str:
     """Analyse a folder, write JSON and plot into `to`, return the table. UserError if SFT has one size only."""
     results, solved = load(out)
     if len({size for arm, size, _ in solved if arm == "sft"}) < 2:
-        raise UserError(f"{out} has SFT at fewer than two sizes, off which nothing can be read; run more of the study")
+        raise UserError(f"{out} has SFT at fewer than two sizes, too few for a report; run more of the study")
     settings = json.loads((out / "settings.json").read_text())
     found = analyse({key: row for key, row in solved.items() if key[0] != "base"}, seed=0, resamples=resamples)
     runs = [{key: value for key, value in row.items() if key != "solved"} for row in results]

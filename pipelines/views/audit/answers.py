@@ -37,7 +37,7 @@ def import_answers(run: Path, file: Path, by: str) -> tuple[int, int]:
     samples = {(row["audit_id"], row["solution_id"]): row["steps"]
                for path in people.sample_files(run) for row in read_rows(path)}
     if not samples:
-        raise UserError(f"{run} holds no exported sample; make one with `stepforge audit export {run}`")
+        raise UserError(f"{run} has no exported sample; create one with `stepforge audit export {run}`")
     answers: dict[tuple[str, str], dict[str, Any]] = {}
     mistakes, blank = [], 0
     for line, row in _read_answers(file):
@@ -55,9 +55,9 @@ def import_answers(run: Path, file: Path, by: str) -> tuple[int, int]:
             answers[key] = answer
     if mistakes:
         more = f"\n  and {len(mistakes) - MOST_TOLD} more" if len(mistakes) > MOST_TOLD else ""
-        raise UserError(f"{file} was not taken in:\n" + "\n".join(mistakes[:MOST_TOLD]) + more)
+        raise UserError(f"{file} was not imported:\n" + "\n".join(mistakes[:MOST_TOLD]) + more)
     if not answers:
-        raise UserError(f"{file} holds no answer; fill in the column soundness with {', '.join(OPINIONS)}")
+        raise UserError(f"{file} has no answers; fill in the column `soundness` with {', '.join(OPINIONS)}")
     path = audits_path(run) / f"{by}.parquet"
     earlier = {(row["audit_id"], row["solution_id"]): row for row in read_rows(path)} if path.exists() else {}
     write_rows(path, [row for _, row in sorted((earlier | answers).items())], AUDITS.schema)
@@ -86,7 +86,7 @@ def _answer(row: dict[str, str], key: tuple[str, str], samples: dict[tuple[str, 
     """One answer, checked; None where it was left blank. Raises ValueError for what is not allowed."""
     audit_id, solution_id = key
     if audit_id not in {known for known, _ in samples}:
-        raise ValueError(f"audit_id {audit_id[:40]!r} is no sample of this run")
+        raise ValueError(f"audit_id {audit_id[:40]!r} is not a sample of this run")
     if key not in samples:
         raise ValueError(f"solution_id {solution_id[:40]!r} is not in the sample {audit_id}")
     soundness, step = row["soundness"].strip().lower(), row["first_error"].strip()

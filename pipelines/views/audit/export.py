@@ -43,9 +43,9 @@ def export_sample(run: Path, sample: int, out: Path, seed: int = 0) -> tuple[int
         UserError: `out` exists or is neither .html nor .csv, or the sample is too small for the strata.
     """
     if out.suffix not in _WRITERS:
-        raise UserError(f"{out}: the format {out.suffix!r} is not written; allowed: {', '.join(_WRITERS)}")
+        raise UserError(f"{out}: the format {out.suffix!r} is not supported; allowed: {', '.join(_WRITERS)}")
     if out.exists():
-        raise UserError(f"{out} exists and may hold answers; name another file")
+        raise UserError(f"{out} exists and may contain answers; give another file")
     splitter, max_steps = _splitter(run)
     with open_run_tables(run, "problems", "solutions", "verdicts", "judgements") as connection:
         ranked = query_rows(connection, load_sql(__package__, "sample"), {"seed": str(seed), "sample": sample})

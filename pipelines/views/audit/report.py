@@ -22,7 +22,7 @@ def report_tables(run: Path) -> list[Table]:
     with open_run_tables(run, "verdicts", "judgements") as connection:
         opinions = people.read_opinions(run, connection)
     if not opinions:
-        raise UserError(f"{run} has no answers yet; take some in with `stepforge audit import {run} FILE --by NAME`")
+        raise UserError(f"{run} has no answers yet; import some with `stepforge audit import {run} FILE --by NAME`")
     machines = [row for row in read_rows(measures) if row["measure"] in METHODS and row["by"] == "all"]
     rates = [(row["generator"], METHODS[row["measure"]], row) for row in machines]
     rates += [(row["generator"], "people", row) for row in people.measures(opinions)]

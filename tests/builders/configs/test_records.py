@@ -42,7 +42,7 @@ def test_a_recipe_names_configs_by_their_records(tmp_path):
     assert ReleaseOptions().configs == tuple(config.name for config in DEFAULT)
     assert ReleaseOptions(configs=("pairs_chat",)).configs == ("pairs_chat",)
     (tmp_path / "recipe.yaml").write_text("{name: a, problems: [], generators: [], release: {configs: [step_pair]}}")
-    with pytest.raises(RecipeError, match="'step_pair' is no config of a release; allowed: step_pairs, pairs, "):
+    with pytest.raises(RecipeError, match="'step_pair' is not a config of a release; allowed: step_pairs, pairs, "):
         load_recipe(tmp_path / "recipe.yaml")
 
 

@@ -75,7 +75,7 @@ def test_folder_holds_data_of_one_format(tmp_path):
     assert [r.where for r in read_records([str(tmp_path / "in")])] == ["b.jsonl:1", "b.jsonl:2", "a.jsonl:1",
                                                                        "a.jsonl:2"]
     (tmp_path / "in/state.json").write_text("{}")
-    with pytest.raises(SourceError, match="formats .json, .jsonl; name those that you mean"):
+    with pytest.raises(SourceError, match="formats .json, .jsonl; select one of them with a glob"):
         list(read_records([str(tmp_path / "in")]))
 
 
@@ -91,11 +91,11 @@ def test_lines_that_are_no_row_are_dropped_one_by_one(tmp_path):
 
 
 @pytest.mark.parametrize(("name", "data", "message"), [
-    ("x.json", b'[{"a": 1}, {"a": 2', "behind element 1"), ("x.json", b'[{"a": 1} {"a": 2}]', "behind element 1"),
+    ("x.json", b'[{"a": 1}, {"a": 2', "after element 1"), ("x.json", b'[{"a": 1} {"a": 2}]', "after element 1"),
     ("x.json", b'{\n "a": 1\n}', "one object; allowed are an array"),
     ("x.jsonl.gz", gz(LINES)[:-9], "read"),
     ("x.jsonl.zst", zst(LINES)[:-4], "cannot read"), ("x.jsonl", "{}".encode("utf-16"), "UTF-16"),
-    ("x.csv", b"a,a\n1,2\n", r"\['a'\] stand twice"), ("x.parquet", b"PAR1", "cannot read"),
+    ("x.csv", b"a,a\n1,2\n", r"contains the columns \['a'\] twice"), ("x.parquet", b"PAR1", "cannot read"),
     ("x.arrow", b"ARROW1", "cannot read"), ("x.parquet.gz", b"", "'.parquet.gz' is not read"),
     ("x.xlsx", b"", "'.xlsx' is not read"), ("x", b"", "'' is not read"),
 ])

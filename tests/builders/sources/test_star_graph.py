@@ -51,7 +51,7 @@ def test_bad_dials_and_texts_are_named() -> None:
         list(generate(1, 0, "train", nodes=8))
     with pytest.raises(SourceError, match="split 'dev' is unknown; allowed: train"):
         list(generate(1, 0, "dev"))
-    with pytest.raises(SourceError, match="is no problem of this source"):
+    with pytest.raises(SourceError, match="is not a problem of this source"):
         parse("How many apples?")
     with pytest.raises(SourceError, match="no path leads from 1 to 9"):
         parse("1,2|2,3/1,9=").path()

@@ -106,7 +106,7 @@ def test_run_in_rounds_is_the_run_of_an_endpoint(tmp_path):
     assert rounds[0] == Imported(8, 0, 0, 0) and len(rounds) > 1
     assert sum(done.taken for done in rounds) == 8 + len(rows(run, "rollouts"))
     assert import_batch(run, tmp_path / "answers.jsonl").known == rounds[-1].taken
-    with pytest.raises(UserError, match="waits for a batch"):
+    with pytest.raises(UserError, match="is waiting for a batch"):
         export_batch(run, tmp_path / "more.jsonl")
     direct = RECIPE["generators"][0] | {"engine": "endpoint", "url": "http://127.0.0.1:9/v1"}
     execute(RECIPE | {"generators": [direct]}, run)  # the same generator: nobody listens there, and nobody is asked

@@ -129,7 +129,7 @@ def test_request_that_always_fails_is_at_fault_itself(expected):
 def test_server_that_answers_nobody_ends_the_rank():
     with serving(Behaviour(faults={"500": 1.0})) as server:
         (answer,), _ = ask(server, [payload(0)])
-    assert isinstance(answer, ServerError) and "answers nobody" in str(answer)
+    assert isinstance(answer, ServerError) and "does not answer any request" in str(answer)
 
 
 def test_server_that_is_not_there_ends_the_rank():

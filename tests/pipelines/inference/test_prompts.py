@@ -91,8 +91,8 @@ def test_named_prompts_are_templates(prompt):
     ("{{ problem }} {% if %}", "cannot be rendered: Expected an expression"),
     ("{{ problem | nosuch }}", "No filter named 'nosuch'"),
     ("{{ problem.__class__.__mro__ }}", "unsafe"),
-    ("{{ 1 }}", "does not show the problem"),
-    ("{{ problem | upper }}", "does not show the problem"),
+    ("{{ 1 }}", "does not contain the problem"),
+    ("{{ problem | upper }}", "does not contain the problem"),
     ("{{ problem / 2 }}", "cannot be rendered"),
     ("chat", "no chat template"),
 ])

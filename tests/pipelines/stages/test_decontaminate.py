@@ -107,7 +107,7 @@ def test_shared_runs_are_counted_as_all_pairs_would_be(prepare, overlap):
 
 
 def test_nothing_left_is_an_error(prepare):
-    with pytest.raises(UserError, match="all 1 problems stand in the evaluation sets"):
+    with pytest.raises(UserError, match="all 1 problems are in the evaluation sets"):
         prepare({"jars": JARS}, {"jars": JARS})
 
 

@@ -55,7 +55,7 @@ def test_answer_is_taken_out_of_a_reference_solution_that_states_one(solution, a
 @pytest.mark.parametrize(("options", "message"), [
     ({"columns": {"problem": "p"}}, r"a mapping for \['answer'\] is needed"),
     ({"columns": {"problem": "p", "x": "y"}}, "'x'"),
-    ({"columns": {"problem": "p..q", "answer": "a"}}, "cannot be read"), ({"hub": "a/b"}, "either `paths` or `hub`"),
+    ({"columns": {"problem": "p..q", "answer": "a"}}, "cannot be parsed"), ({"hub": "a/b"}, "either `paths` or `hub`"),
     ({"answer_from": "solution"}, "reference_solution, and none for answer"),
 ])
 def test_mapping_that_does_not_fit_is_refused_before_the_run(options, message):

@@ -27,7 +27,7 @@ def test_nothing_left_names_one_row_what_stands_beside_it_and_the_table():
     told = str(losses(0, malformed=1, no_problem=2).nothing(Path("drops.parquet"), ". A problem is 'x'"))
     assert told == ("generator g: none of 3 rows can be used; 2 are dropped as no_problem. The first of these is f:0: "
                     "why 0. A problem is 'x'. All are in drops.parquet")
-    assert str(losses(0).nothing(Path("d"))) == "generator g: there is no row at all"
+    assert str(losses(0).nothing(Path("d"))) == "generator g: its input has no rows"
 
 
 def test_source_without_one_usable_row_fails_the_run(tmp_path):

@@ -104,9 +104,9 @@ def test_a_judge_moves_the_models_values_and_no_count(small_run, tmp_path, scrip
 @pytest.mark.parametrize(("annotate", "judge", "message"), [
     ({"evidence": ["judge"]}, {"incorrect_per_generator": 0}, "`judge` needs a `judge` that reads incorrect"),
     ({"evidence": ["judge"]}, None, "`judge` needs a `judge` that reads incorrect"),
-    ({"evidence": ["judge"], "splitter": "sentence"}, {}, "splitter 'auto' and annotate those of 'sentence'"),
-    ({"evidence": ["judge"]}, {"max_steps": 9}, "max_steps 9 and annotate those of 32"),
-    ({"evidence": ["judge"], "search": "scan"}, {}, "read by the adaptive search alone"),
+    ({"evidence": ["judge"], "splitter": "sentence"}, {}, "splitter 'auto', annotate by 'sentence'"),
+    ({"evidence": ["judge"]}, {"max_steps": 9}, "max_steps 9, annotate by 32"),
+    ({"evidence": ["judge"], "search": "scan"}, {}, "read by the adaptive search only"),
     ({"evidence": ["values"]}, {}, "value_model is None and evidence"),
     ({"value_model": "prm"}, {}, "value_model is 'prm' and evidence"),
 ])

@@ -81,14 +81,14 @@ def test_steps_are_one_sample_and_a_list_is_no_solution(read):
     assert [(row["solution"], row["upstream_labels"], row["upstream_first_error"]) for row in rows] == [
         ("a\nb", ["1", "-1"], -1)]
     assert drops == [("s.jsonl:2", "malformed")]
-    with pytest.raises(SourceError, match="Say what it is"):
+    with pytest.raises(SourceError, match="State what the list holds"):
         read({"problem": "id7", "solution": ["a"]})
 
 
 @pytest.mark.parametrize(("options", "message"), [
     ({"columns": {"solution": "a", "steps": "b"}}, "one of solution, solutions, steps"), ({"columns": {}}, "none"),
     ({"join": "k", "columns": {"problem": "p", "solution": "s"}}, "either columns.problem or `join`"),
-    ({"join": "k..", "columns": {"solution": "s"}}, "cannot be read"),
+    ({"join": "k..", "columns": {"solution": "s"}}, "cannot be parsed"),
     ({"columns": {"solutions": "s", "upstream_labels": "l"}}, "upstream_labels")])
 def test_mapping_that_does_not_fit_is_refused(read, options, message):
     with pytest.raises(ValueError, match=message):

@@ -172,7 +172,7 @@ def test_file_is_the_same_whatever_the_machine_said(run, suffix):
 
 def test_export_is_repeatable_and_overwrites_nothing(run):
     _, first = export_sample(run, 20, run / "a.csv")
-    with pytest.raises(UserError, match="exists and may hold answers"):
+    with pytest.raises(UserError, match="exists and may contain answers"):
         export_sample(run, 20, run / "a.csv")
     _, again = export_sample(run, 20, run / "b.csv")
     _, other = export_sample(run, 20, run / "c.csv", seed=1)
@@ -278,7 +278,7 @@ def test_blank_rows_are_counted_and_not_kept(run):
 
 @pytest.mark.parametrize(("change", "message"), [
     ({"solution_id": "0" * 32}, "solution_id '0000.* is not in the sample"),
-    ({"audit_id": "abc"}, "audit_id 'abc' is no sample of this run"),
+    ({"audit_id": "abc"}, "audit_id 'abc' is not a sample of this run"),
     ({"soundness": "wrong"}, "soundness is 'wrong'; allowed: sound, unsound, unsure"),
     ({"soundness": "unsound", "first_error": "9"}, "first_error is '9'; allowed: a step from 1 to 2"),
     ({"soundness": "unsound", "first_error": "0"}, "allowed: a step from 1"),
@@ -300,7 +300,7 @@ def test_row_that_comes_twice_is_refused(run):
 
 @pytest.mark.parametrize(("content", "message"), [
     (b"", "no column audit_id"), (b"a,b\n1,2\n", "no column audit_id"), (b"\xff\xfe\x00", "UTF-8"),
-    (b"audit_id,solution_id,soundness,first_error,comment\n", "holds no answer"),
+    (b"audit_id,solution_id,soundness,first_error,comment\n", "has no answers"),
 ])
 def test_file_that_is_no_answer(run, content, message):
     export_sample(run, 20, run / "a.csv")

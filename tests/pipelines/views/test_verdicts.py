@@ -66,7 +66,7 @@ def test_row_that_cannot_be_judged_is_left_out_with_a_reason(row: Any, reason: s
 @pytest.mark.parametrize("rows", [[], ["{"], [{"answer": "5", "solution": None}], [{"answer": [], "solution": ""}]])
 def test_file_without_anything_to_judge_is_an_error_and_leaves_nothing(rows: list[Any], tmp_path: Path) -> None:
     file = write(tmp_path / "s.jsonl", rows)
-    with pytest.raises(UserError, match=r"s\.jsonl holds no solution that can be judged: "):
+    with pytest.raises(UserError, match=r"s\.jsonl has no solution that can be judged: "):
         shown(file, out=tmp_path / "v.jsonl")
     assert [path.name for path in tmp_path.iterdir()] == ["s.jsonl"]
 
@@ -82,8 +82,8 @@ def test_summary_counts_by_method_and_reason_and_names_golds_without_an_answer(t
 @pytest.mark.parametrize(("options", "message"), [
     ({"gold": "gold"}, r"--gold 'gold': no such column; s.jsonl:1 has 'answer', 'solution'"),
     ({"solution": "text"}, r"--solution 'text': no such column"),
-    ({"out": "v.csv"}, r"--out .*v.csv: give another file .* ends in .jsonl or .parquet"),
-    ({"out": "s.jsonl"}, r"--out .*s.jsonl: give another file"),
+    ({"out": "v.csv"}, r"--out .*v.csv: give a file that is not the input and ends in .jsonl or .parquet"),
+    ({"out": "s.jsonl"}, r"--out .*s.jsonl: give a file that is not the input"),
     ({"verifier": "maths"}, r"'maths' is neither math nor module:function"),
     ({"verifier": "absent:verify"}, r"'absent' cannot be imported"),
 ])
