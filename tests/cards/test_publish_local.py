@@ -101,7 +101,7 @@ def test_the_version_must_fit_the_change(make_small: Callable[..., Path], tmp_pa
     with pytest.raises(VersionError, match="1.1.0 is the lowest"):
         publish(more, to, "1.0.1")
     assert publish(more, to, "1.0.1", any_version=True).version == "1.0.1"
-    with pytest.raises(PublishError, match="above 0.9.0"):
+    with pytest.raises(PublishError, match="higher than 0.9.0"):
         publish(make_small("c", range(60)), to, "0.9.0")
 
 
