@@ -98,8 +98,10 @@ def test_every_method_refuses_it_in_one_line(method: str, spoil: Callable[[Path,
 
 
 @pytest.mark.parametrize(("method", "column", "value", "says"), [
-    ("awr", "weights", [float("nan")], "no finite number"), ("awr", "weights", [float("inf")], "no finite number"),
-    ("prm", "values", [float("nan")], "no finite number"), ("prm", "completions", [None], "hold null 1 times"),
+    ("awr", "weights", [float("nan")], "number that is not finite"),
+    ("awr", "weights", [float("inf")], "number that is not finite"),
+    ("prm", "values", [float("nan")], "number that is not finite"),
+    ("prm", "completions", [None], "hold null 1 times"),
     ("awr", "ends", [None], "hold null 1 times"), ("kto", "label", None, "column 'label' is null in 1 rows"),
     ("grpo", "answer", None, "column 'answer' is null in 1 rows"),
 ])
