@@ -53,6 +53,12 @@ def test_tokens_stand_for_prompt_and_prefix_where_they_are_known(verifier):
     assert request.payload["prompt"] == [5, 6] and row["token_exact"]
 
 
+def test_a_rollout_from_other_tokens_or_another_prefix_is_another(verifier):
+    ended = Completion("7", "stop", 3, 7, None)
+    starts = [("So ", None), ("So ", (5, 6)), ("So ", (5, 7)), ("Thus ", None)]
+    assert len({rolled(verifier, prefix, ended, ids=ids)[0]["rollout_id"] for prefix, ids in starts}) == 4
+
+
 @pytest.mark.parametrize(("verdict", "finish_reason", "reason", "outcome"), [
     ("correct", "stop", None, "success"), ("incorrect", "stop", None, "failure"),
     ("undecided", "stop", "no_answer", "failure"), ("undecided", "length", "truncated", "failure"),
