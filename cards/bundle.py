@@ -10,31 +10,41 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from stepforge.builders.files import replacing
-from stepforge.builders.release import MANIFEST, ReleaseError, manifest_bytes, read_manifest, sha256_file
+from stepforge.builders.release import MANIFEST, ReleaseError, manifest_bytes, read_manifest
 from stepforge.cards.dataset_card import CARD, keep_local, make_card, validate
 from stepforge.cards.edits import Merged, Written, merge, parse_card
 
 STAMPS = ("version", "parent", "changes", "repo", "card")
+SHA256_DIGITS = 64
 _IN_LFS = 20_000_000  # bytes; larger files are in LFS everywhere and have no git id
 
 
 class Blob(NamedTuple):
-    """A file to publish: where its bytes are, and the two checksums by which targets know it."""
+    """A file to publish: where its bytes are, their checksum, and how many they are.
+
+    The checksum of a file is that of the manifest. Who reads the file to publish it compares (upload.py).
+    """
 
     source: Path | bytes
     sha256: str
-    git_id: str
     size: int
 
     @classmethod
-    def of(cls, source: Path | bytes) -> "Blob":
-        if isinstance(source, bytes):
-            return cls(source, hashlib.sha256(source).hexdigest(), _git_id(source), len(source))
-        size = source.stat().st_size
-        return cls(source, sha256_file(source), _git_id(source.read_bytes()) if size < _IN_LFS else "", size)
+    def of(cls, source: bytes) -> "Blob":
+        return cls(source, hashlib.sha256(source).hexdigest(), len(source))
+
+    def is_at(self, checksum: str | None) -> bool:
+        """Whether a target that gives a file this checksum has these bytes: sha256, or git's outside of LFS."""
+        if checksum is None or len(checksum) == SHA256_DIGITS:
+            return checksum == self.sha256
+        return self.size < _IN_LFS and _git_id(self.content()) == checksum
 
     def content(self) -> bytes:
         return self.source if isinstance(self.source, bytes) else self.source.read_bytes()
+
+
+def unlisted(path: Path) -> ReleaseError:
+    return ReleaseError(f"{path} does not have the checksum that the manifest lists; build the release again")
 
 
 class Bundle(NamedTuple):
@@ -55,14 +65,14 @@ def read_unstamped(folder: Path) -> dict:
     """The manifest of a release folder without what an earlier publication added.
 
     Raises:
-        ReleaseError: a listed file is missing, is a link, lies elsewhere, or is not the one that the manifest lists.
+        ReleaseError: a listed file is missing, is a link, lies elsewhere, or has another size than the manifest says.
     """
     manifest = read_manifest(folder)
     files = {path: facts for path, facts in manifest["files"].items() if path != CARD}
     for path, facts in files.items():
-        if sha256_file(plain_file(folder, path)) != facts["sha256"]:
-            raise ReleaseError(f"{folder / path} does not have the checksum that the manifest lists; build "
-                               "the release again")
+        if (size := plain_file(folder, path).stat().st_size) != facts["bytes"]:
+            raise ReleaseError(f"{folder / path} has {size:,} bytes instead of the {facts['bytes']:,} that the manifest "
+                               "lists; build the release again")
     return {key: value for key, value in manifest.items() if key not in STAMPS} | {"files": files}
 
 

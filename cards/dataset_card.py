@@ -7,6 +7,7 @@ card is made again. All other text comes from the manifest and the data, escaped
 
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 from datasets import DatasetInfo, Features, SplitDict, SplitInfo
@@ -105,6 +106,8 @@ def _header(folder: Path, manifest: dict, configs: list[Config]) -> dict:
     infos = DatasetInfosDict({config.name: _info(folder, manifest, config) for config in configs})
     infos.to_dataset_card_data(data)
     header = {key: value for key, value in data.to_dict().items() if value is not None}
+    if isinstance(header.get("dataset_info"), dict):  # of a single config; a merge with people's edits gives a list
+        header["dataset_info"] = [header["dataset_info"]]
     license = {key: header.pop(key) for key in LICENSE if key in header}
     return license | header  # side by side, as a merge with people's edits keeps them
 
@@ -126,7 +129,8 @@ def _info(folder: Path, manifest: dict, config: Config) -> DatasetInfo:
 
 
 def _uncompressed(path: Path) -> int:
-    footer = pq.read_metadata(path)
+    with pa.memory_map(str(path)) as file:  # else 64 kB of every file are read
+        footer = pq.read_metadata(file)
     return sum(footer.row_group(index).total_byte_size for index in range(footer.num_row_groups))
 
 

@@ -3,26 +3,28 @@
 In goes a release folder and a target; out comes the version, whole, or nothing. The work is a loop that looks at the
 target and takes the one step that is still missing: commit, check, tag. So a run that was killed anywhere is finished
 by running again, a lost answer is noticed by looking, and of two publishers the target's own rules let one win. The
-tag comes last and is set only on a commit whose files have been read back and compared with the manifest.
+tag comes last and is set only on a commit whose files have been compared with the manifest. A file is read
+once, for its upload; a file that the target has already is not read at all.
 """
 
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 from stepforge.builders.manifest import MANIFEST, ManifestError, parse_manifest
-from stepforge.builders.release import sha256_file
 from stepforge.cards.address import PublishError
 from stepforge.cards.bundle import Blob, Bundle, There, make_bundle, read_unstamped
 from stepforge.cards.dataset_card import CARD
 from stepforge.cards.edits import Written, parse_card
-from stepforge.cards.failures import Absent, Busy, Moved, explained
+from stepforge.cards.failures import Absent, Busy, Moved
+from stepforge.cards.readback import verify
 from stepforge.cards.semver import Version, parse_tag, parse_version
 from stepforge.cards.settings import changed_settings
+from stepforge.cards.stored import Stored, read_version
 from stepforge.cards.targets import Request, Target, open_target
-from stepforge.cards.versions import compare, demand_version, propose_version
+from stepforge.cards.upload import fits_one_commit
+from stepforge.cards.versions import compare_versions, demand_version, propose_version
 
 ATTEMPTS = 8
 MAX_WAIT_S = 60.0
@@ -136,7 +138,8 @@ class _Publisher:
         self.any_change = version is None
         self.any_version, self.take_over = any_version, take_over
         self.manifest = read_unstamped(folder)
-        self.data = {path: Blob.of(folder / path) for path in self.manifest["files"]}
+        self.data = {path: Blob(folder / path, facts["sha256"], facts["bytes"])
+                     for path, facts in self.manifest["files"].items()}
         self._compared: dict[Version, tuple[dict[str, dict], str | None]] = {}
 
     def preview(self) -> Published:
@@ -154,25 +157,32 @@ class _Publisher:
         if not plan.tagged and (plan.add or plan.delete or commit is None):
             self._refuse_unfinished(plan)
             if pr:
-                return self._propose(plan)
+                proposed, request = self._propose(plan, "Publish")
+                return self._result(proposed, None)._replace(pull_request=request.address)
+            if self.target.repo and not fits_one_commit(plan.add):
+                self.target.merge(self._propose(plan, "Upload")[1])
+                raise Moved(f"{self.target.name} took an upload in parts")
             commit = self.target.commit(plan.add, plan.delete, f"Publish v{plan.version}", plan.head,
                                         plan.bundle.files)
         assert commit is not None
-        self._verify(plan.bundle, commit)
+        verify(self.target, plan.bundle, commit)
         if not plan.tagged:
             self.target.tag(parse_version(plan.version), commit)
         self.target.settle()
         plan.bundle.keep(self.folder)
         return self._result(plan, commit)
 
-    def _propose(self, plan: _Plan) -> Published:
-        """Put the plan into the open pull request, or into a new one."""
-        request = self.target.request()
+    def _propose(self, plan: _Plan, verb: str) -> tuple[_Plan, Request]:
+        """Put the plan into the open pull request, or into a new one; one that nobody reviews holds nothing else."""
+        request = self.target.request(verb)
         if request:
             plan = self._plan(self.target.versions(), plan.head, request)
-        address = self.target.propose(plan.add, plan.delete, f"Publish v{plan.version}",
-                                      request.commit if request else plan.head, request)
-        return self._result(plan, None)._replace(pull_request=address)
+            if verb == "Upload":
+                before = self.target.checksums(plan.head) if plan.head else {}
+                left = self.target.checksums(request.commit).keys() - before.keys() - plan.bundle.files.keys()
+                plan = plan._replace(delete=sorted(left.union(plan.delete)))
+        return plan, self.target.propose(plan.add, plan.delete, f"{verb} v{plan.version}",
+                                         request.commit if request else plan.head, request)
 
     def _look(self) -> _Plan:
         return self._plan(self.target.versions(), self.target.head())
@@ -194,7 +204,7 @@ class _Publisher:
         cards = [self._card_at(commit, versions) for commit in dict.fromkeys((tagged or head, base)) if commit]
         bundle = make_bundle(self.folder, self.manifest, self.data, stamps, [card for card in cards if card])
         there = self.target.checksums(base) if base else {}
-        add = {path: blob for path, blob in bundle.files.items() if there.get(path) not in (blob.sha256, blob.git_id)}
+        add = {path: blob for path, blob in bundle.files.items() if not blob.is_at(there.get(path))}
         if tagged and add and self.any_change and newest:  # the same data, and another card or manifest
             self.version = propose_version(newest, None)
             return self._plan(versions, head, request)
@@ -230,7 +240,8 @@ class _Publisher:
         if parent is None:
             return {}, None
         if parent not in self._compared:
-            found = compare(self.target.folder(versions[parent]), self.folder)
+            before = read_version(self.target, versions[parent], f"v{parent}")
+            found = compare_versions(before, Stored(self.manifest, lambda paths: self.folder))
             self._compared[parent] = (found.summary(), found.kind)
         return self._compared[parent]
 
@@ -271,41 +282,9 @@ class _Publisher:
         except ManifestError:
             return {}
 
-    def _verify(self, bundle: Bundle, commit: str) -> None:
-        """Read every file back from the commit, compare its checksum, and load every config as a user would."""
-        there = self.target.checksums(commit)
-        if missing := sorted(bundle.files.keys() - there.keys()):
-            raise PublishError(f"commit {commit} at {self.target.name} lacks {missing[:3]}, which the manifest lists; "
-                               "a .gitignore there may keep them out. Nothing was tagged")
-        for path, blob in bundle.files.items():
-            with tempfile.TemporaryDirectory() as scratch:
-                found = sha256_file(self.target.fetch(commit, Path(scratch), path))
-            if found != blob.sha256:
-                raise PublishError(f"{path} in commit {commit} at {self.target.name} has checksum {found} instead of "
-                                   f"{blob.sha256}. Nothing was tagged; run the command again")
-        with explained(self.target.name):
-            load_every_config(self.target.load_arguments(commit), bundle.manifest)
-
     def _result(self, plan: _Plan, commit: str | None) -> Published:
         added = sum(blob.size for blob in plan.add.values())
         return Published(plan.version, commit, len(plan.bundle.files), added, plan.bundle.manifest["changes"],
                          plan.tagged is not None, notes=tuple(plan.bundle.notes))
 
 
-def load_every_config(where: dict[str, str], manifest: dict) -> None:
-    """Open every config and split with `datasets`, streaming, and compare the columns with the manifest's.
-
-    Args:
-        where: arguments of `load_dataset` that name the dataset, and its revision on the Hub.
-    """
-    from datasets import load_dataset  # slow to import, and the command line need not wait for it
-
-    for config, facts in manifest["configs"].items():
-        splits = load_dataset(name=config, streaming=True, **where)
-        filled = [split for split, count in facts["rows"].items() if count]
-        if set(splits) != set(filled):
-            raise PublishError(f"config {config} loads with splits {list(splits)} instead of {filled}")
-        for rows in splits.values():
-            columns = list(next(iter(rows)))
-            if columns != list(facts["columns"]):
-                raise PublishError(f"config {config} loads with columns {columns} instead of {list(facts['columns'])}")

@@ -15,18 +15,20 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from huggingface_hub import CommitInfo, CommitOperationAdd, CommitOperationDelete, HfApi
+from huggingface_hub import CommitInfo, CommitOperationAdd, CommitOperationCopy, CommitOperationDelete, HfApi
 from huggingface_hub.errors import EntryNotFoundError
 from huggingface_hub.hf_api import RepoFile
 
-from stepforge.builders.manifest import MANIFEST, MOST_BYTES
+from stepforge.builders.manifest import MANIFEST, MOST_BYTES, ReleaseError
 from stepforge.builders.release import sha256_file
 from stepforge.cards.address import PublishError, read_address
-from stepforge.cards.bundle import Blob
+from stepforge.cards.bundle import SHA256_DIGITS, Blob
 from stepforge.cards.failures import Absent, Moved, explained
 from stepforge.cards.semver import Version, parse_tag
+from stepforge.cards.upload import Addition, Reading, parts_of
 
-_OUR_TITLE = re.compile(r"Publish v\d+\.\d+\.\d+")  # of a commit, and of the pull request that it opens
+COPIED_BYTES = 2**20  # at a time
+_OUR_TITLE = re.compile(r"(Publish|Upload) v\d+\.\d+\.\d+")  # of a commit, and of the pull request that it opens
 
 
 class Request(NamedTuple):
@@ -52,13 +54,14 @@ class Target(Protocol):
     def read(self, commit: str, path: str) -> bytes | None: ...
     def commit(self, add: dict[str, Blob], delete: list[str], message: str, parent: str | None,
                whole: dict[str, Blob]) -> str: ...
-    def request(self) -> Request | None: ...
+    def request(self, verb: str) -> Request | None: ...
+    def merge(self, request: Request) -> None: ...
     def propose(self, add: dict[str, Blob], delete: list[str], message: str, parent: str | None,
-                request: Request | None) -> str: ...
+                request: Request | None) -> Request: ...
     def tag(self, version: Version, commit: str) -> None: ...
     def settle(self) -> None: ...
     def fetch(self, commit: str, into: Path, path: str) -> Path: ...
-    def folder(self, commit: str) -> Path: ...
+    def folder(self, commit: str, only: list[str] | None = None) -> Path: ...
     def load_arguments(self, commit: str) -> dict[str, str]: ...
 
 
@@ -119,13 +122,18 @@ class HubTarget:
                whole: dict[str, Blob]) -> str:
         return self._commit(add, delete, message, parent).oid
 
-    def request(self) -> Request | None:
-        """The newest open pull request that the same user opened by publishing. Those of others are not touched."""
+    def request(self, verb: str) -> Request | None:
+        """The newest open pull request that the same user opened by publishing. Those of others are not touched.
+
+        Args:
+            verb: with which its title begins: Publish where people are to review it, Upload where nobody is.
+        """
         with explained(self.name):
             user = self.api.whoami()["name"]
             open_ones = [one for one in self.api.get_repo_discussions(
                 self.id, repo_type="dataset", author=user, discussion_type="pull_request", discussion_status="open")
-                if one.author == user and one.status == "open" and _OUR_TITLE.fullmatch(one.title)]
+                if one.author == user and one.status == "open" and _OUR_TITLE.fullmatch(one.title)
+                and one.title.startswith(verb)]
             if not open_ones:
                 return None
             newest = max(open_ones, key=lambda one: one.num)
@@ -133,25 +141,54 @@ class HubTarget:
         return Request(newest.num, newest.title, newest.url, str(commit))
 
     def propose(self, add: dict[str, Blob], delete: list[str], message: str, parent: str | None,
-                request: Request | None) -> str:
-        """Open a pull request, or commit to the open one and give it the new title; returns its address."""
-        if request is None:
-            return str(self._commit(add, delete, message, parent, pr=True).pr_url)
-        if add or delete:
-            self._commit(add, delete, message, parent, revision=f"refs/pr/{request.number}")
+                request: Request | None) -> Request:
+        """Open a pull request, or commit to the open one and give it the new title.
+
+        Many files or bytes go there in several commits; what people or programs read first comes last.
+        """
+        for part, removed in parts_of(add, delete):
+            if request is None:
+                made = self._commit(part, removed, message, parent, pr=True)
+                request = Request(int(made.pr_num or 0), message, str(made.pr_url), made.oid)
+            elif part or removed:
+                made = self._commit(part, removed, message, parent, revision=f"refs/pr/{request.number}")
+            else:
+                break
+            parent = made.oid
+        assert request is not None
         if request.title != message:
             with explained(self.name):
                 self.api.rename_discussion(self.id, request.number, message, repo_type="dataset")
-        return request.address
+        return request
+
+    def merge(self, request: Request) -> None:
+        with explained(self.name):
+            self.api.merge_pull_request(self.id, request.number, repo_type="dataset")
 
     def _commit(self, add: dict[str, Blob], delete: list[str], message: str, parent: str | None, pr: bool = False,
                 revision: str | None = None) -> CommitInfo:
-        operations: list[CommitOperationAdd | CommitOperationDelete] = [
-            *(CommitOperationAdd(path, blob.source) for path, blob in add.items()),
-            *(CommitOperationDelete(path) for path in delete)]
+        known = self._stored_at(parent)
+        copies = [CommitOperationCopy(known[blob.sha256], path, src_revision=parent) for path, blob in add.items()
+                  if blob.sha256 in known]
+        additions = [Addition(path, blob) for path, blob in add.items() if blob.sha256 not in known]
+        operations: list[CommitOperationAdd | CommitOperationCopy | CommitOperationDelete] = [
+            *copies, *additions, *(CommitOperationDelete(path) for path in delete)]
         with explained(self.name):
+            try:
+                self.api.preupload_lfs_files(self.id, additions, repo_type="dataset", revision=revision, create_pr=pr)
+            except RuntimeError as error:
+                if isinstance(error.__cause__, ReleaseError):  # the client says that an upload failed; this is why
+                    raise error.__cause__ from None
+                raise
+            for addition in additions:
+                addition.demand()
             return self.api.create_commit(self.id, operations, commit_message=message, repo_type="dataset",
                                           parent_commit=parent, create_pr=pr, revision=revision)
+
+    def _stored_at(self, commit: str | None) -> dict[str, str]:
+        """Large files of a commit: checksum to path. The next version often has them under other names."""
+        found = self.checksums(commit) if commit else {}
+        return {checksum: path for path, checksum in found.items() if len(checksum) == SHA256_DIGITS}
 
     def tag(self, version: Version, commit: str) -> None:
         with explained(self.name):
@@ -168,10 +205,10 @@ class HubTarget:
     def load_arguments(self, commit: str) -> dict[str, str]:
         return {"path": self.id, "revision": commit}
 
-    def folder(self, commit: str) -> Path:
-        """All files of a commit, from the client's cache where they are there already."""
+    def folder(self, commit: str, only: list[str] | None = None) -> Path:
+        """The files of a commit, or some of them, from the client's cache where they are there already."""
         with explained(self.name):
-            return Path(self.api.snapshot_download(self.id, repo_type="dataset", revision=commit))
+            return Path(self.api.snapshot_download(self.id, repo_type="dataset", revision=commit, allow_patterns=only))
 
 
 class LocalTarget:
@@ -218,7 +255,7 @@ class LocalTarget:
             for path, blob in whole.items():
                 file = unfinished / path
                 file.parent.mkdir(parents=True, exist_ok=True)
-                _copy(blob.source, file)
+                _copy(blob, file)
         except BaseException:
             shutil.rmtree(unfinished, ignore_errors=True)
             raise
@@ -231,11 +268,14 @@ class LocalTarget:
                 raise
         return name
 
-    def request(self) -> Request | None:
+    def request(self, verb: str) -> Request | None:
         return None
 
+    def merge(self, request: Request) -> None:
+        """Nothing: it takes every version in one piece."""
+
     def propose(self, add: dict[str, Blob], delete: list[str], message: str, parent: str | None,
-                request: Request | None) -> str:
+                request: Request | None) -> Request:
         raise PublishError(f"{self.name} is a folder and takes no pull requests; leave out --pr")
 
     def tag(self, version: Version, commit: str) -> None:
@@ -258,7 +298,7 @@ class LocalTarget:
     def load_arguments(self, commit: str) -> dict[str, str]:
         return {"path": str(self.path / commit)}
 
-    def folder(self, commit: str) -> Path:
+    def folder(self, commit: str, only: list[str] | None = None) -> Path:
         return self.path / commit
 
     def _sweep(self) -> None:
@@ -276,8 +316,11 @@ def read_small(file: Path) -> bytes:
         return stream.read(MOST_BYTES + 1)
 
 
-def _copy(source: Path | bytes, to: Path) -> None:
-    if isinstance(source, bytes):
-        to.write_bytes(source)
-    else:
-        shutil.copyfile(source, to)
+def _copy(blob: Blob, to: Path) -> None:
+    if isinstance(blob.source, bytes):
+        to.write_bytes(blob.source)
+        return
+    with blob.source.open("rb") as file, to.open("wb") as copy:
+        reading = Reading(blob.source, file, blob.sha256)
+        shutil.copyfileobj(reading, copy, COPIED_BYTES)
+        reading.demand()

@@ -6,20 +6,20 @@ that both versions have is equal. Names of columns come from files of others: th
 """
 
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import duckdb
 from duckdb import ColumnExpression, ConstantExpression, FunctionExpression
 from rich.table import Table
 
 from stepforge.builders.configs import CONFIGS
-from stepforge.builders.manifest import MANIFEST, SPLITS, ManifestError, ReleaseError, parse_manifest, read_manifest
-from stepforge.builders.shards import demand_shards
+from stepforge.builders.manifest import MANIFEST, SPLITS, ManifestError, ReleaseError, parse_manifest
 from stepforge.builders.sql import bounded_duckdb
 from stepforge.builders.terminal import cell, in_line
 from stepforge.cards.address import PublishError
 from stepforge.cards.failures import Absent
 from stepforge.cards.semver import Version, VersionError, parse_version
+from stepforge.cards.stored import Stored, read_version, stored_in
 from stepforge.cards.targets import Target, open_target
 
 # An older release may hold a key twice, so rows are counted per key.
@@ -117,12 +117,16 @@ def fetch(to: str, version: str | None = None) -> Path:
         PublishError: the target has no such version.
     """
     target = open_target(to)
-    there = _known(target)
+    return target.folder(_demand(target, _known(target), version))
+
+
+def _demand(target: Target, there: dict[Version, str], version: str | None) -> str:
+    """The commit of a version, by default of the newest."""
     wanted = parse_version(version) if version else max(there)
     if wanted not in there:
         known = ", ".join(map(str, sorted(there))) or "none"
         raise PublishError(f"{target.name} has no version {wanted}; it has {known}")
-    return target.folder(there[wanted])
+    return there[wanted]
 
 
 def _known(target: Target) -> dict[Version, str]:
@@ -151,7 +155,10 @@ def manifest_of(to: str, version: str) -> tuple[dict | None, Version | None]:
 
 def diff(to: str, old: str, new: str) -> Diff:
     """The changes between two versions at a target: rows, columns and measures."""
-    return compare(fetch(to, old), fetch(to, new))
+    target = open_target(to)
+    there = _known(target)
+    return compare_versions(*(read_version(target, _demand(target, there, version), f"v{version}")
+                              for version in (old, new)))
 
 
 def compare(old: Path, new: Path) -> Diff:
@@ -160,13 +167,25 @@ def compare(old: Path, new: Path) -> Diff:
     Raises:
         ReleaseError: one of them is no release, or its files are not what its manifest says.
     """
-    before, after = read_manifest(old), read_manifest(new)
+    return compare_versions(stored_in(old), stored_in(new))
+
+
+def compare_versions(old: Stored, new: Stored) -> Diff:
+    """As `compare`; files that both manifests list with one checksum count as the same rows and are not read.
+
+    Raises:
+        ReleaseError: files that differ are not what their manifest says.
+    """
+    before, after = old.manifest, new.manifest
     both = [name for name in before["configs"] if name in after["configs"]]
-    shards = {name: (demand_shards(old, before, name), demand_shards(new, after, name)) for name in both}
+    apart = {name: (old.beside(new, name), new.beside(old, name)) for name in both}
+    shards = {name: (old.shards(gone, name), new.shards(come, name)) for name, (gone, come) in apart.items()
+              if gone and come}
     stored = sum(path.stat().st_size for pair in shards.values() for paths in pair for path in paths)
     with bounded_duckdb(stored) as connection:
-        changes = {name: _compare_config(connection, name, *shards[name], before["configs"][name]["columns"],
-                                         after["configs"][name]["columns"]) for name in both}
+        changes = {name: _compare_config(connection, name, *map(_rows, apart[name]), *shards.get(name, ([], [])),
+                                         before["configs"][name]["columns"], after["configs"][name]["columns"])
+                   for name in both}
     gained = {name: facts for name, facts in after["configs"].items() if name not in both}
     lost = {name: facts for name, facts in before["configs"].items() if name not in both}
     changes |= {name: ConfigChange(sum(facts["rows"].values()), 0, 0, [], [], [], "new config")
@@ -217,13 +236,20 @@ def diff_tables(found: Diff) -> list[Table]:
     return [table for table in (rows, measures) if table.row_count]
 
 
-def _compare_config(connection: duckdb.DuckDBPyConnection, name: str, old: list[Path], new: list[Path],
-                    before: dict[str, str], after: dict[str, str]) -> ConfigChange:
-    """What changed in a config that both releases have: its files and its columns, before and after."""
+def _rows(files: dict[str, dict[str, Any]]) -> int:
+    return sum(facts["rows"] for facts in files.values())
+
+
+def _compare_config(connection: duckdb.DuckDBPyConnection, name: str, gone: int, come: int, old: list[Path],
+                    new: list[Path], before: dict[str, str], after: dict[str, str]) -> ConfigChange:
+    """What changed in a config that both releases have: columns before and after, and rows of files of one alone.
+
+    `gone` and `come` count these rows; files `old` and `new` are there to be read where both have some.
+    """
     common = [column for column in after if before.get(column) == after[column]]
     key = [column for column in (CONFIGS[name].key if name in CONFIGS else ()) if column in common] or common
-    counts = (0, 0, 0)
-    if common and (old or new):
+    counts = (come, gone, 0) if common else (0, 0, 0)
+    if common and old and new:
         try:
             for view, paths, columns in (("old_rows", old, before), ("new_rows", new, after)):
                 _keyed(connection, paths, key, common, columns).create_view(view)

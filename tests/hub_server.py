@@ -57,6 +57,7 @@ class Hub(ThreadingHTTPServer):
         self.stored: dict[str, bytes] = {}
         self.faults: list[Fault] = []
         self.log: list[str] = []
+        self.sent = 0  # bytes of bodies
         self.lock = threading.RLock()
 
     def handle_error(self, request: object, client_address: object) -> None:
@@ -159,6 +160,7 @@ class Handler(Requests, BaseHTTPRequestHandler):
             self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if self.command != "HEAD":
+            self.server.sent += len(body)
             self.wfile.write(body)
 
     def _json(self, value: object, status: int = 200) -> None:
@@ -241,9 +243,10 @@ class Handler(Requests, BaseHTTPRequestHandler):
         if key == "file":
             files[value["path"]] = File(base64.b64decode(value["content"]), False)
         elif key == "lfsFile":
-            if value["oid"] not in self.server.stored:
+            there = next((file.content for file in files.values() if file.lfs and file.sha256 == value["oid"]), None)
+            if (content := self.server.stored.get(value["oid"], there)) is None:
                 raise Refused(400, "", f"LFS object {value['oid']} was never uploaded")
-            files[value["path"]] = File(self.server.stored[value["oid"]], True)
+            files[value["path"]] = File(content, True)
         elif key == "deletedFile":
             if files.pop(value["path"], None) is None:
                 raise Refused(404, "EntryNotFound", "A file with this name doesn't exist")
@@ -350,6 +353,7 @@ ROUTES = [
     ("GET", rf"{API}/refs", Handler.refs),
     ("GET", rf"{API}/discussions", Handler.discussions),
     ("POST", rf"{API}/discussions/(?P<number>\d+)/title", Handler.title),
+    ("POST", rf"{API}/discussions/(?P<number>\d+)/merge", Handler.merged),
     ("GET", rf"{API}/commits/{REVISION}", Handler.commits),
     ("GET", rf"{API}/tree/{REVISION}(?:/(?P<path>.+))?", Handler.tree),
     ("POST", rf"{API}/paths-info/{REVISION}", Handler.paths_info),

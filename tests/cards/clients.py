@@ -8,7 +8,9 @@ import json
 import os
 import signal
 import sys
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from datasets import load_dataset
 
@@ -21,8 +23,20 @@ def load(repo: str, config: str, revision: str, streaming: bool = False) -> dict
             load_dataset(repo, config, revision=revision, streaming=streaming).items()}
 
 
-def upload(folder: str, to: str, version: str | None, **options: bool) -> dict:
-    return publish(Path(folder), to, version, **options)._asdict()
+def upload(folder: str, to: str, version: str | None, settings: dict[str, Any] | None = None, **options: bool) -> dict:
+    """Publish, with other `settings` of modules, such as {"upload.MOST_FILES": 3}; "read" has the bytes that it
+    read from files and connections, where the system counts them."""
+    for name, value in (settings or {}).items():
+        module, _, attribute = name.rpartition(".")
+        setattr(import_module(f"stepforge.cards.{module}"), attribute, value)
+    before = _read()
+    done = publish(Path(folder), to, version, **options)._asdict()
+    return done | {"read": _read() - before}
+
+
+def _read() -> int:
+    counts = Path("/proc/self/io")
+    return int(counts.read_text().split()[1]) if counts.exists() else 0
 
 
 def serve() -> None:

@@ -90,7 +90,7 @@ class Clients:
         self.process.stdin.flush()
         return Call(int(self.process.stdout.readline()), result)
 
-    def publish(self, folder: Path, to: str, version: str | None, **options: bool) -> dict:
+    def publish(self, folder: Path, to: str, version: str | None, **options: object) -> dict:
         return self.start("publish", folder=folder, to=to, version=version, **options).wait()
 
     def load(self, repo: str, config: str, revision: str, streaming: bool = False) -> dict:

@@ -1,10 +1,12 @@
 """A small release of made-up rows that follow the contract of the release: problems `a + b`, two solutions each."""
 
+import random
 from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
 
+from stepforge.builders import release
 from stepforge.builders.configs import CONFIGS
 from stepforge.builders.parquet import write_rows
 from stepforge.builders.release import split_of, write_release
@@ -109,4 +111,21 @@ def write_small(folder: Path, problems: range, change: Callable[[dict], object] 
         change(rows)
     write_release(folder, write_tables(folder.parent / f"{folder.name}-tables", rows, without),
                   {**MANIFEST, **manifest})
+    return folder
+
+
+def write_large(folder: Path, files: int, rows: int, characters: int) -> Path:
+    """A release of one config in one split with so many files of so many rows, each with random `characters`.
+
+    Rows of one number are the same in every release.
+    """
+    positives = rows_of(range(files * rows))["positives"]
+    for number, row in enumerate(positives):
+        row |= {"split": "train", "completion": random.Random(number).randbytes(characters // 2).hex()}
+    tables = write_tables(folder.parent / f"{folder.name}-tables", {"positives": positives})
+    usual, release.BLOCK_ROWS = release.BLOCK_ROWS, rows
+    try:
+        write_release(folder, tables, MANIFEST, max_shard_bytes=rows * characters, row_group_bytes=1)
+    finally:
+        release.BLOCK_ROWS = usual
     return folder
