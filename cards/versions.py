@@ -179,13 +179,14 @@ def compare_versions(old: Stored, new: Stored) -> Diff:
     before, after = old.manifest, new.manifest
     both = [name for name in before["configs"] if name in after["configs"]]
     apart = {name: (old.beside(new, name), new.beside(old, name)) for name in both}
-    shards = {name: (old.shards(gone, name), new.shards(come, name)) for name, (gone, come) in apart.items()
-              if gone and come}
+    none: tuple[list[Path], list[Path]] = ([], [])
+    shards = {name: (old.shards(gone, name), new.shards(come, name)) if gone and come else none
+              for name, (gone, come) in apart.items()}
     stored = sum(path.stat().st_size for pair in shards.values() for paths in pair for path in paths)
     with bounded_duckdb(stored) as connection:
-        changes = {name: _compare_config(connection, name, *map(_rows, apart[name]), *shards.get(name, ([], [])),
+        changes = {name: _compare_config(connection, name, (_rows(gone), _rows(come)), shards[name],
                                          before["configs"][name]["columns"], after["configs"][name]["columns"])
-                   for name in both}
+                   for name, (gone, come) in apart.items()}
     gained = {name: facts for name, facts in after["configs"].items() if name not in both}
     lost = {name: facts for name, facts in before["configs"].items() if name not in both}
     changes |= {name: ConfigChange(sum(facts["rows"].values()), 0, 0, [], [], [], "new config")
@@ -240,18 +241,19 @@ def _rows(files: dict[str, dict[str, Any]]) -> int:
     return sum(facts["rows"] for facts in files.values())
 
 
-def _compare_config(connection: duckdb.DuckDBPyConnection, name: str, gone: int, come: int, old: list[Path],
-                    new: list[Path], before: dict[str, str], after: dict[str, str]) -> ConfigChange:
-    """What changed in a config that both releases have: columns before and after, and rows of files of one alone.
+def _compare_config(connection: duckdb.DuckDBPyConnection, name: str, rows: tuple[int, int],
+                    shards: tuple[list[Path], list[Path]], before: dict[str, str], after: dict[str, str]
+                    ) -> ConfigChange:
+    """What changed in a config that both releases have: columns before and after, and files that one of them has.
 
-    `gone` and `come` count these rows; files `old` and `new` are there to be read where both have some.
+    `rows` counts those of the files; `shards` are the files, to be read where both releases have some.
     """
     common = [column for column in after if before.get(column) == after[column]]
     key = [column for column in (CONFIGS[name].key if name in CONFIGS else ()) if column in common] or common
-    counts = (come, gone, 0) if common else (0, 0, 0)
-    if common and old and new:
+    counts = (rows[1], rows[0], 0) if common else (0, 0, 0)
+    if common and all(shards):
         try:
-            for view, paths, columns in (("old_rows", old, before), ("new_rows", new, after)):
+            for view, paths, columns in (("old_rows", shards[0], before), ("new_rows", shards[1], after)):
                 _keyed(connection, paths, key, common, columns).create_view(view)
             (counts,) = connection.execute(_COMPARE).fetchall()
         except duckdb.Error as error:

@@ -136,7 +136,7 @@ def test_killed_at_ten_moments_of_an_upload_in_parts_it_is_old_or_new_and_finish
         releases: tuple[Path, Path], hub: Hub, clients) -> None:
     first, second = releases
     started = time.monotonic()
-    clients.publish(second, "org/killed", "1.0.0", settings=SETTINGS)
+    assert "value" in clients.publish(second, "hub:org/killed", "1.0.0", settings=SETTINGS)
     usual, draw, stages = time.monotonic() - started, random.Random(3), set()
     for attempt in range(10):
         repo = f"org/killed-{attempt}"
