@@ -71,8 +71,8 @@ def read_unstamped(folder: Path) -> dict:
     files = {path: facts for path, facts in manifest["files"].items() if path != CARD}
     for path, facts in files.items():
         if (size := plain_file(folder, path).stat().st_size) != facts["bytes"]:
-            raise ReleaseError(f"{folder / path} has {size:,} bytes instead of the {facts['bytes']:,} that the manifest "
-                               "lists; build the release again")
+            raise ReleaseError(f"{folder / path} has {size:,} bytes, and the manifest lists {facts['bytes']:,}; build "
+                               "the release again")
     return {key: value for key, value in manifest.items() if key not in STAMPS} | {"files": files}
 
 
