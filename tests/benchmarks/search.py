@@ -23,36 +23,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _baselines import GAINS, Amcs, Omega, oracle
-from _searches import (
-    LEVELS,
-    VALUE_LEVELS,
-    Row,
-    Score,
-    adaptive,
-    as_run,
-    counts,
-    decoded,
-    finish,
-    fitted,
-    fitted_on_pilot,
-    marked_pit,
-    plain,
-    pooled,
-    tokens_for,
-)
-from _world import BASE, WORLDS, Array, Problem, draw, exact_pit, judged, recovers
+from _baselines import GAINS
+from _parts import BATCH, HEADLINE, JUDGES, Part, parts
+from _searches import LEVELS, VALUE_LEVELS, Row, Score, counts, finish, marked_pit, tokens_for
+from _world import BASE, WORLDS, Array, Problem, draw, exact_pit
 
 from stepforge.pipelines.credit.adaptive import pit_threshold
 from stepforge.pipelines.credit.chain import Chain
 from stepforge.pipelines.credit.search import SearchSettings, make_search
-from stepforge.pipelines.options.stages import Annotate
-from stepforge.pipelines.stages.annotate.problem import ADAPTIVE_BATCH as BATCH
 
-PILOT = Annotate.model_fields["pilot"].default
-JUDGES = {"judge": (0.70, 0.93), "good_judge": (0.85, 0.97)}
-HEADLINE = ("martingale", "other_writer")
-BASE_RATES = {"easy": 0.9, "hard": 0.05}
 RESAMPLES = 200
 Ratios = dict[str, float | None]
 
@@ -99,45 +78,17 @@ class Scores:
         return found
 
 
-def measured(name: str, size: int, seed: int) -> tuple[Scores, list[Problem]]:
-    """All strategies in one world at one seed, and the problems that they met."""
-    rate = BASE_RATES.get(name)
-    train = draw(WORLDS[name], size, 8, 100 + seed, rate)
-    test = draw(WORLDS[name], size, 8, seed, rate)
-    chain, pilot = fitted(train), fitted_on_pilot(draw(WORLDS[name], PILOT, 8, 200 + seed, rate))
-    single = {f"exhaustive-{n}": plain("exhaustive", test, n) for n in (8, 16, 32)}
-    single |= {f"exhaustive-{n} decoded": decoded(test, n, chain) for n in (8, 16, 32)}
-    single["exhaustive-16 decoded by the pilot's fit"] = decoded(test, 16, pilot)
-    single |= {f"{plan}-{n}": plain(plan, test, n) for plan in ("scan", "bisect") for n in (4, 8, 16)}
-    single |= {"omega": plain(Omega, test, 8), "amcs": plain(Amcs, test, 16)}
-    single |= {"adaptive as run": as_run(test, pilot, BATCH), "adaptive as run, no fit": as_run(test, None, BATCH)}
-    curves = {"pits": adaptive(test, chain, "pit", BATCH), "values": adaptive(test, chain, "values", BATCH)}
-    if name in HEADLINE:
-        curves["oracle"] = oracle(test, chain)
-        for judge, (sensitivity, specificity) in JUDGES.items():
-            read = judged(test, sensitivity, specificity, 300 + seed)
-            model = fitted(judged(train, sensitivity, specificity, 400 + seed))
-            curves |= {f"pits, {judge}": adaptive(read, model, "pit", BATCH),
-                       f"values, {judge}": adaptive(read, model, "values", BATCH)}
-    return Scores(single, curves), test
-
-
-def world_report(name: str, size: int, seeds: Sequence[int]) -> dict[str, Any]:
-    parts = [measured(name, size, seed) for seed in seeds]
-    first = parts[0][0]
-    scores = Scores({key: pooled([part.single[key] for part, _ in parts]) for key in first.single},
-                    {key: [pooled([part.curves[key][i] for part, _ in parts]) for i in range(len(points))]
-                     for key, points in first.curves.items()})
-    table = {key: score.row() for key, score in scores.single.items()}
+def world_report(part: Part) -> dict[str, Any]:
+    scores, table = Scores(part.single, part.curves), {key: score.row() for key, score in part.single.items()}
     levels = {"pits": LEVELS, "values": VALUE_LEVELS, "oracle": GAINS}
     for key, points in scores.curves.items():
         table |= {f"{key}, {level:.4g}": point.row()
                   for level, point in zip(levels[key.split(",")[0]], points, strict=True)}
-    truths = [q for _, problems in parts for problem in problems for q in problem.q]
-    return {**scores.ratios(), "intervals": scores.intervals(), "table": table, "negatives": len(truths),
-            "recovering": sum(map(recovers, truths)), "base_rate": float(np.mean([q[0] for q in truths])),
-            "steps": float(np.mean([len(q) - 1 for q in truths])),
-            "error_of_always_0": float(np.abs(np.concatenate([np.diff(q) for q in truths])).mean())}
+    sums = {key: sum(fact[key] for fact in part.facts) for key in part.facts[0]}
+    return {**scores.ratios(), "intervals": scores.intervals(), "table": table, "negatives": len(part.facts),
+            "recovering": int(sums["recovers"]), "base_rate": sums["base_rate"] / len(part.facts),
+            "steps": sums["steps"] / len(part.facts), "error_of_always_0": sums["change"] / sums["steps"],
+            "seconds": part.seconds}
 
 
 RULES: dict[str, tuple[SearchSettings, Callable[[Array], int]]] = {
@@ -185,11 +136,11 @@ def show(title: str, table: dict[str, Row], facts: dict[str, Any]) -> None:
 
 def main() -> None:
     began, size = time.monotonic(), int(os.environ.get("PROBLEMS", "40"))
-    seeds = range(int(os.environ.get("SEEDS", "4")))
-    path, report = Path("build/bench/search.json"), dict[str, Any](worlds={})
-    path.parent.mkdir(parents=True, exist_ok=True)
-    for name in os.environ.get("WORLDS", "martingale other_writer short recovers_often hard easy long").split():
-        report["worlds"][name] = world = world_report(name, size, seeds)
+    seeds, workers = range(int(os.environ.get("SEEDS", "4"))), int(os.environ.get("WORKERS", "1"))
+    path, report = Path("build/bench/search.json"), dict[str, Any](worlds={}, problems=size, seeds=len(seeds))
+    names = os.environ.get("WORLDS", "martingale other_writer short recovers_often hard easy long").split()
+    for name, part in parts(names, size, seeds, workers):
+        report["worlds"][name] = world = world_report(part)
         show(f"world {name}", world["table"], world)
         path.write_text(json.dumps(report, indent=1).replace("NaN", "null"))
     first = [world for name, world in report["worlds"].items() if name in HEADLINE]
