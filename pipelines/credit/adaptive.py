@@ -2,11 +2,11 @@
 
 Rule. Counts of all steps of all solutions are read together through the chain model (chain.py). For each step it tells
 what one more outcome there is worth: information on where the first pit is (nats), plus `value_weight` times the
-expected drop in the variances of its solution's advantages. A step shared by several solutions is worth the sum. The
-search takes the steps with the highest worth per expected token over all solutions, in rounds: at most one for each
-solution, and only those that reach half of the highest price; rollouts that are already in the batch count as their
-expected outcome. It ends when no rollout is worth `min_gain` per tokens of a whole solution of typical length, or at
-the token budget. A negative whose pit is as probable as `confidence` has nothing left to tell about it.
+expected drop in the variances of its solution's advantages, weighted (worth.py). A step shared by several solutions is
+worth the sum. The search takes the steps with the highest worth per expected token over all solutions, in rounds: at
+most one for each solution, and only those that reach half of the highest price; rollouts that are already in the batch
+count as their expected outcome. It ends when no rollout is worth `min_gain` per tokens of a whole solution of typical
+length, or at the token budget. A negative whose pit is as probable as `confidence` has nothing left to tell about it.
 
 Guarantees. Which step comes next depends on past outcomes only, so confidence sequences cover every Q whatever the
 model believes (advantages.py). The model decides where tokens go and which step is named the pit: a wrong model costs
@@ -26,6 +26,7 @@ from stepforge.pipelines.credit.base import Search, SearchSettings
 from stepforge.pipelines.credit.chain import Chain, Counts, Posterior
 from stepforge.pipelines.credit.evidence import Array, flags_of
 from stepforge.pipelines.credit.intervals import Summary, summary
+from stepforge.pipelines.credit.lengths import Seen, expected_length
 from stepforge.pipelines.credit.tree import BARE, Node, Solution
 from stepforge.pipelines.credit.worth import pit_information, value_information
 
@@ -48,8 +49,12 @@ class Adaptive(Search):
         self._last = np.array([len(path) - 1 for path in paths])
         self._correct = np.array([s.correct for s in self.tree.solutions.values()])
         self._flags = flags_of(paths, [s.first_errors for s in self.tree.solutions.values()])
-        length = settings.typical_length or np.mean([s.cost_after(BARE) for s in self.tree.solutions.values()])
-        self._cost = np.array([node.cost for node in self.tree.nodes]) / length
+        whole = {name: solution.cost_after(BARE) for name, solution in self.tree.solutions.items()}
+        self._typical = settings.typical_length or float(np.mean(list(whole.values())))
+        self._rest = np.array([self.tree.solutions[node.solution_id].cost_after(node.step_index)
+                               for node in self.tree.nodes])
+        self._before = np.array([whole[node.solution_id] for node in self.tree.nodes]) - self._rest
+        self._cost = self._costs()
 
     def choose(self, limit: int) -> list[Node]:
         pending = np.zeros(len(self.tree.nodes), int)
@@ -73,11 +78,17 @@ class Adaptive(Search):
     def learn(self, chain: Chain) -> None:
         """Go on under another model; what was found out stays."""
         self.chain, self.done = chain, False
+        self._cost = self._costs()
 
     def evidence(self) -> Counts:
         """Counts along all paths so far, to fit a model to."""
         zeros = np.zeros(len(self.tree.nodes))
         return self._counts(zeros, zeros)
+
+    def lengths(self) -> list[Seen]:
+        """How long the rollouts so far got; base samples are not among them."""
+        return [Seen(float(rest), float(before), node.rollouts, node.written) for node, rest, before
+                in zip(self.tree.nodes[1:], self._rest[1:], self._before[1:], strict=True) if node.rollouts]
 
     def beliefs(self) -> Posterior:
         """Posteriors of all solutions, in the order in which they were given."""
@@ -93,6 +104,11 @@ class Adaptive(Search):
             values[solution_id] = self._with_model(steps, believed_here, pits[b, 1:len(steps) + 1],
                                                    self.tree.solutions[solution_id].correct)
         return values
+
+    def _costs(self) -> Array:
+        """What a rollout after each node is expected to cost, in typical solutions: what it writes and reads."""
+        reads = np.array([node.cost for node in self.tree.nodes]) - self._rest
+        return (expected_length(self.chain.lengths, self._rest, self._before, self._typical) + reads) / self._typical
 
     def _prices(self, pending: Array, expected: Array) -> tuple[Array, Array]:
         """Worth per cost of one more rollout at every node (0 where none may be made), and the belief of its Q."""

@@ -111,14 +111,17 @@ class Search(ABC):
         self._open = {node.next_ask() for node in ([] if spent else again) for _ in range(self.settings.rollouts)}
         return sorted(self._open)
 
-    def observe(self, ask: Ask, outcome: Outcome, tokens: int = 0) -> None:
-        """Take one outcome. `excluded` (infrastructure error, verifier time-out) counts neither way."""
+    def observe(self, ask: Ask, outcome: Outcome, tokens: int = 0, written: float | None = None) -> None:
+        """Take one outcome. `excluded` (infrastructure error, verifier time-out) counts neither way.
+
+        `written`: what the rollout wrote, in the units of the solutions' costs; none: these are tokens.
+        """
         if ask not in self._open:
             raise ValueError(f"observe: {ask} is not open; observe each ask of the last batch exactly once")
         if outcome not in get_args(Outcome):
             raise ValueError(f"observe: outcome {outcome!r}; allowed: {', '.join(get_args(Outcome))}")
         self._open.remove(ask)
-        self.tree.owners[ask.solution_id, ask.step_index].record(outcome)
+        self.tree.owners[ask.solution_id, ask.step_index].record(outcome, tokens if written is None else written)
         self.tokens += tokens
 
     def values(self) -> dict[str, list[StepValue]]:

@@ -19,9 +19,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from stepforge.pipelines.credit import lengths
 from stepforge.pipelines.credit.evidence import KINDS, SOURCES, Array, Flags, default_rates
 
 LOST, LIVE = 4, 22     # grid cells up to the threshold and above it
+READS = 20.0     # of each kind of step, that the rates of sources before the fit count for: flags are rare
 
 # How Q moves in one step, from the pit and from a live state. `drop` and `rise` go evenly to all lower and higher
 # cells, `near` to close ones. Fitted to nothing in particular: most steps change nothing, some are fatal, few recover.
@@ -89,6 +91,7 @@ class Chain:
     moves: Array    # [G, G] rows sum to 1
     start: Array    # [G] sums to 1
     rates: Array = field(default_factory=default_rates)     # [sources, kinds] P(a source names a step), evidence.py
+    lengths: Array = field(default_factory=lambda: np.array(lengths.UNFITTED))     # [3] of rollouts, lengths.py
 
     @classmethod
     def default(cls, threshold: float = 0.05) -> "Chain":
@@ -136,11 +139,11 @@ class Chain:
                 q_q[:, :t + 1, t] = q_q[:, t, :t + 1] = whole[:, 1:t + 2] @ g
         return Posterior(mean, pit, pit_q, q_q, law)
 
-    def fit(self, counts: Counts, rounds: int = 20, weight: float = 20.0) -> "Chain":
+    def fit(self, counts: Counts, rounds: int = 20, weight: float = 5.0) -> "Chain":
         """Moves, start and rates of the sources that make counts and flags likely, by expectation-maximisation; this
-        model is the prior, as if it had been seen in `weight` moves from every cell and `weight` reads of each kind of
-        step. Which steps were looked at may depend on outcomes (a search chose them): the likelihood does not ask why
-        a count is what it is. A move that solutions share counts once."""
+        model is the prior, as if it had been seen in `weight` moves from every cell and in as many reads of each kind
+        of step, in READS at least. Which steps were looked at may depend on outcomes (a search chose them): the
+        likelihood does not ask why a count is what it is. A move that solutions share counts once."""
         chain, once = self, np.asarray(1 / _holders(counts.place))
         for _ in range(rounds):
             first, kernels = chain.smooth(counts)
@@ -153,13 +156,14 @@ class Chain:
                 seen, law = seen + np.einsum("b,bgh->gh", once[:, t], moved), moved.sum(1)
             start = once[:, 0] @ first + weight * self.start
             rates = chain.rates if counts.flags is None else counts.flags.refit(once[..., None] * kinds, self.rates,
-                                                                                 weight)
-            chain = Chain(self.q, seen / seen.sum(1, keepdims=True), start / start.sum(), rates)
+                                                                                 max(weight, READS))
+            chain = Chain(self.q, seen / seen.sum(1, keepdims=True), start / start.sum(), rates, self.lengths)
         return chain
 
     def record(self) -> dict[str, Any]:
         """The model as a few lines of text, for the manifest; `of` reads it back."""
         return {"q": _digits(self.q), "start": _digits(self.start), "moves": [_digits(row) for row in self.moves],
+                "lengths": _digits(self.lengths),
                 "rates": {source: _digits(row) for source, row in zip(SOURCES, self.rates, strict=True)}}
 
     @classmethod
@@ -167,7 +171,8 @@ class Chain:
         """The model that a record tells; the same on every machine, whatever the last digits of a fit were."""
         start, moves = _numbers(record["start"]), np.array([_numbers(row) for row in record["moves"]])
         rates = np.array([_numbers(record["rates"][source]) for source in SOURCES])
-        return cls(_numbers(record["q"]), moves / moves.sum(1, keepdims=True), start / start.sum(), rates)
+        return cls(_numbers(record["q"]), moves / moves.sum(1, keepdims=True), start / start.sum(), rates,
+                   _numbers(record["lengths"]))
 
     def smooth(self, counts: Counts) -> tuple[Array, Array]:
         """Given all evidence: laws of q at node 0 [B, G] and of moves from each node to the next [B, N-1, G, G]."""

@@ -19,7 +19,7 @@ from stepforge.pipelines.credit.evidence import Array
 # benchmark they differ by up to .03 under good models (rollouts of one batch depend on each other), and by .08 where
 # a model of 8 steps is applied to 30.
 APART, FAR = 4.0, 0.05                       # standard errors; rate of success
-WEIGHTS = {"fits": 20.0, "wider": 400.0}     # of the unfitted model in the fit
+WEIGHTS = {"fits": 5.0, "wider": 400.0}     # of the unfitted model in the fit
 
 
 class Depth(NamedTuple):

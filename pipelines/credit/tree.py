@@ -72,6 +72,7 @@ class Node:
     excluded: int = 0
     asked: int = 0
     answered: int = 0      # outcomes of asks, excluded ones included
+    written: float = 0.0   # by its rollouts (neither base samples nor excluded ones), in the units of costs
 
     @property
     def pending(self) -> int:
@@ -81,8 +82,9 @@ class Node:
         self.asked += 1
         return Ask(self.solution_id, self.step_index, self.asked - 1)
 
-    def record(self, outcome: Outcome) -> None:
+    def record(self, outcome: Outcome, written: float = 0.0) -> None:
         self.answered += 1
+        self.written += written * (outcome != "excluded")
         self.excluded += outcome == "excluded"
         self.rollouts += outcome != "excluded"
         self.successes += outcome == "success"

@@ -1,10 +1,11 @@
-"""Searches that exist in the benchmark alone: two published rules, and an oracle that knows every Q.
+"""Searches that exist in the benchmark alone: two published rules, and an oracle that knows every Q and price.
 
 `Omega` is OmegaPRM's binary search (arXiv 2406.06592, section 3): all k rollouts at the middle of what is left, and a
 step is alive where one succeeds. `Amcs` is the same walk under the node rule of AMCS (arXiv 2509.24351) as others
-tell of it: a step gets rollouts in fours until its interval is narrow, at most k. `oracle` knows every Q and plans all
-its rollouts beforehand, greedily: each goes where it lowers the expected |A error| most per token, if every rollout
-brings its expectation. What then comes out by chance is read through the chain model, as all others are.
+tell of it: a step gets rollouts in fours until its interval is narrow, at most k. `oracle` knows every Q and the mean
+length of rollouts, and plans all its rollouts beforehand, greedily: each goes where it lowers the expected |A error|
+most per token, if every rollout brings its expectation. What then comes out by chance is read through the chain model,
+as all others are.
 """
 
 from collections.abc import Sequence
@@ -60,7 +61,7 @@ def oracle(problems: Sequence[Problem], chain: Chain) -> list[Score]:
         truth, cost = np.zeros((2, *none.place.shape))
         for b, q in enumerate(problem.q):
             truth[b, :len(q)] = q
-            cost[b, 1:len(q) - 1] = [problem.solutions[b].cost_after(i) for i in range(len(q) - 2)]
+            cost[b, 1:len(q) - 1] = problem.tokens[b][1:len(q) - 1].mean(1)
         length = np.mean([solution.cost_after(-1) for solution in problem.solutions])
         planned = np.zeros(truth.shape, int)
         for score, gain in zip(curve, GAINS, strict=True):

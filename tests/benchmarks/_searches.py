@@ -5,15 +5,17 @@ over problems weighs them anew. Every search is the real one, driven ask by ask;
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
 
 import numpy as np
 from _world import BASE, EPS, Array, Problem, exact_pit, recovers
 
+from stepforge.pipelines.credit import lengths
 from stepforge.pipelines.credit.adaptive import Adaptive
 from stepforge.pipelines.credit.advantages import StepValue
 from stepforge.pipelines.credit.chain import Chain, Counts
+from stepforge.pipelines.credit.lengths import Seen
 from stepforge.pipelines.credit.search import Search, SearchSettings, make_search
 
 Row = dict[str, float]
@@ -148,7 +150,10 @@ def counts(problems: Sequence[Problem], n: int) -> Counts:
 
 
 def fitted(problems: Sequence[Problem], n: int = 32) -> Chain:
-    return Chain.default(EPS).fit(counts(problems, n))
+    seen = [Seen(rest, solution.cost_after(-1) - rest, n, float(tokens[step + 1, :n].sum()))
+            for problem in problems for solution, tokens in zip(problem.solutions, problem.tokens, strict=True)
+            for step in range(len(solution.steps) - 1) for rest in [solution.cost_after(step)]]
+    return replace(Chain.default(EPS).fit(counts(problems, n)), lengths=lengths.fit(seen, typical_length(problems)))
 
 
 def decoded(problems: Sequence[Problem], n: int, chain: Chain) -> Score:
@@ -195,12 +200,14 @@ def adaptive(problems: Sequence[Problem], chain: Chain, goal: str, limit: int = 
 
 def fitted_on_pilot(problems: Sequence[Problem], limit: int = 64) -> Chain:
     """What `stepforge run` does: the adaptive search without a fit on a few problems, then a fit to its counts."""
-    evidence, settings = [], SearchSettings(typical_length=typical_length(problems))
+    evidence, seen, settings = [], list[Seen](), SearchSettings(typical_length=typical_length(problems))
     for problem in problems:
         search = Adaptive(problem.solutions, settings, problem.base_successes, BASE)
         finish(search, problem, limit)
         evidence.append(search.evidence())
-    return Chain.default(EPS).fit(Counts.joined(evidence))
+        seen += search.lengths()
+    return replace(Chain.default(EPS).fit(Counts.joined(evidence)),
+                   lengths=lengths.fit(seen, typical_length(problems)))
 
 
 def tokens_for(curve: Sequence[Row], key: str, goal: float) -> float | None:

@@ -92,7 +92,7 @@ class Problem:
         rows = await self._roll_out([self._start(ask) for ask in asks])
         self.rollouts += rows
         for ask, row in zip(asks, rows, strict=True):
-            search.observe(ask, outcome_of(row), _tokens(row))
+            search.observe(ask, outcome_of(row), _tokens(row), len(row["completion"]))
 
     async def _settle(self, search: Search) -> None:
         """More rollouts where later ones tell against a pit: at the pit and at the steps that tell against it."""

@@ -7,7 +7,7 @@ import pytest
 
 from stepforge.pipelines.credit.chain import LIVE, LOST, Chain, Counts
 from stepforge.pipelines.credit.evidence import KINDS, SOURCES, Flags
-from stepforge.pipelines.credit.worth import pit_information, value_information
+from stepforge.pipelines.credit.worth import POWER, SCALE, pit_information, value_information
 
 CHAIN = Chain.default(0.05)
 COUNTS = Counts(np.array([[9.0, 3, 0, 0], [9, 1, 0, 0], [2, 3, 4, 0]]), np.array([[7.0, 1, 5, 0], [7, 9, 0, 0],
@@ -127,6 +127,23 @@ def test_information_is_what_an_outcome_takes_from_the_entropy_of_the_pit() -> N
     left = (success * entropy(COUNTS._replace(successes=COUNTS.successes + one))
             + (1 - success) * entropy(COUNTS._replace(failures=COUNTS.failures + one)))
     np.testing.assert_allclose(pit_information(beliefs)[:2, 1], (entropy(COUNTS) - left)[:2], atol=1e-9)
+
+
+def test_worth_is_what_an_outcome_takes_from_the_weighted_variances_of_all_advantages() -> None:
+    def variances(counts: Counts) -> np.ndarray:
+        beliefs = CHAIN.beliefs(counts)
+        covariance = beliefs.q_q - beliefs.q[:, :, None] * beliefs.q[:, None, :]
+        return np.diagonal(np.diff(np.diff(covariance, axis=1), axis=2), axis1=1, axis2=2)
+
+    beliefs, one = CHAIN.beliefs(COUNTS), np.zeros_like(COUNTS.successes)
+    one[:, 1] = 1
+    success = beliefs.q[:, 1, None]
+    left = (success * variances(COUNTS._replace(successes=COUNTS.successes + one))
+            + (1 - success) * variances(COUNTS._replace(failures=COUNTS.failures + one)))
+    for row in (0, 1):
+        before, after = (part[row, :COUNTS.last[row]] for part in (variances(COUNTS), left))
+        weighted = SCALE * ((before - after) / before ** (POWER / 2)).sum()
+        assert value_information(beliefs, COUNTS.last)[row, 1] == pytest.approx(weighted, rel=1e-6)
 
 
 def test_a_fit_finds_how_often_values_recover_and_how_far_a_judge_can_be_trusted() -> None:
