@@ -37,9 +37,10 @@ from _searches import (
 from _world import BASE, Problem, exact_pit, recovers
 from search import BATCH, Scores, show
 
+from stepforge.builders.outcomes import UNANSWERED
 from stepforge.builders.sources import arithmetic
 from stepforge.builders.tables import content_id, derive_seed
-from stepforge.pipelines.answers import UNANSWERED, Claim, Verifier, first_false_step
+from stepforge.pipelines.answers import Claim, Verifier, first_false_step
 from stepforge.pipelines.credit.evidence import KINDS, SOURCES
 from stepforge.pipelines.credit.search import Solution
 from stepforge.pipelines.credit.split import split
