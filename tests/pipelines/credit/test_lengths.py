@@ -47,12 +47,18 @@ def test_steps_are_priced_by_expected_length_and_by_what_is_read() -> None:
 
 def test_lengths_seen_are_those_of_counted_rollouts_without_base_samples() -> None:
     search = Adaptive(SOLUTIONS, SearchSettings(min_gain=0.0), base_successes=3, base_rollouts=9)
-    for ask in search.next_batch(8):
-        search.observe(ask, "excluded" if ask.solution_id == "b" else "failure", tokens=7, written=20)
+    for _ in range(6):
+        for ask in search.next_batch(8):
+            search.observe(ask, "excluded" if ask.index == 0 else "failure", tokens=7, written=20)
     seen = search.lengths()
     made = {node.cost: node.rollouts for node in search.tree.nodes[1:] if node.rollouts}
     assert made and {each.rest: each.rollouts for each in seen} == made
-    assert all(each.written == 20 * each.rollouts and each.rest + each.before == 60 for each in seen)
+    assert all(each.written == 20 * each.rollouts and each.rest + each.before in (20, 60) for each in seen)
+
+
+def test_a_fit_of_values_keeps_the_lengths_of_the_model() -> None:
+    model = replace(Chain.default(), lengths=np.array([1.0, 0.0, -0.5]))
+    assert model.fit(Adaptive(SOLUTIONS, SearchSettings()).evidence(), rounds=2).lengths.tolist() == [1.0, 0.0, -0.5]
 
 
 def test_tokens_are_the_length_where_nothing_else_is_told() -> None:
