@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from stepforge.pipelines.credit.chain import Posterior
 from stepforge.pipelines.credit.evidence import Array
 
-# Of value_information. A POWER above 0 gives uncertain advantages less weight: of -0.3, 0 and 0.3, the last is the best
-# in both worlds of the exact benchmark, by 0 to 4% of the tokens. SCALE makes the unit compare with nats.
+# Of value_information. A POWER above 0 gives uncertain advantages less weight: of -0.3, 0 and 0.3, the last is best in
+# both worlds of the exact benchmark, by 0 to 4% of the tokens. SCALE makes the unit compare with nats.
 POWER, SCALE = 0.3, 1.5
 TINY = 1e-8      # of a variance: what is known needs no rollouts
 
