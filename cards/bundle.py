@@ -70,9 +70,8 @@ def read_unstamped(folder: Path) -> dict:
     manifest = read_manifest(folder)
     files = {path: facts for path, facts in manifest["files"].items() if path != CARD}
     for path, facts in files.items():
-        if (size := plain_file(folder, path).stat().st_size) != facts["bytes"]:
-            raise ReleaseError(f"{folder / path} has {size:,} bytes, and the manifest lists {facts['bytes']:,}; build "
-                               "the release again")
+        if plain_file(folder, path).stat().st_size != facts["bytes"]:
+            raise unlisted(folder / path)
     return {key: value for key, value in manifest.items() if key not in STAMPS} | {"files": files}
 
 
