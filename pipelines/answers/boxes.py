@@ -26,8 +26,12 @@ _PERCENT = re.compile(r"[\s$]*(?:\\[)\]]\s*)?(?:\\?%|(?:\\text\{\s*)?(?:percent|
 _BLANK = re.compile(_MARKS)
 _JOINED = re.compile(rf"{_MARKS}(?:{_WORD}{_MARKS}){{0,3}}(?:\b(?:maybe|possibly|perhaps|probably|else|also)\b\s*)?"
                      rf"{_MARKS}{_NAME}{_MARKS}")
+_AND_HENCE = re.compile(r"[^.!?\n]{0,60}\band\s+(?:hence|thus|so|therefore|then|consequently)\b[^.!?\n=]{0,40}")
+_ONE_NAMED = re.compile(r"\s*(\\?[a-zA-Z]+)\s*=[^=]*").fullmatch
+_EMPTY = re.compile(r"(?:\\[ ,;:!_]?|\\q?quad|\\text\{\s*\}|\\hspace\{[^{}]*\}|[\s~_?])*").fullmatch  # to fill in
 _PART = re.compile(r"\\text\{|\}|\([a-h1-9]\)")
-_LISTED = re.compile(rf"{_MARKS}(?:[a-z]+\s+){{0,3}}?[a-z]*[,;]?\s*\b(?:and|or|while|whereas)\b"
+_LISTED = re.compile(rf"{_MARKS}(?:[a-z]+\s+){{0,3}}?[a-z]*[,;]?\s*\b"
+                     r"(?:and|or|while|whereas|as well as|together with|along with)\b"
                      rf"[^.!?\n=]{{0,80}}?"
                      rf"{_NAME}{_MARKS}")
 _CONSEQUENCE = re.compile(r"\b" + phrases("""so|thus|hence|therefore|then|thereby|giv\\w+|get\\w*|yields?|obtain\\w*
@@ -55,7 +59,7 @@ def boxes(text: str, percent: bool = False) -> list[Statement]:
     single: list[Statement] = []
     for box in deque(_BOX.finditer(text), maxlen=MAX_BOXES):
         content, end, closed = _content(text, box.end())
-        content = _STRAY.sub("", content.strip())
+        content = "" if _EMPTY(content) else _STRAY.sub("", content.strip())
         if content and _denied(text, box.start(), end):
             single = [item for item in single if item.answer != content]
         elif content:
@@ -111,6 +115,9 @@ def _joined(text: str, previous: Statement, between: str, box: Statement) -> boo
         return False
     if len(between) <= MAX_BETWEEN and (_JOINED.fullmatch(between) or (
             _LISTED.fullmatch(_PART.sub(" ", between)) and not _CONSEQUENCE.search(between))):
+        return True
+    names = _ONE_NAMED(previous.answer), _ONE_NAMED(box.answer)
+    if names[0] and names[1] and names[0][1] != names[1][1] and _AND_HENCE.fullmatch(between):
         return True
     if (name := _NAMED.fullmatch(between)) and not _CONSEQUENCE.search(name[1]) \
             and _NAMED_BEFORE.search(text[max(0, previous.start - 60):previous.start]):

@@ -20,6 +20,7 @@ _LETTER = re.compile(r"\(([A-Z])\)|(?<![\w'’])([A-Z])(?=[.):*$},]|[^\x00-\x7f]
 _LED = re.compile(r"(?:\b(?:is|are|be|choose|chose|pick|select|answer)\b|[:=→]|(?:^|\n))[\s*(\[$]*"
                   r"(?:\b(?:option|choice|answer|letter|statement)\b[\s*(:]*)?$", re.IGNORECASE)
 _IS_RIGHT = re.compile(r"[)\s*.:$}]*(?:is|must be|seems)\s+(?:the\s+)?(?:correct|right|true|best)", re.IGNORECASE)
+_OPTION_LINE = re.compile(r"^[ \t]*(?:[-*•] )?\(?([A-J])[.):]", re.MULTILINE)
 _OR = re.compile(r"[)\s*]*(?:,|or|and|/)[\s*(]*")
 
 
@@ -52,11 +53,19 @@ def _undenied(tail: str) -> list[re.Match[str]]:
     return letters
 
 
+def _walks_through(tail: str, last: re.Match[str]) -> bool:
+    """Whether the last letter begins a line of a list of options, each with words of its own, and so is no answer."""
+    lines = list(_OPTION_LINE.finditer(tail))
+    if len(lines) < 2 or not lines[-1].start() <= last.start() < lines[-1].end():
+        return False
+    return len({line[1] for line in lines}) == len(lines) and len(tail[last.end():].split()) > 3
+
+
 def last_choice(text: str) -> Choice | None:
     """The last lone capital of a text, with those that are joined to it."""
     tail = text[-TAIL:].rstrip()
     letters = _undenied(tail)
-    if not letters:
+    if not letters or _walks_through(tail, letters[-1]):
         return None
     offered = [letters[-1]]
     for letter in reversed(letters[:-1]):

@@ -45,6 +45,8 @@ _CONDITION = re.compile(r"\s*,?\s*(?:if|when)\b[^.\n]*?(?:\b(?:and|but|or|otherw
                         r"\s*(?:it(?: is|['’]s) )?"
                         r"(?=[\d$\\-]+[^\n]*\b(?:if|when|otherwise|else)\b|[\d$\\-]+[^\n]{0,20}$)")
 _SMALL_LETTER = re.compile(r"[\s*:\"(]*([a-j])[)\s*.\"]*").fullmatch
+_RELATIVE = re.compile(r"\s+(?:more|less|fewer|greater|larger|smaller|higher|lower|older|younger)\s+than\s+the"
+                       r"\s+\w+\s+of\b[^.\n]{0,80}")
 _OPTION = re.compile(r"[\s,;$]*\(?\s*(?:(?:option|choice|answer)\s*\(?|\()([A-J])\)")
 _SIGN = re.compile(r"\s*[-+*/^=({\\]+\s*")                       # the text is cut behind it
 _QUOTED = re.compile(r"\s*\"((?:[^\"\\\n]|\\.)+)\"")
@@ -90,6 +92,8 @@ def read_clause(clause: str, choices: bool = False) -> Reading:
         return _words(line, start)
     if line[value.end:].lstrip().startswith("?"):
         return NOTHING
+    if relative := _RELATIVE.match(line, value.end):
+        return Reading(line[start:relative.end()], True)         # 30 more than the number of girls
     if (condition := _CONDITION.match(line, value.end)) and (other := term_at(line, condition.end())):
         return Reading(f"{value.text} or {other.text}", True)   # 5 if n is even and 6 if n is odd
     cut = _SIGN.fullmatch(line, value.end) is not None and len(clause) == len(line)

@@ -31,7 +31,7 @@ from stepforge.pipelines.answers.parts import one_of_many, parts_match
 from stepforge.pipelines.answers.quantity import TOO_LARGE, UNDEFINED, Quantity, measured, read_number, same
 from stepforge.pipelines.answers.readings import all_alike, commas_match, labels_match, proportions_match
 from stepforge.pipelines.answers.regions import Region, is_region, orders, region, unnamed_set
-from stepforge.pipelines.answers.relations import Statement, solution, statement, symbols
+from stepforge.pipelines.answers.relations import Statement, solution, split, statement, symbols
 from stepforge.pipelines.answers.residues import residues_match
 from stepforge.pipelines.answers.structure import structure
 from stepforge.pipelines.answers.units import conflict
@@ -197,6 +197,10 @@ def _structures(gold: str, answer: str, symbolic: Symbolic | None) -> Match | No
         return SAME_WORDS
     if parts.kind == "tuple" and (alike := all_alike(other, len(parts.parts))):
         return _compare(gold, alike, symbolic) if other is answer else _compare(alike, answer, symbolic)
+    chain = split(other, "=")
+    if len(chain) > 1 and all(map(structure, chain)) and not symbols(other):       # (4/2,6/2)=(2,3)
+        ends = (gold, chain[-1]) if other is answer else (chain[-1], answer)
+        return all_of([_compare(*ends, symbolic), *(_compare(side, chain[-1], symbolic) for side in chain[:-1])])
     named = statement(other)
     if named.value != other and named.value:
         return _compare(gold, named.value, symbolic) if other is answer else _compare(named.value, answer, symbolic)

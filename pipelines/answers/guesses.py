@@ -39,7 +39,9 @@ SENTENCE_END = re.compile(r"(?:(?<=[.!?。])[\"')*\]]*|(?<=\\\]|\$\$))\s+(?=[A-Z
 _BOLDED = re.compile(r"(?<![\w*])\*\*(?!\s)([^*\n]{1,80}?)[.:]?\*\*(?![\w*])")
 _MARKER = re.compile(r"(?:[-*+•>]|#+|\d{1,2}[.)]|\([a-z0-9]\)|\|)\s+")
 _LEFT_OUT = re.compile(r"<<[^<>\n]*>>|\\(?:boxed|fbox)\{[^{}]*\}")     # a calculator's notes; boxes that were denied
-_HEADING = re.compile(r"(?:\n|\A)#{1,6}[^\n]*\n(?=\s*[^\s#])")           # one with text under it
+_HEADING = re.compile(r"(?:\n|\A)#{1,6}[^\n]*\n(?=\s*[^\s#])"                # one with text under it, or of a section
+                      r"|(?:\n|\A)#{1,6} *\d{1,2}\.? +[A-Z][a-z]+(?: [a-zA-Z]+)*\s*\Z")
+_RESTATED = re.compile(r"^(?:The|This) (?:inequality|equation|expression|condition|relation|function)\s*[$\\(]*$")
 _ALIGNED = re.compile(r"(?:\\\[|\$\$)?\s*\\begin\{(align|aligned|gather|gathered|equation|split|eqnarray|multline)"
                       r"\*?\}(.*?)\\end\{\1\*?\}\s*(?:\\\]|\$\$)?", re.DOTALL)
 _START = re.compile(
@@ -172,7 +174,7 @@ def _stands(line: str, value: Term) -> bool:
     return not (wording.DENIED_BEFORE.search(before) or wording.DENIED_AFTER.match(line, value.end)
                 or wording.COMPARED.search(before) or wording.OF_NUMBER.search(before) or _is_label(before, value)
                 or wording.ORDINAL.match(line, value.end) or wording.CONDITION.search(supposed)
-                or _COMPARISON.match(value.text))
+                or _COMPARISON.match(value.text) or _RESTATED.match(line[:value.start]))
 
 
 def _is_label(before: str, value: Term) -> bool:

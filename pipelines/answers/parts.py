@@ -40,10 +40,12 @@ def parts_match(gold: Structure, answer: Structure, compare: Comparison) -> Matc
             return UNEQUAL
     elif gold.kind != answer.kind or gold.shape != answer.shape or len(gold.parts) != len(answer.parts):
         return UNEQUAL
+    same_names = sorted(gold.names) == sorted(answer.names)
+    said = dict(zip(answer.names, answer.parts, strict=True)) if same_names and gold.names else {}
+    answered = tuple(said[name] for name in gold.names) if said else answer.parts
     match = all_of([compare(first, second) if first and second else UNEQUAL
-                    for first, second in zip(gold.parts, answer.parts, strict=True)])
-    other_names = gold.names and answer.names and sorted(gold.names) != sorted(answer.names)
-    return unclear_where_equal(match) if other_names else match
+                    for first, second in zip(gold.parts, answered, strict=True)])
+    return unclear_where_equal(match) if gold.names and answer.names and not same_names else match
 
 
 def _unordered(gold: tuple[str, ...], answer: tuple[str, ...], compare: Comparison) -> Match:

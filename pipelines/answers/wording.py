@@ -52,7 +52,7 @@ CONDITION = _pattern(phrases(r"""\b(?:if|whether|suppose|assum\w+|unless|(?<!no 
 |let's say|pretend
 |(?:mistake|error|wrong|incorrect|false|absurd|tempting|foolish|silly) to (?:say|think|claim|conclude|assume|believe)
 |(?:some|one|you|someone) (?:might|may|could|would) (?:say|think|claim|conclude|guess)
-|no way|used to be
+|no way|used to be|nobody|no one|no-one
 |(?:wrong|incorrect|false|naive) (?:answer|solution|result|value)s?
 |impossible (?:that|for)|(?:false|wrong|incorrect|untrue) that)
 |\bnot (?:true|the case|sure|certain|clear|believe|think)|n't (?:think|believe|sure|clear)"""),
