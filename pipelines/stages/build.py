@@ -67,7 +67,11 @@ def run(context: Context) -> Account:
         released = write_release(release_path(context.folder), tables, manifest | facts)
         _add_measures(context)
     rows_out = sum(file["rows"] for file in released["files"].values())
-    return Account(sum(counts.values()), rows_out, ledger=counts, facts=facts)
+    used = {row["split"] for row in read_rows(prompts, ["split"])}
+    warnings = [f"release.splits.{name}: {share} of the problems are asked for, and none is there; whole groups of "
+                "near duplicates share a split, so a few groups may all fall into another one"
+                for name, share in dict(recipe.release.splits).items() if share and name not in used]
+    return Account(sum(counts.values()), rows_out, ledger=counts, facts=facts | {"warnings": warnings})
 
 
 def _add_measures(context: Context) -> None:

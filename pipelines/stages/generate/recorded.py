@@ -137,7 +137,7 @@ class _Reader:
         places = self.known.get(key.strip()) or self.known.get(normal(key), ())
         if len(places) != 1:
             reason, detail = ("several_problems", f"{len(places)} problems of this run are {key[:80]!r}; give `join`, "
-                              "a path to the source_id of the one") if places else (
+                              "a path to a source_id that only one of them has") if places else (
                 "no_problem", f"no problem of this run is {key[:80]!r}" if key else "the row names no problem")
             return [], [Drop(f"{where}:{index}", reason, detail) for index in range(len(samples))], 0
         solutions: list[dict] = []

@@ -11,6 +11,7 @@ from stepforge.builders.parquet import read_rows
 from stepforge.pipelines.executors import StageFailed
 from stepforge.pipelines.inference import client as client_module
 from stepforge.pipelines.progress import RUNNING, read_json
+from stepforge.pipelines.run_folder import read_state
 from stepforge.pipelines.stages.base import Account
 from stepforge.pipelines.views.status import headline
 
@@ -98,11 +99,14 @@ def test_tokens_of_a_server_that_counts_only_some_answers(tmp_path):
         return Reply(body=reply.body | {"usage": None}) if body["seed"] % 3 == 0 else reply
 
     with scripted({"": script}) as server:
-        execute(recipe(tmp_path, server), tmp_path / "run")
+        asked = recipe(tmp_path, server)
+        execute(asked | {"release": asked["release"] | {"splits": {"test": 1e-6}}}, tmp_path / "run")
         counted = sum(body["seed"] % 3 > 0 for body in server.bodies)
     (found,) = [row for row in rows(tmp_path / "run", "measures")
                 if row["measure"] == "generate_completion_tokens" and row["by"] == "all"]
     assert 0 < counted < 32 and (found["value"], found["n"]) == (12 * counted, counted)
+    (warning,) = read_state(tmp_path / "run")["build"]["facts"]["warnings"]
+    assert warning.startswith("release.splits.test: 1e-06 of the problems are asked for, and none is there")
 
 
 @pytest.mark.parametrize("rest", ["\n\nQuestion:", "\n\nQuestion: What is 1 + 1?\nThe answer is 2"])
