@@ -28,7 +28,7 @@ _JOINED = re.compile(rf"{_MARKS}(?:{_WORD}{_MARKS}){{0,3}}(?:\b(?:maybe|possibly
                      rf"{_MARKS}{_NAME}{_MARKS}")
 _AND_HENCE = re.compile(r"[^.!?\n]{0,60}\band\s+(?:hence|thus|so|therefore|then|consequently)\b[^.!?\n=]{0,40}")
 _ONE_NAMED = re.compile(r"\s*(\\?[a-zA-Z]+)\s*=[^=]*").fullmatch
-_EMPTY = re.compile(r"(?:\\[ ,;:!_]?|\\q?quad|\\text\{\s*\}|\\hspace\{[^{}]*\}|[\s~_?])*").fullmatch  # to fill in
+_EMPTY = re.compile(r"(?:\\[ ,;:!_]?|\\q?quad|\\text\{\s*\}|\\hspace\{[^{}]*\}|[\s~_])*").fullmatch  # to fill in
 _PART = re.compile(r"\\text\{|\}|\([a-h1-9]\)")
 _LISTED = re.compile(rf"{_MARKS}(?:[a-z]+\s+){{0,3}}?[a-z]*[,;]?\s*\b"
                      r"(?:and|or|while|whereas|as well as|together with|along with)\b"
