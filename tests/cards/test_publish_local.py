@@ -141,6 +141,8 @@ def test_the_own_section_passes_from_version_to_version(make_small: Callable[...
     first = make_small("a")
     write_card(first, own="written by hand")
     publish(first, to, "1.0.0")
+    (first / "README.md").write_text("edited after it was published")
+    publish(first, to, "1.0.0")
     publish(make_small("b", range(50)), to, "1.1.0")
     assert own_section((tmp_path / "out/v1.1.0/README.md").read_text()) == "written by hand"
 

@@ -114,6 +114,7 @@ def test_a_prompt_is_rendered_once_per_problem_and_a_solution_read_once(
     monkeypatch.setattr(scores, "render", lambda *given: prompts.append(given[1]) or render(*given))
     monkeypatch.setattr(scores.Scorer, "steps", lambda self, text: texts.append(text) or steps(self, text))
     monkeypatch.setattr(scores, "BATCH_ROWS", 5)
+    monkeypatch.setattr(scores, "score_steps", lambda *given: [0.5] * len(given[3]))
     solutions, _ = written(score(run, model))
     assert sorted(prompts) == sorted(row["problem"] for row in rows(run, "problems"))
     assert len(texts) == 72 == len({row["solution_id"] for row in solutions})

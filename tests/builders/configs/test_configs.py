@@ -36,6 +36,16 @@ def test_a_negative_without_a_pit_says_whether_one_was_in_doubt(build, fall, pit
     assert (row["pit"], row["pit_index"], row["fall_low"]) == (pit, None, None)
 
 
+@pytest.mark.parametrize("seed", "01234")
+def test_an_unsound_positive_comes_last_whatever_the_draw(build, seed):
+    def unsound():
+        found = with_more((4, 4, None), k="k\n7")()
+        found["verdicts"][0]["soundness"] = "unsound"
+        return found
+
+    assert [row["solution_id"] for row in build("positives", unsound, seed=seed, max_positives_per_problem=1)] == ["k"]
+
+
 def test_solution_of_unknown_end_that_states_an_answer_stays_and_says_so(build):
     def unknown():
         return {name: [row | {"complete": None} if name == "solutions" and row["complete"] else row for row in found]

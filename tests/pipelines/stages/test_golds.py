@@ -3,6 +3,7 @@
 import pytest
 
 from stepforge.builders.sources.records import Drop
+from stepforge.pipelines.answers.golds import reference_answer
 from stepforge.pipelines.options.sources import FilesSource
 from stepforge.pipelines.stages.problems import rows_of
 from stepforge.pipelines.stages.problems.golds import Golds, same_gold
@@ -14,6 +15,10 @@ def placed(*problems, named=False):
     drops = [golds.place({"problem_id": f"{p}|{a}|{i}", "problem": p, "answer": a, "source": "s", "source_id": i},
                          named) for p, a, i in problems]
     return [drop and drop.reason for drop in drops], {key: drop.reason for key, drop in golds.refused.items()}
+
+
+def test_a_reference_solution_states_its_last_answer():
+    assert reference_answer("#### 3\nNo, once more.\n#### 4") == "4"
 
 
 def test_two_golds_of_one_text_are_both_refused_and_no_third_row_slips_through():

@@ -42,6 +42,7 @@ def test_the_manifest_shows_the_largest_and_the_others_as_one(run: Path) -> None
 
 def test_every_group_is_in_the_runs_table_and_in_the_releases(run: Path) -> None:
     assert len(coverage(rows(run, "measures"))) == SUBJECTS + 1
+    assert {row["by"] for row in rows(run, "measures")} == {"all", "subject"}, "one source is no group of its own"
     path = run / "release/assets/measures.parquet"
     assert list(read_rows(path)) == rows(run, "measures")
     assert "assets/measures.parquet" in json.loads((run / "release/stepforge.json").read_text())["files"]

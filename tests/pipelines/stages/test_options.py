@@ -235,6 +235,11 @@ def test_an_option_of_annotate_makes_these_rows(verifier, look, default, changed
         assert look(*annotated(verifier, **annotate)) == expected, annotate
 
 
+def test_a_pit_at_the_first_step_takes_its_alternatives_from_correct_solutions(verifier):
+    _, _, alternatives = annotated(verifier, {"c": TEXTS["c"], "w": "e\n8"})
+    assert [(row["solution_id"], row["step"], row["taken_from"]) for row in alternatives] == [("w", "a\n", "c")]
+
+
 def test_a_fall_must_be_larger_than_the_least(verifier):
     (pit,) = [step for step in annotated(verifier, pit_fall=0.3)[0]["w"] if step["is_pit"]]
     again = annotated(verifier, pit_fall=pit["fall_low"])[0]["w"][pit["step_index"]]
