@@ -31,11 +31,13 @@ def main(cases: int = 5000, first: int = 0, workers: int = 1) -> dict:
     started, waiting, running, found = time.monotonic(), list(range(first, first + cases, TURN)), [], []
     while waiting or running:
         while waiting and len(running) < workers:
-            seed = waiting.pop(0)
-            running.append((seed, subprocess.Popen([sys.executable, __file__, "--turn", str(seed), str(
-                min(TURN, first + cases - seed))], stdout=subprocess.PIPE, text=True)))
-        seed, process = running.pop(0)
-        lines = process.communicate()[0].splitlines()
+            seed, told = waiting.pop(0), tempfile.TemporaryFile("w+")  # a full pipe would stop all but the first
+            running.append((seed, told, subprocess.Popen([sys.executable, __file__, "--turn", str(seed), str(
+                min(TURN, first + cases - seed))], stdout=told, text=True)))
+        seed, told, process = running.pop(0)
+        process.wait()
+        told.seek(0)
+        lines = told.read().splitlines()
         found += [json.loads(line) for line in lines]
         if process.returncode:
             found.append({"seed": seed + len(lines), "did": "the worker died", "died": process.returncode})
