@@ -139,6 +139,8 @@ def _conditions(text: str) -> Region | None:
 
 
 def _all_of(parts: list[str]) -> Region | None:
+    if not parts:
+        return None
     regions: list[Region | None] = []
     for at, part in enumerate(parts):
         if at and regions[-1] is not None and constant(part) is not None and r"\ne" in parts[0]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from stepforge.pipelines.answers import Claim, Verdict, Verifier
+from stepforge.pipelines.answers import Claim, Verdict, Verifier, answer_key
 from stepforge.pipelines.answers.equivalence import compare
 
 
@@ -144,3 +144,7 @@ def test_many_answers_is_the_reason_when_a_list_hits_one(verifier: Verifier) -> 
 
 def test_list_of_spellings_of_one_value_is_one_answer(verifier: Verifier) -> None:
     assert boxed(verifier, "0.5", r"0.5, \frac{1}{2}").verdict == "correct"
+
+
+def test_inequality_beside_a_lone_connective_has_a_key() -> None:
+    assert answer_key(" and  or <think>") == answer_key(" and  or <think> ")
