@@ -132,7 +132,7 @@ def test_a_bad_table_is_refused_and_the_folder_keeps_what_it_held(tmp_path: Path
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"configs": 1, "files": {}}', b"\xff"])
 def test_a_file_that_is_no_manifest_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "stepforge.json").write_bytes(content)
-    with pytest.raises(ReleaseError, match="no manifest"):
+    with pytest.raises(ReleaseError, match="is not the manifest of a release"):
         read_manifest(tmp_path)
 
 

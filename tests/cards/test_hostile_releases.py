@@ -108,7 +108,7 @@ def test_a_config_without_files_is_a_missing_split_and_no_fault(copy: Path, soun
     write_manifest(copy, manifest)
     assert {problem.what for problem in check_folder(copy)} == {"a split is missing"}
     assert versions.compare(sound, copy).configs["pairs"].removed == 12
-    with pytest.raises(UserError, match="holds no file"):
+    with pytest.raises(UserError, match="has no files, so it has no rows"):
         open_release(copy).frame("pairs")
 
 

@@ -49,5 +49,5 @@ def test_absent_file_and_unknown_protocol_are_told(memory):
 def test_run_is_not_kept_in_a_bucket(tmp_path):
     recipe = Recipe.model_validate({"name": "r", "problems": [{"source": "arithmetic"}],
                                     "generators": [{"name": "g", "engine": "embedded"}]})
-    with pytest.raises(UserError, match="kept on a disk"):
+    with pytest.raises(UserError, match="needs a local or mounted disk"):
         plan.run(recipe, tmp_path.__class__("s3://bucket/runs"), plan.silent, lambda *_: None)
