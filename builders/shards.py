@@ -26,8 +26,8 @@ LIMITS = {"thrift_string_size_limit": MOST_FOOTER, "thrift_container_size_limit"
 FREE_ROWS, ROWS_PER_BYTE = 10_000, 8
 FREE_BYTES, BYTES_PER_BYTE = 64 * 2**20, 250  # a few-shot prompt of 4 kB before every row packs to a hundredth
 REPEATING = {"PLAIN_DICTIONARY", "RLE_DICTIONARY", "DELTA_BYTE_ARRAY"}  # encodings in which a text costs no bytes
-CHUNKS = ("SELECT column_id, path_in_schema, type, num_values, total_uncompressed_size, encodings "
-          "FROM parquet_metadata(?)")
+CHUNKS = ("SELECT column_id, path_in_schema, type, num_values, total_uncompressed_size, encodings, "
+          "least(data_page_offset, dictionary_page_offset) FROM parquet_metadata(?)")
 FAULTS = (pa.ArrowException, OSError, ValueError, KeyError, IndexError, MemoryError, OverflowError)
 
 
@@ -104,6 +104,7 @@ class Chunk(NamedTuple):
     values: int
     bytes: int
     encodings: str
+    start: int
 
     @property
     def repeats(self) -> bool:
@@ -136,8 +137,8 @@ def _expands(path: Path, rows: int, size: int) -> str | None:
         return f"{rows:,} rows in {size:,} bytes; allowed are {most:,}"
     limit = FREE_BYTES + BYTES_PER_BYTE * size
     chunks = _chunks(path)
-    if any(chunk.values < 0 or chunk.bytes < 0 for chunk in chunks):
-        return "a negative size in its footer"
+    if any(chunk.values < 0 or chunk.bytes < 0 or not 0 <= chunk.start < size for chunk in chunks):
+        raise ValueError("a size or a place in its footer is out of bounds")
     declared = sum(max(chunk.bytes, 8 * chunk.values) for chunk in chunks)
     if declared <= limit:
         for column in sorted({chunk.column for chunk in chunks if chunk.repeats}):

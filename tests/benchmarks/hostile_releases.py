@@ -4,6 +4,8 @@ Workers take turns of cases, each under a deadline and in a process of its own, 
 worker are seen. A case is a fault of ours where anything but an answer or a one-line error comes out, where text of
 the release steers the terminal, or where the deadline passes. Arguments: number of cases (5,000), first seed (0),
 workers (1). Writes build/bench/hostile_releases.json; the keys `tracebacks` and `hangs` must be 0.
+`polars_panics` counts releases in which a data page lies, so that polars panics when a user collects the rows;
+`stepforge check` reports such a file.
 """
 
 import json
@@ -23,6 +25,7 @@ from helpers.hostile_releases import attempt, mutate  # noqa: E402
 from helpers.releases import write_small  # noqa: E402
 
 DEADLINE_S = 120
+ENDS = ("said", "refused", "panicked")
 TURN = 500  # cases of one worker process
 ONLY = ("positives", "step_pairs", "stepwise", "solutions")
 
@@ -47,6 +50,7 @@ def main(cases: int = 5000, first: int = 0, workers: int = 1) -> dict:
     result = {
         "cases": len(found), "tracebacks": sum(not case.get("hang") for case in faults),
         "hangs": sum(bool(case.get("hang")) for case in faults),
+        "polars_panics": sum("panicked" in case.get("ends", {}).values() for case in found),
         "peak_mib": max(case.get("peak_mib", 0) for case in found),
         "slowest_s": max(case.get("seconds", 0) for case in found),
         "outcomes": Counter(f"{reader}: {end}" for case in found for reader, end in case.get("ends", {}).items()),
@@ -54,7 +58,7 @@ def main(cases: int = 5000, first: int = 0, workers: int = 1) -> dict:
     out = Path("build/bench/hostile_releases.json")
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(result, indent=1))
-    for key in ("cases", "tracebacks", "hangs", "peak_mib", "slowest_s", "seconds"):
+    for key in ("cases", "tracebacks", "hangs", "polars_panics", "peak_mib", "slowest_s", "seconds"):
         print(f"{key:<12}{result[key]}")
     for name, count in sorted(result["outcomes"].items()):
         print(f"  {name:<32}{count:,}")
@@ -88,8 +92,8 @@ def _tried(place: Path) -> dict:
         return {"hang": True, "fault": "no end", "seconds": DEADLINE_S}
     finally:
         signal.alarm(0)
-    known = {reader: end if end in ("said", "refused") else "fault" for reader, end in ends.items()}
-    fault = {reader: end for reader, end in ends.items() if end not in ("said", "refused")}
+    known = {reader: end if end in ENDS else "fault" for reader, end in ends.items()}
+    fault = {reader: end for reader, end in ends.items() if end not in ENDS}
     return {"ends": known, "fault": fault, "seconds": round(time.monotonic() - started, 2)}
 
 

@@ -64,6 +64,22 @@ def test_a_footer_that_claims_to_be_long_is_not_read(tmp_path: Path) -> None:
     assert wrong_with_shard(tmp_path / "x.parquet", 1, {})[0].what == "its footer is too large"
 
 
+def test_a_place_in_the_footer_outside_the_file_is_told(tmp_path: Path) -> None:
+    """Polars panics there. A place is a varint, negative where it is odd."""
+    path, *facts = written(tmp_path / "x.parquet", pa.table({"a": list(range(1000)), "b": list(range(1000))}),
+                           use_dictionary=False)
+    place = 2 * pq.read_metadata(path).row_group(0).column(1).data_page_offset
+    content = path.read_bytes()
+    footer = len(content) - 8 - int.from_bytes(content[-8:-4], "little")
+    path.write_bytes(content[:footer] + content[footer:].replace(varint(place), varint(place - 1)))
+    assert path.read_bytes() != content
+    assert "a place in its footer is out of bounds" in wrong_with_shard(path, *facts)[0].detail
+
+
+def varint(value: int) -> bytes:
+    return bytes([value & 0x7F | 0x80]) + varint(value >> 7) if value > 0x7F else bytes([value])
+
+
 def test_a_connection_that_became_useless_costs_one_file_alone(tmp_path: Path) -> None:
     """DuckDB answers nothing more after an internal error, which a footer may lead to."""
     sound = written(tmp_path / "x.parquet", pa.table({"a": [1]}))

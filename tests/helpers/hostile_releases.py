@@ -274,7 +274,9 @@ def inside(value: Any, keys: list) -> Any:
 
 
 def attempt(place: Path) -> dict[str, str]:
-    """What came of every reader of PLACE/v2.0.0, beside PLACE/v1.0.0, which is sound: "said", "refused" or a fault."""
+    """What came of every reader of PLACE/v2.0.0, beside PLACE/v1.0.0, which is sound: "said", "refused", "panicked"
+    (polars, where a user collects rows of a file whose pages lie) or a fault.
+    """
     to, folder = f"local:{place}", place / "v2.0.0"
     return {
         "check": outcome(lambda: shown(problems_table(check(str(folder))))),
@@ -283,6 +285,10 @@ def attempt(place: Path) -> dict[str, str]:
         "versions": outcome(lambda: shown(versions_table(versions(to)))),
         "open_release": outcome(lambda: opened(folder)),
     }
+
+
+class Panicked(Exception):
+    """Polars gave up on the bytes of a page."""
 
 
 def opened(folder: Path) -> None:
@@ -294,6 +300,8 @@ def opened(folder: Path) -> None:
                 release.frame(config, split).collect()
             except (UserError, pl.exceptions.PolarsError):  # rows are decoded when the user collects them
                 continue
+            except pl.exceptions.PanicException as panic:   # so they are here, and polars does not say what is wrong
+                raise Panicked from panic
 
 
 def shown(*renderables: Any) -> None:
@@ -310,6 +318,8 @@ def outcome(call: Callable[[], None]) -> str:
         call()
     except UserError as error:
         return "refused" if "\n" not in str(error) and "\x1b" not in str(error) else f"refused in lines: {error!r}"
+    except Panicked:
+        return "panicked"
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt | TimeoutError):
             raise
