@@ -55,7 +55,6 @@ _THOUGHTS = (("[THINK]", "[/THINK]"), ("◁think▷", "◁/think▷"),
              ("<|channel|>analysis<|message|>", "<|channel|>final<|message|>"))
 _WHOLE = re.compile(r"\s*(?:\$\$?[^$]{1,200}\$\$?|\\\[[^\[\]]{1,200}\\\]|\\\([^()]{1,200}\\\)|[A-Za-z]{1,30})[\s.]*"
                     ).fullmatch          # the text is its answer alone, be it one letter
-_MAY_THINK = ("hink", "HINK", "ought", "OUGHT", "easoning>", "cratchpad>", "eflection>", "<|channel|>")
 
 
 def extract_answer(text: str, choices: bool = False, percent: bool = False) -> Extraction:
@@ -64,7 +63,7 @@ def extract_answer(text: str, choices: bool = False, percent: bool = False) -> E
     choices: the reference is a choice letter, so without an explicit answer the last lone capital is taken.
     percent: the reference is a percentage, so a percent sign behind a box belongs to the answer.
     """
-    if any(map(text.__contains__, _MAY_THINK)):
+    if _may_think(text):
         visible = _outside_thoughts(text)
         if visible is None:
             return Extraction(None, "unclosed_thought")
@@ -88,12 +87,17 @@ def text_behind(text: str) -> int:
 
     0 where no answer is stated explicitly: what is taken then stands at the end.
     """
-    visible = (_outside_thoughts(text) if any(map(text.__contains__, _MAY_THINK)) else text) or ""
+    visible = (_outside_thoughts(text) if _may_think(text) else text) or ""
     stated = statements(visible, False) + (boxes(visible) if "box" in visible else [])
     if not stated:
         return 0
     line_end = visible.find("\n", _last(stated).end)
     return 0 if line_end < 0 or not visible[line_end:].strip() else len(visible) - line_end
+
+
+def _may_think(text: str) -> bool:
+    """Whether a tag may stand in it: a `<` that is none of a calculator's `<<3+4=7>>`, or another bracket."""
+    return text.count("<") > 2 * text.count("<<") or "[THINK]" in text or "◁think▷" in text
 
 
 def _outside_thoughts(text: str) -> str | None:

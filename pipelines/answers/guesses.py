@@ -171,7 +171,9 @@ def _may_answer(line: str, value: Term) -> bool:
 def _stands(line: str, value: Term) -> bool:
     before = _before(line, value.start)
     supposed = line[max(0, value.start - 3 * BEFORE):value.start]
-    return not (wording.DENIED_BEFORE.search(before) or wording.DENIED_AFTER.match(line, value.end)
+    supposed = supposed[max(map(supposed.rfind, ",.!?\n")) + 1:]         # its last clause
+    denied = any(map(before.lower().__contains__, wording.MAY_DENY)) and wording.DENIED_BEFORE.search(before)
+    return not (denied or wording.DENIED_AFTER.match(line, value.end)
                 or wording.COMPARED.search(before) or wording.OF_NUMBER.search(before) or _is_label(before, value)
                 or wording.ORDINAL.match(line, value.end) or wording.CONDITION.search(supposed)
                 or _COMPARISON.match(value.text) or _RESTATED.match(line[:value.start]))

@@ -47,7 +47,7 @@ DENIED_BEFORE = _pattern(
     r"[$\\(\[\s]*$")
 MAY_DENY = ("not", "n't", "n’t", "never", "nor", "neither", "rather", "anything", "instead", "unlike", "xcept",
             "other", "xclud", "不是", "out", "reject", "discard", "eliminat",
-            "dismiss", "disregard", "throw", "means", "from", "longer", "≠", "\\ne")
+            "dismiss", "disregard", "throw", "means", "from", "longer", "hardly", "barely", "≠", "\\ne")
 CONDITION = _pattern(phrases(r"""\b(?:if|whether|suppose|assum\w+|unless|(?<!no )(?<!without )doubt|unlikely|check that
 |let's say|pretend
 |(?:mistake|error|wrong|incorrect|false|absurd|tempting|foolish|silly) to (?:say|think|claim|conclude|assume|believe)
