@@ -1,4 +1,4 @@
-"""python tests/cards/picture.py RUN/report.html OUT.png [--dark] [--phone]
+"""python tests/pipelines/views/picture.py RUN/report.html OUT.png [--dark] [--phone]
 
 A picture of a report, as its reader sees it: the README's `cards/report.png` is one. Needs Debian's Chromium.
 """
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from selenium.webdriver.support.ui import WebDriverWait
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 from helpers.browser import chromium  # noqa: E402
 
 
