@@ -243,14 +243,17 @@ def require_roots(records: Iterable[Record], columns: Mapping[str, Column]) -> N
 def text_of_parts(value: Any) -> Any:
     """The text of a chat message whose content is a list of parts, `[{type: text, text: ...}]`; else the value itself.
 
-    A list with a part that is no text (an image, a call of a tool) stays, so that its row is dropped and named.
+    Raises:
+        Misfit: a part is no text, such as an image or a tool call.
     """
     if not isinstance(value, list) or not value:
         return value
-    texts = [part.get("text") for part in value
-             if isinstance(part, dict) and part.get("type") in ("text", "input_text", "output_text")]
-    kept = [text for text in texts if isinstance(text, str)]
-    return "".join(kept) if len(kept) == len(value) else value
+    if not all(isinstance(part, dict) and "type" in part for part in value):
+        return value
+    texts = [part.get("text") if part["type"] in ("text", "input_text", "output_text") else None for part in value]
+    if not all(isinstance(text, str) for text in texts):
+        raise Misfit(f"it has a part that is no text; its parts are {sorted({str(part['type']) for part in value})}")
+    return "".join(map(str, texts))
 
 
 def texts_of(value: Any, path: str) -> list[str | None]:
