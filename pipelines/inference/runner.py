@@ -129,7 +129,7 @@ class Runner(InferenceRunner):
         return OnDemand(lambda: make_server(self.generator, self.config, rank, self.shared, self.logs))
 
     async def metrics_reporter(self, interval: int = 600) -> None:
-        """Nothing: progress is told by the output, the ledger by the tables."""
+        """Does nothing: the output reports progress, and the tables count tokens."""
 
     async def _cached_request(self, payload: Request, semaphore: asyncio.Semaphore, server: InferenceServer,
                               doc_id: str, **_: Any) -> list[Completion]:

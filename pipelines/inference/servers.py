@@ -1,8 +1,8 @@
 """The servers of a run on this machine: shared by the ranks of a stage, kept for the next stage.
 
-In: a generator. Out: the addresses of its servers, none for an engine that needs no server of ours. They start when a
-request first needs them (demand.py). One generator's servers run at a time, since a GPU seldom holds two; generators
-that differ only in what they sample share theirs.
+In: a generator. Out: the addresses of its servers; none if its engine is not launched by the run. They start when a
+request first needs them (demand.py). Only one generator's servers run at a time, since a GPU seldom holds two;
+generators that differ only in their sampling settings share servers.
 """
 
 from concurrent.futures import ThreadPoolExecutor

@@ -1,8 +1,8 @@
-"""A vLLM server as a process of ours: the command, its GPUs, waiting until it answers, and its end.
+"""Runs a vLLM server as a child process: builds its command, assigns GPUs, waits until it answers, and stops it.
 
 In: a generator of the recipe. Out: the address of a server on this machine. The server runs under a launcher
-(launcher.py), which ends it with us. What it prints goes to a log in the folder of the run, and a server that does not
-start is an error that shows the log's last lines.
+(launcher.py), which stops it when this process ends. Its output goes to a log in the run's folder; if it does not
+start, the error quotes the log's last lines.
 """
 
 import importlib.util
@@ -188,7 +188,7 @@ def _advice(log: Path) -> str:
 
 
 def tail(log: Path) -> str:
-    """The last error in a log and its last lines, for an error of ours."""
+    """The last error in a log and its last lines, to be quoted in an error message."""
     try:
         lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
     except OSError as error:

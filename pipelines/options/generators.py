@@ -49,7 +49,7 @@ class Sampler(Sampling):
 
     @property
     def read_cost(self) -> float:
-        """What reading a token costs a rollout beside writing one: its prefix was read for the rollout before."""
+        """Price of a prompt token relative to a generated one, at the cached price if given."""
         read = self.input_price if self.cached_input_price is None else self.cached_input_price
         return 0.0 if read is None or self.price is None else read / self.price
 

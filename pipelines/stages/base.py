@@ -105,7 +105,7 @@ class Stage:
     Attributes:
         version: of its results; raised when they change.
         inputs: the stages whose tables it reads.
-        settings: what of the recipe decides its results.
+        settings: the parts of the recipe that determine its results.
         tables: what it writes.
         imported: hashes of files in the run's folder that came from outside, such as what people found.
         journal: the folder of its journal in the run, where it asks models.

@@ -54,9 +54,9 @@ class Problem:
     async def search(self, chain: Chain | None = None, no_model_fits: bool = False) -> Search:
         """Let the search ask for rollouts until it is done.
 
-        `chain`: what the pilot taught. A problem of the pilot searches without it first, as it did there, and then
-        goes on with it: so each of its rollouts was paid for once, and all of them count. Where no model fits, steps
-        are scanned instead.
+        `chain`: the model fitted on the pilot. A problem of the pilot first repeats its search without the model, from
+        the journal, and then continues with it, so no rollout is paid for twice and all of them count. If no model
+        fits, steps are scanned instead.
         """
         options = SearchSettings(
             rollouts=self.settings.rollouts, best_of=self.settings.best_of, pit=self.settings.pit,

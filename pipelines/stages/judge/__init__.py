@@ -1,8 +1,8 @@
 """Judge: a language model reads solutions and says where their first error is.
 
 In: a sample of `solutions` with their problems, and on request those that are annotated (judge.sql). Out:
-`judgements`: for each solution the votes by outcome and what more than half of them say. It stands beside what the
-equations found (`verdicts.soundness`) and replaces none of it. The judge is a generator of the recipe under another
+`judgements`: per solution, the votes by outcome and the majority outcome. They complement the result of the equation
+check (`verdicts.soundness`) and do not replace it. The judge is a generator of the recipe under another
 prompt (judge_prompt.py). The account counts votes: a request that failed for good is a vote dropped with the reason
 `error`, and the others decide. Without a judge in the recipe the table is empty and nothing is asked.
 """
