@@ -4,6 +4,7 @@ The hub is tests/hub_server.py, which counts what it sends. Limits are lowered, 
 are many; `python tests/benchmarks/publish_many.py` has the real limits and more bytes.
 """
 
+import hashlib
 import json
 import random
 import time
@@ -17,6 +18,8 @@ from hub_store import File
 
 from stepforge.builders.manifest import read_manifest
 from stepforge.builders.tables import content_id
+from stepforge.cards.stored import Stored
+from stepforge.cards.upload import Reading
 from stepforge.cards.versions import compare
 
 FILES, ROWS, CHARACTERS = 60, 4, 40_000  # of which a file is 90 kB
@@ -113,6 +116,29 @@ def test_a_file_that_changed_since_the_build_is_never_tagged(hub: Hub, clients, 
         assert f"{path} does not have the checksum that the manifest lists" in lost["message"]
     assert not hub.repos["org/flipped"].tags and len(hub.repos["org/flipped"].commits) == 1
     assert not list((tmp_path / "there").glob("v*"))
+
+
+def test_of_two_files_with_one_checksum_a_version_with_one_has_one(tmp_path: Path) -> None:
+    def stored(*names: str) -> Stored:
+        files = {name: {"config": "pairs", "split": "train", "sha256": "a" * 64} for name in names}
+        return Stored({"files": files}, lambda paths: tmp_path)
+
+    assert list(stored("x", "y").beside(stored("x"), "pairs")) == ["y"]
+    assert stored("x").beside(stored("x", "y"), "pairs") == {}
+
+
+def test_what_is_read_again_for_an_upload_is_hashed_once(tmp_path: Path) -> None:
+    """A client reads a piece again where its first attempt to send it failed."""
+    path = tmp_path / "x"
+    path.write_bytes(b"abcdef")
+    with path.open("rb") as file:
+        reading = Reading(path, file, hashlib.sha256(b"abcdef").hexdigest())
+        reading.read(4)
+        file.seek(0)
+        reading.read(3)
+        reading.read()
+        reading.demand()
+        assert Reading(path, file, "0" * 64).demand() is None, "nothing of it was read"
 
 
 def test_files_in_common_count_as_the_same_rows(releases: tuple[Path, Path], make_release: Callable[..., Path],

@@ -57,6 +57,11 @@ def test_tables_of_text_keep_cells_as_they_are(name, data, tmp_path):
     assert values(tmp_path / name) == [{"q": "a, b", "n": "1.50"}, {"q": "é", "n": ""}]
 
 
+def test_a_comma_inside_a_quoted_name_separates_nothing(tmp_path):
+    (tmp_path / "x.csv").write_text('"q, in words";n\na;1\n')
+    assert values(tmp_path / "x.csv") == [{"q, in words": "a", "n": "1"}]
+
+
 def test_parquet_and_both_kinds_of_arrow_give_the_same_rows(tmp_path):
     frame = pl.DataFrame(ROWS)
     frame.write_parquet(tmp_path / "x.parquet")

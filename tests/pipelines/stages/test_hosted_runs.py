@@ -10,6 +10,7 @@ from stepforge.builders.errors import UserError
 from stepforge.builders.parquet import read_rows
 from stepforge.pipelines.executors import StageFailed
 from stepforge.pipelines.inference import client as client_module
+from stepforge.pipelines.inference.runner import Completion
 from stepforge.pipelines.progress import RUNNING, read_json
 from stepforge.pipelines.run_folder import read_state
 from stepforge.pipelines.stages.base import Account
@@ -122,6 +123,12 @@ def test_stop_string_that_the_server_sends_along_or_does_not_heed(rest, tmp_path
     assert len(server.bodies) == 8
     found = {(row["solution"], row["complete"]) for row in rows(tmp_path / "run", "solutions")}
     assert found == {(f"The answer is {answer}", True) for answer in SUMS.values()}
+
+
+def test_the_first_of_several_stop_strings_ends_a_text():
+    whole = Completion("a\n\nQ: b END c", "length", 5, 1, None, token_ids=[1, 2, 3, 4, 5])
+    cut = whole.up_to(["END", "\n\nQ:", ""])
+    assert (cut.text, cut.complete, cut.token_ids) == ("a", True, None) and whole.up_to(["#"]) is whole
 
 
 def test_release_waits_for_failed_requests_and_comes_with_their_answers(tmp_path):
