@@ -23,7 +23,8 @@ class Broken:
 
 
 def test_a_server_that_does_not_start_is_why_the_stage_failed(tmp_path):
-    with pytest.raises(StageFailed, match="the port is taken"), offered(Broken(), GENERATOR, tmp_path / "on") as folder:
+    folder = tmp_path / "on"
+    with pytest.raises(StageFailed, match="the port is taken"), offered(Broken(), GENERATOR, folder):
         with pytest.raises(ServerError, match="the port is taken"):
             asyncio.run(addresses_in(folder))
         raise StageFailed("1 of 2 ranks did not finish")
