@@ -16,4 +16,6 @@ CONFIG = Config(
     texts=("prompt", "answer"), turns=("prompt",), chat=(),
     tests=(RowTest("a pass rate is no share, or one of no samples", ("rl.pass_rate",),
                    "SELECT 'rl', problem_id FROM rl "
-                   "WHERE pass_rate NOT BETWEEN 0 AND 1 OR (pass_rate IS NULL) <> (n_samples = 0)"),))
+                   "WHERE pass_rate NOT BETWEEN 0 AND 1 OR (pass_rate IS NULL) <> (n_samples = 0)"),
+           RowTest("one prompt has several answers", ("rl.answer",),
+                   "SELECT 'rl', min(problem_id) FROM rl GROUP BY prompt HAVING count(DISTINCT answer) > 1")))

@@ -26,4 +26,7 @@ CONFIG = Config(
                       ("prompt", "completion", "label")),
     tests=(RowTest("a label differs from the verdict", ("unpaired.label", "solutions.verdict"),
                    "SELECT 'unpaired', solution_id FROM unpaired JOIN solutions USING (solution_id) "
-                   "WHERE label <> (verdict = 'correct')"),))
+                   "WHERE label <> (verdict = 'correct')"),
+           RowTest("one completion of one prompt has both labels", ("unpaired.label",),
+                   "SELECT 'unpaired', min(solution_id) FROM unpaired GROUP BY prompt, completion "
+                   "HAVING count(DISTINCT label) > 1")))

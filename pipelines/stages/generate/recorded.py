@@ -11,6 +11,7 @@ reason: `malformed` rows, solutions whose problem is not in the run (`no_problem
 (`several_problems`), those without text (`no_solution`), and those beyond `samples` (`over_limit`).
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -103,7 +104,15 @@ def _known(table: Path, by_id: bool) -> tuple[dict[str, tuple[Place, ...]], int]
         place = Place(row["problem_id"], position)
         for key in {row["problem_id"], row["source_id"].strip() if by_id else normal(row["problem"])}:
             known[key] = (*known.get(key, ()), place)
-    return known, position + 1
+    loose: dict[str, tuple[Place, ...]] = {}  # an id that is a whole number, by its digits alone
+    for key, places in known.items() if by_id else ():
+        loose[_digits(key)] = (*loose.get(_digits(key), ()), *places)
+    return loose | known, position + 1
+
+
+def _digits(key: str) -> str:
+    """7 for 7.0: a table with an empty cell turns a column of whole numbers into floats."""
+    return re.sub(r"(?<=\d)\.0+$", "", key) if key.replace(".", "", 1).lstrip("-").isdecimal() else key
 
 
 class _Reader:
@@ -134,7 +143,8 @@ class _Reader:
     def _matched(self, where: str, problem: Sequence[str | None], samples: Sequence[Sample]
                  ) -> tuple[list[dict], list[Drop], int]:
         key = str(problem[0]) if len(problem) == 1 and problem[0] else ""
-        places = self.known.get(key.strip()) or self.known.get(normal(key), ())
+        loose = normal(key) if self.generator.join is None else _digits(normal(key))
+        places = self.known.get(key.strip()) or self.known.get(loose, ())
         if len(places) != 1:
             reason, detail = ("several_problems", f"{len(places)} problems of this run are {key[:80]!r}; give `join`, "
                               "a path to a source_id that only one of them has") if places else (

@@ -3,11 +3,14 @@
 import json
 
 import pytest
+from helpers.world import filled
 
 from stepforge.builders.errors import SourceError
+from stepforge.builders.parquet import write_rows
 from stepforge.builders.sources.mapping import normal
+from stepforge.builders.tables import TABLES
 from stepforge.pipelines.options.generators import RecordedGenerator
-from stepforge.pipelines.stages.generate.recorded import Place, _Reader
+from stepforge.pipelines.stages.generate.recorded import Place, _known, _Reader
 
 KNOWN = {normal("Caf\u00e9?\n5"): (Place("p", 0),), "twice": (Place("q", 1), Place("r", 2)), "id7": (Place("p", 0),)}
 
@@ -34,6 +37,19 @@ def test_problem_is_found_by_composed_text_and_never_guessed_among_two(read):
 def test_ids_join_through_a_pattern(read):
     rows, drops = read({"key": "id7-0", "solution": "a"}, {"key": "id8-0", "solution": "a"}, join=r"key ~ ^(\w+)-")
     assert [row["problem_id"] for row in rows] == ["p"] and drops == [("s.jsonl:2:0", "no_problem")]
+
+
+def test_a_whole_number_joins_as_a_float_too_and_never_a_problem_of_another_id(read, tmp_path):
+    ids = ["7", "8.0", "9", "9.0", "1.5", "v2.0", "1_0"]
+    write_rows(tmp_path / "problems.parquet", [
+        filled("problems", problem_id=f"p{at}", problem=f"Q{at}", source_id=name) | dict.fromkeys(
+            ("answer", "source", "split", "group_id", "license"), "train") for at, name in enumerate(ids)],
+        TABLES["problems"].schema)
+    known, _ = _known(tmp_path / "problems.parquet", by_id=True)
+    asked = [(7.0, "p0"), ("7", "p0"), (8, "p1"), ("8.00", "p1"), (9, "p2"), (9.0, "p3"), (1.5, "p4"), ("v2.0", "p5"),
+             ("v2", None), (10, None), (70, None)]
+    rows, _ = read(*({"key": key, "solution": str(key)} for key, _ in asked), known=known, join="key")
+    assert [(row["solution"], row["problem_id"]) for row in rows] == [(str(key), name) for key, name in asked if name]
 
 
 def test_what_is_told_of_a_list_goes_to_its_samples_or_the_row_is_malformed(read):
