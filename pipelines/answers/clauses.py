@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from stepforge.pipelines.answers.choices import choice_at
 from stepforge.pipelines.answers.dates import DATE
-from stepforge.pipelines.answers.guesses import MARKUP, SENTENCE_END, guess_in
+from stepforge.pipelines.answers.guesses import SENTENCE_END, guess_in, without_markup
 from stepforge.pipelines.answers.normalize import ascii_math
 from stepforge.pipelines.answers.terms import MATH, term_at
 from stepforge.pipelines.answers.values import skip, value_at
@@ -62,7 +62,7 @@ def read_clause(clause: str, choices: bool = False) -> Reading:
     math = MATH.match(clause, skip(clause))
     whole = math.end() if math else 0                           # a formula may take more than a line
     line = clause[:whole].replace("\n", " ") + clause[whole:].split("\n", 1)[0]
-    line = MARKUP.sub("", ascii_math(line))
+    line = without_markup(ascii_math(line))
     start = skip(line)
     if labels := _ANSWER_WORD.match(line) or _LABELS.match(line):
         return Reading(labels[1].strip(), True, not line[labels.end():].strip(" \t"))
@@ -119,7 +119,7 @@ def bare_answer(line: str, last: bool = False) -> str | None:
 
     last: nothing follows the line, so that a few words (`Evelyn`) or `5.` are no heading either.
     """
-    plain = MARKUP.sub("", ascii_math(line)).strip()
+    plain = without_markup(ascii_math(line)).strip()
     value = value_at(plain, skip(plain))
     if value is None and last and any(map(str.isdigit, plain)):
         best = guess_in(plain)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from stepforge.pipelines.answers.boxes import boxes
 from stepforge.pipelines.answers.choices import last_choice
 from stepforge.pipelines.answers.clauses import MAX_CLAUSE
-from stepforge.pipelines.answers.guesses import MARKUP, SENTENCE_END, guess
+from stepforge.pipelines.answers.guesses import SENTENCE_END, guess, without_markup
 from stepforge.pipelines.answers.normalize import canonical
 from stepforge.pipelines.answers.statements import How, Statement, rare_statements, statements
 from stepforge.pipelines.answers.wording import MAY_RETRACT, RETRACTED
@@ -46,7 +46,7 @@ class Extraction(NamedTuple):
 
 
 def _plain_words(text: str) -> str:
-    return " ".join(MARKUP.sub("", text).casefold().split()).strip(" .$*")
+    return " ".join(without_markup(text).casefold().split()).strip(" .$*")
 
 
 _TAG = re.compile(r"</?((?:\w+:)?(?:think(?:ing)?|thoughts?|reasoning|scratchpad|reflection))>", re.IGNORECASE)

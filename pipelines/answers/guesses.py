@@ -8,6 +8,8 @@ that the solution is wrong. Values that the sentence denies (`15 is not a soluti
 """
 
 import re
+from collections.abc import Iterator
+from itertools import islice
 from typing import NamedTuple
 
 from stepforge.pipelines.answers import wording
@@ -19,7 +21,8 @@ from stepforge.pipelines.answers.values import skip, value_at
 TAIL = 2000          # characters searched
 MAX_SENTENCES = 12   # looked at, from the end
 MAX_SENTENCE = 600   # characters of one sentence, from its end
-BEFORE = 60          # characters before a value that may deny it or lead to it
+BEFORE = 60          # characters before a value that may deny it ...
+NEAR = 40            # ... lead to it, or name what it numbers
 
 
 class Guess(NamedTuple):
@@ -32,7 +35,6 @@ class Guess(NamedTuple):
     bold: bool = False
 
 
-# Bold, code, tags, control tokens.
 MARKUP = re.compile(r"(?<![\w)}*])(?:\*\*|__)(?!\s)|(?<!\s)(?:\*\*|__)(?![\w(*])|`+"
                     r"|</?[a-zA-Z][a-zA-Z0-9_ ]{0,20}/?>|<\|[a-zA-Z_]{1,30}\|>")
 SENTENCE_END = re.compile(r"(?:(?<=[.!?。])[\"')*\]]*|(?<=\\\]|\$\$))\s+(?=[A-Z\\$*(\"#>|])|(?<=[。！？])|\n+")
@@ -45,7 +47,7 @@ _RESTATED = re.compile(r"^(?:The|This) (?:inequality|equation|expression|conditi
 _ALIGNED = re.compile(r"(?:\\\[|\$\$)?\s*\\begin\{(align|aligned|gather|gathered|equation|split|eqnarray|multline)"
                       r"\*?\}(.*?)\\end\{\1\*?\}\s*(?:\\\]|\$\$)?", re.DOTALL)
 _START = re.compile(
-    r"(?:^|(?<=[\s(\[{\"'“:=,;>|*≈~])|(?<=[^\x00-\x7f]))(?=[-+]?[\d.$\\(\[{€£¥₹]|[-+]?[a-z](?![a-z])|"
+    r"(?-i:(?<![^\s(\[{\"'“:=,;>|*≈~\x80-\U0010ffff]))(?=[-+]?[\d.$\\(\[{€£¥₹]|[-+]?[a-z](?![a-z])|"
     + wording.phrases("""(?:negative|minus|square|positive|principal|cube|half|one half|twice|double|triple|three times
 |reciprocal|inverse|less|fewer|smaller|lower|more|greater|larger|bigger|higher|at|no|up|under|below|over|above|between
 |strictly|much|slightly|well|just|sqrt|pi|sin|cos|tan|log|ln|exp)(?![a-z])""") + ")", re.IGNORECASE)
@@ -65,18 +67,28 @@ _LAST_WORD = re.compile(r"[a-zA-Z]+$")
 _COUNTS = re.compile(r"\b(?:is|are|equals|exactly|be)\s*$")
 
 
+def without_markup(text: str) -> str:
+    """A text without bold, code, tags and control tokens."""
+    return MARKUP.sub("", text) if "**" in text or "__" in text or "`" in text or "<" in text else text
+
+
 def guess(text: str) -> Guess | None:
     """The value that the end of a text states, None where none of its last sentences has one."""
-    if check := wording.CHECK.search(text, max(0, len(text) - TAIL)):
+    if ("#" in text or "**" in text) and (check := wording.CHECK.search(text, max(0, len(text) - TAIL))):
         text = text[:check.start()]
-    tail = _HEADING.sub("\n", _LEFT_OUT.sub("", text[-TAIL:]).rstrip())
+    tail = text[-TAIL:].rstrip()
+    if "<<" in tail or "box" in tail:
+        tail = _LEFT_OUT.sub("", tail).rstrip()
+    if "#" in tail:
+        tail = _HEADING.sub("\n", tail)
     if "\\begin{" in tail:
         tail = _ALIGNED.sub(lambda lines: f"\n${_last_line(lines[2])}$\n", tail)
-    tail = MATH.sub(lambda math: math[0].replace("\n", " "), tail).strip()
-    bounds = [0, *(end.end() for end in SENTENCE_END.finditer(tail)), len(tail)]
+    if "\\[" in tail or "\\(" in tail or "$$" in tail:
+        tail = MATH.sub(lambda math: math[0].replace("\n", " "), tail)
+    tail = tail.strip()
     best: Guess | None = None
     last = True
-    for start, end in list(zip(bounds, bounds[1:], strict=False))[::-1][:MAX_SENTENCES]:
+    for start, end in islice(_sentences(tail), MAX_SENTENCES):
         sentence = tail[start:end].strip()
         if not any(map(str.isalnum, sentence)) or wording.CLOSING.match(sentence) \
                 or _MARKER.fullmatch(tail[start:end].strip("\n")):
@@ -96,12 +108,24 @@ def guess(text: str) -> Guess | None:
     return best
 
 
+def _sentences(text: str) -> Iterator[tuple[int, int]]:
+    """Where the sentences of a text start and end, the last one first."""
+    end = len(text)
+    while end > 0:
+        line = text.rfind("\n", 0, end) + 1
+        for start in [line, *(bound.end() for bound in SENTENCE_END.finditer(text, line, end))][::-1]:
+            if start < end:
+                yield start, end
+            end = start
+        end = line - 1
+
+
 def _is_denied(text: str, value: str) -> bool:
     """Whether a text says anywhere that a value is not the answer."""
     if "nswer" not in text:
         return False
     return any("nswer" in text[max(0, place.start() - BEFORE):place.end() + BEFORE]
-               and (wording.DENIED_BEFORE.search(_before(text, place.start())) is not None
+               and (_denied_before(text, place.start())
                     or wording.DENIED_AFTER.match(text, place.end()) is not None)
                for place in re.finditer(rf"(?<![\w.]){re.escape(value)}(?!\w|\.\d)", text))
 
@@ -124,17 +148,17 @@ def guess_in(sentence: str, before: str = "") -> Guess | None:
     sentence = sentence[-MAX_SENTENCE:]
     if bold := _bold(sentence):
         return Guess(bold[-1], len(set(bold)) == 1, bold=True)
-    line = MARKUP.sub("", ascii_math(sentence))
+    line = without_markup(ascii_math(sentence))
     marker = _MARKER.match(line)
     values = _values(line, marker.end() if marker else 0)
     if not values:
         return _spelled(line)
     plain = [value for value in values if not _is_aside(line, value)]
     offered = plain or values
-    if len(hedged := {value.text for value in offered if wording.HEDGE.search(_before(line, value.start))}) > 1:
+    if len(hedged := {value.text for value in offered if _follows(wording.HEDGE, line, value.start)}) > 1:
         return Guess(" or ".join(sorted(hedged)), True)
-    led = [value for value in offered if wording.LEADS.search(_before(line, value.start))]
-    main = led or [value for value in offered if not wording.CIRCUMSTANCE.search(_before(line, value.start))]
+    led = [value for value in offered if _follows(wording.LEADS, line, value.start)]
+    main = led or [value for value in offered if not _follows(wording.CIRCUMSTANCE, line, value.start, BEFORE)]
     chosen = led[-1] if led else _result(main or offered, before) or (main or offered)[-1]
     alone = len({value.text.replace(" ", "") for value in values}) == 1 \
         or len(main) == 1 and chosen is main[0] and (chosen.many == 1 or chosen in led)
@@ -145,8 +169,9 @@ def guess_in(sentence: str, before: str = "") -> Guess | None:
                  chosen.kind == "formula")
 
 
-def _before(line: str, at: int) -> str:
-    return line[max(0, at - BEFORE):at]
+def _follows(words: re.Pattern[str], line: str, at: int, reach: int = NEAR) -> bool:
+    """Whether a position stands right behind words of a pattern."""
+    return words.search(line, max(0, at - reach), at) is not None
 
 
 def _values(line: str, at: int) -> list[Term]:
@@ -154,7 +179,7 @@ def _values(line: str, at: int) -> list[Term]:
     values: list[Term] = []
     while start := _START.search(line, at):
         value = value_at(line, start.end())
-        if value is not None and value.many > 1 and _OUT_OF.search(_before(line, start.end())):
+        if value is not None and value.many > 1 and _follows(_OUT_OF, line, start.end()):
             value = term_at(line, start.end())                  # out of 10 eggs, 3 broke
         at = max(value.end if value else 0, start.end() + 1)
         if value is not None and _may_answer(line, value) and _stands(line, value):
@@ -165,41 +190,50 @@ def _values(line: str, at: int) -> list[Term]:
 def _may_answer(line: str, value: Term) -> bool:
     """A lone variable is no answer; other letters (`p - q`, `\\text{Evelyn}`) are where the sentence leads to them."""
     return value.kind != "name" or (_VARIABLE.fullmatch(value.text) is None
-                                    and wording.LEADS.search(_before(line, value.start)) is not None)
+                                    and _follows(wording.LEADS, line, value.start))
 
 
 def _stands(line: str, value: Term) -> bool:
-    before = _before(line, value.start)
-    supposed = line[max(0, value.start - 3 * BEFORE):value.start]
-    supposed = supposed[max(map(supposed.rfind, ",.!?\n")) + 1:]         # its last clause
-    denied = any(map(before.lower().__contains__, wording.MAY_DENY)) and wording.DENIED_BEFORE.search(before)
-    return not (denied or wording.DENIED_AFTER.match(line, value.end)
-                or wording.COMPARED.search(before) or wording.OF_NUMBER.search(before) or _is_label(before, value)
-                or wording.ORDINAL.match(line, value.end) or wording.CONDITION.search(supposed)
-                or _COMPARISON.match(value.text) or _RESTATED.match(line[:value.start]))
+    at = value.start
+    clause = line[max(0, at - 3 * BEFORE):at].lower()
+    clause = clause[max(map(clause.rfind, ",.!?\n")) + 1:]
+    return not (_denied_before(line, at) or wording.DENIED_AFTER.match(line, value.end)
+                or _follows(wording.COMPARED, line, at)
+                or " of " in clause[-NEAR:] and _follows(wording.OF_NUMBER, line, at)
+                or _is_label(line, value) or wording.ORDINAL.match(line, value.end)
+                or any(map(clause.__contains__, wording.MAY_SUPPOSE)) and wording.CONDITION.search(clause)
+                or _COMPARISON.match(value.text) or _RESTATED.match(line[:at]))
 
 
-def _is_label(before: str, value: Term) -> bool:
+def _denied_before(line: str, at: int) -> bool:
+    near = line[max(0, at - BEFORE):at].lower()
+    return any(map(near.__contains__, wording.MAY_DENY)) and wording.DENIED_BEFORE.search(near) is not None
+
+
+def _is_label(line: str, value: Term) -> bool:
     """Whether a value only numbers something, as in `step 3` and `year 2`, but not in `the year 2027`."""
-    label = wording.LABEL.search(before)
+    label = wording.LABEL.search(line, max(0, value.start - NEAR), value.start)
     return label is not None and not (label[0].casefold().startswith("year") and len(value.text.strip()) == 4)
 
 
 def _is_aside(line: str, value: Term) -> bool:
     """Whether a value stands in parentheses or in a clause that gives a reason or a condition."""
-    return line[:value.start].endswith("(") and line[value.end:].startswith(")") \
-        or wording.REASON_BEFORE.search(line[max(0, value.start - 3 * BEFORE):value.start]) is not None
+    at = value.start
+    if line[at - 1:at] == "(" and line[value.end:value.end + 1] == ")":
+        return True
+    near = line[max(0, at - 3 * BEFORE):at].lower()
+    return any(map(near.__contains__, wording.MAY_REASON)) and wording.REASON_BEFORE.search(near) is not None
 
 
 def _bold(sentence: str) -> list[str]:
     """The values that are bold as a whole."""
     values = []
-    for bold in _BOLDED.finditer(sentence):
+    for bold in _BOLDED.finditer(sentence) if "**" in sentence else ():
         content = ascii_math(bold[1])
         value = value_at(content, skip(content))
         if value is not None and value.kind != "name" and not content[value.end:].strip(" .") \
                 and not wording.DENIED_AFTER.match(sentence, bold.end()) \
-                and not wording.DENIED_BEFORE.search(_before(sentence, bold.start())):
+                and not _denied_before(sentence, bold.start()):
             values.append(value.text.strip())
     return values
 
@@ -223,7 +257,7 @@ def _spelled(line: str) -> Guess | None:
         number, rest = leading_number(words) or (word[0], "")
         at = max(word.end(), word.start() + len(words.rstrip()) - len(rest))
         alone = line[word.start():at].strip().casefold() == "one"              # that one: a pronoun
-        if number[-1:].isdigit() and not alone and not wording.DENIED_BEFORE.search(_before(line, word.start())):
+        if number[-1:].isdigit() and not alone and not _denied_before(line, word.start()):
             numbers.append((word.start(), number, line[at:]))
     if not numbers:
         return None

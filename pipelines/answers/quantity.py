@@ -61,7 +61,7 @@ _COMPOUND = re.compile(r"(\$?-?[\d./]+)\s*(\\text\{[a-zA-Z ]+\}|[a-zA-Z]*)\s*(?:
                        r"([\d./]+)\s*(\\text\{[a-zA-Z ]+\}|[a-zA-Z]+)").fullmatch
 _DECIMAL = re.compile(r"-?(?:[1-9]\d{0,2}(?:,\d{3})+|\d*)\.(\d+)", re.ASCII).fullmatch
 _NO_SEPARATORS = str.maketrans("", "", "-,.")
-_INTEGER = re.compile(r"-?[0-9]{1,18}").fullmatch
+_LITERAL = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?").fullmatch
 _TURNED = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)(?![a-zA-Z])").search
 _CELSIUS = re.compile(r"°\s*(?:\\text\{)?\s*([CF])(?![a-zA-Z])\}?")
 
@@ -72,8 +72,8 @@ def quantity(text: str) -> Quantity | None:
 
     Raises exact.TooLarge beyond the bounds and exact.Undefined for arithmetic without a value (`1/0`).
     """
-    if _INTEGER(text):
-        return Quantity(Fraction(int(text)))
+    if literal := _LITERAL(text):
+        return _plain(text, Fraction(text)) if literal[1] else Quantity(Fraction(int(text)))
     if "_" in text or "base" in text:
         if based := _BASED(text):
             return _based(*based.groups())

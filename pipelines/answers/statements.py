@@ -41,7 +41,7 @@ class Statement(NamedTuple):
 _HEADS = (("nswer", re.compile(r"nswers?(?![a-z])")), ("NSWER", re.compile("NSWERS?(?![A-Z])")),
           ("A:", re.compile(r"A(?=:(?:(?<=\nA:)|(?<![\s\S]A:)))")))
 _RARE_HEADS = (("esult", re.compile(r"(?<=[rR])esult(?![a-z])")), ("ESULT", re.compile(r"(?<=R)ESULT(?![A-Z])")),
-               ("ns", re.compile(r"(?<![a-zA-Z])[Aa](?:ns|NS)(?=[.: =])\.?")))
+               *((name, re.compile(rf"(?<![a-zA-Z]){name}(?=[.: =])\.?")) for name in ("Ans", "ans", "ANS")))
 _FOREIGN = (("espuesta", re.compile("[Rr]espuesta")), ("esposta", re.compile("[Rr]esposta")),
             ("isposta", re.compile("[Rr]isposta")), ("ntwort", re.compile("[Aa]ntwort")),
             ("ponse", re.compile("[Rr][ée]ponse")))
@@ -50,8 +50,8 @@ _FOREIGN_LINK = re.compile(r"[*_\s]*(?:(?:final|finale|correcta|correcte|richtig
                            r"(?:es|est|ist|é|è|lautet|[:：]|是|为|為|は|은|는|—|-|=)(?![a-z])\s*[:：]?[\s*_]*")
 _DECIMAL_COMMA = re.compile(r"(-?(?:\d{1,3}(?:\.\d{3})+|\d+)),(\d{1,2}|\d{4,})((?:[^\d,].*)?)").fullmatch
 _POINTED = re.compile(r"-?\d{1,3}(?:\.\d{3})+\b").match                # 1.500 may be 1500
-_PLAIN = re.compile(r"(-?\$?\d+(?:,\d{3})*(?:\.\d+)?)(?:\.?\s*$)", re.ASCII)
-_QUICK = re.compile(r"(?: is|:) (-?\$?\d+(?:,\d{3})*(?:\.\d+)?)\.?\s*$", re.ASCII)
+_PLAIN = re.compile(r"(-?\$?\d+(?:,\d{3})*(?:\.\d+)?)\.?[^\S\n]*(?:\n|\Z)", re.ASCII)
+_QUICK = re.compile(r"(?: is|:) (-?\$?\d+(?:,\d{3})*(?:\.\d+)?)\.?[^\S\n]*(?:\n|\Z)", re.ASCII)
 _LINK = re.compile(
     r"""["'*_`)>]*(?:\s*(?:[-=]+>|[:=|→>\]])["'*_`]*
     |\s+(?:\([^()\n]{1,40}\)\s+)?(?P<part>(?:to|for|of|in|here)\b[^\n.:]{0,80}?\s)?
@@ -91,17 +91,28 @@ def rare_statements(text: str, choices: bool = False) -> list[Statement]:
 
 
 def _at_heads(text: str, heads: tuple[tuple[str, re.Pattern[str]], ...], choices: bool) -> list[Statement]:
-    return [statement for head, pattern in heads if head in text
-            for match in deque(pattern.finditer(text), maxlen=MAX_STATEMENTS)
+    return [statement for head, pattern in heads if head in text for match in _places(text, head, pattern)
             if (statement := _stated(text, match, choices)) is not None]
+
+
+def _places(text: str, head: str, pattern: re.Pattern[str]) -> list[re.Match[str]]:
+    """The last matches of a pattern that begins with a plain text, in order."""
+    places: list[re.Match[str]] = []
+    at = text.rfind(head)
+    while at >= 0 and len(places) < MAX_STATEMENTS:
+        if match := pattern.match(text, at):
+            places.append(match)
+        at = text.rfind(head, 0, at)
+    return places[::-1]
 
 
 def _stated(text: str, head: re.Match[str], choices: bool) -> Statement | None:
     """What stands at one word `answer`, `result` or `A`."""
     start, after = head.span()
     line = text[max(text.rfind("\n", 0, start) + 1, start - 200):start]
-    if line in _USUAL and (quick := _QUICK.match(text, after, _line_end(text, after))):
-        return Statement(start, quick.end(1), quick[1], "phrase", True, True, not text[quick.end(1):].strip(" \t"))
+    if line in _USUAL and (quick := _QUICK.match(text, after)):
+        end = quick.end(1)
+        return Statement(start, end, quick[1], "phrase", True, True, end == len(text) or not text[end:].strip(" \t"))
     link = _LINK.match(text, after)
     title = None if link and "\n" not in link[0] else _TITLE.match(text, after)
     if title is not None and _TITLE_BEFORE.fullmatch(line):
@@ -111,7 +122,7 @@ def _stated(text: str, head: re.Match[str], choices: bool) -> Statement | None:
     if link is None:
         return _backward(head, line, choices)
     at = link.end()
-    if plain := _PLAIN.match(text, at, _line_end(text, at)):
+    if plain := _PLAIN.match(text, at):
         return Statement(head.start(), plain.end(1), plain[1], "phrase",
                          to_end=not text[plain.end(1):].strip(" \t"), part=bool(_PART.match(link["part"] or "")))
     clause = text[at:at + MAX_CLAUSE]

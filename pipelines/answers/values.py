@@ -67,6 +67,7 @@ _TAILS = tuple((re.compile(pattern, re.IGNORECASE), form) for pattern, form in (
     (r"\s*,?\s*(?:R|r|rem\.?|remainder)\s+(\d+)\b", r"%s \text{ remainder } %s"),
     (r"\s*\(?(?:in )?base[- ]\$?(\w+)\$?\)?", r"%s \text{ base %s}"),
     (r"\s+((?:in the (?:morning|afternoon|evening)|at night))", r"%s \text{ %s}")))
+_MAY_TAIL = re.compile(r"\s*,?\s*\(?(?:mod|r|in|base|at)", re.IGNORECASE).match
 _CLOCK = re.compile(r"(\d{1,2}:\d\d(?::\d\d)?)\s*([ap])\.?\s?m\b\.?", re.IGNORECASE)
 _POWERS = {"squared": "(%s)^2", "cubed": "(%s)^3", "factorial": "(%s)!"}
 
@@ -93,7 +94,7 @@ def value_at(line: str, at: int) -> Term | None:
     if term.many == 1 and (more := _OR_MORE.match(line, term.end)):
         order = r"x\ge" if more[1] or more[2] or more[3] else r"x\le"
         return term._replace(end=more.end(), text=f"{order} {term.text}", kind="formula")
-    for tail, form in _TAILS if term.kind == "number" or "equiv" in term.text else ():
+    for tail, form in _TAILS if (term.kind == "number" or "equiv" in term.text) and _MAY_TAIL(line, term.end) else ():
         if (matched := tail.match(line, term.end)) is not None:
             spelled = leading_number(matched[1])
             return term._replace(end=matched.end(), text=form % (term.text, spelled[0] if spelled else matched[1]))

@@ -57,6 +57,9 @@ CONDITION = _pattern(phrases(r"""\b(?:if|whether|suppose|assum\w+|unless|(?<!no 
 |impossible (?:that|for)|(?:false|wrong|incorrect|untrue) that)
 |\bnot (?:true|the case|sure|certain|clear|believe|think)|n't (?:think|believe|sure|clear)"""),
                      r"\b(?!.*\b(?:then|but|so)\b)[^,.!?\n]*$")
+MAY_SUPPOSE = ("if", "whether", "suppose", "assum", "unless", "doubt", "unlikely", "check that", "let's", "let’s",
+               "pretend", " to ", "might", "may", "could", "would", "no way", "used to", "no", "wrong", "correct",
+               "false", "naive", "impossible", "untrue", "n't", "n’t")
 OF_NUMBER = _pattern(r"\b", phrases("""roots?|powers?|digits?|divisors?|factors?|multiples?|factorial|log|logarithm
 |ln|sine|cosine|tangent|half|thirds?|fourths?|quarters?|fifths?|sixths?|sevenths?|eighths?|ninths?|tenths?|percent|%
 |fraction|portion|reciprocal|inverse|opposite|negation|complement|conjugate|squares?|cubes?|double|triple
@@ -67,6 +70,7 @@ REASON_BEFORE = _pattern(r"\b", phrases("""since|because|, which is
 |where|when|whenever|satisfying|assuming|using|given that
 |(?:after|before|while|by|from) \\w+ing"""),
                          r"\b[^,;.!?\n]*$")
+MAY_REASON = ("since", "because", "which is", "whe", "ing", "given that")
 COMPARED = _pattern(r"\b", phrases("""than|between|exceeds?|exceeding|beyond|over|under|above|below|nearly|almost
 |close to|near|bounded by|limited to|short of|shy of|hardly|barely|divisible by
 |proportional to|prime to|parallel to|applied to"""),
