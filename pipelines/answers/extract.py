@@ -100,10 +100,14 @@ def _may_think(text: str) -> bool:
     return text.count("<") > 2 * text.count("<<") or "[THINK]" in text or "◁think▷" in text
 
 
+def thought_marks(text: str) -> tuple[tuple[str, str], ...]:
+    """What may open and close a thought in this text."""
+    return (*((f"<{name}>", f"</{name}>") for name in dict.fromkeys(_TAG.findall(text))), *_THOUGHTS)
+
+
 def _outside_thoughts(text: str) -> str | None:
     """The text without its thoughts, None where the last one is not closed."""
-    tags = ((f"<{name}>", f"</{name}>") for name in dict.fromkeys(_TAG.findall(text)))
-    for opening, closing in (*tags, *_THOUGHTS):
+    for opening, closing in thought_marks(text):
         if closing not in text:
             if opening in text:
                 return None

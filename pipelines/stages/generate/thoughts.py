@@ -9,6 +9,7 @@ before it shows nothing of it at all; `opened` tells of such prompts.
 import re
 from collections.abc import Iterable
 
+from stepforge.pipelines.answers.extract import thought_marks
 from stepforge.pipelines.inference.runner import Completion
 
 OPEN, CLOSE = "<think>", "</think>"
@@ -35,20 +36,36 @@ def solution_and_thought(completion: Completion, kept: str, opened: bool, prompt
 
 
 def _told_apart(completion: Completion) -> tuple[str, str, str]:
-    """Inline text, thought and rest, where the server told the two apart."""
+    """Inline text, thought and rest, where the server told the two apart; some write the thought into the text too."""
     thought, text = completion.thought or "", completion.text
     cut = not text and completion.finish_reason == "length"
-    return OPEN + thought + ("" if cut else CLOSE + text), thought, text
+    inline = OPEN + thought + ("" if cut else CLOSE + text)
+    again = _marked(text)
+    if again is None:
+        return inline, thought, text
+    twice = again[0].strip() == thought.strip()
+    return (text, thought, again[1]) if twice else (inline, f"{thought}\n{again[0]}", again[1])
 
 
 def _within(completion: Completion, opened: bool, prompt: str) -> tuple[str, str | None, str]:
     """The same where the text holds both, or no thought (null)."""
     text = completion.text
-    before, closed, rest = text.rpartition(CLOSE)
-    has_open = text.lstrip().startswith(OPEN)
-    if not closed and not has_open and not (opened and completion.finish_reason == "length"):
+    if marked := _marked(text):
+        return text, *marked
+    before, closed, _ = text.rpartition(CLOSE)
+    if not closed and not (opened and completion.finish_reason == "length"):
         return text, None, text
-    if not closed:
-        before, rest = text, ""
-    stands = has_open or (closed and (OPEN in before or _OPENED.search(prompt)))  # then it is left as it was written
-    return text if stands else OPEN + text, before.lstrip().removeprefix(OPEN), rest
+    thought, rest = (before, text[len(before) + len(CLOSE):]) if closed else (text, "")
+    stands = closed and (OPEN in before or _OPENED.search(prompt))    # then it is left as it was written
+    return text if stands else OPEN + text, thought.lstrip(), rest
+
+
+def _marked(text: str) -> tuple[str, str] | None:
+    """Thought and rest of a text that opens with a thought, in the marks of any model; without its end, all is thought.
+    """
+    start = text.lstrip()
+    for opening, closing in thought_marks(text):
+        if start.startswith(opening):
+            before, closed, rest = start.rpartition(closing)
+            return (before if closed else start).removeprefix(opening), rest if closed else ""
+    return None

@@ -83,6 +83,32 @@ def test_how_a_sample_ended_is_what_it_says_and_nothing_more(read, told, expecte
     assert (row["finish_reason"], row["complete"]) == expected
 
 
+@pytest.mark.parametrize(("written", "thought", "solution"), [
+    ("<think>\nt</think>\na", "t", "a"), ("t</think>a", "t", "a"), ("<think>t", "t", ""),
+    ("<thinking>t</thinking>\n\na", "t", "a"), ("<THINK>t</THINK>a", "t", "a"), ("[THINK]t[/THINK]a", "t", "a"),
+    ("\u25c1think\u25b7t\u25c1/think\u25b7a", "t", "a"), ("[THINK]t", "t", ""),
+    ("<|channel|>analysis<|message|>t<|channel|>final<|message|>a", "t", "a"),
+    ("<|begin_of_thought|>t<|end_of_thought|>a", "t", "a"), ("<reasoning>t</reasoning>a", "t", "a"),
+    ("<think>t</think>b<think>u</think>a", "t</think>b<think>u", "a"),
+    ("a [THINK]t[/THINK]", None, "a [THINK]t[/THINK]"), ("3 <4> 5", None, "3 <4> 5")])
+def test_a_thought_is_told_apart_in_the_marks_of_any_model(read, written, thought, solution):
+    (kept,), _ = read({"problem": "id7", "solution": written}, thoughts="column")
+    (dropped,), _ = read({"problem": "id7", "solution": written}, thoughts="drop")
+    (inline,), _ = read({"problem": "id7", "solution": written}, thoughts="inline")
+    assert (kept["solution"], kept["thought"], dropped["solution"], dropped["thought"]) == (
+        solution, thought, solution, None)
+    assert inline["solution"] == ("<think>" if written.startswith("t<") else "") + written
+
+
+@pytest.mark.parametrize(("kept", "text", "solution", "thought"), [
+    ("inline", "<think>t</think>a", "<think>t</think>a", None), ("drop", "<think>t</think>a", "a", None),
+    ("column", "<think>t</think>a", "a", "t"), ("column", "[THINK]u[/THINK]a", "a", "t\nu"),
+    ("inline", "[THINK]u[/THINK]a", "<think>t</think>[THINK]u[/THINK]a", None)])
+def test_a_thought_in_a_column_and_in_the_text_is_one_thought(read, kept, text, solution, thought):
+    (row,), _ = read({"problem": "id7", "t": "t", "a": text}, columns={"solution": "a", "thought": "t"}, thoughts=kept)
+    assert (row["solution"], row["thought"]) == (solution, thought)
+
+
 @pytest.mark.parametrize(("kept", "solution", "thought"), [
     ("inline", "<think>t</think>a", None), ("column", "a", "t"), ("drop", "a", None)])
 def test_thoughts_go_where_the_recipe_says(read, kept, solution, thought):
