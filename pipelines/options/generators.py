@@ -155,8 +155,8 @@ class RecordedGenerator(Rows):
                           "the problem_id in the column `problem`."
     )
     thoughts: Thoughts = Field(
-        "inline", description="Where thoughts go, from a mapped column or from <think> and other models' tags: into the "
-                              "solution, into the column `thought`, or nowhere."
+        "inline", description="Where thoughts go, from a mapped column or from <think> and other models' tags: into "
+                              "the solution, into the column `thought`, or nowhere."
     )
     prompt: str = Field("plain", description="Prompt that the release puts before these solutions.")
     samples: int | None = Field(None, ge=1, description="Largest number of samples per problem; by default all.")

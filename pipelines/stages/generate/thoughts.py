@@ -61,8 +61,7 @@ def _within(completion: Completion, opened: bool, prompt: str) -> tuple[str, str
 
 
 def _marked(text: str) -> tuple[str, str] | None:
-    """Thought and rest of a text that opens with a thought, in the marks of any model; without its end, all is thought.
-    """
+    """Thought and rest of a text that opens with a thought, in the marks of any model; all of it, if it has no end."""
     start = text.lstrip()
     for opening, closing in thought_marks(text):
         if start.startswith(opening):
