@@ -8,7 +8,7 @@ once, for its upload; a file that the target has already is not read at all.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,7 +24,7 @@ from stepforge.cards.settings import changed_settings
 from stepforge.cards.stored import Stored, read_version
 from stepforge.cards.targets import Request, Target, open_target
 from stepforge.cards.upload import fits_one_commit
-from stepforge.cards.versions import compare_versions, demand_version, propose_version
+from stepforge.cards.versions import Diff, compare_versions, demand_version, propose_version
 
 ATTEMPTS = 8
 MAX_WAIT_S = 60.0
@@ -140,7 +140,7 @@ class _Publisher:
         self.manifest = read_unstamped(folder)
         self.data = {path: Blob(folder / path, facts["sha256"], facts["bytes"])
                      for path, facts in self.manifest["files"].items()}
-        self._compared: dict[Version, tuple[dict[str, dict], str | None]] = {}
+        self._compared: dict[Version, Diff] = {}
 
     def preview(self) -> Published:
         """What `advance` would do."""
@@ -241,9 +241,8 @@ class _Publisher:
             return {}, None
         if parent not in self._compared:
             before = read_version(self.target, versions[parent], f"v{parent}")
-            found = compare_versions(before, Stored(self.manifest, lambda paths: self.folder))
-            self._compared[parent] = (found.summary(), found.kind)
-        return self._compared[parent]
+            self._compared[parent] = compare_versions(before, Stored(self.manifest, lambda paths: self.folder))
+        return self._compared[parent].summary(), self._compared[parent].kind
 
     def _card_at(self, commit: str, versions: dict[Version, str]) -> There | None:
         """The card at a commit, and what the tool wrote there last: the manifest says it, but for old versions, whose
@@ -285,6 +284,12 @@ class _Publisher:
     def _result(self, plan: _Plan, commit: str | None) -> Published:
         added = sum(blob.size for blob in plan.add.values())
         return Published(plan.version, commit, len(plan.bundle.files), added, plan.bundle.manifest["changes"],
-                         plan.tagged is not None, notes=tuple(plan.bundle.notes))
+                         plan.tagged is not None, notes=(*plan.bundle.notes, *self._leaks(plan)))
+
+    def _leaks(self, plan: _Plan) -> Iterator[str]:
+        """What to say where the version trains on problems that its parent holds out."""
+        parent = plan.bundle.manifest["parent"]
+        if parent and (leak := self._compared[parse_version(parent)].leak):
+            yield f"v{parent} to v{plan.version}: {leak}"
 
 

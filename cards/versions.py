@@ -5,6 +5,7 @@ draws it as a table. Rows are compared in DuckDB: matched by the ids of their co
 that both versions have is equal. Names of columns come from files of others: they enter as expressions, not as SQL.
 """
 
+from functools import reduce
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -72,6 +73,16 @@ class Diff(NamedTuple):
     new_configs: list[str]
     lost_configs: list[str]
     measures: list[tuple[str, str, int | None, float | None, float | None]]
+    into_train: int = 0     # problems that were held out (test or validation) and are in train now
+
+    @property
+    def leak(self) -> str | None:
+        """What to say of problems that moved into train; null where none did."""
+        if not self.into_train:
+            return None
+        whose, stand = ("1 problem", "is") if self.into_train == 1 else (f"{self.into_train:,} problems", "are")
+        return (f"{whose} of test or validation in the older version {stand} in train in the newer one; do not "
+                "evaluate a model that trains on the newer version on the older one's held-out rows")
 
     @property
     def kind(self) -> str | None:
@@ -187,13 +198,14 @@ def compare_versions(old: Stored, new: Stored) -> Diff:
         changes = {name: _compare_config(connection, name, (_rows(gone), _rows(come)), shards[name],
                                          before["configs"][name]["columns"], after["configs"][name]["columns"])
                    for name, (gone, come) in apart.items()}
+        moved = _into_train(connection, shards, before["configs"], after["configs"])
     gained = {name: facts for name, facts in after["configs"].items() if name not in both}
     lost = {name: facts for name, facts in before["configs"].items() if name not in both}
     changes |= {name: ConfigChange(sum(facts["rows"].values()), 0, 0, [], [], [], "new config")
                 for name, facts in gained.items()}
     changes |= {name: ConfigChange(0, sum(facts["rows"].values()), 0, [], [], [], "config removed")
                 for name, facts in lost.items()}
-    return Diff(changes, list(gained), list(lost), _compare_measures(before, after))
+    return Diff(changes, list(gained), list(lost), _compare_measures(before, after), moved)
 
 
 def propose_version(old: Version | None, kind: str | None) -> Version:
@@ -263,6 +275,24 @@ def _compare_config(connection: duckdb.DuckDBPyConnection, name: str, rows: tupl
         *counts, [column for column in after if column not in before],
         [column for column in before if column not in after],
         [column for column in after if column in before and column not in common])
+
+
+def _into_train(connection: duckdb.DuckDBPyConnection, shards: dict[str, tuple[list[Path], list[Path]]],
+                before: dict[str, dict], after: dict[str, dict]) -> int:
+    """How many problems stand in a held-out split of the older release and in train of the newer one.
+
+    A file that both releases have cannot add any: its rows did not move.
+    """
+    joint = [name for name in shards if all("problem_id" in told[name]["columns"] for told in (before, after))]
+    paths = [[[str(path) for path in shards[name][at] if path.name.startswith("train-") == in_train]
+              for name in joint] for at, in_train in ((0, False), (1, True))]
+    if not all(map(any, paths)):
+        return 0
+    for view, parts in zip(("held_out", "trained"), paths, strict=True):
+        ids = [connection.from_parquet(part).select("problem_id") for part in parts if part]
+        reduce(duckdb.DuckDBPyRelation.union, ids).distinct().create_view(view)
+    ((count,),) = connection.execute("SELECT count(*) FROM held_out SEMI JOIN trained USING (problem_id)").fetchall()
+    return int(count)
 
 
 def _keyed(connection: duckdb.DuckDBPyConnection, paths: list[Path], key: list[str], content: list[str],

@@ -55,6 +55,22 @@ def test_a_row_that_moves_to_another_split_is_changed(make_release: Callable[...
     assert found.configs["pairs"][:3] == (0, 0, 1) and found.kind == "patch"
 
 
+def test_problems_that_move_from_test_to_train_are_counted_and_told(make_small: Callable[..., Path], tmp_path: Path
+                                                                    ) -> None:
+    def train_on_two(rows: dict) -> None:
+        held_out = [row["problem_id"] for row in rows["problems"] if row["split"] == "test"][:2]
+        for row in (row for members in rows.values() for row in members):
+            if row["problem_id"] in held_out:
+                row["split"] = "train"
+
+    old, new, to = make_small("a"), make_small("b", change=train_on_two), f"local:{tmp_path / 'out'}"
+    assert (compare(old, new).into_train, compare(new, old).into_train, compare(old, old).into_train) == (2, 0, 0)
+    assert publish(old, to).notes == ()
+    (note,) = publish(new, to).notes
+    assert note.startswith("v1.0.0 to v1.0.1: 2 problems of test or validation in the older version are in train")
+    assert note.endswith(str(diff(to, "1.0.0", "1.0.1").leak)) and diff(to, "1.0.1", "1.0.0").leak is None
+
+
 def test_a_config_that_goes_is_a_break_and_one_that_comes_is_an_addition(make_release: Callable[..., Path]) -> None:
     whole, less = make_release("a"), make_release("b", change=lambda rows: rows.pop("pairs"))
     assert (compare(whole, less).kind, compare(less, whole).kind) == ("major", "minor")
