@@ -41,5 +41,5 @@ def _notes(annotate: Annotate, taught: dict[str, Any]) -> list[str]:
         bias = first_success_bias(annotate.rollouts, annotate.best_of)
         notes.append(f"Values are those of the best of {annotate.best_of} tries, estimated from a number of rollouts "
                      f"that a stopping rule chose. This biases `q`, by up to {bias:.2f} where a step is left at its "
-                     "first success; the interval holds.")
+                     "first success. `q_low` and `q_high` bound the value whatever the rule was.")
     return notes

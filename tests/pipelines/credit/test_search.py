@@ -3,6 +3,7 @@
 import random
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
@@ -29,6 +30,11 @@ def drive(search: Search, limit: int = 4, shuffle: int = 0, outcome: Callable[[A
         for ask in random.Random(shuffle).sample(batch, len(batch)):
             search.observe(ask, outcome(ask), tokens=10)
     return asked
+
+
+def at_last(failures: int, ask: Ask) -> Outcome:
+    """So many failures at a step, then a success."""
+    return "failure" if ask.index < failures else "success"
 
 
 @pytest.fixture(params=list(STRATEGIES))
@@ -135,6 +141,27 @@ def test_best_of_k_values_are_on_their_own_scale_and_counts_stay_raw() -> None:
     drive(best)
     for one, five in zip(plain.values()["a"], best.values()["a"], strict=True):
         assert one[:2] == five[:2] and one.q is not None and five.q is not None and one.q <= five.q
+
+
+@pytest.mark.parametrize("truth", [0.03, 0.1, 0.2, 0.35, 0.6, 0.9])
+def test_bounds_of_best_of_k_hold_under_a_rule_that_stops_at_the_first_success(truth: float) -> None:
+    """Enumerated exactly over all sequences of outcomes that `scan` can see at a step. Where it biases q most, by more
+    than 0.1, q_low and q_high hold the value as often as they say; they are those of the plain policy, carried over."""
+    first, held, mean = [Solution("a", ("Wrong turn.\n", "So 5."), correct=False)], 0.0, 0.0
+    for failures in range(17):
+        values = {}
+        for k in (1, 5):
+            search = make_search("scan", first, SearchSettings(rollouts=16, best_of=k))
+            drive(search, limit=1, outcome=partial(at_last, failures))
+            values[k] = search.values()["a"][0]
+        chance = (1 - truth) ** failures * (truth if failures < 16 else 1)
+        best, plain = values[5], values[1]
+        assert best.estimator == "sequential" and best.rollouts == min(failures + 1, 16) and best.q is not None
+        assert (best.q_low, best.q_high) == pytest.approx([1 - (1 - end) ** 5 for end in (plain.q_low, plain.q_high)])
+        held += chance * (best.q_low <= 1 - (1 - truth) ** 5 <= best.q_high)
+        mean += chance * best.q
+    assert held >= 0.95
+    assert truth != 0.1 or mean - (1 - (1 - truth) ** 5) > 0.1
 
 
 def test_misuse_names_what_is_wrong() -> None:

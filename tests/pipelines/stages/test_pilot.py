@@ -129,6 +129,7 @@ def test_where_no_model_fits_steps_are_scanned_and_manifest_and_card_say_so(run,
     card = (folder / "release" / "README.md").read_text()
     assert len(search["notes"]) == 2 and all(note in card for note in search["notes"])
     assert "scanned from left to right" in search["notes"][0] and "best of 2 tries" in search["notes"][1]
+    assert "`q_low` and `q_high` bound the value" in search["notes"][1]
     steps = rows(folder, "steps")
     assert all(row["q_model"] is None and row["pit_probability"] is None for row in steps)
     assert sum(row["is_pit"] for row in steps) > 0
