@@ -54,7 +54,7 @@ class Amcs(Bisect):
 
 def oracle(problems: Sequence[Problem], chain: Chain) -> list[Score]:
     """One score for each of GAINS: rollouts are planned while one lowers the expected error by so much per length."""
-    curve = [Score() for _ in GAINS]
+    curve = [Score(eps=problems[0].eps) for _ in GAINS]
     for problem in problems:
         search = Adaptive(problem.solutions, SearchSettings(), problem.base_successes, BASE)
         none = search.evidence()

@@ -84,7 +84,7 @@ def measured(name: str, size: int, seed: int) -> Part:
             model = fitted(judged(train, sensitivity, specificity, 400 + seed))
             curves |= {f"pits, {judge}": adaptive(read, model, "pit", BATCH),
                        f"values, {judge}": adaptive(read, model, "values", BATCH)}
-    facts = [{"recovers": float(recovers(q)), "base_rate": float(q[0]), "steps": float(len(q) - 1),
+    facts = [{"recovers": float(recovers(q, problem.eps)), "base_rate": float(q[0]), "steps": float(len(q) - 1),
               "change": float(np.abs(np.diff(q)).sum())} for problem in test for q in problem.q]
     return Part(single, curves, facts, time.monotonic() - began)
 

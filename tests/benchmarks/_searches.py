@@ -30,6 +30,7 @@ class Score:
     """Sums over the solutions of each problem."""
 
     problems: list[Row] = field(default_factory=list)
+    eps: float = EPS     # tolerance of the pits
 
     def start(self, tokens: float) -> None:
         """The next problem."""
@@ -37,10 +38,10 @@ class Score:
 
     def add(self, truth: Array, pit: int | None, q: Array | None, values: Sequence[StepValue] = ()) -> None:
         """One solution of it: its pit, its values under a model, and what `values()` publishes."""
-        sums, right = self.problems[-1], pit == exact_pit(truth)
+        sums, right = self.problems[-1], pit == exact_pit(truth, self.eps)
         sums["solutions"] += 1
         sums["hits"] += right
-        if recovers(truth):
+        if recovers(truth, self.eps):
             sums["recovering"] += 1
             sums["recovering_hits"] += right
         if q is not None:
@@ -111,7 +112,7 @@ def published(search: Search, problem: Problem, score: Score, n: int) -> None:
 
 def plain(strategy: str | type[Search], problems: Sequence[Problem], n: int) -> Score:
     """A strategy without a model: pits and values as `values()` publishes them."""
-    score, settings = Score(), SearchSettings(rollouts=n)
+    score, settings = Score(eps=problems[0].eps), SearchSettings(rollouts=n, eps=problems[0].eps)
     for problem in problems:
         if isinstance(strategy, str):
             search = make_search(strategy, problem.solutions, settings, problem.base_successes, BASE)
@@ -124,7 +125,8 @@ def plain(strategy: str | type[Search], problems: Sequence[Problem], n: int) -> 
 
 def as_run(problems: Sequence[Problem], chain: Chain | None, limit: int) -> Score:
     """The adaptive search as a recipe has it, with its own stop rule."""
-    score, settings = Score(), SearchSettings(typical_length=typical_length(problems))
+    settings = SearchSettings(typical_length=typical_length(problems), eps=problems[0].eps)
+    score = Score(eps=settings.eps)
     for problem in problems:
         search = Adaptive(problem.solutions, settings, problem.base_successes, BASE, chain)
         finish(search, problem, limit)
@@ -153,12 +155,13 @@ def fitted(problems: Sequence[Problem], n: int = 32) -> Chain:
     seen = [Seen(rest, solution.cost_after(-1) - rest, n, float(tokens[step + 1, :n].sum()))
             for problem in problems for solution, tokens in zip(problem.solutions, problem.tokens, strict=True)
             for step in range(len(solution.steps) - 1) for rest in [solution.cost_after(step)]]
-    return replace(Chain.default(EPS).fit(counts(problems, n)), lengths=lengths.fit(seen, typical_length(problems)))
+    return replace(Chain.default(problems[0].eps).fit(counts(problems, n)),
+                   lengths=lengths.fit(seen, typical_length(problems)))
 
 
 def decoded(problems: Sequence[Problem], n: int, chain: Chain) -> Score:
     """`exhaustive` with n rollouts, read through the chain model."""
-    score, beliefs, row = Score(), chain.beliefs(counts(problems, n), products=False), 0
+    score, beliefs, row = Score(eps=problems[0].eps), chain.beliefs(counts(problems, n), products=False), 0
     for p in problems:
         paid = {name: rows[i, :n].sum() for rows, names in zip(p.tokens, prefixes(p), strict=True)
                 for i, name in enumerate(names[:-1]) if i}
@@ -177,9 +180,9 @@ def adaptive(problems: Sequence[Problem], chain: Chain, goal: str, limit: int = 
     """The curve of one run: a search would have ended at each level when its price first fell below it."""
     weight, confidence = (0.0, 0.999) if goal == "pit" else (1.0, 0.0)     # 0: every pit counts as settled
     levels = LEVELS if goal == "pit" else VALUE_LEVELS
-    curve = [Score() for _ in levels]
+    curve = [Score(eps=problems[0].eps) for _ in levels]
     settings = SearchSettings(min_gain=levels[-1], value_weight=weight, rollouts=rollouts, confidence=confidence,
-                              typical_length=typical_length(problems))
+                              typical_length=typical_length(problems), eps=problems[0].eps)
     for problem in problems:
         search = Adaptive(problem.solutions, settings, problem.base_successes, BASE, chain)
         level, batch = 0, search.next_batch(limit)
@@ -200,13 +203,14 @@ def adaptive(problems: Sequence[Problem], chain: Chain, goal: str, limit: int = 
 
 def fitted_on_pilot(problems: Sequence[Problem], limit: int = 64) -> Chain:
     """What `stepforge run` does: the adaptive search without a fit on a few problems, then a fit to its counts."""
-    evidence, seen, settings = [], list[Seen](), SearchSettings(typical_length=typical_length(problems))
+    evidence, seen = [], list[Seen]()
+    settings = SearchSettings(typical_length=typical_length(problems), eps=problems[0].eps)
     for problem in problems:
         search = Adaptive(problem.solutions, settings, problem.base_successes, BASE)
         finish(search, problem, limit)
         evidence.append(search.evidence())
         seen += search.lengths()
-    return replace(Chain.default(EPS).fit(Counts.joined(evidence)),
+    return replace(Chain.default(settings.eps).fit(Counts.joined(evidence)),
                    lengths=lengths.fit(seen, typical_length(problems)))
 
 

@@ -38,6 +38,7 @@ class World:
     writer: Array
     right: Array
     ends: Array = field(default_factory=lambda: ENDS)     # [steps] P(a solution ends after its t-th step)
+    eps: float = EPS                                      # tolerance of its pits; below every live Q at the start
 
     def q(self) -> Array:
         """[steps + 1, states] value of each state after t steps, under the policy."""
@@ -71,6 +72,7 @@ class Problem:
     outcomes: list[Bools]     # for each solution [steps, ROLLOUTS], row 0 = the bare problem
     tokens: list[Ints]
     read_tokens: float = 0.0     # what a judge cost
+    eps: float = EPS             # tolerance of the pits
 
     def rollout(self, ask: Ask) -> tuple[Outcome, int]:
         b, row = int(ask.solution_id), ask.step_index + 1
@@ -102,7 +104,7 @@ def _problem(world: World, q: Array, start: int, states: Ints, length: Ints, rng
         [np.append(part, 0.0) for part in np.split(q[t, state], cuts)],
         int(rng.binomial(BASE, q[0, start])),
         np.split(right.reshape(-1, ROLLOUTS), cuts),
-        np.split((ends.reshape(-1, ROLLOUTS) - t[:, None]) * TOKENS, cuts))
+        np.split((ends.reshape(-1, ROLLOUTS) - t[:, None]) * TOKENS, cuts), eps=world.eps)
 
 
 def hazards(drop: float, rise: float, recover: float, factor: float = 1.0) -> Array:
@@ -136,7 +138,7 @@ def judged(problems: Sequence[Problem], sensitivity: float, specificity: float, 
     for problem in problems:
         solutions = []
         for solution, q in zip(problem.solutions, problem.q, strict=True):
-            pit = exact_pit(q)
+            pit = exact_pit(q, problem.eps)
             rates = [sensitivity if step == pit else 1 - specificity for step in range(len(solution.steps))]
             named = next((step for step, rate in enumerate(rates) if rng.random() < rate), None)
             solutions.append(replace(solution, first_errors={"judge": named}))
@@ -145,14 +147,14 @@ def judged(problems: Sequence[Problem], sensitivity: float, specificity: float, 
     return found
 
 
-def exact_pit(q: Array) -> int:
-    """Step index of the first Q <= min Q + EPS (q[0] is the bare problem)."""
-    return int(np.argmax(q[1:] <= q[1:].min() + EPS))
+def exact_pit(q: Array, eps: float = EPS) -> int:
+    """Step index of the first Q <= min Q + eps (q[0] is the bare problem)."""
+    return int(np.argmax(q[1:] <= q[1:].min() + eps))
 
 
-def recovers(q: Array) -> bool:
+def recovers(q: Array, eps: float = EPS) -> bool:
     """Whether Q rises to twice the threshold after the first pit."""
-    return bool((q[exact_pit(q) + 1:] > 2 * EPS).any())
+    return bool((q[exact_pit(q, eps) + 1:] > 2 * eps).any())
 
 
 _SURE = np.array([0.0] + [0.97] * 12)
@@ -166,7 +168,7 @@ WORLDS = {
     "short": World(*[hazards(drop=0.10, rise=0.10, recover=0.005, factor=2.0)] * 2, _SURE, _SHORT),
     "long": World(*[hazards(drop=0.10, rise=0.10, recover=0.002, factor=0.3)] * 2, _SURE, _LONG),
     "easy": World(*[hazards(drop=0.10, rise=0.10, recover=0.005, factor=0.25)] * 2, _SURE),
-    "hard": World(*[hazards(drop=0.10, rise=0.10, recover=0.005, factor=2.5)] * 2, _SURE),
+    "hard": World(*[hazards(drop=0.10, rise=0.10, recover=0.001, factor=1.5)] * 2, _SURE, eps=0.02),
     "open_end": World(*[ladder(drop=0.12, rise=0.10, recover=0.006, fatal=0.08)] * 2,
                       np.concatenate([[0.0], np.linspace(0.02, 0.98, 25)])),
 }

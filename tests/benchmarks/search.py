@@ -7,9 +7,10 @@ command goes on after an interruption and pools what is there.
 
 Worlds (_world.py): `martingale` draws its solutions from the rollout policy itself, `other_writer` from a policy that
 errs and recovers far more often; in `recovers_often` 30% of the solutions recover from their pit, `short` has 3 or 4
-steps, `long` about 29; `easy` and `hard` start at a base rate near .9 and .05. The chain model is fitted on 32
-rollouts a step of as many other problems of the same world and seed, and tested on fresh ones; rows `as run` fit it as
-a run does, on a pilot's search, and stop as a run does. Truth is the rule applied to exact Q. All searches meet the
+steps, `long` about 29; `easy` and `hard` start at a base rate near .9 and .05. Pits of `hard` have a tolerance of .02:
+with .05 its solutions start in the pit, and no rollout has anything to find. The chain model is fitted on 32 rollouts
+a step of as many other problems of the same world and seed, and tested on fresh ones; rows `as run` fit it as a run
+does, on a pilot's search, and stop as a run does. Truth is the rule applied to exact Q. All searches meet the
 same recorded rollouts. A ratio is tokens of `adaptive` over tokens of the baseline where both reach the same accuracy
 or error, read between the points of adaptive's curve (one run, one point for each level of `min_gain`); the curve of
 pits comes of a search for pits alone, that of errors of one for values. null: not reached on the curve. All seeds are

@@ -49,3 +49,12 @@ def test_recorded_rollouts_agree_with_the_exact_q_of_their_step() -> None:
     assert won.shape == (len(q), WORLD.ROLLOUTS)
     assert abs(won.mean() - q.mean()) < 5 * np.sqrt((q * (1 - q)).sum() / WORLD.ROLLOUTS) / len(q)
     assert all(values[-1] == 0 for p in problems for values in p.q)
+
+
+@pytest.mark.parametrize("name", ["hard", "easy", "martingale"])
+def test_no_problem_starts_in_the_pit(name: str) -> None:
+    """Else its first step is the pit by definition, and a search has nothing to find."""
+    problems = WORLD.draw(WORLD.WORLDS[name], 10, 8, seed=0, base_rate={"hard": 0.05, "easy": 0.9}.get(name))
+    pits = [WORLD.exact_pit(q, problem.eps) for problem in problems for q in problem.q]
+    assert 0.2 < sum(pit > 0 for pit in pits) / len(pits)
+    assert all(q[0] > problem.eps for problem in problems for q in problem.q)

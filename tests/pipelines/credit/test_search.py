@@ -145,8 +145,8 @@ def test_best_of_k_values_are_on_their_own_scale_and_counts_stay_raw() -> None:
 
 @pytest.mark.parametrize("truth", [0.03, 0.1, 0.2, 0.35, 0.6, 0.9])
 def test_bounds_of_best_of_k_hold_under_a_rule_that_stops_at_the_first_success(truth: float) -> None:
-    """Enumerated exactly over all sequences of outcomes that `scan` can see at a step. Where it biases q most, by more
-    than 0.1, q_low and q_high hold the value as often as they say; they are those of the plain policy, carried over."""
+    """Enumerated exactly over all sequences of outcomes that `scan` can see at a step. Where it biases q by more than
+    0.1, q_low and q_high hold the value as often as they say; they are those of the plain policy, carried over."""
     first, held, mean = [Solution("a", ("Wrong turn.\n", "So 5."), correct=False)], 0.0, 0.0
     for failures in range(17):
         values = {}
