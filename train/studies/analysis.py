@@ -1,14 +1,15 @@
-"""How much supervised data is a method worth: fits of error against data size, and the efficiency multiplier.
+"""With how many times the problems does SFT reach a method's error: fits of error against size, and the multiplier.
 
 In: of every run its arm, its size (unique problems), its seed and which of the shared test problems it solved. Out:
 mean errors, the power law of each arm, and the multiplier: an arm that reaches with D problems the error that SFT
-reaches with D' is worth D'/D times the data. The SFT curve is read between its measured sizes only. An error below
+reaches with D' has the multiplier D'/D. The SFT curve is read between its measured sizes only. An error below
 what SFT reached at its largest size, or above that at its smallest, gives a bound, marked as such, never a number from
 beyond. Intervals come from a bootstrap over seeds and test problems together, the same draw for every arm, so that
 what all arms share does not blur their difference.
 """
 
 from collections.abc import Mapping, Sequence
+from math import exp, lgamma
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -195,6 +196,18 @@ def _multipliers(base: dict[int, float], found: dict[int, float]) -> dict[int, M
     if len(base) < 2:
         return {}
     return {size: multiplier(list(base), list(base.values()), size, error) for size, error in found.items()}
+
+
+def expected_coverage(pass_rate: float, samples: int, spread: float = 1.0) -> float:
+    """Share of problems that one of `samples` solves, if their success rates follow a Beta distribution.
+
+    Its mean is `pass_rate` and its two parameters add up to `spread`: 1 - B(a, b + samples) / B(a, b). The smaller the
+    spread, the more problems are always or never solved.
+    """
+    if not 0 < pass_rate < 1:
+        return float(pass_rate > 0)
+    b = (1 - pass_rate) * spread
+    return 1 - exp(lgamma(b + samples) - lgamma(b) - lgamma(spread + samples) + lgamma(spread))
 
 
 def paired(ours: Mapping[int, np.ndarray], theirs: Mapping[int, np.ndarray], resamples: int = 1000) -> list[float]:

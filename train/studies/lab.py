@@ -87,12 +87,12 @@ class Lab:
     def model(self, arm: str, size: int, seed: int) -> Path:
         return self.out / "models" / f"{arm}-{size}-{seed}"
 
-    def base(self, name: str = "base", width: int | None = None, layers: int | None = None) -> Path:
-        """The model that runs start from, made by the first that asks for it."""
-        folder = self.out / "models" / name
+    def base(self, name: str = "base", width: int = 0, layers: int = 0, updates: int = 0) -> Path:
+        """The model that runs start from, made by the first that asks for it; 0 stands for what the settings say."""
+        folder, s = self.out / "models" / name, self.settings
         if not finished(folder):
-            make_base(folder, self.task, self.settings.base_updates, 0, self.device, width or self.settings.width,
-                      layers or self.settings.layers, phrases=self.phrases)
+            make_base(folder, self.task, updates or s.base_updates, 0, self.device, width or s.width,
+                      layers or s.layers, phrases=self.phrases)
         return folder
 
     def done(self, arm: str, size: int, seed: int) -> bool:
@@ -119,10 +119,11 @@ class Lab:
             temporary.write_text(json.dumps(result) + "\n")
         say(f"{arm:20} {size:6} seed {seed}: error {result['error']:.3f}, {result['cpu_seconds']:.0f} s of CPU")
 
-    def fit(self, arm: str, start: Path, rows: list[Row], size: int, seed: int, epochs: int | None = None) -> Path:
+    def fit(self, arm: str, start: Path, rows: list[Row], size: int, seed: int, epochs: int | None = None,
+            updates: int | None = None) -> Path:
         """Train `arm` on `rows` from the model in `start`; an arm without rows leaves the model as it is.
 
-        `epochs`: other than those of the settings.
+        `epochs`: other than those of the settings. `updates`: so many, whatever the number of rows.
         """
         if not rows:
             return start
@@ -132,7 +133,7 @@ class Lab:
         dataset = Dataset.from_list([encoder(row) for row in rows]).remove_columns("length")
         pairs = kind is PairTrainer
         usual, least = (s.dpo_epochs, 1) if pairs else (s.epochs, s.least_updates)
-        steps = max(least, (epochs or usual) * len(rows) // s.batch)
+        steps = updates or max(least, (epochs or usual) * len(rows) // s.batch)
         args = config(
             output_dir=str(folder), max_steps=steps, per_device_train_batch_size=s.batch,
             lr_scheduler_type="cosine", warmup_steps=min(20, steps // 5), seed=derive_seed(seed, arm, size) % 2**31,

@@ -1,16 +1,20 @@
 """What a scaling study found, as a JSON, a plot and a table in Markdown.
 
 In: the folder of a study. Out, in another folder: `scaling_TASK.json` with the settings, every arm's errors,
-multipliers, intervals, ratios and slopes, and every run's cost; `scaling_TASK.svg`; and the table, as text.
+multipliers, intervals, ratios and slopes, the difference of every two arms, and every run's cost; `scaling_TASK.svg`;
+and the table, as text.
 """
 
 import json
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from stepforge.builders.errors import UserError
 from stepforge.builders.files import replacing
-from stepforge.train.studies.analysis import ArmResult, AtSize, analyse
+from stepforge.train.studies.analysis import ArmResult, AtSize, Solved, analyse, paired
 from stepforge.train.studies.lab import load
 
 
@@ -26,17 +30,33 @@ def report(out: Path, to: Path, resamples: int) -> str:
     to.mkdir(parents=True, exist_ok=True)
     with replacing(to / f"{name}.json") as temporary:
         temporary.write_text(json.dumps(
-            {"settings": settings, "arms": [_told(one) for one in found], "runs": runs}, indent=1) + "\n")
+            {"settings": settings, "arms": [_told(one) for one in found], "differences": differences(solved),
+             "runs": runs}, indent=1) + "\n")
     plot(found, to / f"{name}.svg")
     base = [f"base model: error {row['error']:.3f}\n" for row in results if row["arm"] == "base"]
     return "".join(base) + table(found)
+
+
+def differences(solved: Solved) -> dict[int, dict[str, list[float]]]:
+    """By size and "ARM - OTHER": the error of one less that of the other over the seeds of both, then its interval."""
+    sizes = sorted({size for arm, size, _ in solved if arm != "base"})
+    by_size: dict[int, dict[str, list[float]]] = {}
+    for size in sizes:
+        arms: dict[str, dict[int, np.ndarray]] = {}
+        for (arm, at, seed), row in sorted(solved.items(), key=lambda item: item[0]):
+            if at == size:
+                arms.setdefault(arm, {})[seed] = row
+        pairs = {f"{one} - {other}": paired(arms[one], arms[other])
+                 for other, one in combinations(sorted(arms, key=lambda arm: (arm != "sft", arm)), 2)}
+        by_size[size] = {name: found for name, found in pairs.items() if found}
+    return by_size
 
 
 def table(found: list[ArmResult]) -> str:
     """One line for every arm and size, the worst first at each size."""
     rows = sorted(((size, one.arm, at) for one in found for size, at in one.sizes.items()),
                   key=lambda row: (row[0], -row[2].error))
-    head = "| problems | arm | seeds | error | of SFT's error | worth so many times the SFT data | slope of SFT |"
+    head = "| problems | arm | seeds | error | of SFT's error | SFT needs N times the problems, N | slope of SFT |"
     lines = [f"| {size:,} | `{arm}` | {at.seeds} | {at.error:.3f} | {at.ratio:.2f} ({at.ratio_low:.2f} to "
              f"{at.ratio_high:.2f}) | {at.multiplier} ({at.low} to {at.high}) | {at.slope:+.2f} |"
              for size, arm, at in rows]

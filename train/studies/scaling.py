@@ -1,4 +1,4 @@
-"""The scaling study: how many times the supervised data is each method worth?
+"""The scaling study: with how many times the problems does SFT reach the error of each method?
 
     python -m stepforge.train.studies.scaling --task terse_teacher --out build/terse/p6
     python -m stepforge.train.studies.scaling --task terse_teacher --out build/terse/p6 --report

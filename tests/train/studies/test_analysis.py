@@ -6,13 +6,14 @@ import pytest
 from stepforge.train.studies.analysis import (
     Multiplier,
     analyse,
+    expected_coverage,
     fit_power_law,
     local_slope,
     middle,
     multiplier,
     reached,
 )
-from stepforge.train.studies.reporting import table
+from stepforge.train.studies.reporting import differences, table
 
 SIZES = [128, 256, 512, 1024, 2048]
 
@@ -125,7 +126,28 @@ def test_table_has_a_line_for_every_arm_and_size() -> None:
     assert "| 1.00 (1.00 to 1.00) | 1.00x (1.00x to 1.00x) |" in lines[2]
 
 
+def test_every_two_arms_are_compared_at_each_size_over_the_seeds_that_both_have() -> None:
+    better, worse = np.array([True, True, True, False] * 100), np.array([True, False] * 200)
+    solved = {("sft", 8, 0): worse, ("sft", 8, 1): worse, ("rft", 8, 1): better, ("awr", 8, 2): better,
+              ("sft", 16, 0): better, ("base", 0, 0): worse}
+    found = differences(solved)
+    assert {size: set(pairs) for size, pairs in found.items()} == {8: {"rft - sft"}, 16: set()}
+    mean, low, high = found[8]["rft - sft"]
+    assert mean == pytest.approx(-0.25) and low < mean < high < 0
+
+
 def test_baseline_of_one_size_is_refused() -> None:
     one_size = {key: row for key, row in simulated(2.0).items() if key[1] == 128}
     with pytest.raises(ValueError, match="needed are two or more"):
         analyse(one_size, seed=0, resamples=2)
+
+
+def test_expected_coverage_is_that_of_problems_whose_rates_are_drawn_from_a_beta_distribution() -> None:
+    """200,000 problems: the share that one of k samples solves is off by .005 once in 10,000 runs."""
+    rng = np.random.default_rng(0)
+    for rate, samples, spread in ((0.36, 10, 1.0), (0.48, 4, 1.0), (0.3, 3, 4.0)):
+        rates = rng.beta(rate * spread, (1 - rate) * spread, 200_000)
+        share = float((rng.binomial(samples, rates) > 0).mean())
+        assert expected_coverage(rate, samples, spread) == pytest.approx(share, abs=0.005)
+    assert expected_coverage(0.3, 1) == pytest.approx(0.3)
+    assert [expected_coverage(rate, 5) for rate in (0.0, 1.0)] == [0.0, 1.0]

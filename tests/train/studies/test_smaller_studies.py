@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from stepforge.builders.tables import derive_seed
 from stepforge.pipelines.answers.arithmetic import first_false_step
 from stepforge.pipelines.inference.models import SHIPPED
 from stepforge.train.studies import budget, mechanism, remedies, scaling
-from stepforge.train.studies.analysis import paired
+from stepforge.train.studies.analysis import expected_coverage, paired
+from stepforge.train.studies.lab import stored
 from stepforge.train.studies.world import TASKS
 
 SMALL = ["test_problems=16", "least_updates=2", "batch=4", "samples=4"]
@@ -41,6 +43,25 @@ def test_paired_difference_needs_a_seed_that_both_have() -> None:
     mean, low, high = paired({0: better, 1: better}, {0: worse, 1: worse, 2: worse})
     assert mean == pytest.approx(-0.25) and low < mean < high < 0
     assert paired({0: worse}, {1: worse}) == []
+
+
+def test_weak_data_cost_what_strong_data_cost_and_mixed_data_spend_half_on_either(tmp_path: Path) -> None:
+    """The shipped model as both generators: of 8 problems one at least is solved in each half."""
+    for name in budget.NAMES:
+        shutil.copytree(SHIPPED, tmp_path / "models" / f"generator-{name}-2-100")
+    study = budget.Study(budget.Settings(test_problems=2, taught=2, problems=8, samples=3, pair=100), tmp_path, "cpu")
+    rows, about = study.data(0)
+    assert about["matched"]["samples"] == about["strong"]["samples"] == 3
+    assert about["weak"]["samples"] == int(3 * about["strong"]["flops"] / about["matched"]["flops"])
+    for name in ("strong", "weak", "matched"):
+        like, solved = about[name], {row["problem_id"] for row in rows[name]}
+        assert like["positives"] == len(rows[name]) and like["coverage"] == len(solved) / 8 >= like["pass_rate"] > 0
+        assert like["coverage_expected"] == expected_coverage(like["pass_rate"], like["samples"])
+    first = {row["problem_id"] for row in study.task.draw(8, derive_seed(0, "sampled"), "train")[:4]}
+    halves = {name: [row["completion"] for row in rows[name] if (row["problem_id"] in first) is (name == "strong")]
+              for name in ("strong", "weak")}
+    assert all(halves.values())
+    assert [row["completion"] for row in rows["mixed"]] == halves["strong"] + halves["weak"]
 
 
 @pytest.fixture(scope="module")
@@ -76,10 +97,10 @@ def test_mechanism_checks_and_remedies_start_from_the_models_of_the_scaling_stud
 
 @pytest.mark.slow
 def test_budget_study_gives_the_weak_generator_the_samples_that_the_same_compute_buys(tmp_path: Path) -> None:
-    for name in budget.SIZES:
+    for name in budget.NAMES:
         shutil.copytree(SHIPPED, tmp_path / "models" / f"base-{name}")
     budget.main(["--out", str(tmp_path), "--device", "cpu", "--seeds", "0", "--set", *SMALL, "taught=8", "problems=6",
-                 "sft_rate=0.0001"])
+                 "sft_rate=0.0001", "updates=[1,2]", "chosen_on=20"])
     told = json.loads((tmp_path / "budget.json").read_text())
     runs = {row["arm"]: row for row in told["runs"]}
     assert set(runs) == {"generator-weak", "generator-strong", *(f"{how}-{data}" for how in budget.SETUPS
@@ -88,5 +109,12 @@ def test_budget_study_gives_the_weak_generator_the_samples_that_the_same_compute
     assert about["matched"]["samples"] == about["strong"]["samples"] == 4
     ratio = about["strong"]["flops"] / about["matched"]["flops"]
     assert about["weak"]["samples"] == int(4 * ratio)
-    assert {runs[f"student-{data}"]["updates"] for data in budget.DATA} == {2}
-    assert len(told["setups"]["w2s"]["weak - strong"]) == 3
+    assert {runs[f"{how}-{data}"]["updates"] for how in budget.SETUPS for data in budget.DATA} <= {1, 2}
+    assert {file.name for file in (tmp_path / "models").glob("w2s-*")} == {
+        f"w2s-{data}-{updates}-6-0" for data in budget.DATA for updates in (1, 2)}
+    study = budget.Study(stored(budget.Settings, tmp_path), tmp_path, "cpu")
+    best = [study.chosen(tmp_path / "models" / f"w2s-weak-{updates}-6-0") for updates in (1, 2)]
+    assert runs["w2s-weak"]["updates"] == 1 + (best[1] > best[0])
+    assert all(len(told["setups"]["w2s"][f"{data} - strong"]) == 3 for data in ("weak", "matched", "mixed"))
+    assert all(0 < about[data]["pass_rate"] <= about[data]["coverage"] for data in ("strong", "weak", "matched"))
+    assert about["mixed"]["positives"] <= about["strong"]["positives"] + about["weak"]["positives"]
