@@ -12,6 +12,7 @@ from typing import NamedTuple
 from stepforge.pipelines.answers.boxes import boxes
 from stepforge.pipelines.answers.choices import last_choice
 from stepforge.pipelines.answers.clauses import MAX_CLAUSE
+from stepforge.pipelines.answers.doubts import is_doubted
 from stepforge.pipelines.answers.guesses import SENTENCE_END, guess, without_markup
 from stepforge.pipelines.answers.normalize import canonical
 from stepforge.pipelines.answers.statements import How, Statement, rare_statements, statements
@@ -27,7 +28,7 @@ class Extraction(NamedTuple):
 
     at_end: the answer runs up to the very end of the text, so a cut may have shortened it. sure: a mismatch says that
     the solution is wrong; not so for a guess where the last sentence offers other values. clause: the words, if few,
-    that state the answer.
+    that state the answer. doubted: a match does not say that the solution is right, because its words leave it open.
     """
 
     answer: str | None
@@ -36,6 +37,7 @@ class Extraction(NamedTuple):
     at_end: bool = False
     sure: bool = True
     clause: str = ""
+    doubted: bool = False
 
     def says(self, words: str) -> bool:
         """Whether the clause of the answer is these words and nothing else: `Route 66` of `The answer is Route 66.`"""
@@ -73,13 +75,13 @@ def extract_answer(text: str, choices: bool = False, percent: bool = False) -> E
         stated += boxes(text, percent)
     if not (stated or (stated := rare_statements(text, choices))):
         return _guessed(text, choices)
-    if len(stated) == 1 and stated[0].to_end:                  # nothing can take it back
-        return Extraction(stated[0].answer, stated[0].how, 1, True, stated[0].sure, stated[0].clause)
     last = _last(stated)
+    if len(stated) == 1 and last.to_end:                       # nothing can take it back
+        return Extraction(last.answer, last.how, 1, True, last.sure, last.clause, _doubted(text, last))
     following = text[last.end:last.end + 200]
     if any(map(following.__contains__, MAY_RETRACT)) and (retracted := RETRACTED.search(following)):
         return _guessed(text[last.end + retracted.end():], choices)
-    return _chosen(stated, last)
+    return _chosen(stated, last)._replace(doubted=_doubted(text, last))
 
 
 def text_behind(text: str) -> int:
@@ -126,6 +128,16 @@ def _last(stated: list[Statement]) -> Statement:
     return next((item for item in reversed(stated) if item.firm), stated[-1])
 
 
+def _doubted(text: str, said: Statement) -> bool:
+    """Whether a sentence leaves the answer open that it names; a box and a plain `The answer is 5` do not."""
+    if said.how == "boxed" or said.plain:
+        return False
+    start = text.find(said.answer, said.start, said.end + len(said.clause))
+    if start < 0:                                              # another spelling of it, or it stands before `answer`
+        return is_doubted(text, said.start, said.end if said.clause else said.start - 1, said.end)
+    return is_doubted(text, said.start, start, start + len(said.answer))
+
+
 def _chosen(stated: list[Statement], last: Statement) -> Extraction:
     rivals = [item for item in stated if item.how == last.how and item.firm == last.firm and not item.part]
     distinct = {canonical(item.answer[:MAX_CLAUSE]) for item in rivals} if len(rivals) > 1 else {last.answer}
@@ -142,4 +154,5 @@ def _guessed(text: str, choices: bool) -> Extraction:
             return Extraction(None, "none")
         answer = text.strip()
         return Extraction(answer, "last_formula", 0, True, answer in LETTERS or not answer.isalpha())
-    return Extraction(best.answer, "last_formula" if best.formula else "last_number", 0, best.to_end, best.sure)
+    how: How = "last_formula" if best.formula else "last_number"
+    return Extraction(best.answer, how, 0, best.to_end, best.sure, doubted=best.doubted)

@@ -13,6 +13,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from stepforge.pipelines.answers import wording
+from stepforge.pipelines.answers.doubts import is_doubted
 from stepforge.pipelines.answers.normalize import ascii_math
 from stepforge.pipelines.answers.number_words import NUMBER_WORD, leading_number
 from stepforge.pipelines.answers.terms import MATH, STOP, Term, term_at
@@ -26,13 +27,17 @@ NEAR = 40            # ... lead to it, or name what it numbers
 
 
 class Guess(NamedTuple):
-    """sure: the last sentence offers no other value. to_end: the value runs to the end of the text."""
+    """sure: the last sentence offers no other value. to_end: the value runs to the end of the text.
+
+    doubted: a match proves nothing, because the words around the value leave it open.
+    """
 
     answer: str
     sure: bool
     to_end: bool = False
     formula: bool = False
     bold: bool = False
+    doubted: bool = False
 
 
 MARKUP = re.compile(r"(?<![\w)}*])(?:\*\*|__)(?!\s)|(?<!\s)(?:\*\*|__)(?![\w(*])|`+"
@@ -41,8 +46,8 @@ SENTENCE_END = re.compile(r"(?:(?<=[.!?。])[\"')*\]]*|(?<=\\\]|\$\$))\s+(?=[A-Z
 _BOLDED = re.compile(r"(?<![\w*])\*\*(?!\s)([^*\n]{1,80}?)[.:]?\*\*(?![\w*])")
 _MARKER = re.compile(r"(?:[-*+•>]|#+|\d{1,2}[.)]|\([a-z0-9]\)|\|)\s+")
 _LEFT_OUT = re.compile(r"<<[^<>\n]*>>|\\(?:boxed|fbox)\{[^{}]*\}")     # a calculator's notes; boxes that were denied
-_HEADING = re.compile(r"(?:\n|\A)#{1,6}[^\n]*\n(?=\s*[^\s#])"                # one with text under it, or of a section
-                      r"|(?:\n|\A)#{1,6} *\d{1,2}\.? +[A-Z][a-z]+(?: [a-zA-Z]+)*\s*\Z")
+_HEADING = re.compile(r"(?:\n|\A)#{1,6}[^\n]*\n(?=\s*[^\s#])")              # one with text under it ...
+_OPEN_HEADING = re.compile(r"(?:\n|\A)#{1,6} *\d{1,2}\.? +[A-Z][a-z]+(?: [a-zA-Z]+)*\s*\Z")     # ... or of a section
 _RESTATED = re.compile(r"^(?:The|This) (?:inequality|equation|expression|condition|relation|function)\s*[$\\(]*$")
 _ALIGNED = re.compile(r"(?:\\\[|\$\$)?\s*\\begin\{(align|aligned|gather|gathered|equation|split|eqnarray|multline)"
                       r"\*?\}(.*?)\\end\{\1\*?\}\s*(?:\\\]|\$\$)?", re.DOTALL)
@@ -81,6 +86,10 @@ def guess(text: str) -> Guess | None:
         tail = _LEFT_OUT.sub("", tail).rstrip()
     if "#" in tail:
         tail = _HEADING.sub("\n", tail)
+    opened = _OPEN_HEADING.search(tail) if "#" in tail else None
+    finished = opened is None
+    if opened:
+        tail = tail[:opened.start()]
     if "\\begin{" in tail:
         tail = _ALIGNED.sub(lambda lines: f"\n${_last_line(lines[2])}$\n", tail)
     if "\\[" in tail or "\\(" in tail or "$$" in tail:
@@ -100,10 +109,14 @@ def guess(text: str) -> Guess | None:
             if _is_denied(tail, candidate.answer):
                 return None
             to_end = candidate.to_end and end == len(tail)
-            sure = candidate.sure and last and (to_end or _is_finished(tail))
-            best = candidate._replace(sure=sure, to_end=to_end)
+            ends = to_end or _is_finished(tail)
+            doubted = candidate.doubted or not finished or last and not ends and "=" not in candidate.answer
+            best = candidate._replace(sure=candidate.sure and last and finished and ends, to_end=to_end,
+                                      doubted=doubted)
             if best.bold or best.sure or not best.formula:
                 return best
+        if last and wording.PLAN.search(sentence):
+            finished = False
         last = False
     return best
 
@@ -150,7 +163,7 @@ def guess_in(sentence: str, before: str = "") -> Guess | None:
         return Guess(bold[-1], len(set(bold)) == 1, bold=True)
     line = without_markup(ascii_math(sentence))
     marker = _MARKER.match(line)
-    values = _values(line, marker.end() if marker else 0)
+    values, left_out = _values(line, marker.end() if marker else 0)
     if not values:
         return _spelled(line)
     plain = [value for value in values if not _is_aside(line, value)]
@@ -159,14 +172,17 @@ def guess_in(sentence: str, before: str = "") -> Guess | None:
         return Guess(" or ".join(sorted(hedged)), True)
     led = [value for value in offered if _follows(wording.LEADS, line, value.start)]
     main = led or [value for value in offered if not _follows(wording.CIRCUMSTANCE, line, value.start, BEFORE)]
+    if not plain and left_out.issuperset(value.text for value in values):
+        return None                                             # denied, and named once more in the reason why
     chosen = led[-1] if led else _result(main or offered, before) or (main or offered)[-1]
     alone = len({value.text.replace(" ", "") for value in values}) == 1 \
         or len(main) == 1 and chosen is main[0] and (chosen.many == 1 or chosen in led)
-    alone = alone and (chosen in led or not _OF_MANY.match(line, chosen.end))
+    planned = not (chosen in led or "=" in chosen.text) and wording.PLAN.search(line) is not None
+    alone = alone and (chosen in led or not _OF_MANY.match(line, chosen.end)) and not planned
     whole = chosen.end - chosen.start > len(line) // 2
     stated = whole or chosen in led or chosen.many > 1 or not _EXPRESSION.search(chosen.text)
     return Guess(chosen.text.strip(), bool(plain) and alone and stated, chosen.end == len(line),
-                 chosen.kind == "formula")
+                 chosen.kind == "formula", doubted=planned or is_doubted(line, 0, chosen.start, chosen.end))
 
 
 def _follows(words: re.Pattern[str], line: str, at: int, reach: int = NEAR) -> bool:
@@ -174,17 +190,21 @@ def _follows(words: re.Pattern[str], line: str, at: int, reach: int = NEAR) -> b
     return words.search(line, max(0, at - reach), at) is not None
 
 
-def _values(line: str, at: int) -> list[Term]:
-    """The values of a line from a position on that it neither denies nor only compares with."""
+def _values(line: str, at: int) -> tuple[list[Term], set[str]]:
+    """The values of a line from a position on that it neither denies nor only compares with, and the others."""
     values: list[Term] = []
+    others: set[str] = set()
     while start := _START.search(line, at):
         value = value_at(line, start.end())
         if value is not None and value.many > 1 and _follows(_OUT_OF, line, start.end()):
             value = term_at(line, start.end())                  # out of 10 eggs, 3 broke
         at = max(value.end if value else 0, start.end() + 1)
-        if value is not None and _may_answer(line, value) and _stands(line, value):
-            values.append(value._replace(text=_BOUND.sub("", value.text)))
-    return values
+        if value is not None and _may_answer(line, value):
+            if _stands(line, value):
+                values.append(value._replace(text=_BOUND.sub("", value.text)))
+            else:
+                others.add(value.text)
+    return values, others
 
 
 def _may_answer(line: str, value: Term) -> bool:

@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from stepforge.pipelines.answers.arguments import with_braces
 from stepforge.pipelines.answers.number_words import leading_number
-from stepforge.pipelines.answers.plain import closing, latex_of_plain
+from stepforge.pipelines.answers.plain import FUNCTIONS, closing, latex_of_plain
 from stepforge.pipelines.answers.remarks import without_remarks
 from stepforge.pipelines.answers.spacing import ROW_BREAK, part_columns, part_rows, part_statements, part_wide_gaps
 
@@ -75,10 +75,13 @@ _STRUCK = re.compile(r"\\[bx]?cancel\s*\{([^{}]*)\}")
 _THOUSANDS_GAP = re.compile(r"(?<=\d)(?:\\[,!; ]|~|\{,\}|,\s*\\!)\s*(?=\d{3}(?!\d))")
 _SPACED_THOUSANDS = re.compile(r"(?<![\d.,] )(?<![\d.,_^])[1-9]\d{0,2}(?: \d{3})+(?!\d| \d|/| /|\s*[-+*/^]?\\?frac)")
 _LIST_COMMA = re.compile(r"(?<=[\d}])\s*,(?:\s|\\ |~)+(?=[-\d$\\])(?!000(?!\d))")    # 101, 202; but 10, 000
+_INDIAN = re.compile(r"(?<![\d,.])[1-9]\d?(?:,\d\d)*(?:,0\d(?:,\d\d)*,\d{3}|(?:,\d\d)+,0\d\d)(?![\d,])")  # 15,00,000
 _GROUPED = re.compile(r"\d,(?:\s|\\ |~)*\d{3}(?!\d)|^-?\d+,(?:\s|\\ |~)+\d+$").search     # 1, 25 is no 1.25
 _BRACED_MARK = re.compile(r"\{\s*([,:.])\s*\}|(,)\s*\\!")
 _SPACES = re.compile(r"(?:\\[!,;:> ]|\\q?quad(?![a-zA-Z])|~|\s)+")
 _FRACTION = re.compile(r"\\[dtc]?frac(?![a-zA-Z])")
+_NAMED_FUNCTION = re.compile(rf"\\(?:operatorname\*?|mathrm|text)\s*\{{\s*({FUNCTIONS})\s*\}}"
+                             r"(?=\s*[_^({\\\d]|\s*[a-zA-Z](?![a-zA-Z]))")
 _GLUED = re.compile(r"\\(sin|cos|tan|cot|sec|csc|ln|log)(?=[a-gi-zA-Z](?![a-zA-Z]))")
 _DEGREES = re.compile(r"\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![a-zA-Z]))|\\degrees?(?![a-zA-Z])")
 _FONT = re.compile(r"\\(?:text(?:bf|it|rm|normal|sf|tt|up|sc)?|mbox|hbox|mathrm|operatorname\*?)\s*"
@@ -138,6 +141,7 @@ def canonical(text: str) -> str:
     text = _plain_words(text)
     text = _REMAINDER.sub(r"\\text{remainder }", text)
     text = _SPACED_THOUSANDS.sub(lambda m: m[0].replace(" ", ","), text)
+    text = _INDIAN.sub(lambda m: m[0].replace(",", ""), text)
     if _GROUPED(text):
         text = _LIST_COMMA.sub(";", text)
     text = _SPACES.sub(" ", part_statements(text))
@@ -168,6 +172,7 @@ def _canonical_latex(text: str) -> str:
     text = _THOUSANDS_GAP.sub(",", text)
     text = _BRACED_MARK.sub(lambda m: m[1] or m[2], text)
     text = _FRACTION.sub(r"\\frac", text)
+    text = _NAMED_FUNCTION.sub(r"\\\1 ", text)
     text = _GLUED.sub(r"\\\1 ", text)
     text = _DEGREES.sub("°", text)
     text = _ALIASES.sub(lambda m: _ALIAS_OF[m[1]] + (" " if _ALIAS_OF[m[1]][-1].isalpha() else ""), text)

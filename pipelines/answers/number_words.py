@@ -12,7 +12,8 @@ _SMALL = {word: number for number, word in enumerate("""zero one two three four 
     twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen""".split())}
 _TENS = {word: 10 * number for number, word in
          enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), start=2)}
-_LARGE = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
+_LARGE = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12, "lakh": 10**5,
+          "crore": 10**7}
 _TIMES = _LARGE | {"hundred": 100, "dozen": 12}
 PARTS = {"half": 2, "quarter": 4, "third": 3, "fourth": 4, "fifth": 5, "sixth": 6, "seventh": 7,
           "eighth": 8, "ninth": 9, "tenth": 10, "twelfth": 12, "hundredth": 100, "thousandth": 1000}

@@ -9,13 +9,13 @@ from typing import Literal, NamedTuple
 
 from stepforge.builders.outcomes import UNANSWERED
 
-VERSION = 13
+VERSION = 14
 
 Outcome = Literal["correct", "incorrect", "undecided"]
 Method = Literal["literal", "numeric", "symbolic", "none"]
 
 NO_ANSWER = "no_answer"                # the solution states nothing that could be an answer
-GUESSED = "guessed"                    # no answer is stated outright, and one that could be meant does not match
+GUESSED = "guessed"                    # the answer is stated with doubt; or it is not, and what could be meant differs
 TRUNCATED = "truncated"                # generation stopped at the length limit before an answer was stated
 GOLD_UNPARSEABLE = "gold_unparseable"  # the reference answer is empty, undefined, or outside what can be read
 TIMEOUT = "timeout"                    # the check ran past its deadline and was killed

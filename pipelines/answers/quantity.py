@@ -46,7 +46,8 @@ class Measured(NamedTuple):
     plain_letter: str = ""
 
 
-_MULTIPLIERS = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9, "trillion": 10**12, "dozen": 12}
+_MULTIPLIERS = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9, "trillion": 10**12, "dozen": 12,
+                "lakh": 10**5, "crore": 10**7}
 _BASED = re.compile(r"(-?)\(?(\.[0-9]+|[0-9A-Za-z]*[0-9][0-9A-Za-z]*(?:\.[0-9A-Za-z]*(?:\\overline\{[0-9A-Za-z]+\})?)?"
                     r"|[A-F]+|[a-f]{2,8}(?=_\{16\}))\)?(?:_(?:([2-9]|[12]\d|3[0-6])|\{(-?\d{1,2})\})(?:\\text\{[^{}]*\})?"
                     r"|\s*\(?(?:\\text\{)?\s*\(?(?:in )?base ?\}?(\d{1,2})\)?)", re.ASCII).fullmatch

@@ -46,8 +46,9 @@ def commas_match(text: str, listed: Structure, single: str) -> Match | None:
         return None
     if len(others) == 1 and Fraction(f"{whole}.{others[0]}") == number.value:
         return EQUAL if len(others[0]) > 1 and ";" not in text else UNCLEAR
-    thousands = all(len(part) == 3 for part in others) and int("".join(listed.parts)) == number.value
-    return UNCLEAR if thousands else None
+    sizes = {len(part) for part in others[:-1]}                # 1,234,567 or, in India, 12,34,567
+    grouped = len(others[-1]) == 3 and (sizes <= {3} or sizes == {2} and len(whole) < 3 and ";" not in text)
+    return UNCLEAR if grouped and int("".join(listed.parts)) == number.value else None
 
 
 def proportions_match(gold: str, answer: str) -> Match | None:

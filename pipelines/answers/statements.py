@@ -25,6 +25,7 @@ class Statement(NamedTuple):
     """firm: the answer stands where it is announced, not somewhere in a sentence. to_end: the text ends with it.
 
     part: an answer to a part of the problem, which is no guess at the whole. clause: the words that state the answer.
+    plain: nothing else stands in their line, so no word can leave the answer open.
     """
 
     start: int
@@ -36,6 +37,7 @@ class Statement(NamedTuple):
     to_end: bool = False
     part: bool = False
     clause: str = ""
+    plain: bool = False
 
 
 _HEADS = (("nswer", re.compile(r"nswers?(?![a-z])")), ("NSWER", re.compile("NSWERS?(?![A-Z])")),
@@ -112,7 +114,8 @@ def _stated(text: str, head: re.Match[str], choices: bool) -> Statement | None:
     line = text[max(text.rfind("\n", 0, start) + 1, start - 200):start]
     if line in _USUAL and (quick := _QUICK.match(text, after)):
         end = quick.end(1)
-        return Statement(start, end, quick[1], "phrase", True, True, end == len(text) or not text[end:].strip(" \t"))
+        return Statement(start, end, quick[1], "phrase", True, True, end == len(text) or not text[end:].strip(" \t"),
+                         plain=True)
     link = _LINK.match(text, after)
     title = None if link and "\n" not in link[0] else _TITLE.match(text, after)
     if title is not None and _TITLE_BEFORE.fullmatch(line):

@@ -158,6 +158,8 @@ class Verifier:
         elif not (claim.complete or match.equal) and found.at_end \
                 and claim.gold.strip().startswith((answer or "").strip()):
             match = Match(None, "none", outcome.TRUNCATED)
+        elif match.equal and found.doubted:
+            match = Match(None, "none", outcome.GUESSED)
         elif match.equal is False and not (found.sure and (claim.complete or stated)):
             match = Match(None, "none", outcome.GUESSED)
         if answer is None:

@@ -54,7 +54,8 @@ CONDITION = _pattern(phrases(r"""\b(?:if|whether|suppose|assum\w+|unless|(?<!no 
 |(?:some|one|you|someone) (?:might|may|could|would) (?:say|think|claim|conclude|guess)
 |no way|used to be|nobody|no one|no-one
 |(?:wrong|incorrect|false|naive) (?:answer|solution|result|value)s?
-|impossible (?:that|for)|(?:false|wrong|incorrect|untrue) that)
+|impossible (?:that|for)|(?:cannot|can't|can not|could not|couldn't) be (?:the case )?that
+|(?:false|wrong|incorrect|untrue) that)
 |\bnot (?:true|the case|sure|certain|clear|believe|think)|n't (?:think|believe|sure|clear)"""),
                      r"\b(?!.*\b(?:then|but|so)\b)[^,.!?\n]*$")
 MAY_SUPPOSE = ("if", "whether", "suppose", "assum", "unless", "doubt", "unlikely", "check that", "let's", "let’s",
@@ -75,6 +76,22 @@ COMPARED = _pattern(r"\b", phrases("""than|between|exceeds?|exceeding|beyond|ove
 |close to|near|bounded by|limited to|short of|shy of|hardly|barely|divisible by
 |proportional to|prime to|parallel to|applied to"""),
                     r"\s*$")
+
+# In a sentence: it says what is yet to be done or what the problem is about, so its values are no results.
+_SEARCH = phrases(r"""find|determine|compute|calculate|work out|evaluate|solve|show|prove|consider|check|verify|count
+|use|apply|try|analy[sz]e|examine|look|proceed|continue|distinguish|begin|start|know|figure|understand|decide|think
+|set up|rewrite|express|recall|compare|pair|split|deal|handle|treat""")
+_WE = r"(?:we|i|you|one)"
+PLAN = _pattern(
+    r"\b(?:let us|let['’]s|let me|recall|remember|(?:", phrases(r"""remains?(?: is)?|left
+|(?:idea|approach|strategy|plan|method|way|trick|step|task|goal|aim) is|helps?(?: us)?|useful|helpful|asked|asks us
+|in order"""), "|", _WE, r"(?: \w+)? ", phrases("need|want|have|try|would like|are going|hope|plan"),
+    r") to (?:\w+ly )?", _SEARCH,
+    "|", _WE, "(?: now| then| next| first| still)* (?:must|will|shall|can|could|should|may|might|would) ",
+    "(?:[a-z]+ly |now |then |also |first |next )*", _SEARCH,
+    "|(?:next|now),? (?:we |i )?", _SEARCH,
+    "|", phrases(r"""depends? on|depending on|will be (?:useful|helpful)|helps? to organi[sz]e|asked (?:for|about)
+|the (?:question|problem) (?:is|asks)"""), r")\b")
 
 # Behind a value: it is denied.
 DENIED_AFTER = _pattern(r"[$\s*]*(?:\\[)\]])?[\s*]*(?:", phrases(r"""(?:is|are|was|were)(?: not|n't)"""),
