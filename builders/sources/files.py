@@ -41,10 +41,11 @@ Batch = list[tuple[Record | Drop, dict[str, list[str | None]]]]
 
 
 def mapped_batches(records: Iterable[Record | Drop], columns: Mapping[str, Column],
-                   lists: Collection[str] = (), single: Collection[str] = ()) -> Iterator[Batch]:
+                   lists: Collection[str] = (), single: Collection[str] = (), pieces: Collection[str] = ()
+                   ) -> Iterator[Batch]:
     """Batches of rows with the texts of every column; a row that does not fit the mapping becomes a drop.
 
-    `lists` and `single` are those of `map_rows`.
+    `lists`, `single` and `pieces` are those of `map_rows`.
     """
     rows = iter(records)
     first = True
@@ -53,7 +54,7 @@ def mapped_batches(records: Iterable[Record | Drop], columns: Mapping[str, Colum
         if first and good:
             require_roots(good, columns)
             first = False
-        mapped = map_rows([record.values for record in good], columns, lists, single)
+        mapped = map_rows([record.values for record in good], columns, lists, single, pieces)
         texts = iter(zip(good, mapped.frame.iter_rows(named=True), range(len(good)), strict=True))
         found: Batch = []
         for record in batch:

@@ -174,12 +174,13 @@ class Mapped(NamedTuple):
 
 
 def map_rows(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, Column], lists: Collection[str] = (),
-             single: Collection[str] = ()) -> Mapped:
+             single: Collection[str] = (), pieces: Collection[str] = ()) -> Mapped:
     """The texts behind every column of a mapping in a batch of rows.
 
     Args:
         lists: those of our columns that take lists, so that a text which holds a JSON list of texts is that list.
         single: those of our columns for which a list is refused, even one of a single text.
+        pieces: those of our columns whose list is one text in pieces, so that a piece of several texts is a misfit.
 
     Raises:
         SourceError: a column in `single` is a list.
@@ -202,6 +203,8 @@ def map_rows(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, Column], l
                                       f"{path.text}[0]")
                 if isinstance(value, list | tuple) and len(value) > 1 and columns[name].is_template:
                     raise Misfit(f"{path.text!r} is a list; a template takes one value of each part")
+                if name in pieces:
+                    require_pieces(value, path.text)
                 found.append(texts_of(value, path.text))
             except Misfit as misfit:
                 misfits.setdefault(number, str(misfit))
@@ -254,6 +257,14 @@ def text_of_parts(value: Any) -> Any:
     if not all(isinstance(text, str) for text in texts):
         raise Misfit(f"it has a part that is no text; its parts are {sorted({str(part['type']) for part in value})}")
     return "".join(map(str, texts))
+
+
+def require_pieces(value: Any, path: str) -> None:
+    """Raises Misfit where one piece of a text is a list of several, such as the rated alternatives of a step."""
+    for number, piece in enumerate(map(text_of_parts, value) if isinstance(value, list | tuple) else ()):
+        if isinstance(piece, list | tuple) and len(piece) > 1:
+            raise Misfit(f"{path!r} holds {len(piece)} texts for piece {number} of a solution; name one of them, with "
+                         "[0] or [NAME_OF_ITS_NUMBER] in place of the last []")
 
 
 def texts_of(value: Any, path: str) -> list[str | None]:

@@ -128,7 +128,7 @@ class _Reader:
         """Rows of `solutions`, drops and the problem's position, for every row that is read."""
         mapping = {name: Column(text) for name, text in self.columns.items()}
         lists = set(mapping) - {"problem", "solution"}
-        for batch in mapped_batches(records_of(self.generator, self.columns), mapping, lists, {"solution"}):
+        for batch in mapped_batches(records_of(self.generator, self.columns), mapping, lists, {"solution"}, {"steps"}):
             for record, texts in batch:
                 if isinstance(record, Drop):
                     yield [], [record], 0

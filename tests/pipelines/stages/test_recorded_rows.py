@@ -116,6 +116,19 @@ def test_thoughts_go_where_the_recipe_says(read, kept, solution, thought):
     assert (row["solution"], row["thought"]) == (solution, thought)
 
 
+def test_a_step_of_several_texts_is_no_step(read):
+    """Rated alternatives of each step would otherwise become one solution that nobody wrote."""
+    one, two = {"a": [{"t": "x"}]}, {"a": [{"t": "y"}, {"t": "z"}], "c": 1}
+    columns = {"steps": "s[].a[].t"}
+    rows, drops = read({"problem": "id7", "s": [one, one]}, {"problem": "id7", "s": [one, two]}, columns=columns)
+    assert [row["solution"] for row in rows] == ["x\nx"] and drops == [("s.jsonl:2", "malformed")]
+    rows, drops = read({"problem": "id7", "s": [{**one, "c": 0}, two]}, columns={"steps": "s[].a[c].t"})
+    assert [row["solution"] for row in rows] == ["x\nz"] and drops == []
+    parts = [{"type": "text", "text": "p"}, {"type": "text", "text": "q"}]
+    rows, _ = read({"problem": "id7", "s": [parts, "r"]}, columns={"steps": "s"})
+    assert [row["solution"] for row in rows] == ["pq\nr"]
+
+
 def test_steps_are_one_sample_and_a_list_is_no_solution(read):
     rows, drops = read({"problem": "id7", "s": ["a\n", "b"], "l": [1, -1], "e": -1},
                        {"problem": "id7", "s": ["a", None]},
