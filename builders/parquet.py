@@ -1,10 +1,14 @@
 """Streaming reads and atomic writes of Parquet tables.
 
 Rows go in as dicts and are written in batches under an explicit schema, to a temporary file that takes its name only
-when it is whole: a reader never sees half a table. Content-defined chunking and the page index are on, so that the
-next version of a published file shares most of its chunks with this one.
+when it is whole: a reader never sees half a table. A table is one file, or a folder of parts that each hold one bucket
+of problem ids (`part-00007-of-00064-000.parquet`; the last number tells parts of a bucket apart). Content-defined
+chunking and the page index are on, so that the next version of a published file shares most of its chunks with this
+one.
 """
 
+import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +22,24 @@ from stepforge.builders.files import replacing
 CHUNKING = {"min_chunk_size": 256 * 1024, "max_chunk_size": 1024 * 1024, "norm_level": 0}
 BATCH_ROWS = 2000
 Row = TypeVar("Row")
+_PART = re.compile(r"part-(\d{5})-of-(\d{5})-\d{3}\.parquet")
+
+
+def part_name(bucket: int, buckets: int, number: int = 0) -> str:
+    return f"part-{bucket:05d}-of-{buckets:05d}-{number:03d}.parquet"
+
+
+def parts_of(table: Path, bucket: int | None = None) -> list[Path]:
+    """The files of a table in the order of its rows: all, or those of one bucket where it lies in parts."""
+    if not table.is_dir():
+        return [table]
+    return sorted(table.glob("part-*.parquet" if bucket is None else f"part-{bucket:05d}-of-*.parquet"))
+
+
+def buckets_of(table: Path) -> int:
+    """In how many buckets of problem ids a table lies; 1 for a file."""
+    names = [_PART.fullmatch(path.name) for path in parts_of(table)] if table.is_dir() else []
+    return max((int(name[2]) for name in names if name), default=1)
 
 
 def write_rows(path: Path, rows: Iterable[dict], schema: pa.Schema, row_group: int = BATCH_ROWS) -> int:
@@ -66,20 +88,25 @@ def open_writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
     )
 
 
-def read_rows(path: Path, columns: list[str] | None = None, batch_rows: int = BATCH_ROWS) -> Iterator[dict]:
-    """Rows of a Parquet file as dicts, a batch in memory at a time."""
-    with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(batch_size=batch_rows, columns=columns):
-            yield from batch.to_pylist()
+def read_rows(table: Path, columns: list[str] | None = None, batch_rows: int = BATCH_ROWS) -> Iterator[dict]:
+    """Rows of a table as dicts, a batch in memory at a time."""
+    for path in parts_of(table):
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=batch_rows, columns=columns):
+                yield from batch.to_pylist()
 
 
-def is_whole(path: Path) -> bool:
-    """Whether there is a Parquet file with the footer that is written last; a file that lost its end has none."""
+def is_whole(table: Path) -> bool:
+    """Whether all files of a table are there with the footer that is written last, which half a file lacks."""
     try:
-        pq.read_metadata(path)
+        for path in parts_of(table):
+            pq.read_metadata(path)
     except (OSError, pa.ArrowInvalid):
         return False
-    return True
+    if not table.is_dir():
+        return True
+    counts = Counter(int(name[1]) for path in parts_of(table) if (name := _PART.fullmatch(path.name)))
+    return len(counts) == buckets_of(table) and len(set(counts.values())) == 1
 
 
 def damage(path: Path) -> str | None:
@@ -92,8 +119,8 @@ def damage(path: Path) -> str | None:
     return None
 
 
-def count_rows(path: Path) -> int:
-    return pq.read_metadata(path).num_rows
+def count_rows(table: Path) -> int:
+    return sum(pq.read_metadata(path).num_rows for path in parts_of(table))
 
 
 def batched(rows: Iterable[Row], size: int) -> Iterator[list[Row]]:

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from stepforge.builders.files import replacing
 from stepforge.builders.outcomes import UNANSWERED
-from stepforge.builders.parquet import BATCH_ROWS, open_writer
+from stepforge.builders.parquet import BATCH_ROWS, open_writer, parts_of
 
 if TYPE_CHECKING:
     import duckdb  # slow to import, and many commands read no table
@@ -26,15 +26,18 @@ _IS_OUTCOME = f"""CREATE TEMP MACRO is_outcome(verdict, reason) AS
     verdict <> 'undecided' OR coalesce(reason IN {UNANSWERED}, false)"""
 
 STRANGERS_SECONDS = 60.0
+PART_BITS = 28  # a part has fewer than 2^28 rows
 
 
 @contextmanager
-def open_duckdb(memory: str, scratch: Path, tables: Mapping[str, Path] | None = None, threads: int = 2
-                ) -> "Iterator[duckdb.DuckDBPyConnection]":
+def open_duckdb(memory: str, scratch: Path, tables: Mapping[str, Path] | None = None, threads: int = 2,
+                bucket: int | None = None) -> "Iterator[duckdb.DuckDBPyConnection]":
     """A connection that keeps to `memory` (such as "2GiB"), spills to `scratch` and sees `tables` as views.
 
-    Beside its columns a view has `file_row_number`, the row's position in the table, from 0. `is_outcome(verdict,
-    reason)` is true of a verdict that counts: a solution without an answer has failed, a time-out says nothing of it.
+    Tables that lie in parts are seen whole, or one `bucket` of them. Beside its columns a view has `file_row_number`,
+    which orders the rows of the table: the row's position from 0, in parts with gaps between them.
+    `is_outcome(verdict, reason)` is true of a verdict that counts: a solution without an answer has failed, a time-out
+    says nothing of it.
     """
     import duckdb
 
@@ -49,8 +52,16 @@ def open_duckdb(memory: str, scratch: Path, tables: Mapping[str, Path] | None = 
             connection.execute("SET enable_progress_bar = false")
         connection.execute(_IS_OUTCOME)
         for name, path in (tables or {}).items():
-            connection.from_parquet(str(path), file_row_number=True).create_view(name)
+            _see(connection, name, [str(part) for part in parts_of(path, bucket)])
         yield connection
+
+
+def _see(connection: "duckdb.DuckDBPyConnection", name: str, files: Sequence[str]) -> None:
+    """Make a view of files that hold one table."""
+    rows = connection.from_parquet(list(files), file_row_number=True)
+    if len(files) > 1:
+        rows = rows.project(f"* REPLACE ((file_index::BIGINT << {PART_BITS}) + file_row_number AS file_row_number)")
+    rows.create_view(name)
 
 
 @contextmanager
@@ -82,7 +93,7 @@ def load_sql(package: str, name: str) -> str:
 def query_rows(connection: "duckdb.DuckDBPyConnection", sql: str, parameters: Mapping[str, object] | None = None
                ) -> Iterator[dict]:
     """Rows of a query as dicts, a batch in memory at a time."""
-    for batch in _batches(connection, sql, parameters or {}):
+    for batch in query_batches(connection, sql, parameters or {}):
         yield from batch.to_pylist()
 
 
@@ -104,7 +115,7 @@ def queries_to_parquet(connection: "duckdb.DuckDBPyConnection", sql: str, parame
     """
     count = 0
     with replacing(path) as temporary, open_writer(temporary, schema) as writer:
-        for batch in chain.from_iterable(_batches(connection, sql, given, batch_rows) for given in parameters):
+        for batch in chain.from_iterable(query_batches(connection, sql, given, batch_rows) for given in parameters):
             if missing := set(schema.names) - set(batch.schema.names):
                 raise ValueError(f"{path.name}: the query gives no column {sorted(missing)}")
             table = pa.Table.from_batches([batch]).select(schema.names)
@@ -116,7 +127,8 @@ def queries_to_parquet(connection: "duckdb.DuckDBPyConnection", sql: str, parame
     return count
 
 
-def _batches(connection: "duckdb.DuckDBPyConnection", sql: str, parameters: Mapping[str, object],
-             batch_rows: int = BATCH_ROWS) -> pa.RecordBatchReader:
+def query_batches(connection: "duckdb.DuckDBPyConnection", sql: str, parameters: Mapping[str, object],
+                  batch_rows: int = BATCH_ROWS) -> pa.RecordBatchReader:
+    """Rows of a query as Arrow batches, one in memory at a time."""
     reader: pa.RecordBatchReader = connection.sql(sql, params=dict(parameters)).to_arrow_reader(batch_rows)
     return reader

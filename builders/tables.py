@@ -23,11 +23,17 @@ def derive_seed(*parts: object) -> int:
 
 
 class Table(NamedTuple):
-    """A named schema and the columns that identify a row."""
+    """A named schema and the columns that identify a row.
+
+    `order` sorts the rows of one problem or solution. A `bucketed` table concerns problems one by one, so a large run
+    keeps it in parts, one for each bucket of problem ids.
+    """
 
     name: str
     key: tuple[str, ...]
     schema: pa.Schema
+    order: tuple[str, ...] = ()
+    bucketed: bool = False
 
     def describe(self) -> dict[str, str]:
         """Column name to its sentence."""
@@ -42,8 +48,9 @@ def _optional(name: str, kind: pa.DataType, doc: str) -> pa.Field:
     return column(name, kind, doc, nullable=True)
 
 
-def _table(name: str, key: tuple[str, ...], *fields: pa.Field) -> Table:
-    return Table(name, key, pa.schema(fields))
+def _table(name: str, key: tuple[str, ...], *fields: pa.Field, order: tuple[str, ...] = (), bucketed: bool = False
+           ) -> Table:
+    return Table(name, key, pa.schema(fields), order or key, bucketed)
 
 
 TEXT, INT, REAL, BOOL = pa.string(), pa.int64(), pa.float64(), pa.bool_()
@@ -70,6 +77,7 @@ PROBLEMS = _table(
     _optional("parent_id", TEXT, "Seed problem after which a model wrote this one."),
     _optional("agreement", REAL, "Share of the sampled solutions that gave the gold answer, if a majority determined "
                                  "it."),
+    bucketed=True,
 )
 
 EVALUATIONS = _table(
@@ -106,6 +114,7 @@ DRAFTS = _table(
     _optional("completion_tokens", INT, "Completion tokens."),
     _optional("solver_prompt_tokens", INT, "Prompt tokens of the solver."),
     _optional("solver_completion_tokens", INT, "Completion tokens."),
+    order=("index",),
 )
 
 SOLUTIONS = _table(
@@ -128,6 +137,7 @@ SOLUTIONS = _table(
                                         "word."),
     _optional("upstream_first_error", INT, "First wrong step that came with a recorded sample, from 0; -1 for none."),
     _optional("upstream_labels", pa.list_(TEXT), "Step labels or values that came with a recorded sample, unchanged."),
+    order=("sample_index", "solution_id"), bucketed=True,
 )
 
 BUDGETS = _table(
@@ -156,6 +166,7 @@ VERDICTS = _table(
     _optional("false_step", INT, "First step with a false equation, from 0."),
     _optional("soundness", TEXT, "Soundness of the reasoning by its equations: unsound or undecided."),
     _optional("judged_by", TEXT, "Method that judged the soundness: equations."),
+    bucketed=True,
 )
 
 RULINGS = _table(
@@ -173,6 +184,7 @@ RULINGS = _table(
     column("failed", INT, "Failed requests; the next run retries them."),
     _optional("prompt_tokens", INT, "Prompt tokens."),
     _optional("completion_tokens", INT, "Completion tokens of the judge."),
+    bucketed=True,
 )
 
 JUDGEMENTS = _table(
@@ -189,6 +201,7 @@ JUDGEMENTS = _table(
     column("judge_id", TEXT, "Hash of the judge's model, revision, prompt and sampling settings."),
     _optional("prompt_tokens", INT, "Prompt tokens."),
     _optional("completion_tokens", INT, "Completion tokens."),
+    bucketed=True,
 )
 
 DUPLICATES = _table(
@@ -196,6 +209,7 @@ DUPLICATES = _table(
     column("solution_id", TEXT, "Duplicate solution."),
     column("survivor_id", TEXT, "Solution that is kept instead."),
     column("reason", TEXT, "Rule that matched: text, equations or near."),
+    bucketed=True,
 )
 
 STEPS = _table(
@@ -229,6 +243,7 @@ STEPS = _table(
     _optional("advantage_model_low", REAL, "Lower bound of its 95% credible interval."),
     _optional("advantage_model_high", REAL, "Upper bound of the same interval."),
     _optional("pit_probability", REAL, "Posterior probability that this step is the first pit."),
+    bucketed=True,
 )
 
 ROLLOUTS = _table(
@@ -251,6 +266,7 @@ ROLLOUTS = _table(
     _optional("prompt_tokens", INT, "Prompt tokens, including the prefix."),
     _optional("cached_prompt_tokens", INT, "Prompt tokens that the engine read from its cache."),
     *_LOGPROBS,
+    order=("solution_id", "step_index", "origin", "index", "rollout_id"), bucketed=True,
 )
 
 ALTERNATIVES = _table(
@@ -268,6 +284,7 @@ ALTERNATIVES = _table(
     _optional("q", REAL, "Estimated probability of a correct answer from after it."),
     _optional("q_low", REAL, "Lower bound of its 95% interval."),
     _optional("q_high", REAL, "Upper bound of its 95% interval."),
+    order=("solution_id", "step_index", "alternative_id"), bucketed=True,
 )
 
 DROPS = _table(
@@ -276,6 +293,7 @@ DROPS = _table(
     column("row_id", TEXT, "Id of the row, or file and line if it never had an id."),
     column("reason", TEXT, "Reason of the drop, one of the stage's words."),
     column("detail", TEXT, "Details of the reason."),
+    order=("row_id",),
 )
 
 MEASURES = _table(
@@ -344,3 +362,4 @@ STEP_SCORES = _table(
 _ALL = (PROBLEMS, DRAFTS, EVALUATIONS, CONTAMINATION, SOLUTIONS, BUDGETS, VERDICTS, RULINGS, JUDGEMENTS, DUPLICATES,
         STEPS, ROLLOUTS, ALTERNATIVES, DROPS, MEASURES)
 TABLES = {table.name: table for table in _ALL}
+BUCKETED = frozenset(table.name for table in _ALL if table.bucketed)

@@ -14,6 +14,7 @@ import orjson
 import polars as pl
 
 from stepforge.builders.errors import UserError
+from stepforge.builders.parquet import parts_of
 from stepforge.pipelines import plan as planning
 from stepforge.pipelines.credit import split as splitting
 from stepforge.pipelines.recipe import Recipe, find_recipe, make_recipe, read_options
@@ -116,7 +117,8 @@ def annotate(problem: str, solutions: Sequence[str], answer: str, policy: Mappin
                          "negatives_per_problem": count, **options}})
         folder = home / recipe.name
         planning.run(recipe, folder, planning.silent, lambda planned, account: None, last="annotate")
-        tables = {name: pl.read_parquet(table_path(folder, name)) for name in ("steps", "solutions", "verdicts")}
+        tables = {name: pl.read_parquet(parts_of(table_path(folder, name)))
+                  for name in ("steps", "solutions", "verdicts")}
     texts = tables["solutions"].select("solution_id", "sample_index", "solution")
     verdicts = tables["verdicts"].select("solution_id", "verdict")
     steps = tables["steps"].join(texts, on="solution_id").join(verdicts, on="solution_id").sort(

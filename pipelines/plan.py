@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from importlib import import_module
+from itertools import chain
 from pathlib import Path
 from typing import Any, get_args
 
@@ -31,7 +32,7 @@ from stepforge.builders.terminal import in_line
 from stepforge.pipelines.changes import UNKNOWN, why_changed
 from stepforge.pipelines.executors import StageFailed, abandon
 from stepforge.pipelines.inference.servers import Servers
-from stepforge.pipelines.options.executor import StageName
+from stepforge.pipelines.options.executor import ShardedStage, StageName
 from stepforge.pipelines.progress import RUNNING, announced, end_told, runs_elsewhere
 from stepforge.pipelines.recipe import Recipe
 from stepforge.pipelines.run_folder import (
@@ -182,13 +183,16 @@ def run(recipe: Recipe, folder: Path, tell: Tell, report: Callable[[Planned, dic
             with end_told(folder, stage.name):
                 _hold_back(stage.name, recipe, state, folder)
             own = recipe.model_copy(update={"executor": recipe.executor.of(stage.name)})
-            work = work_path(folder, f"{stage.name}-{planned.fingerprint[:12]}-{own.executor.tasks}")
+            work = work_path(folder, "-".join(
+                [stage.name, planned.fingerprint[:12], str(own.executor.tasks), *_buckets(own)]))
             _forget_other_work(work)
             drops_path(folder, stage.name).unlink(missing_ok=True)
             started = time.monotonic()
             with end_told(folder, stage.name), _full_disk_told(stage.name, folder), damage_told(folder):
-                account = stage.run(Context(own, folder, work, _announcing(folder, stage.name, tell), state, servers,
-                                            STAGES))
+                context = Context(own, folder, work, _announcing(folder, stage.name, tell), state, servers, STAGES)
+                if stage.name in get_args(ShardedStage):
+                    context.settle(*chain.from_iterable(s.tables for s in STAGES if s.name in stage.inputs))
+                account = stage.run(context)
             account.check(stage.name)
             shutil.rmtree(work, ignore_errors=True)
             _keep_recipe(folder, stage.name)
@@ -198,6 +202,10 @@ def run(recipe: Recipe, folder: Path, tell: Tell, report: Callable[[Planned, dic
             seen[stage.name] = seen_by_later(planned.fingerprint, account.failed)
             report(planned, entry)
         (folder / RUNNING).unlink(missing_ok=True)
+
+
+def _buckets(recipe: Recipe) -> list[str]:
+    return [str(recipe.executor.buckets)] if recipe.executor.buckets > 1 else []
 
 
 def _keep_recipe(folder: Path, stage: str) -> None:

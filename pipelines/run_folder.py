@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import orjson
 
 from stepforge.builders.errors import UserError
-from stepforge.builders.parquet import damage
+from stepforge.builders.parquet import damage, parts_of
 from stepforge.builders.sql import open_duckdb
-from stepforge.builders.tables import TABLES
+from stepforge.builders.tables import BUCKETED, TABLES
 from stepforge.pipelines.recipe import Recipe, load_recipe
 
 if TYPE_CHECKING:
@@ -30,7 +30,17 @@ OWN = (WORK, RELEASE, LOGS)  # what ranks on other machines neither read nor wri
 
 
 def table_path(run: Path, name: str) -> Path:
+    """A table of the run: its folder of parts where it has one, else its file."""
+    parts = table_parts_path(run, name)
+    return parts if name in BUCKETED and parts.is_dir() else table_file_path(run, name)
+
+
+def table_file_path(run: Path, name: str) -> Path:
     return run / "tables" / f"{name}.parquet"
+
+
+def table_parts_path(run: Path, name: str) -> Path:
+    return run / "tables" / name
 
 
 def drops_path(run: Path, stage: str) -> Path:
@@ -136,7 +146,7 @@ def damage_told(run: Path) -> "Iterator[None]":
         library = type(error).__module__.split(".")[0]
         if not isinstance(error, OSError) and library not in ("_duckdb", "duckdb", "pyarrow"):
             raise
-        for path in sorted(table_path(run, "any").parent.glob("*.parquet")):
+        for path in sorted(table_file_path(run, "any").parent.rglob("*.parquet")):
             if (why := damage(path)) is not None:
                 raise UserError(f"{path} is damaged ({why}). Delete it and run the recipe again: its stage writes "
                                 "it again from the answers in the journal") from error
@@ -177,7 +187,7 @@ class Run(NamedTuple):
         """
         import polars  # slow to import, and the command line does without it
 
-        return polars.scan_parquet(run_tables(self.folder, table)[table])
+        return polars.scan_parquet(parts_of(run_tables(self.folder, table)[table]))
 
     def dataset(self, table: str) -> "datasets.Dataset":
         """A table of the run as a `datasets.Dataset`; errors as for `frame`."""

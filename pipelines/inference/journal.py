@@ -112,6 +112,28 @@ class Journal:
                 offset += len(line)
 
 
+class Journals:
+    """The journals of a rank: one for all of its problems, or with `buckets` above 1 one for each of their buckets."""
+
+    def __init__(self, folder: Path, rank: int, ranks: int, buckets: int = 1) -> None:
+        self.folder, self.rank = folder, rank
+        self.buckets = buckets if buckets > 1 else ranks
+        self.by_bucket = buckets > 1
+        self._open: dict[int, Journal] = {}
+
+    def of(self, problem_id: str) -> Journal:
+        """The journal of a problem, opened with the first of its bucket."""
+        bucket = shard_of(problem_id, self.buckets) if self.by_bucket else self.rank
+        if bucket not in self._open:
+            self._open[bucket] = Journal(self.folder, bucket, self.buckets)
+        return self._open[bucket]
+
+    def close(self, bucket: int | None = None) -> None:
+        """Close that of one bucket, or all."""
+        for number in list(self._open) if bucket is None else [bucket] if bucket in self._open else []:
+            self._open.pop(number).close()
+
+
 def _may_hold(name: str, rank: int, ranks: int) -> bool:
     """Whether a file of this name can hold lines of `rank`: a problem that is its writer's and ours, too."""
     writer = _NAME.fullmatch(name)

@@ -29,7 +29,7 @@ from stepforge.pipelines.inference.demand import OnDemand
 from stepforge.pipelines.inference.endpoint import PATHS, body_of
 from stepforge.pipelines.inference.engines import check_ready, make_server
 from stepforge.pipelines.inference.errors import PromptTooLong, Refused, RequestFailed
-from stepforge.pipelines.inference.journal import Journal
+from stepforge.pipelines.inference.journal import Journals
 from stepforge.pipelines.inference.output import TableOutput
 from stepforge.pipelines.options.generators import BatchGenerator, Writer
 
@@ -113,17 +113,17 @@ class Runner(InferenceRunner):
         self.shared = shared
         self.logs = logs
         self.journal_folder = journal
-        self.journal: Journal | None = None
+        self.journals: Journals | None = None
 
     def run(self, data: Any, rank: int = 0, world_size: int = 1) -> None:
-        self.journal = Journal(self.journal_folder, rank, world_size)
+        self.journals = Journals(self.journal_folder, rank, world_size, self.output_writer.buckets)
         try:
             with self.output_writer as output:
-                output.open(rank)
-            with _rare_collections():
-                super().run(data, rank, world_size)
+                output.open(rank, world_size)
+                with _rare_collections():
+                    super().run(data, rank, world_size)
         finally:
-            self.journal.close()
+            self.journals.close()
 
     def _init_server(self, rank: int) -> OnDemand:
         return OnDemand(lambda: make_server(self.generator, self.config, rank, self.shared, self.logs))
@@ -133,8 +133,9 @@ class Runner(InferenceRunner):
 
     async def _cached_request(self, payload: Request, semaphore: asyncio.Semaphore, server: InferenceServer,
                               doc_id: str, **_: Any) -> list[Completion]:
-        assert self.journal is not None
-        if (record := self.journal.get(payload.key)) is not None:
+        assert self.journals is not None
+        journal = self.journals.of(doc_id)
+        if (record := journal.get(payload.key)) is not None:
             self.output_writer.count(from_journal=1)
             return [Completion(**choice).up_to(payload.payload.get("stop", ())) for choice in record["choices"]]
         completions = await self._send_request(server, payload.payload, semaphore)
@@ -142,9 +143,9 @@ class Runner(InferenceRunner):
         self.output_writer.count(requests=1, failed=failed, tokens=sum(c.completion_tokens or 0 for c in completions))
         if failed and isinstance(self.generator, BatchGenerator):
             body = body_of(self.generator, payload.payload)
-            self.journal.wait(payload.key, doc_id, {"url": f"/v1{PATHS[self.generator.api]}", "body": body})
+            journal.wait(payload.key, doc_id, {"url": f"/v1{PATHS[self.generator.api]}", "body": body})
         if not failed and completions[0].finish_reason != PromptTooLong.reason:  # which cost nothing
-            self.journal.append(payload.key, doc_id, {"choices": completions})
+            journal.append(payload.key, doc_id, {"choices": completions})
         return [completion.up_to(payload.payload.get("stop", ())) for completion in completions]
 
     async def _send_request(self, server: InferenceServer, payload: dict, semaphore: asyncio.Semaphore
@@ -170,7 +171,9 @@ class Runner(InferenceRunner):
     async def _save_document(self, document: Document, output_writer_context: TableOutput, rank: int,
                              chunk_index: int, count_processed_stat: bool = True) -> None:
         self.stat_update("documents_processed", value=1, unit="document")
-        output_writer_context.write(document, rank)
+        bucket = output_writer_context.write(document, rank)
+        if bucket is not None and self.journals is not None:
+            self.journals.close(bucket)
 
 
 @contextmanager

@@ -85,6 +85,13 @@ class Executor(Options):
     kind: Kind = Field("local", description="Where stages run.")
     tasks: int = Field(2, ge=1, le=10_000, description="Shards per stage; more shards need less memory each.")
     workers: int = Field(2, ge=1, description="Shards that run in parallel.")
+    buckets: int = Field(
+        1, ge=1, le=10_000, description="Parts of each table, by a hash of the problem id. With more than 1, each "
+                                        "shard reads and writes its own parts only, and a resumed run skips finished "
+                                        "parts. Use 1 up to 50,000 problems, beyond that about one per 5,000, and at "
+                                        "least as many as `tasks`. If the number changes, the run divides its tables "
+                                        "again."
+    )
     tasks_per_job: int = Field(1, ge=1, description="Shards per Slurm, Ray or Hub job; a job runs them one after "
                                                     "another.")
     cpus_per_task: int = Field(1, ge=1, description="CPUs to reserve per shard on Slurm and Ray.")
@@ -105,6 +112,14 @@ class Executor(Options):
         found = self.stages.get(stage) if stage in get_args(ShardedStage) else None  # type: ignore[call-overload]
         own: dict[str, Any] = {} if found is None else {name: value for name, value in found if value is not None}
         return self.model_copy(update=own | {"stages": {}})
+
+    @model_validator(mode="after")
+    def _buckets_lie_where_shards_work(self) -> "Executor":
+        for stage in get_args(ShardedStage):
+            if self.buckets > 1 and self.of(stage).kind == "jobs":
+                raise ValueError(f"buckets: {self.buckets}, but {stage} runs as jobs on the Hub, which share no disk; "
+                                 "allowed is 1 there")
+        return self
 
     @model_validator(mode="after")
     def _kinds_have_what_they_need(self) -> "Executor":

@@ -7,7 +7,7 @@ and were dropped for which reason; the plan marks a stage as done only when the 
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,9 +16,10 @@ from typing import Any, NamedTuple
 import duckdb
 import pyarrow as pa
 
-from stepforge.builders.parquet import read_rows, write_rows
+from stepforge.builders.gather import gather
+from stepforge.builders.parquet import count_rows, part_name, read_rows, write_rows
 from stepforge.builders.sql import open_duckdb, query_rows, query_to_parquet
-from stepforge.builders.tables import DROPS, TABLES
+from stepforge.builders.tables import DROPS, TABLES, Table
 from stepforge.pipelines.executors import StageFailed, Step, run_pipeline
 from stepforge.pipelines.inference.demand import offered
 from stepforge.pipelines.inference.output import TableOutput, parts_path
@@ -33,10 +34,12 @@ from stepforge.pipelines.run_folder import (
     logs_path,
     server_logs_path,
     shares_path,
+    table_file_path,
+    table_parts_path,
     table_path,
 )
-from stepforge.pipelines.stages.gather import gather
-from stepforge.pipelines.stages.shares import Query, ShareReader, write_shares
+from stepforge.pipelines.stages.buckets import install, settle
+from stepforge.pipelines.stages.shares import BucketReader, Query, ShareReader, write_shares
 
 SPENT_SQL = """
 CREATE TEMP TABLE spent (stage VARCHAR, generator VARCHAR, problem_id VARCHAR, requests BIGINT, prompt_tokens BIGINT,
@@ -145,7 +148,27 @@ class Context:
     stages: tuple[Stage, ...] = ()
 
     def table(self, name: str) -> Path:
+        """Where to read a table: its file, or its folder of parts."""
         return table_path(self.folder, name)
+
+    def file(self, name: str) -> Path:
+        """Where to write a table as one file; parts that an earlier run left are removed."""
+        shutil.rmtree(table_parts_path(self.folder, name), ignore_errors=True)
+        return table_file_path(self.folder, name)
+
+    @property
+    def buckets(self) -> int:
+        return self.recipe.executor.buckets
+
+    def settle(self, *tables: str) -> None:
+        """Bring tables into the recipe's number of buckets, in one pass, where they lie in another."""
+        for name in settle(self.folder, tables, self.buckets, self.recipe.executor.duckdb_memory, self.work):
+            with self.tell(self.work, f"{name}: into {self.buckets} buckets", 0):
+                pass
+
+    def output(self, work: Path, *tables: Table) -> TableOutput:
+        """What the last step of a pipeline by bucket writes to; with one bucket, by rank."""
+        return TableOutput(work, tables, self.buckets, self.recipe.executor.duckdb_memory)
 
     def drops(self, stage: str) -> Path:
         return drops_path(self.folder, stage)
@@ -161,16 +184,42 @@ class Context:
         with self.duckdb(**tables) as connection:
             return query_to_parquet(connection, sql, parameters or {}, path, schema)
 
-    def reader(self, query: Query, work: Path, label: str, rows: int) -> ShareReader:
-        """The first step of a pipeline in `work`: about so many `rows` of a query, each rank's own.
+    def query_to_parts(self, sql: str, tables: Mapping[str, Path], name: str) -> int:
+        """Write a table of the run, bucket by bucket, or as a file where there is one; returns its number of rows."""
+        schema = TABLES[name].schema
+        if self.buckets == 1:
+            return self.query_to_table(sql, tables, self.file(name), schema)
+        made = self.work / f"made-{name}"
+        paths = [made / f"{bucket:05d}.parquet" for bucket in range(self.buckets)]
+        rows = 0
+        for bucket, path in enumerate(paths):
+            with open_duckdb(self.recipe.executor.duckdb_memory, self.work / "spill", tables,
+                             bucket=bucket) as connection:
+                rows += query_to_parquet(connection, sql, {}, path, schema)
+        install(table_parts_path(self.folder, name),
+                ((path, part_name(bucket, self.buckets)) for bucket, path in enumerate(paths)))
+        return rows
 
-        A run that was cut off finds them in `work`, which belongs to one fingerprint and number of ranks.
+    def reader(self, query: Query, output: TableOutput, label: str, rows: int) -> ShareReader | BucketReader:
+        """The first step of a pipeline that ends in `output`: about so many `rows` of a query, each rank's own.
+
+        With one bucket they are put in order by rank first. A run that was cut off finds them in the working folder,
+        which belongs to one fingerprint and number of ranks.
         """
-        executor = self.recipe.executor
+        executor, work = self.recipe.executor, output.folder
+        if output.buckets > 1:
+            return BucketReader(query, executor.duckdb_memory, output)
         if not shares_path(work).exists():
             with self.tell(work, f"{label}: shares", 0):
                 write_shares(query, executor.duckdb_memory, work, executor.tasks, rows)
         return ShareReader(work, executor.duckdb_memory)
+
+    def query_by_bucket(self, query: Query) -> Iterator[dict[str, Any]]:
+        """Rows of a query that looks at the problems of one bucket after another, or at all where there is one."""
+        for bucket in range(self.buckets) if self.buckets > 1 else [None]:
+            with open_duckdb(self.recipe.executor.duckdb_memory, self.work / "spill", query.tables,
+                             bucket=bucket) as connection:
+                yield from query_rows(connection, query.sql, query.parameters)
 
     def pipeline(self, steps: Sequence[Step], label: str, documents: int, work: Path) -> None:
         """Run a datatrove pipeline whose last step writes a `TableOutput` in `work`, with a progress bar."""
@@ -184,33 +233,50 @@ class Context:
         `journal` are the folders of the journal below the run's. On this machine ranks share the run's
         servers, which start when a rank first needs one.
         """
-        reader = self.reader(query, output.folder, label, documents)
+        reader = self.reader(query, output, label, documents)
         ours = self.recipe.executor.kind == "local" and self.servers
         with offered(ours, generator, output.folder / "servers") if ours else nullcontext() as servers:
             runner = Runner(rollout, generator, journal_path(self.folder, *journal), output, shared, servers,
                             server_logs_path(self.folder))
             self.pipeline([reader, runner], label, documents, output.folder)
 
-    def collect(self, table: str, works: Sequence[Path], order: str, path: Path | None = None) -> int:
-        """Turn the parts of all ranks into one table, ordered; returns the number of rows.
+    def parts(self, table: str, works: Sequence[Path]) -> list[Path]:
+        """The parts of a table that ranks left in the folders `works`, folder by folder.
 
         Raises:
-            StageFailed: the part of a rank is missing.
+            StageFailed: the part of a rank or of a bucket is missing.
         """
-        schema = TABLES[table].schema
-        if not works:
-            return write_rows(path or self.table(table), [], schema)
-        executor = self.recipe.executor
         parts = [part for work in works for part in sorted(parts_path(work, table).glob("*.parquet"))]
-        if missing := (expected := len(works) * executor.tasks) - len(parts):
-            raise StageFailed(f"{table}: output of {missing} of {expected} ranks is missing; run again")
+        by_bucket = self.buckets > 1 and not any(shares_path(work).exists() for work in works)
+        expected = len(works) * (self.buckets if by_bucket else self.recipe.executor.tasks)
+        if missing := expected - len(parts):
+            raise StageFailed(f"{table}: output of {missing} of {expected} {'buckets' if by_bucket else 'ranks'} is "
+                              "missing; run again")
+        return parts
+
+    def collect(self, table: str, works: Sequence[Path], path: Path | None = None) -> int:
+        """Turn the parts of all ranks into one table, ordered, at `path` or in the run; returns the number of rows.
+
+        Parts of buckets are in order and become parts of the table as they are. Errors as of `parts`.
+        """
+        schema, order, bucketed = TABLES[table].schema, TABLES[table].order, TABLES[table].bucketed
+        if not works:
+            return write_rows(path or self.file(table), [], schema)
+        parts = self.parts(table, works)
+        if bucketed and self.buckets > 1:
+            named = [(part, part_name(number % self.buckets, self.buckets, number // self.buckets))
+                     for number, part in enumerate(parts)]
+            home = path or table_parts_path(self.folder, table)
+            install(home, named)
+            return count_rows(home)
+        executor = self.recipe.executor
         memory = bytes_of(executor.duckdb_memory)
         with self.duckdb() as connection:
-            return gather(connection, parts, order, path or self.table(table), schema, memory)
+            return gather(connection, parts, order, path or self.file(table), schema, memory)
 
     def collect_drops(self, works: Sequence[Path], stage: str) -> dict[str, int]:
         """Turn the drops of all ranks into the stage's table of drops; returns their number by reason."""
-        if not self.collect("drops", works, "row_id", self.drops(stage)):
+        if not self.collect("drops", works, self.drops(stage)):
             self.drops(stage).unlink()
         return self.drop_counts(stage)
 

@@ -51,12 +51,12 @@ def run(context: Context) -> Account:
     candidates, options = context.table("candidates"), context.recipe.decontaminate
     total = count_rows(candidates)
     if any(isinstance(source, FilesSource) and source.answer == "majority" for source in context.recipe.problems):
-        context.table("verdicts").unlink(missing_ok=True)  # verify writes answers into `problems`: let it do so again
+        context.file("verdicts").unlink(missing_ok=True)  # verify writes answers into `problems`: let it do so again
     if options is None:
-        with replacing(context.table("problems")) as temporary:
+        with replacing(context.file("problems")) as temporary:
             shutil.copyfile(candidates, temporary)
         for table in (CONTAMINATION, EVALUATIONS):
-            write_rows(context.table(table.name), [], table.schema)
+            write_rows(context.file(table.name), [], table.schema)
         return Account.kept(total)
     with context.tell(context.work, "decontaminate", total):
         write_rows(context.table("evaluations"), evaluation_rows(options.against), EVALUATIONS.schema)
@@ -65,7 +65,7 @@ def run(context: Context) -> Account:
             query_to_parquet(connection, load_sql(__package__, "decontaminate"), rule, context.table("contamination"),
                              CONTAMINATION.schema)
         with context.duckdb("candidates", "contamination") as connection:
-            kept = query_to_parquet(connection, KEPT_SQL, {}, context.table("problems"), PROBLEMS.schema)
+            kept = query_to_parquet(connection, KEPT_SQL, {}, context.file("problems"), PROBLEMS.schema)
             dropped = context.keep_drops("decontaminate", query_rows(connection, DROPS_SQL))
     if not kept:
         raise UserError(f"decontaminate: all {total} problems are in the evaluation sets; see "

@@ -3,8 +3,8 @@
 In: `solutions` and `verdicts`. Out: `duplicates`, every solution that is set aside with its reason and its survivor;
 the solutions themselves stay as they are, since measures count samples before deduplication. The rules are
 deduplicate.sql and, where the recipe asks for `near` duplicates, near.sql over what the first has left. That takes its
-time, and only solutions of one problem are compared: so every rank then does all of it for its problems, and data
-beyond one machine need no approximation such as MinHash.
+time, and only solutions of one problem are compared: so every rank then does all of it for its problems or buckets,
+and data beyond one machine need no approximation such as MinHash.
 """
 
 from collections.abc import Iterator, Mapping
@@ -62,10 +62,10 @@ def add_near(connection: duckdb.DuckDBPyConnection, rule: Mapping[str, object], 
     return query_to_parquet(connection, BOTH_SQL, {}, path, DUPLICATES.schema, BATCH)
 
 
-class NearStep(PipelineStep):
-    """Writes rows of `duplicates` for the problems of its rank, exact and near ones."""
+class DuplicatesStep(PipelineStep):
+    """Writes rows of `duplicates` for the problems of its rank or of its buckets, exact and near ones."""
 
-    name = "stepforge near-duplicates"
+    name = "stepforge duplicates"
     type = "dedup"
 
     def __init__(self, tables: Mapping[str, Path], options: Deduplicate, memory: str, output: TableOutput) -> None:
@@ -77,31 +77,44 @@ class NearStep(PipelineStep):
 
     def run(self, data: Any = None, rank: int = 0, world_size: int = 1) -> Iterator[Document]:
         scratch = self.output.folder / "spill" / f"{rank:05d}"
-        exact, found = scratch / "exact.parquet", scratch / "found.parquet"
-        with self.output as output, open_duckdb(self.memory, scratch, self.tables, threads=1) as connection:
-            output.open(rank)
-            connection.execute(f"{load_sql(__package__, 'samples')} WHERE {SHARE_SQL} = $rank",
-                               {"rank": rank, "ranks": world_size})
-            find_duplicates(connection, self.options.model_dump(include={"by", "keep"}), exact)
-            add_near(connection, self.options.model_dump(include={"keep", "near", "ngram"}), exact, found)
-            connection.from_parquet(str(found)).create_view("found")
-            for row in query_rows(connection, PLACED_SQL):
-                output.write_tables({"duplicates": [row]}, rank, row.pop("position"))
+        with self.output as output:
+            output.open(rank, world_size)
+            for bucket in range(rank, output.buckets, world_size) if output.buckets > 1 else [None]:
+                if bucket is not None and output.has(bucket):
+                    continue
+                with open_duckdb(self.memory, scratch, self.tables, threads=1, bucket=bucket) as connection:
+                    connection.execute(f"{load_sql(__package__, 'samples')} WHERE {SHARE_SQL} = $rank",
+                                       {"rank": rank if bucket is None else bucket,
+                                        "ranks": world_size if bucket is None else output.buckets})
+                    rows = self._find(connection, scratch)
+                    for number, row in enumerate(query_rows(connection, PLACED_SQL), start=1):
+                        size = rows if number == rows else None
+                        output.write_tables({"duplicates": [row]}, rank, row.pop("position"), bucket, size)
         yield from ()
+
+    def _find(self, connection: duckdb.DuckDBPyConnection, scratch: Path) -> int:
+        """Make the view `found`; returns its number of rows."""
+        exact, found = scratch / "exact.parquet", scratch / "found.parquet"
+        rows = find_duplicates(connection, self.options.model_dump(include={"by", "keep"}), exact)
+        if self.options.near is not None:
+            near = self.options.model_dump(include={"keep", "near", "ngram"})
+            rows = add_near(connection, near, exact, found)
+        connection.from_parquet(str(exact if self.options.near is None else found)).create_view("found")
+        return rows
 
 
 def run(context: Context) -> Account:
-    options, path, tables = context.recipe.deduplicate, context.table("duplicates"), ("solutions", "verdicts")
-    if options.near is None:
+    options, path, tables = context.recipe.deduplicate, context.file("duplicates"), ("solutions", "verdicts")
+    if options.near is None and context.buckets == 1:
         with context.tell(context.work, "deduplicate", 0), context.duckdb(*tables) as connection:
             connection.execute(load_sql(__package__, "samples"))
             removed = find_duplicates(connection, options.model_dump(include={"by", "keep"}), path)
     else:
         work = context.work / "deduplicate"
-        step = NearStep({name: context.table(name) for name in tables}, options,
-                        context.recipe.executor.duckdb_memory, TableOutput(work, (DUPLICATES,)))
+        step = DuplicatesStep({name: context.table(name) for name in tables}, options,
+                              context.recipe.executor.duckdb_memory, context.output(work, DUPLICATES))
         context.pipeline([step], "deduplicate", 0, work)
-        removed = context.collect("duplicates", [work], "solution_id")
+        removed = context.collect("duplicates", [work])
         context.finish([work], "deduplicate")
     rows_in = count_rows(context.table("solutions"))
     return Account(rows_in, rows_in - removed, {"duplicate": removed})

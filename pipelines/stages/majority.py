@@ -6,6 +6,7 @@ for nothing, and one sample alone agrees with nobody. Where there is no agreemen
 verdict on the problem is undecided. The vote is counted anew from the solutions whenever they change.
 """
 
+import os
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import Any, NamedTuple
@@ -55,10 +56,11 @@ def vote(context: Context, options: Verify) -> dict[str, Any]:
         return {}
     with context.duckdb("solutions", "problems") as connection, open_verifier(**options.opening()) as verifier:
         votes = list(votes_of(query_rows(connection, SAMPLES_SQL), options.agreement, verifier))
-    table = context.table("problems")
-    context.query_to_table(VOTED_SQL, {"problems": table}, table, PROBLEMS.schema, {
+    voted = context.work / "problems.parquet"
+    context.query_to_table(VOTED_SQL, {"problems": context.table("problems")}, voted, PROBLEMS.schema, {
         "ids": [vote.problem_id for vote in votes], "answers": [vote.answer for vote in votes],
         "shares": [vote.share for vote in votes]})
+    os.replace(voted, context.file("problems"))
     won = sum(bool(vote.answer) for vote in votes)
     facts: dict[str, Any] = {"majority": {"problems": total, "answered": won}}
     if won < total:

@@ -2,7 +2,8 @@
 
 In: a query over tables of the run, one row for each thing to work on. Out: one Parquet file with the rows of rank 0,
 then those of rank 1 and so on, in row groups so small that a reader leaves out those of others. Without it every rank
-would run the whole query, its joins and its sorting included. All rows of a problem are one rank's.
+would run the whole query, its joins and its sorting included. All rows of a problem are one rank's. Where tables lie
+in parts, one for each bucket of problem ids, nothing is written: a rank runs the query over its buckets.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,6 +16,7 @@ from datatrove.pipeline.base import PipelineStep
 
 from stepforge.builders.files import replacing
 from stepforge.builders.sql import open_duckdb, query_rows
+from stepforge.pipelines.inference.output import TableOutput
 from stepforge.pipelines.run_folder import shares_path
 
 SHARE_SQL = "('0x' || substr(problem_id, 1, 8))::BIGINT % $ranks"  # the rank that works on a problem
@@ -62,3 +64,41 @@ class ShareReader(PipelineStep):
             connection.from_parquet(str(shares_path(self.work))).create_view("shares")
             for row in query_rows(connection, sql, {"rank": rank}):
                 yield Document(text="", id=row["problem_id"], metadata=row)
+
+
+class BucketReader(PipelineStep):
+    """First step of a pipeline: the rows of a query over one bucket after another of this rank, one document each.
+
+    Tables lie in parts, of which a bucket's query reads its own. Buckets whose output is there are left out. The last
+    document of a bucket says how many there were.
+    """
+
+    name = "stepforge buckets"
+    type = "reader"
+
+    def __init__(self, query: Query, memory: str, output: TableOutput) -> None:
+        super().__init__()
+        self.query = query
+        self.memory = memory
+        self.output = output
+
+    def run(self, data: Any = None, rank: int = 0, world_size: int = 1) -> Iterator[Document]:
+        sql, spill = f"FROM ({self.query.sql}) ORDER BY position", self.output.folder / "spill" / f"{rank:05d}"
+        for bucket in range(rank, self.output.buckets, world_size):
+            if self.output.has(bucket):
+                continue
+            with open_duckdb(self.memory, spill, self.query.tables, threads=1, bucket=bucket) as connection:
+                yield from self._documents(query_rows(connection, sql, self.query.parameters), bucket)
+
+    @staticmethod
+    def _documents(rows: Iterator[dict[str, Any]], bucket: int) -> Iterator[Document]:
+        held: Document | None = None
+        number = 0
+        for row in rows:
+            number += 1
+            if held is not None:
+                yield held
+            held = Document(text="", id=row["problem_id"], metadata=row | {"bucket": bucket})
+        if held is not None:
+            held.metadata["bucket_size"] = number
+            yield held

@@ -6,6 +6,7 @@ from stepforge.builders.parquet import read_rows
 from stepforge.pipelines import plan
 from stepforge.pipelines.options.executor import StageName
 from stepforge.pipelines.recipe import Recipe
+from stepforge.pipelines.run_folder import table_path
 
 SMALL = {
     "name": "small", "problems": [{"source": "arithmetic", "limit": 12, "steps": [3, 4]}],
@@ -26,4 +27,4 @@ def execute(recipe: dict, folder: Path, last: StageName = "publish") -> list[str
 
 
 def rows(folder: Path, table: str) -> list[dict]:
-    return list(read_rows(folder / "tables" / f"{table}.parquet"))
+    return list(read_rows(table_path(folder, table)))

@@ -26,6 +26,8 @@ from stepforge.pipelines.options.generators import EmbeddedGenerator
 from stepforge.pipelines.options.stages import Annotate
 from stepforge.pipelines.recipe import Recipe
 from stepforge.pipelines.stages import annotate, build, deduplicate
+from stepforge.pipelines.stages.annotate import choice
+from stepforge.pipelines.stages.shares import Query
 from stepforge.pipelines.stages.verify import reasoning_of
 from stepforge.train.studies.sampling import Policy, Text
 from stepforge.train.studies.world import Task
@@ -86,9 +88,13 @@ class Collection:
         chosen = self._recipe(options).annotate
         assert chosen is not None
         parameters = {"seed": str(self.seed), "policy": self.id, "positives": chosen.positives_per_problem,
-                      "negatives": chosen.negatives_per_problem, "pilot": 0}
-        with open_duckdb(MEMORY, self.folder, self._tables(*build.INPUTS)) as asked:
-            rows = list(query_rows(asked, load_sql(annotate.__name__, "annotate"), parameters))
+                      "negatives": chosen.negatives_per_problem}
+        problems = Query(load_sql(annotate.__name__, "annotate"), self._tables(*build.INPUTS), parameters)
+        with open_duckdb(MEMORY, self.folder, problems.tables) as asked:
+            numbers = choice.drawn(problems)
+            choices = choice.choose(query_rows(asked, numbers.sql, numbers.parameters), pilot=0)
+            taken = choice.chosen(problems, choices)
+            rows = list(query_rows(asked, taken.sql, taken.parameters))
         with self.task.verifier() as verifier:
             made = asyncio.run(self._annotated(rows, chosen, verifier))
         for name in annotate.TABLES:

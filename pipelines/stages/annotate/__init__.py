@@ -26,25 +26,18 @@ from stepforge.pipelines.credit.chain import Chain
 from stepforge.pipelines.credit.rollouts import Policy
 from stepforge.pipelines.inference.engines import generator_id
 from stepforge.pipelines.inference.models import model_revision
-from stepforge.pipelines.inference.output import TableOutput
 from stepforge.pipelines.inference.runner import Generate, Rollout
 from stepforge.pipelines.inference.step_scores import check_model
 from stepforge.pipelines.options.generators import BatchGenerator, Generator, RecordedGenerator, Writer
 from stepforge.pipelines.options.stages import Annotate, Verify
 from stepforge.pipelines.recipe import Recipe
 from stepforge.pipelines.stages.annotate import pilot
+from stepforge.pipelines.stages.annotate.choice import choose, chosen, drawn
 from stepforge.pipelines.stages.annotate.facts import search_facts
 from stepforge.pipelines.stages.annotate.problem import Problem
 from stepforge.pipelines.stages.base import Account, Context, Expected, Spent, Stage
 from stepforge.pipelines.stages.shares import Query
 
-TOTAL_SQL = """
-SELECT count(*)::BIGINT AS problems, coalesce(sum(len(solutions)), 0)::BIGINT AS solutions,
-       count(*) FILTER (pilot)::BIGINT AS pilot,
-       coalesce(sum(len(list_filter(solutions, lambda s: s.soundness IN ('sound', 'unsound')))), 0)::BIGINT AS judged
-FROM ({})
-"""
-PILOT_SQL = "SELECT * FROM ({}) WHERE pilot"
 OUTPUT = (STEPS, ROLLOUTS, ALTERNATIVES)
 TABLES = tuple(table.name for table in OUTPUT)
 JOURNAL = "rollouts"
@@ -86,44 +79,41 @@ def run(context: Context) -> Account:
     annotate = context.recipe.annotate
     if annotate is None:
         for table in OUTPUT:
-            write_rows(context.table(table.name), [], table.schema)
+            write_rows(context.file(table.name), [], table.schema)
         return Account.kept(0)
     generator = context.recipe.generator(annotate.policy)
     assert not isinstance(generator, RecordedGenerator)  # the recipe refuses it
     inputs = {name: context.table(name) for name in ("problems", "solutions", "verdicts", "duplicates", "judgements")}
     parameters = {"seed": str(context.recipe.seed), "policy": generator_id(generator),
-                  "positives": annotate.positives_per_problem, "negatives": annotate.negatives_per_problem,
-                  "pilot": annotate.pilot}
-    sql, work, pilot_work = load_sql(__package__, "annotate"), context.work / "annotate", context.work / "pilot"
-    with context.duckdb(*inputs) as connection:
-        total = next(query_rows(connection, TOTAL_SQL.format(sql), parameters))
-    annotate = searched(annotate, generator, total["problems"])
+                  "positives": annotate.positives_per_problem, "negatives": annotate.negatives_per_problem}
+    problems = Query(load_sql(__package__, "annotate"), inputs, parameters)
+    choice = choose(context.query_by_bucket(drawn(problems)), annotate.pilot)
+    annotate = searched(annotate, generator, choice.problems)
     if annotate.search != "adaptive":
-        parameters["pilot"] = total["pilot"] = 0
+        choice = choice._replace(pilot=[])
+    work, pilot_work = context.work / "annotate", context.work / "pilot"
 
-    def roll_out(sql: str, rollout: Rollout, folder: Path, tables: tuple[Table, ...], label: str, problems: int
+    def roll_out(query: Query, rollout: Rollout, folder: Path, tables: tuple[Table, ...], label: str, count: int
                  ) -> None:
-        context.ask(Query(sql, inputs, parameters), rollout, generator, (JOURNAL, generator_id(generator)),
-                    TableOutput(folder, tables), label, problems,
-                    partial(make_policy, generator, context.recipe.seed, context.recipe.verify))
+        context.ask(query, rollout, generator, (JOURNAL, generator_id(generator)), context.output(folder, *tables),
+                    label, count, partial(make_policy, generator, context.recipe.seed, context.recipe.verify))
 
     chain: Chain | None = None
     taught: dict[str, Any] = {}
-    if total["pilot"]:
-        roll_out(PILOT_SQL.format(sql), partial(pilot.pilot_problem, settings=annotate), pilot_work, (pilot.EVIDENCE,),
-                 "annotate: pilot", total["pilot"])
-        chain, taught = pilot.teach(pilot_work, context.recipe.executor.tasks)
+    if choice.pilot:
+        roll_out(chosen(problems, choice, only_pilot=True), partial(pilot.pilot_problem, settings=annotate),
+                 pilot_work, (pilot.EVIDENCE,), "annotate: pilot", len(choice.pilot))
+        chain, taught = pilot.teach(context.parts(pilot.EVIDENCE.name, [pilot_work]))
     no_model_fits = bool(taught) and chain is None
-    roll_out(sql, partial(annotate_problem, settings=annotate, chain=chain, no_model_fits=no_model_fits), work, OUTPUT,
-             "annotate", total["problems"])
-    context.collect("steps", [work], "solution_id, step_index")
-    context.collect("rollouts", [work], "solution_id, step_index, origin, index, rollout_id")
-    context.collect("alternatives", [work], "solution_id, step_index, alternative_id")
+    roll_out(chosen(problems, choice), partial(annotate_problem, settings=annotate, chain=chain,
+                                               no_model_fits=no_model_fits), work, OUTPUT, "annotate", choice.problems)
+    for table in OUTPUT:
+        context.collect(table.name, [work])
     context.finish([work, pilot_work], "annotate")
     facts = {"splitter": {"name": annotate.splitter, "version": splitting.VERSION},
-             "search": search_facts(annotate, total["judged"], taught)}
+             "search": search_facts(annotate, choice.judged, taught)}
     solutions, ledger = _done(context)
-    return Account(total["solutions"], solutions, ledger=ledger, facts=facts, failed=ledger["failed"])
+    return Account(choice.solutions, solutions, ledger=ledger, facts=facts, failed=ledger["failed"])
 
 
 def searched(annotate: Annotate, policy: Generator, problems: int) -> Annotate:

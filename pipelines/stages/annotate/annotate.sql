@@ -1,7 +1,7 @@
 -- One row a problem: the solutions whose steps are to be valued, and the policy's own base samples as a value of the
--- bare problem. Duplicates and truncated solutions are left out; which solutions are taken is decided by their ids, and
--- so is which problems are the pilot's. With each solution comes what the judge says of it. typical_length is the mean
--- length of a solution in characters.
+-- bare problem. Duplicates and truncated solutions are left out; which solutions are taken is decided by their ids. With
+-- each solution comes what the judge says of it. It reads nothing but the problem's own rows, so a bucket of problems
+-- gives its rows of the whole; what is chosen for the whole run is in choice.py.
 WITH kept AS (
     SELECT solutions.*, verdict, judgements.soundness, judgements.first_error, row_number() OVER (
         PARTITION BY problem_id, verdict ORDER BY md5($seed || solution_id)
@@ -23,7 +23,5 @@ WITH kept AS (
     GROUP BY problem_id
 )
 SELECT problem_id, problem, answer, chosen.solutions, coalesce(base.rollouts, 0)::BIGINT AS base_rollouts,
-       coalesce(base.successes, 0)::BIGINT AS base_successes, problems.file_row_number AS position,
-       row_number() OVER (ORDER BY md5($seed || problem_id)) <= $pilot AS pilot,
-       (SELECT avg(length(taken.solution)) FROM chosen, unnest(chosen.solutions) AS found(taken)) AS typical_length
+       coalesce(base.successes, 0)::BIGINT AS base_successes, problems.file_row_number AS position
 FROM problems JOIN chosen USING (problem_id) LEFT JOIN base USING (problem_id)

@@ -8,7 +8,7 @@ evidence is put in the order of problem_id, and the model is read back from its 
 differs between machines in the last ones.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,8 +25,6 @@ from stepforge.pipelines.credit.chain import Chain, Counts
 from stepforge.pipelines.credit.fit import choose
 from stepforge.pipelines.credit.lengths import Seen
 from stepforge.pipelines.credit.rollouts import Policy
-from stepforge.pipelines.executors import StageFailed
-from stepforge.pipelines.inference.output import parts_path
 from stepforge.pipelines.inference.runner import Generate
 from stepforge.pipelines.options.stages import Annotate
 from stepforge.pipelines.stages.annotate.problem import Problem
@@ -51,14 +49,11 @@ async def pilot_problem(document: Document, generate: Generate, *, policy: Polic
                              "lengths": orjson.dumps([list(each) for each in search.lengths()]).decode()}]}
 
 
-def teach(folder: Path, ranks: int) -> tuple[Chain | None, dict[str, Any]]:
-    """The fitted model (none where the pilot had no problem, or no model fits) and its record, from the pilot's
-    working folder.
-
-    Raises:
-        StageFailed: the part of a rank is missing.
+def teach(parts: Iterable[Path]) -> tuple[Chain | None, dict[str, Any]]:
+    """The fitted model (none where the pilot had no problem, or no model fits) and its record, from parts of
+    `evidence`.
     """
-    rows = sorted(_read(folder, ranks), key=lambda row: row["problem_id"])
+    rows = sorted((row for part in parts for row in read_rows(part)), key=lambda row: row["problem_id"])
     if not rows:
         return None, {}
     known = [[Counts.of(counts) for counts in orjson.loads(row["known"])] for row in rows]
@@ -69,11 +64,3 @@ def teach(folder: Path, ranks: int) -> tuple[Chain | None, dict[str, Any]]:
     seen = [Seen(*each) for row in rows for each in orjson.loads(row["lengths"])]
     record = replace(chain, lengths=lengths.fit(seen, rows[0]["typical"])).record()
     return Chain.of(record), {**told, **record}
-
-
-def _read(folder: Path, ranks: int) -> Iterator[dict[str, Any]]:
-    paths = sorted(parts_path(folder, EVIDENCE.name).glob("*.parquet"))
-    if len(paths) != ranks:
-        raise StageFailed(f"pilot: output of {ranks - len(paths)} of {ranks} ranks is missing; run again")
-    for path in paths:
-        yield from read_rows(path)

@@ -29,7 +29,6 @@ from stepforge.pipelines.executors import StageFailed
 from stepforge.pipelines.inference.engines import check_apart, generator_id, payload_of, seed_of
 from stepforge.pipelines.inference.journal import journal_lines
 from stepforge.pipelines.inference.models import model_path
-from stepforge.pipelines.inference.output import TableOutput
 from stepforge.pipelines.inference.prompts import check_prompt, render
 from stepforge.pipelines.inference.runner import Generate, Request
 from stepforge.pipelines.options.budget import Budget
@@ -88,7 +87,7 @@ def run(context: Context) -> Account:
         else:
             continue  # it only judges, or no budget is left for it: its engine need not start
         works.append(work)
-    written = context.collect("solutions", works, "sample_index, solution_id")
+    written = context.collect("solutions", works)
     dropped = context.collect_drops(works, "generate")
     for loss in losses:
         if not loss.kept and context.recipe.subset is None:
@@ -119,7 +118,7 @@ def within_budget(context: Context, problems: int) -> Sequence[Generator]:
                 for name, given in found.items()]
         generators = [g.model_copy(update={"samples": found[g.name].samples}) if g.name in found else g
                       for g in generators]
-    write_rows(context.table("budgets"), rows, BUDGETS.schema)
+    write_rows(context.file("budgets"), rows, BUDGETS.schema)
     return generators
 
 
@@ -130,9 +129,10 @@ def _pilot(context: Context, generators: Sequence[Writer], budget: Budget, probl
     for number, generator in enumerate(generators):
         works.append(context.work / f"pilot-{number:03d}-{generator.name}")
         _generate(generator.model_copy(update={"samples": budget.pilot}), number, context, works[-1], problems)
-    pilot = context.work / "pilot.parquet"
-    context.collect("solutions", works, "sample_index", pilot)
-    with context.duckdb(solutions=pilot) as database:
+    if not works:
+        return {}
+    with context.duckdb() as database:
+        database.read_parquet([str(part) for part in context.parts("solutions", works)]).create_view("solutions")
         found = {row["generator"]: Length(row["tokens"], row["samples"], row["read"])
                  for row in query_rows(database, LENGTHS_SQL)}
     if silent := [generator.name for generator in generators if generator.name not in found]:
@@ -145,7 +145,7 @@ def _generate(generator: Writer, number: int, context: Context, work: Path, prob
     query = Query(PROBLEMS_SQL, {"problems": context.table("problems")})
     rollout = partial(sample_problem, generator=generator, seed=context.recipe.seed, first=number * problems)
     context.ask(query, rollout, generator, (JOURNAL, generator_id(generator)),
-                TableOutput(work, (SOLUTIONS, DROPS)), f"generate {generator.name}", problems)
+                context.output(work, SOLUTIONS, DROPS), f"generate {generator.name}", problems)
 
 
 async def sample_problem(document: Document, generate: Generate, *, generator: Writer, seed: int,

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from stepforge.builders.parquet import read_rows
+from stepforge.builders.parquet import parts_of, read_rows
 from stepforge.builders.sources.files import mapped_batches
 from stepforge.builders.sources.mapping import Column, normal
 from stepforge.builders.sources.records import Drop, expand
@@ -27,11 +27,12 @@ from stepforge.builders.tables import DROPS, TABLES, content_id
 from stepforge.pipelines.executors import StageFailed
 from stepforge.pipelines.inference.answer import MOST, ended
 from stepforge.pipelines.inference.engines import generator_id
-from stepforge.pipelines.inference.output import TableOutput
+from stepforge.pipelines.inference.output import TableOutput, parts_path
 from stepforge.pipelines.inference.runner import Completion
 from stepforge.pipelines.options.generators import SOLUTIONS, RecordedGenerator
 from stepforge.pipelines.recipe import Recipe
 from stepforge.pipelines.stages.base import Context, drop_row
+from stepforge.pipelines.stages.buckets import BUCKET_SQL, write_parts
 from stepforge.pipelines.stages.generate.thoughts import solution_and_thought
 from stepforge.pipelines.stages.losses import Losses
 from stepforge.pipelines.stages.problems import records_of
@@ -66,7 +67,7 @@ def models(recipe: Recipe, solutions: Path) -> list[tuple[RecordedGenerator, str
     Raises:
         StageFailed: a model has the name of a generator, or two generators name the same one.
     """
-    names = pl.scan_parquet(solutions).select("generator", "generator_id").unique().collect().sort(pl.all())
+    names = pl.scan_parquet(parts_of(solutions)).select("generator", "generator_id").unique().collect().sort(pl.all())
     recorded = [g for g in recipe.generators if isinstance(g, RecordedGenerator)]
     found = [(generator.model_copy(update={"name": name, "model": name}), source) for name, source in names.iter_rows()
              for generator in recorded if source == model_id(generator, name)]
@@ -79,21 +80,36 @@ def models(recipe: Recipe, solutions: Path) -> list[tuple[RecordedGenerator, str
     return found
 
 
-def read_recorded(generator: RecordedGenerator, number: int, context: Context, work: Path) -> Losses:
+def read_recorded(generator: RecordedGenerator, order: int, context: Context, work: Path) -> Losses:
     """Write the solutions of a recorded generator to `work`; returns how many were kept and dropped."""
     known, problems = _known(context.table("problems"), by_id=generator.join is not None)
     reader = _Reader(generator, known)
     losses = Losses(f"generator {generator.name}")
-    for rank in range(1, context.recipe.executor.tasks):  # a part of every rank is expected; one process reads
-        with TableOutput(work, OUTPUT) as empty:
-            empty.open(rank)
+    divided = context.buckets > 1
+    expected = context.buckets if divided else context.recipe.executor.tasks
+    for number in range(1, expected):  # one process reads, and a part of every rank or bucket is expected
+        with TableOutput(work, OUTPUT[1:] if divided else OUTPUT) as empty:
+            empty.open(number)
     with context.tell(work, f"read {generator.name}", 0), TableOutput(work, OUTPUT) as output:
         output.open(0)
         for solutions, drops, position in reader.rows():
             told = [drop_row("generate", *drop) for drop in drops]
-            output.write_tables({"solutions": solutions, "drops": told}, 0, number * max(1, problems) + position)
+            output.write_tables({"solutions": solutions, "drops": told}, 0, order * max(1, problems) + position)
             losses.add(len(solutions), drops)
+    if divided:
+        _divide(context, work)
     return losses
+
+
+def _divide(context: Context, work: Path) -> None:
+    """Turn the one part of all solutions into one for each bucket, in the order of a table."""
+    parts = [parts_path(work, "solutions") / f"{bucket:05d}.parquet" for bucket in range(context.buckets)]
+    whole = work / "solutions.parquet"
+    parts[0].rename(whole)
+    sql = f"SELECT *, {BUCKET_SQL} AS bucket FROM solutions ORDER BY bucket, position, sample_index, solution_id"
+    with context.duckdb(solutions=whole) as connection:
+        write_parts(connection, sql, {"buckets": context.buckets}, parts, TABLES["solutions"].schema)
+    whole.unlink()
 
 
 def _known(table: Path, by_id: bool) -> tuple[dict[str, tuple[Place, ...]], int]:

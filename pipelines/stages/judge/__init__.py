@@ -13,14 +13,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 from datatrove.data import Document
 
 from stepforge.builders.parquet import write_rows
 from stepforge.builders.sql import load_sql, query_rows
-from stepforge.builders.tables import DROPS, JUDGEMENTS, content_id
+from stepforge.builders.tables import DROPS, JUDGEMENTS, TEXT, content_id
 from stepforge.pipelines.credit import split as splitting
 from stepforge.pipelines.inference.engines import generator_id, payload_of, sampling_of, seed_of
-from stepforge.pipelines.inference.output import TableOutput
 from stepforge.pipelines.inference.runner import Completion, Generate, Request, total
 from stepforge.pipelines.options.generators import RecordedGenerator, Writer
 from stepforge.pipelines.options.stages import Judge
@@ -31,6 +31,14 @@ from stepforge.pipelines.stages.shares import Query
 
 TOTAL_SQL = """
 SELECT count(*)::BIGINT AS problems, coalesce(sum(len(solutions)), 0)::BIGINT AS solutions FROM ({})
+"""
+CUT = pa.schema([("generator", TEXT), ("verdict", TEXT), ("last", TEXT)])
+CUT_SQL = """
+SELECT generator, verdict, draw AS last FROM (
+    SELECT generator, verdict, md5($seed || solution_id) AS draw,
+           row_number() OVER (PARTITION BY generator, verdict ORDER BY draw) AS number
+    FROM solutions JOIN verdicts USING (solution_id) WHERE verdict IN ('correct', 'incorrect')
+) WHERE number = CASE verdict WHEN 'correct' THEN $correct::BIGINT ELSE $incorrect::BIGINT END
 """
 JOURNAL = "judged"
 SPENT_SQL = """
@@ -132,19 +140,24 @@ def annotated(recipe: Recipe) -> dict[str, int]:
 def run(context: Context) -> Account:
     judge = context.recipe.judge
     if judge is None:
-        write_rows(context.table("judgements"), [], JUDGEMENTS.schema)
+        write_rows(context.file("judgements"), [], JUDGEMENTS.schema)
         return Account.kept(0)
     generator = judging(context.recipe, judge)
     inputs = {name: context.table(name) for name in ("problems", "solutions", "verdicts", "duplicates")}
-    parameters = {"seed": str(context.recipe.seed), "correct": judge.correct_per_generator,
-                  "incorrect": judge.incorrect_per_generator, **annotated(context.recipe)}
+    drawn = {"seed": str(context.recipe.seed), "correct": judge.correct_per_generator,
+             "incorrect": judge.incorrect_per_generator}
     work, sql = context.work / "judge", load_sql(__package__, "judge")
-    with context.duckdb(*inputs) as connection:
-        asked = next(query_rows(connection, TOTAL_SQL.format(sql), parameters))
+    inputs["cut"] = context.work / "cut.parquet"
+    context.query_to_table(CUT_SQL, {name: inputs[name] for name in ("solutions", "verdicts")}, inputs["cut"], CUT,
+                           drawn)
+    parameters = drawn | annotated(context.recipe)
+    asked: Counter[str] = Counter()
+    for row in context.query_by_bucket(Query(TOTAL_SQL.format(sql), inputs, parameters)):
+        asked.update(row)
     rollout = partial(judge_problem, judge=judge, generator=generator, seed=context.recipe.seed)
     context.ask(Query(sql, inputs, parameters), rollout, generator, (JOURNAL, generator_id(generator)),
-                TableOutput(work, (JUDGEMENTS, DROPS)), "judge", asked["problems"])
-    context.collect("judgements", [work], "solution_id")
+                context.output(work, JUDGEMENTS, DROPS), "judge", asked["problems"])
+    context.collect("judgements", [work])
     dropped = context.collect_drops([work], "judge")
     context.finish([work], "judge")
     with context.duckdb("judgements") as connection:

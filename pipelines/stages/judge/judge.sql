@@ -1,14 +1,14 @@
 -- One row a problem: the solutions that the judge reads. For each generator and verdict they are a simple random
--- sample, drawn by hash, so that a larger sample holds the smaller one; duplicates count there, since measures are taken
+-- sample, drawn by hash, so that a larger sample holds the smaller one: `cut` has the last hash of each sample, where
+-- there are more solutions than it takes, so a bucket of problems gives its rows of the whole; duplicates count there, since measures are taken
 -- over samples before deduplication. Others are read because their steps are valued, as annotate.sql takes them; rates
 -- leave those out, since they are not drawn evenly.
 WITH ranked AS (
-    SELECT problem_id, solution_id, solution, verdict, number <= coalesce(
-               CASE verdict WHEN 'correct' THEN $correct::BIGINT ELSE $incorrect::BIGINT END, number) AS sampled
-    FROM (
-        SELECT *, row_number() OVER (PARTITION BY generator, verdict ORDER BY md5($seed || solution_id)) AS number
-        FROM solutions JOIN verdicts USING (solution_id) WHERE verdict IN ('correct', 'incorrect')
-    )
+    SELECT problem_id, solution_id, solution, verdict,
+           coalesce(CASE verdict WHEN 'correct' THEN $correct::BIGINT ELSE $incorrect::BIGINT END > 0, true)
+               AND coalesce(md5($seed || solution_id) <= last, true) AS sampled
+    FROM solutions JOIN verdicts USING (solution_id) LEFT JOIN cut USING (generator, verdict)
+    WHERE verdict IN ('correct', 'incorrect')
 ), valued AS (
     SELECT solution_id
     FROM solutions JOIN verdicts USING (solution_id) ANTI JOIN duplicates USING (solution_id)

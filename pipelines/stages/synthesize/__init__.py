@@ -214,7 +214,7 @@ def _ask(context: Context, label: str, rollout: Rollout, generator: Writer,
     work, collected = context.work / label, context.work / f"{label}.parquet"
     context.ask(Query(sql, tables), rollout, generator, (JOURNAL, label, generator_id(generator)),
                 TableOutput(work, (DRAFTS,)), f"{label} problems", documents, shared)
-    context.collect("drafts", [work], '"index"', collected)
+    context.collect("drafts", [work], collected)
     return collected
 
 

@@ -52,12 +52,14 @@ class VerifyStep(PipelineStep):
     def run(self, data: Any, rank: int = 0, world_size: int = 1) -> Iterator[Document]:
         documents, claims = tee(data)
         with self.output as output, open_verifier(**self.settings.opening()) as verifier:
-            output.open(rank)
+            output.open(rank, world_size)
             verdicts = verifier.verify_many(claim_of(document) for document in claims)
             for document, verdict in zip(documents, verdicts, strict=True):
                 row = {"solution_id": document.metadata["solution_id"], **verdict._asdict()}
                 row |= reasoning_of(document.metadata["solution"], verdict.verdict)
-                output.write_tables({"verdicts": [row]}, rank, document.metadata["position"])
+                facts = document.metadata
+                output.write_tables({"verdicts": [row]}, rank, facts["position"], facts.get("bucket"),
+                                    facts.get("bucket_size"))
         yield from ()
 
 
@@ -80,20 +82,21 @@ def settings(recipe: Recipe) -> Any:
 
 
 def run(context: Context) -> Account:
-    tables = {name: context.table(name) for name in ("solutions", "problems")}
     work = context.work / "verify"
     facts = majority.vote(context, context.recipe.verify)
-    step = VerifyStep(context.recipe.verify, TableOutput(work, (VERDICTS,)))
+    context.settle("problems")
+    tables = {name: context.table(name) for name in ("solutions", "problems")}
+    step = VerifyStep(context.recipe.verify, context.output(work, VERDICTS))
     rows_in = count_rows(tables["solutions"])
-    reader = context.reader(Query(CLAIMS_SQL, tables), work, "verify", rows_in)
+    reader = context.reader(Query(CLAIMS_SQL, tables), step.output, "verify", rows_in)
     context.pipeline([reader, step], "verify", rows_in, work)
     if context.recipe.verify.judge is None:
-        written = context.collect("verdicts", [work], "solution_id")
-        write_rows(context.table("rulings"), [], RULINGS.schema)
+        written = context.collect("verdicts", [work])
+        write_rows(context.file("rulings"), [], RULINGS.schema)
         ledger: dict[str, int] = {}
     else:
-        by_rules = context.work / "verdicts.parquet"
-        context.collect("verdicts", [work], "solution_id", by_rules)
+        by_rules = context.work / ("verdicts" if context.buckets > 1 else "verdicts.parquet")
+        context.collect("verdicts", [work], by_rules)
         written, ledger = judge.rule(context, context.recipe.verify.judge, by_rules)
         facts = {**facts, "judge": judge.described(context.recipe)}
     context.finish([work], "verify")

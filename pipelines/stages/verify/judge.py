@@ -22,7 +22,6 @@ from stepforge.pipelines.answers import VERSION as ANSWERS_VERSION
 from stepforge.pipelines.answers import answer_key
 from stepforge.pipelines.answers.golds import reference_answer
 from stepforge.pipelines.inference.engines import generator_id, payload_of, sampling_of, seed_of
-from stepforge.pipelines.inference.output import TableOutput
 from stepforge.pipelines.inference.runner import Completion, Generate, Request, total
 from stepforge.pipelines.options.generators import RecordedGenerator, Writer
 from stepforge.pipelines.options.stages import Verify
@@ -137,14 +136,14 @@ def rule(context: Context, name: str, by_rules: Path) -> tuple[int, dict[str, in
     """
     generator, work = judging(context.recipe, name), context.work / "rule"
     tables = {"verdicts": by_rules, **{name: context.table(name) for name in ("solutions", "problems")}}
-    with context.duckdb(**tables) as connection:
-        problems = next(query_rows(connection, f"SELECT count(*)::BIGINT AS n FROM ({ASKED_SQL})"))["n"]
+    counts = context.query_by_bucket(Query(f"SELECT count(*)::BIGINT AS n FROM ({ASKED_SQL})", tables))
+    problems = sum(row["n"] for row in counts)
     rollout = partial(rule_on_problem, options=context.recipe.verify, generator=generator, seed=context.recipe.seed)
     context.ask(Query(ASKED_SQL, tables), rollout, generator, (JOURNAL, generator_id(generator)),
-                TableOutput(work, (RULINGS,)), "verify: judge", problems)
-    context.collect(RULINGS.name, [work], "solution_id")
-    written = context.query_to_table(RULED_SQL, {"verdicts": by_rules, "rulings": context.table(RULINGS.name)},
-                                     context.table(VERDICTS.name), VERDICTS.schema)
+                context.output(work, RULINGS), "verify: judge", problems)
+    context.collect(RULINGS.name, [work])
+    written = context.query_to_parts(RULED_SQL, {"verdicts": by_rules, "rulings": context.table(RULINGS.name)},
+                                     VERDICTS.name)
     context.finish([work], "verify")
     with context.duckdb(RULINGS.name) as connection:
         return written, next(query_rows(connection, LEDGER_SQL))

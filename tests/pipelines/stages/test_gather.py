@@ -9,13 +9,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from stepforge.builders import gather as gather_module
+from stepforge.builders.gather import gather
 from stepforge.builders.parquet import read_rows
 from stepforge.builders.sql import open_duckdb
 from stepforge.builders.tables import DROPS, REAL, TEXT, VERDICTS, Table, column
 from stepforge.pipelines.inference import output as output_module
 from stepforge.pipelines.inference.output import TableOutput, parts_path
-from stepforge.pipelines.stages import gather as gather_module
-from stepforge.pipelines.stages.gather import gather
 
 NOTES = Table("notes", ("key",), pa.schema([
     column("key", TEXT, "Key."), column("text", TEXT, "Text.", nullable=True),
@@ -26,12 +26,12 @@ import resource, sys
 from pathlib import Path
 import pyarrow as pa
 from stepforge.builders.sql import open_duckdb
-from stepforge.pipelines.stages.gather import gather
+from stepforge.builders.gather import gather
 
 folder = Path(sys.argv[1])
 schema = pa.schema([("key", pa.string()), ("text", pa.string())])
 with open_duckdb("256MiB", folder / "spill") as connection:
-    gather(connection, sorted(folder.rglob("*.parquet")), "key", folder / "notes", schema, 64 * 2**20)
+    gather(connection, sorted(folder.rglob("*.parquet")), ("key",), folder / "notes", schema, 64 * 2**20)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 
@@ -62,7 +62,7 @@ def write(folder, ranks: int, positions) -> list[dict]:
 def gathered(folder, memory: int) -> list[dict]:
     parts = sorted(parts_path(folder, "notes").glob("*.parquet"))
     with open_duckdb("256MiB", folder / "spill") as connection:
-        count = gather(connection, parts, "key", folder / "notes.parquet", NOTES.schema, memory)
+        count = gather(connection, parts, ("key",), folder / "notes.parquet", NOTES.schema, memory)
     rows = list(read_rows(folder / "notes.parquet"))
     assert count == len(rows)
     return rows

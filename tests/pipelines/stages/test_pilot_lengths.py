@@ -12,7 +12,6 @@ from stepforge.pipelines.credit import lengths
 from stepforge.pipelines.credit.chain import Chain
 from stepforge.pipelines.credit.lengths import Seen
 from stepforge.pipelines.credit.rollouts import Policy
-from stepforge.pipelines.inference.output import parts_path
 from stepforge.pipelines.inference.runner import Completion
 from stepforge.pipelines.recipe import Recipe
 from stepforge.pipelines.stages.annotate import pilot
@@ -48,10 +47,9 @@ def test_lengths_are_those_of_the_rollouts_in_characters(row):
 
 
 def test_the_fitted_lengths_are_in_the_model_and_in_its_record(row, tmp_path):
-    part = parts_path(tmp_path, pilot.EVIDENCE.name) / "0.parquet"
-    part.parent.mkdir(parents=True)
+    part = tmp_path / "0.parquet"
     write_rows(part, [row], pilot.EVIDENCE.schema)
-    chain, told = pilot.teach(tmp_path, 1)
+    chain, told = pilot.teach([part])
     fitted = lengths.fit([Seen(*each) for each in orjson.loads(row["lengths"])], 8.0)
     assert chain.lengths == pytest.approx(fitted, rel=1e-3) and abs(fitted - lengths.UNFITTED).max() > 0.1
     assert Chain.of(told).lengths.tolist() == chain.lengths.tolist()

@@ -20,8 +20,8 @@ SPARE = 8  # memory over the bytes of a window, uncompressed: ordering takes som
 CUTS_SQL = "SELECT min(position) AS first, max(position) AS last, approx_quantile(position, {}) AS cuts FROM parts"
 
 
-def gather(connection: duckdb.DuckDBPyConnection, parts: Sequence[Path], order: str, path: Path, schema: pa.Schema,
-           memory: int) -> int:
+def gather(connection: duckdb.DuckDBPyConnection, parts: Sequence[Path], order: Sequence[str], path: Path,
+           schema: pa.Schema, memory: int) -> int:
     """Write the rows of all parts to `path` by `position` and then by `order`; returns their number.
 
     Args:
@@ -30,9 +30,14 @@ def gather(connection: duckdb.DuckDBPyConnection, parts: Sequence[Path], order: 
     connection.read_parquet([str(part) for part in parts]).create_view("parts")
     size = sum(_size(part) for part in parts)
     windows = _windows(connection, math.ceil(SPARE * size / memory))
-    sql = f"SELECT * FROM parts WHERE position >= $first AND position < $last ORDER BY position, {order}"
+    sql = f"SELECT * FROM parts WHERE position >= $first AND position < $last {order_by(order)}"
     return queries_to_parquet(connection, sql, [{"first": first, "last": last} for first, last in windows], path,
                               schema)
+
+
+def order_by(columns: Sequence[str]) -> str:
+    """The clause that puts rows in the order of their documents and then of some columns."""
+    return "ORDER BY " + ", ".join(f'"{name}"' for name in ("position", *columns))
 
 
 def _size(part: Path) -> int:
