@@ -3,17 +3,29 @@
 import copy
 import json
 import shutil
+import subprocess
+import sys
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+import yaml
 from helpers.runs import SMALL, execute, rows
 
 from stepforge.builders import configs
-from stepforge.builders.parquet import buckets_of, parts_of, read_rows
-from stepforge.builders.tables import BUCKETED, TABLES
+from stepforge.builders.errors import UserError
+from stepforge.builders.parquet import buckets_of, part_name, parts_of, read_rows
+from stepforge.builders.sql import open_duckdb
+from stepforge.builders.tables import BUCKETED, TABLES, VERDICTS, content_id
 from stepforge.pipelines.inference.journal import shard_of
+from stepforge.pipelines.inference.output import TableOutput, parts_path
+from stepforge.pipelines.plan import read_state
 from stepforge.pipelines.run_folder import table_path
+from stepforge.pipelines.stages.buckets import BUCKET_SQL, install, write_parts
+from stepforge.pipelines.stages.shares import BucketReader, Query
 
 NAMES = [name for name in TABLES if name != "drops"]
+VERDICT = {"solution_id": "a", "verdict": "correct", "method": "literal"}
 
 
 def in_buckets(buckets: int, tasks: int = 2, **parts) -> dict:
@@ -58,3 +70,162 @@ def test_a_run_of_many_buckets_gives_the_rows_of_one(small_run, tmp_path, bucket
         for bucket in range(buckets):
             found = [row for part in parts_of(path, bucket) for row in read_rows(part)]
             assert all(shard_of(row["problem_id"], buckets) == bucket for row in found if "problem_id" in row)
+
+
+WORDS = "We add both numbers and find that the sum of the two is {}.\nThe answer is {}"
+
+
+@pytest.fixture
+def recorded(tmp_path):
+    """A recipe over 50 problems with recorded samples by two generators, some of them without gold."""
+    problems = [{"problem": f"{n}+{n * n}?", "answer": None if n % 9 == 0 else n + n * n, "id": n} for n in range(50)]
+
+    def answers(n, wrong):
+        right = n + n * n
+        return [WORDS.format(right, right), f"{n}+{n * n}={right}\nThe answer is {right}",
+                f"First: {n} + {n * n} = {right}.\nThe answer is {right}", WORDS.format(right, right + wrong),
+                WORDS.format(right, f" {right}"), f"Maybe\nThe answer is {right + 2}"]
+
+    for name, rows_of_file in (
+            ("p", problems),
+            ("a", [{"problem": p["problem"], "solution": answers(p["id"], 1)} for p in reversed(problems)]),
+            ("b", [{"problem": p["problem"], "solution": answers(p["id"], 0)[1:4]} for p in problems[5:]]
+             + [{"problem": "none?", "solution": ["1"]}])):
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(map(json.dumps, rows_of_file)))
+
+    def recipe(buckets=1, tasks=2, **deduplicate):
+        generators = [{"name": name, "engine": "recorded", "paths": [str(tmp_path / f"{name}.jsonl")],
+                       "columns": {"solutions": "solution"}} for name in "ab"]
+        source = {"source": "files", "paths": [str(tmp_path / "p.jsonl")], "answer": "majority"}
+        return {"name": "r", "problems": [source], "generators": generators,
+                "deduplicate": {"near_problems": None} | deduplicate,
+                "release": {"splits": {"test": 0.2}}, "executor": {"tasks": tasks, "workers": 1, "buckets": buckets}}
+    return recipe
+
+
+def everything(folder):
+    return tables_of(folder), by_key(rows(folder, "drops/generate"), ("row_id",)), release_of(folder)
+
+
+@pytest.mark.parametrize("rule", [{}, {"by": "equations", "keep": "shortest"}, {"near": 0.5, "ngram": 2}])
+def test_recorded_samples_votes_and_duplicates_are_the_same_in_buckets(recorded, tmp_path, rule):
+    execute(recorded(**rule), tmp_path / "one")
+    expected = everything(tmp_path / "one")
+    assert len(expected[0]["duplicates"]) > 50 and {row["answer"] for row in expected[0]["problems"]} >= {"90"}
+    for buckets, tasks in ((4, 3), (7, 2)) if not rule else ((4, 2),):
+        folder = tmp_path / str(buckets)
+        execute(recorded(buckets, tasks, **rule), folder)
+        assert everything(folder) == expected
+
+
+def test_rows_of_a_bucket_have_the_order_of_the_whole(recorded, tmp_path):
+    execute(recorded(), tmp_path / "one", "deduplicate")
+    execute(recorded(4), tmp_path / "four", "deduplicate")
+    problem_of = {row["solution_id"]: row["problem_id"] for row in rows(tmp_path / "one", "solutions")}
+    for name in ("problems", "solutions", "verdicts", "duplicates"):
+        whole = [(shard_of(row.get("problem_id") or problem_of[row["solution_id"]], 4), row)
+                 for row in rows(tmp_path / "one", name)]
+        assert rows(tmp_path / "four", name) == [row for bucket in range(4) for at, row in whole if at == bucket]
+
+
+def test_tables_are_divided_again_where_the_number_of_buckets_changes(recorded, tmp_path):
+    folder = tmp_path / "run"
+    execute(recorded(), folder)
+    for buckets, keep in ((4, "shortest"), (3, "longest"), (1, "shortest")):
+        assert execute(recorded(buckets, keep=keep), folder)[0] == "deduplicate"
+        assert {buckets_of(table_path(folder, name)) for name in ("solutions", "verdicts", "duplicates")} == {buckets}
+        if buckets > 1:
+            execute(recorded(keep=keep), tmp_path / keep)
+        assert everything(folder) == everything(tmp_path / keep)
+
+
+def test_a_part_that_is_lost_or_damaged_is_made_again(recorded, tmp_path):
+    folder = tmp_path / "run"
+    execute(recorded(4), folder)
+    expected = everything(folder)
+    for number, name in enumerate(("solutions", "verdicts")):
+        part = parts_of(table_path(folder, name))[number]
+        if number:
+            part.unlink()
+        else:
+            part.write_bytes(part.read_bytes()[:-10])
+        assert execute(recorded(4), folder)
+        assert everything(folder) == expected
+    part = parts_of(table_path(folder, "solutions"))[2]
+    content = bytearray(part.read_bytes())
+    content[4:1500] = bytes(1496)
+    part.write_bytes(content)
+    with pytest.raises(UserError, match=f"{part.name} is damaged"):
+        execute(recorded(4, keep="longest"), folder)
+
+
+def test_a_bucket_that_is_done_is_not_made_again_and_half_a_bucket_is_none(tmp_path):
+    with pytest.raises(ValueError, match="only some documents came: 1 of bucket 2"), \
+            TableOutput(tmp_path, (VERDICTS,), 4) as output:
+        output.open(0, 2)
+        output.write_tables({"verdicts": [VERDICT]}, 0, 5, bucket=2)
+    assert not output.has(0) and not output.has(2)
+    with TableOutput(tmp_path, (VERDICTS,), 4) as output:
+        output.open(0, 2)
+        assert output.write_tables({"verdicts": [VERDICT | {"solution_id": "b"}]}, 0, 5, bucket=2) is None
+        assert output.write_tables({"verdicts": [VERDICT]}, 0, 3, bucket=2, bucket_size=2) == 2
+    assert [output.has(bucket) for bucket in range(4)] == [True, False, True, False]
+    found = list(read_rows(parts_path(tmp_path, "verdicts") / "00002.parquet"))
+    assert [row["solution_id"] for row in found] == ["a", "b"] and set(found[0]) == set(VERDICTS.schema.names)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc to count what is read")
+def test_a_rank_reads_its_share_and_little_more(tmp_path):
+    ranks, buckets, count = 4, 8, 16_000
+    ids = [content_id(number) for number in range(count)]
+    made = pa.table({"problem_id": ids, "text": ["".join(content_id(number, n) for n in range(16)) for number in ids]})
+    order = sorted(range(count), key=lambda number: shard_of(ids[number], buckets))
+    folder = tmp_path / "made"
+    parts = [tmp_path / f"{bucket}.parquet" for bucket in range(buckets)]
+    pq.write_table(made.take(order), tmp_path / "made.parquet")
+    with open_duckdb("256MiB", tmp_path / "spill", {"made": tmp_path / "made.parquet"}) as connection:
+        sql = f"SELECT *, {BUCKET_SQL} AS bucket FROM made ORDER BY bucket"
+        assert write_parts(connection, sql, {"buckets": buckets}, parts, made.schema) == count
+    install(folder, ((part, part_name(bucket, buckets)) for bucket, part in enumerate(parts)))
+    query = Query("SELECT *, file_row_number AS position FROM made", {"made": folder})
+    seen = []
+    for rank in range(ranks):
+        output = TableOutput(tmp_path / "work", (VERDICTS,), buckets)
+        before = bytes_read()
+        seen += [document.id for document in BucketReader(query, "256MiB", output).run(None, rank, ranks)]
+        assert bytes_read() - before < 1.2 * sum(part.stat().st_size for part in parts_of(folder)) / ranks
+    assert sorted(seen) == sorted(ids)
+
+
+def bytes_read() -> int:
+    return int(next(line for line in open("/proc/self/io") if line.startswith("rchar")).split()[1])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_run_in_buckets_that_is_killed_at_any_moment_ends_like_one_that_was_not(small_run, tmp_path):
+    recipe = tmp_path / "recipe.yaml"
+    options = in_buckets(4)
+    options["executor"]["workers"] = 2
+    recipe.write_text(yaml.safe_dump(options))
+    command = [sys.executable, "-m", "stepforge.pipelines.cli", "run", str(recipe), "--out", str(tmp_path)]
+    seconds, killed = 2.0, set()
+    while True:
+        process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        try:
+            output, _ = process.communicate(timeout=seconds)
+            break
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+        killed.add(len(read_state(tmp_path / "small")))
+        seconds *= 1.15
+    assert process.returncode == 0, output
+    assert len(killed) > 2, "it was killed in several stages"
+    assert without_cache(tables_of(tmp_path / "small")) == without_cache(tables_of(small_run))
+
+
+def without_cache(tables):
+    """Tables but for what the engine had in its cache."""
+    return {name: [{key: value for key, value in row.items() if key != "cached_prompt_tokens"} for row in found
+                   if not str(row.get("measure")).endswith("cached_prompt_tokens")] for name, found in tables.items()}
