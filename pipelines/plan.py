@@ -45,6 +45,7 @@ from stepforge.pipelines.run_folder import (
     release_path,
     server_logs_path,
     state_path,
+    table_files,
     table_path,
     work_path,
 )
@@ -188,7 +189,7 @@ def run(recipe: Recipe, folder: Path, tell: Tell, report: Callable[[Planned, dic
             _forget_other_work(work)
             drops_path(folder, stage.name).unlink(missing_ok=True)
             started = time.monotonic()
-            with end_told(folder, stage.name), _full_disk_told(stage.name, folder), damage_told(folder):
+            with end_told(folder, stage.name), _full_disk_told(stage.name, folder), damage_told(table_files(folder)):
                 context = Context(own, folder, work, _announcing(folder, stage.name, tell), state, servers, STAGES)
                 if stage.name in get_args(ShardedStage):
                     context.settle(*chain.from_iterable(s.tables for s in STAGES if s.name in stage.inputs))

@@ -5,7 +5,7 @@ accounted for, and a bounded connection to its tables. Nothing here writes.
 """
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from html import escape
 from pathlib import Path
@@ -41,6 +41,11 @@ def table_file_path(run: Path, name: str) -> Path:
 
 def table_parts_path(run: Path, name: str) -> Path:
     return run / "tables" / name
+
+
+def table_files(run: Path) -> Iterator[Path]:
+    """All files of tables that there are."""
+    yield from sorted((run / "tables").rglob("*.parquet"))
 
 
 def drops_path(run: Path, stage: str) -> Path:
@@ -128,17 +133,17 @@ def open_run_tables(run: Path, *names: str) -> "Iterator[duckdb.DuckDBPyConnecti
         UserError: one of them does not exist.
     """
     tables = run_tables(run, *names)
-    with (damage_told(run), tempfile.TemporaryDirectory() as scratch,
+    with (damage_told(table_files(run)), tempfile.TemporaryDirectory() as scratch,
           open_duckdb(MEMORY, Path(scratch), tables) as connection):
         yield connection
 
 
 @contextmanager
-def damage_told(run: Path) -> "Iterator[None]":
-    """Where a library fails at reading and a table of the run is damaged, name the table.
+def damage_told(files: Iterable[Path]) -> "Iterator[None]":
+    """Where a library fails at reading and one of the files of tables is damaged, name it.
 
     Raises:
-        UserError: a table cannot be read to its end.
+        UserError: a file cannot be read to its end.
     """
     try:
         yield
@@ -146,7 +151,7 @@ def damage_told(run: Path) -> "Iterator[None]":
         library = type(error).__module__.split(".")[0]
         if not isinstance(error, OSError) and library not in ("_duckdb", "duckdb", "pyarrow"):
             raise
-        for path in sorted(table_file_path(run, "any").parent.rglob("*.parquet")):
+        for path in files:
             if (why := damage(path)) is not None:
                 raise UserError(f"{path} is damaged ({why}). Delete it and run the recipe again: its stage writes "
                                 "it again from the answers in the journal") from error

@@ -39,7 +39,7 @@ from stepforge.pipelines.run_folder import (
     table_path,
 )
 from stepforge.pipelines.stages.buckets import install, settle
-from stepforge.pipelines.stages.shares import BucketReader, Query, ShareReader, write_shares
+from stepforge.pipelines.stages.shares import BucketReader, Query, ShareReader, open_bucket, write_shares
 
 SPENT_SQL = """
 CREATE TEMP TABLE spent (stage VARCHAR, generator VARCHAR, problem_id VARCHAR, requests BIGINT, prompt_tokens BIGINT,
@@ -193,8 +193,7 @@ class Context:
         paths = [made / f"{bucket:05d}.parquet" for bucket in range(self.buckets)]
         rows = 0
         for bucket, path in enumerate(paths):
-            with open_duckdb(self.recipe.executor.duckdb_memory, self.work / "spill", tables,
-                             bucket=bucket) as connection:
+            with open_bucket(self.recipe.executor.duckdb_memory, self.work / "spill", tables, bucket) as connection:
                 rows += query_to_parquet(connection, sql, {}, path, schema)
         install(table_parts_path(self.folder, name),
                 ((path, part_name(bucket, self.buckets)) for bucket, path in enumerate(paths)))
@@ -217,8 +216,8 @@ class Context:
     def query_by_bucket(self, query: Query) -> Iterator[dict[str, Any]]:
         """Rows of a query that looks at the problems of one bucket after another, or at all where there is one."""
         for bucket in range(self.buckets) if self.buckets > 1 else [None]:
-            with open_duckdb(self.recipe.executor.duckdb_memory, self.work / "spill", query.tables,
-                             bucket=bucket) as connection:
+            with open_bucket(self.recipe.executor.duckdb_memory, self.work / "spill", query.tables,
+                             bucket) as connection:
                 yield from query_rows(connection, query.sql, query.parameters)
 
     def pipeline(self, steps: Sequence[Step], label: str, documents: int, work: Path) -> None:

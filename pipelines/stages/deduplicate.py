@@ -17,13 +17,13 @@ from datatrove.data import Document
 from datatrove.pipeline.base import PipelineStep
 
 from stepforge.builders.parquet import count_rows
-from stepforge.builders.sql import load_sql, open_duckdb, query_rows, query_to_parquet
+from stepforge.builders.sql import load_sql, query_rows, query_to_parquet
 from stepforge.builders.tables import DUPLICATES, TEXT
 from stepforge.pipelines.inference.output import TableOutput
 from stepforge.pipelines.options.stages import Deduplicate
 from stepforge.pipelines.recipe import Recipe
 from stepforge.pipelines.stages.base import Account, Context, Stage
-from stepforge.pipelines.stages.shares import SHARE_SQL
+from stepforge.pipelines.stages.shares import SHARE_SQL, open_bucket
 
 BATCH = 100_000  # rows of three short columns
 BOTH_SQL = """
@@ -82,7 +82,7 @@ class DuplicatesStep(PipelineStep):
             for bucket in range(rank, output.buckets, world_size) if output.buckets > 1 else [None]:
                 if bucket is not None and output.has(bucket):
                     continue
-                with open_duckdb(self.memory, scratch, self.tables, threads=1, bucket=bucket) as connection:
+                with open_bucket(self.memory, scratch, self.tables, bucket) as connection:
                     connection.execute(f"{load_sql(__package__, 'samples')} WHERE {SHARE_SQL} = $rank",
                                        {"rank": rank if bucket is None else bucket,
                                         "ranks": world_size if bucket is None else output.buckets})

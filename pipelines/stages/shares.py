@@ -7,17 +7,20 @@ in parts, one for each bucket of problem ids, nothing is written: a rank runs th
 """
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import duckdb
 from datatrove.data import Document
 from datatrove.pipeline.base import PipelineStep
 
 from stepforge.builders.files import replacing
+from stepforge.builders.parquet import parts_of
 from stepforge.builders.sql import open_duckdb, query_rows
 from stepforge.pipelines.inference.output import TableOutput
-from stepforge.pipelines.run_folder import shares_path
+from stepforge.pipelines.run_folder import damage_told, shares_path
 
 SHARE_SQL = "('0x' || substr(problem_id, 1, 8))::BIGINT % $ranks"  # the rank that works on a problem
 ROW_GROUPS = 16  # of a rank, about: at its two ends it may read some rows of its neighbours
@@ -66,6 +69,15 @@ class ShareReader(PipelineStep):
                 yield Document(text="", id=row["problem_id"], metadata=row)
 
 
+@contextmanager
+def open_bucket(memory: str, scratch: Path, tables: Mapping[str, Path], bucket: int | None
+                ) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection that sees one bucket of tables, or all of them; a damaged part is named."""
+    files = (part for path in tables.values() for part in parts_of(path, bucket))
+    with damage_told(files), open_duckdb(memory, scratch, tables, threads=1, bucket=bucket) as connection:
+        yield connection
+
+
 class BucketReader(PipelineStep):
     """First step of a pipeline: the rows of a query over one bucket after another of this rank, one document each.
 
@@ -87,7 +99,7 @@ class BucketReader(PipelineStep):
         for bucket in range(rank, self.output.buckets, world_size):
             if self.output.has(bucket):
                 continue
-            with open_duckdb(self.memory, spill, self.query.tables, threads=1, bucket=bucket) as connection:
+            with open_bucket(self.memory, spill, self.query.tables, bucket) as connection:
                 yield from self._documents(query_rows(connection, sql, self.query.parameters), bucket)
 
     @staticmethod

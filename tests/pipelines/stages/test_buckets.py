@@ -13,7 +13,7 @@ import yaml
 from helpers.runs import SMALL, execute, rows
 
 from stepforge.builders import configs
-from stepforge.builders.errors import UserError
+from stepforge.builders.errors import StageFailed
 from stepforge.builders.parquet import buckets_of, part_name, parts_of, read_rows
 from stepforge.builders.sql import open_duckdb
 from stepforge.builders.tables import BUCKETED, TABLES, VERDICTS, content_id
@@ -155,7 +155,7 @@ def test_a_part_that_is_lost_or_damaged_is_made_again(recorded, tmp_path):
     content = bytearray(part.read_bytes())
     content[4:1500] = bytes(1496)
     part.write_bytes(content)
-    with pytest.raises(UserError, match=f"{part.name} is damaged"):
+    with pytest.raises(StageFailed, match=f"{part.name} is damaged"):
         execute(recorded(4, keep="longest"), folder)
 
 
