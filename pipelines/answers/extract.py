@@ -48,7 +48,7 @@ class Extraction(NamedTuple):
 
 
 def _plain_words(text: str) -> str:
-    return " ".join(without_markup(text).casefold().split()).strip(" .$*")
+    return " ".join(without_markup(text).casefold().split()).strip(" .$€£¥*")
 
 
 _TAG = re.compile(r"</?((?:\w+:)?(?:think(?:ing)?|thoughts?|reasoning|scratchpad|reflection))>", re.IGNORECASE)
@@ -75,9 +75,10 @@ def extract_answer(text: str, choices: bool = False, percent: bool = False) -> E
         stated += boxes(text, percent)
     if not (stated or (stated := rare_statements(text, choices))):
         return _guessed(text, choices)
-    last = _last(stated)
+    last = stated[0] if len(stated) == 1 else _last(stated)
     if len(stated) == 1 and last.to_end:                       # nothing can take it back
-        return Extraction(last.answer, last.how, 1, True, last.sure, last.clause, _doubted(text, last))
+        doubted = not last.plain and _doubted(text, last)
+        return Extraction(last.answer, last.how, 1, True, last.sure, last.clause, doubted)
     following = text[last.end:last.end + 200]
     if any(map(following.__contains__, MAY_RETRACT)) and (retracted := RETRACTED.search(following)):
         return _guessed(text[last.end + retracted.end():], choices)
@@ -122,8 +123,6 @@ def _outside_thoughts(text: str) -> str | None:
 
 
 def _last(stated: list[Statement]) -> Statement:
-    if len(stated) == 1:
-        return stated[0]
     stated.sort()
     return next((item for item in reversed(stated) if item.firm), stated[-1])
 

@@ -38,6 +38,7 @@ def ascii_math(text: str) -> str:
     """Unicode mathematics as LaTeX: full-width and other decimal digits, ½ √ ² ∞ π ° and the like."""
     if text.isascii() and text.isprintable():
         return text
+    text = unicodedata.normalize("NFC", text)
     text = _SUPER_RUN.sub(lambda m: "^{" + "".join(_SUPERSCRIPTS[c] for c in m[0]) + "}", text)
     text = _SUB_RUN.sub(lambda m: "_{" + "".join(_SUBSCRIPTS[c] for c in m[0]) + "}", text)
     text = _BARRED.sub(lambda m: rf"\overline{{{m[0].replace(_COMBINING_BAR, '')}}}", text)

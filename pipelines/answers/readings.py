@@ -46,9 +46,12 @@ def commas_match(text: str, listed: Structure, single: str) -> Match | None:
         return None
     if len(others) == 1 and Fraction(f"{whole}.{others[0]}") == number.value:
         return EQUAL if len(others[0]) > 1 and ";" not in text else UNCLEAR
-    sizes = {len(part) for part in others[:-1]}                # 1,234,567 or, in India, 12,34,567
-    grouped = len(others[-1]) == 3 and (sizes <= {3} or sizes == {2} and len(whole) < 3 and ";" not in text)
-    return UNCLEAR if grouped and int("".join(listed.parts)) == number.value else None
+    if len(others[-1]) != 3 or int("".join(listed.parts)) != number.value:
+        return None
+    sizes = {len(part) for part in others[:-1]}
+    if sizes == {2} and len(whole) < 3 and ";" not in text:
+        return EQUAL                                           # 12,34,567 in India
+    return UNCLEAR if sizes <= {3} else None
 
 
 def proportions_match(gold: str, answer: str) -> Match | None:

@@ -16,6 +16,7 @@ from stepforge.pipelines.answers.wording import CONDITION
 
 MAX_STATEMENTS = 64  # looked at, from the end
 
+MAX_SHORT = 4        # characters of an answer in a script without spaces, such as `是`
 MAX_WORDS = 200      # characters of a clause that may be the reference word for word
 
 How = Literal["boxed", "hash", "phrase", "choice", "last_formula", "last_number", "none", "unclosed_thought"]
@@ -49,8 +50,9 @@ _FOREIGN = (("espuesta", re.compile("[Rr]espuesta")), ("esposta", re.compile("[R
             ("ponse", re.compile("[Rr][ée]ponse")))
 _OTHER_SCRIPTS = re.compile("[Оо]твет|答案|答え|答(?=[:：])|정답|답(?=[은는:])")
 _FOREIGN_LINK = re.compile(r"[*_\s]*(?:(?:final|finale|correcta|correcte|richtige)[\s*_]*)?"
-                           r"(?:es|est|ist|é|è|lautet|[:：]|是|为|為|は|은|는|—|-|=)(?![a-z])\s*[:：]?[\s*_]*")
+                           r"(?:es|est|ist|é|è|lautet|[:：]|应?选择?|是|为|為|は|은|는|—|-|=)(?![a-z])\s*[:：]?[\s*_]*")
 _DECIMAL_COMMA = re.compile(r"(-?(?:\d{1,3}(?:\.\d{3})+|\d+)),(\d{1,2}|\d{4,})((?:[^\d,].*)?)").fullmatch
+_CLOCK = re.compile(r"(\d{1,2})[.:](\d\d) ?(?:Uhr|h)\b.*").fullmatch
 _POINTED = re.compile(r"-?\d{1,3}(?:\.\d{3})+\b").match                # 1.500 may be 1500
 _PLAIN = re.compile(r"(-?\$?\d+(?:,\d{3})*(?:\.\d+)?)\.?[^\S\n]*(?:\n|\Z)", re.ASCII)
 _QUICK = re.compile(r"(?: is|:) (-?\$?\d+(?:,\d{3})*(?:\.\d+)?)\.?[^\S\n]*(?:\n|\Z)", re.ASCII)
@@ -114,8 +116,8 @@ def _stated(text: str, head: re.Match[str], choices: bool) -> Statement | None:
     line = text[max(text.rfind("\n", 0, start) + 1, start - 200):start]
     if line in _USUAL and (quick := _QUICK.match(text, after)):
         end = quick.end(1)
-        return Statement(start, end, quick[1], "phrase", True, True, end == len(text) or not text[end:].strip(" \t"),
-                         plain=True)
+        to_end = end == len(text) or not text[end:].strip(" \t")
+        return Statement(start, end, quick[1], "phrase", True, True, to_end, False, "", True)
     link = _LINK.match(text, after)
     title = None if link and "\n" not in link[0] else _TITLE.match(text, after)
     if title is not None and _TITLE_BEFORE.fullmatch(line):
@@ -210,7 +212,8 @@ def _foreign(text: str, choices: bool) -> list[Statement]:
         if link := _FOREIGN_LINK.match(text, head.end()):
             clause = text[link.end():link.end() + MAX_CLAUSE]
             reading = read_clause(clause, choices)
-            if reading.answer is not None and reading.firm and not _announces(clause):
+            short = reading.answer is not None and not reading.answer.isascii() and len(reading.answer) <= MAX_SHORT
+            if reading.answer is not None and (reading.firm or short) and not _announces(clause):
                 if head[0][0].isascii() or head[0][1:] == "твет":
                     reading = reading._replace(answer=_with_point(reading.answer), sure=not _POINTED(reading.answer))
                 found.append(_statement(text, head.start(), link.end(), reading, False))
@@ -218,7 +221,9 @@ def _foreign(text: str, choices: bool) -> list[Statement]:
 
 
 def _with_point(answer: str) -> str:
-    """A decimal comma as a point: `3,5` and `1.234,5` of languages that write it so."""
+    """A decimal comma as a point: `3,5` and `1.234,5` of languages that write it so; `20.30 Uhr` as 20:30."""
+    if clock := _CLOCK(answer):
+        return f"{clock[1]}:{clock[2]}"
     comma = _DECIMAL_COMMA(answer)
     return f"{comma[1].replace('.', '')}.{comma[2]}{comma[3]}" if comma else answer
 

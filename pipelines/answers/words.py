@@ -25,7 +25,7 @@ _LETTER_LIST = re.compile(r"(?:\\text\{)?\(?([A-J])\)?\}?").fullmatch
 _RUN = re.compile(r"(?:\\text\{)?([A-J]{2,6})\}?").fullmatch
 _IS_RIGHT = re.compile(r"is (?:the )?(?:correct|right|true|best)(?: answer| choice| option)?").fullmatch
 _PREFIX = re.compile(r"(?:\\text\{)?(?:the )?(?:option|choice|answer)", re.IGNORECASE).match
-_WORDS = re.compile(r"(?:\\text\{[^{}]*\}|[A-Za-z]{2,}|[A-Za-z](?= [A-Za-z]{2})|[ '.-])+").fullmatch
+_WORDS = re.compile(r"(?:\\text\{[^{}]*\}|[^\W\d_]{2,}|[A-Za-z](?= [A-Za-z]{2})|[ '.-])+").fullmatch
 _MARKUP = re.compile(r"\\text\{|\}|[.,'\"!?]")
 _ARTICLES = re.compile(r"\b(?:the|a|an)\b(?= )")
 _SAME = {"no solutions": "no solution", "no real solution": "no solution", "no real solutions": "no solution",
