@@ -34,6 +34,7 @@ _ADDED = re.compile(
     rf"|(?<=[,;(—–-] )(?:most )?{_ADVERB}\b(?!\s+\w)|(?<=\()(?:most )?{_ADVERB}\b)"
     rf"|[^.!?\n]{{0,40}}[.!?]['\")*]*\s+(?:(?:but|though|however),?\s+)?"
     rf"(?:(?:that|this|it)(?: is|'s) (?:just |only )?a (?:\w+ )?guess|{_UNSURE}|{_GUESSED})", re.IGNORECASE)
+_IN_BOX = re.compile(rf"\\text[a-z]{{0,2}}\{{[\s(,]*(?:{_ADVERB}|{_GUESSED}|{_UNSURE})[\s),?]*\}}", re.IGNORECASE)
 _HINTS = ("might", "may", "could", "perhaps", "possibl", "probabl", "likely", "presumabl", "conceivabl", "guess",
           "suppose", "sure", "certain", "confident", "plausible", "tentative")
 
@@ -50,6 +51,11 @@ def is_doubted(text: str, head: int, start: int, end: int) -> bool:
     return _LEADING.search(text, max(opened, start - BEFORE), start) is not None \
         or _OPENING.match(text, opened, start) is not None \
         or _POSSIBLE.search(text, opened, head) is not None or _ADDED.match(text, end, end + BEHIND) is not None
+
+
+def without_doubt(box: str) -> str:
+    """What a box holds but for words that leave it open: `36` of `36 \\text{ (maybe)}`."""
+    return _IN_BOX.sub("", box).strip() if "\\text" in box else box
 
 
 def _sentence_start(text: str, at: int) -> int:

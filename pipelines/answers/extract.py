@@ -12,7 +12,7 @@ from typing import NamedTuple
 from stepforge.pipelines.answers.boxes import boxes
 from stepforge.pipelines.answers.choices import last_choice
 from stepforge.pipelines.answers.clauses import MAX_CLAUSE
-from stepforge.pipelines.answers.doubts import is_doubted
+from stepforge.pipelines.answers.doubts import is_doubted, without_doubt
 from stepforge.pipelines.answers.guesses import SENTENCE_END, guess, without_markup
 from stepforge.pipelines.answers.normalize import canonical
 from stepforge.pipelines.answers.statements import How, Statement, rare_statements, statements
@@ -82,7 +82,10 @@ def extract_answer(text: str, choices: bool = False, percent: bool = False) -> E
     following = text[last.end:last.end + 200]
     if any(map(following.__contains__, MAY_RETRACT)) and (retracted := RETRACTED.search(following)):
         return _guessed(text[last.end + retracted.end():], choices)
-    return _chosen(stated, last)._replace(doubted=_doubted(text, last))
+    chosen = _chosen(stated, last)
+    if last.how == "boxed" and (plain := without_doubt(last.answer)) != last.answer:
+        return chosen._replace(answer=plain, doubted=True)
+    return chosen._replace(doubted=_doubted(text, last))
 
 
 def text_behind(text: str) -> int:
