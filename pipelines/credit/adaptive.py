@@ -28,6 +28,7 @@ from stepforge.pipelines.credit.evidence import Array, flags_of
 from stepforge.pipelines.credit.intervals import Summary, summary
 from stepforge.pipelines.credit.lengths import Seen, expected_length
 from stepforge.pipelines.credit.tree import BARE, Node, Solution
+from stepforge.pipelines.credit.wordings import Places
 from stepforge.pipelines.credit.worth import pit_information, value_information
 
 SHARE = 0.5     # of the highest price; with 0 (one for each solution in turn) pits cost an eighth more tokens
@@ -46,6 +47,7 @@ class Adaptive(Search):
         paths = [[number[id(node)] for node in path] for path in self.tree.paths.values()]
         width = max(map(len, paths))
         self._place = np.array([path + [-1] * (width - len(path)) for path in paths])     # [B, N], -1 = padding
+        self._computation = self._numbered_computations()
         self._last = np.array([len(path) - 1 for path in paths])
         self._correct = np.array([s.correct for s in self.tree.solutions.values()])
         self._flags = flags_of(paths, [s.first_errors for s in self.tree.solutions.values()])
@@ -112,16 +114,35 @@ class Adaptive(Search):
 
     def _prices(self, pending: Array, expected: Array) -> tuple[Array, Array]:
         """Worth per cost of one more rollout at every node (0 where none may be made), and the belief of its Q."""
-        worths, means = self._worth_of(self._counts(pending, expected))
+        worths, beliefs = self._worth_of(self._counts(pending, expected))
         inside = self._place >= 0
         worth, q = np.zeros(len(self.tree.nodes)), np.zeros(len(self.tree.nodes))
         np.add.at(worth, self._place[inside], worths[inside])
-        q[self._place[inside]] = means[inside]
+        q[self._place[inside]] = beliefs.q[inside]
+        if self._shares:
+            of_all, alike, state = np.zeros((3, len(self.tree.nodes)))
+            np.add.at(of_all, self._state[inside], worths[inside])
+            alike[self._place[inside]], state[self._place[inside]] = beliefs.alike[inside], self._state[inside]
+            worth += alike ** 2 * (of_all[state.astype(int)] - worth)      # of what others learn, only what is common
         free = np.array([self.wants(node, 4 * self.settings.rollouts) for node in self.tree.nodes]) > pending
         return np.where(free, worth / self._cost, 0.0), q
 
-    def _worth_of(self, counts: Counts) -> tuple[Array, Array]:
-        """[B, N] worth of one more rollout, and E q."""
+    def _numbered_computations(self) -> Places | None:
+        """[B, N] number of what each node computes; none where the solutions do not say it."""
+        if all(solution.computations is None for solution in self.tree.solutions.values()):
+            return None
+        place, numbers = self._place.copy(), dict[tuple[int, str], int]()
+        for b, solution in enumerate(self.tree.solutions.values()):
+            before = place[b, 0] = 0
+            for i in range(len(solution.steps)):
+                last = i == len(solution.steps) - 1
+                name = f"node {self._place[b, i + 1]}" if last or solution.computations is None else \
+                    solution.computations[i]
+                before = place[b, i + 1] = numbers.setdefault((before, name), len(numbers) + 1)
+        return place
+
+    def _worth_of(self, counts: Counts) -> tuple[Array, Posterior]:
+        """[B, N] worth of one more rollout, and the beliefs."""
         weight, seek = self.settings.value_weight, self.settings.pit != "largest_drop" and self.settings.confidence > 0
         beliefs = self.chain.beliefs(counts, pits=seek, products=weight > 0)
         worth = np.zeros(beliefs.q.shape)
@@ -130,7 +151,7 @@ class Adaptive(Search):
         if seek:
             settled = counts.correct | (beliefs.pit.max(1) >= self.settings.confidence)
             worth += np.where(settled[:, None], 0, pit_information(beliefs))
-        return worth, beliefs.q
+        return worth, beliefs
 
     def _dearest(self, price: Array, limit: int) -> list[int]:
         """Nodes by falling price, as long as they pay, reach a share of the highest price, and no solution of theirs
@@ -140,7 +161,7 @@ class Adaptive(Search):
         for i in np.argsort(-price, kind="stable"):
             if len(picked) == limit or price[i] <= max(self.settings.min_gain, SHARE * price.max()):
                 break
-            touched = (self._place == i).any(1)
+            touched = (self._state == self._state[self._place == i][0]).any(1)
             if not (touched & served).any():
                 picked.append(int(i))
                 served |= touched
@@ -152,7 +173,15 @@ class Adaptive(Search):
         failures = np.array([node.rollouts - node.successes for node in self.tree.nodes]) + pending - expected
         inside = self._place >= 0
         return Counts(np.where(inside, successes[self._place], 0), np.where(inside, failures[self._place], 0),
-                      self._last, self._correct, self._place, self._flags)
+                      self._last, self._correct, self._place, self._flags, self._computation)
+
+    @property
+    def _shares(self) -> bool:
+        return self.chain.spread is not None and self._computation is not None
+
+    @property
+    def _state(self) -> Places:
+        return self._computation if self._shares and self._computation is not None else self._place
 
     def _with_model(self, values: list[StepValue], believed: Summary, pit: Array, correct: bool) -> list[StepValue]:
         largest_drop = self.settings.pit == "largest_drop"

@@ -12,7 +12,7 @@ published.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from stepforge.pipelines.credit import lengths
 from stepforge.pipelines.credit.evidence import KINDS, SOURCES, Array, Flags, default_rates
+from stepforge.pipelines.credit.wordings import Wording, together
 
 LOST, LIVE = 4, 22     # grid cells up to the threshold and above it
 READS = 20.0     # of each kind of step, that the rates of sources before the fit count for: flags are rare
@@ -39,27 +40,32 @@ class Counts(NamedTuple):
     correct: NDArray[np.bool_]   # [B] the verdict
     place: NDArray[np.int64]     # [B, N] number of the node, the same where solutions share it; -1 = padding
     flags: Flags | None = None   # what the sources say of the step into each node; none: nothing was read
+    computation: NDArray[np.int64] | None = None    # [B, N] number of what a node computes, the same for its wordings
 
     def record(self) -> dict[str, Any]:
         """In lists; `of` reads it back."""
         flags = None if self.flags is None else [said.tolist() for said in self.flags]
         return {"successes": self.successes.tolist(), "failures": self.failures.tolist(), "last": self.last.tolist(),
-                "correct": self.correct.tolist(), "place": self.place.tolist(), "flags": flags}
+                "correct": self.correct.tolist(), "place": self.place.tolist(), "flags": flags,
+                "computation": None if self.computation is None else self.computation.tolist()}
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> "Counts":
         """The evidence of a record."""
         flags = None if record["flags"] is None else Flags(*map(np.array, record["flags"]))
-        successes, failures, last, correct, place = (np.array(record[name]) for name in cls._fields[:-1])
-        return cls(successes, failures, last, correct, place, flags)
+        successes, failures, last, correct, place = (np.array(record[name]) for name in cls._fields[:5])
+        computation = None if record["computation"] is None else np.array(record["computation"])
+        return cls(successes, failures, last, correct, place, flags, computation)
 
     @classmethod
     def joined(cls, parts: Sequence["Counts"]) -> "Counts":
         """Evidence on several problems, whose nodes are all different, as one."""
-        width, place, first = max(part.place.shape[1] for part in parts), [], 0
-        for part in parts:
-            place.append(np.where(part.place < 0, -1, part.place + first))
-            first += int(part.place.max()) + 1
+        width = max(part.place.shape[1] for part in parts)
+
+        def numbered(places: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
+            starts = np.cumsum([0, *(int(place.max()) + 1 for place in places)])
+            return stacked([np.where(place < 0, -1, place + first) for place, first in zip(places, starts,
+                                                                                          strict=False)], -1)
 
         def stacked(arrays: Sequence[NDArray[Any]], filler: int) -> NDArray[Any]:
             return np.concatenate([np.pad(array, ((0, 0), (0, width - array.shape[1]), *[(0, 0)] * (array.ndim - 2)),
@@ -68,9 +74,10 @@ class Counts(NamedTuple):
         flags = [part.flags or Flags(*np.zeros((2, *part.place.shape, len(SOURCES)))) for part in parts]
         return cls(stacked([part.successes for part in parts], 0), stacked([part.failures for part in parts], 0),
                    np.concatenate([part.last for part in parts]), np.concatenate([part.correct for part in parts]),
-                   stacked(place, -1),
+                   numbered([part.place for part in parts]),
                    Flags(*(stacked(said, 0) for said in zip(*flags, strict=True))) if any(p.flags for p in parts)
-                   else None)
+                   else None, numbered([part.place if part.computation is None else part.computation
+                                        for part in parts]))
 
 
 class Posterior(NamedTuple):
@@ -81,6 +88,7 @@ class Posterior(NamedTuple):
     pit_q: Array    # [B, N, N] E [node i is the first pit] q_j
     q_q: Array      # [B, N, N] E q_i q_j
     law: Array      # [B, N, G] P(q_j is in a cell)
+    alike: Array    # [B, N] share of the variance of q_j that all wordings of its computation have in common
 
 
 @dataclass(frozen=True)
@@ -92,6 +100,7 @@ class Chain:
     start: Array    # [G] sums to 1
     rates: Array = field(default_factory=default_rates)     # [sources, kinds] P(a source names a step), evidence.py
     lengths: Array = field(default_factory=lambda: np.array(lengths.UNFITTED))     # [3] of rollouts, lengths.py
+    spread: float | None = None     # of the wordings of a computation, wordings.py; none: they tell nothing of another
 
     @classmethod
     def default(cls, threshold: float = 0.05) -> "Chain":
@@ -108,43 +117,52 @@ class Chain:
         """All posteriors of Q and of the first pit; of the order of B N^2 G^2 operations, of which `pits` (pit, pit_q)
         are two thirds and `products` (q_q) one; what is left out stays 0."""
         first, kernels = self.smooth(counts)
-        (b, n), g, cells = counts.successes.shape, self.q, len(self.q)
+        (b, n), cells = counts.successes.shape, len(self.q)
         mean, pit, pit_q, q_q = np.zeros((b, n)), np.zeros((b, n)), np.zeros((b, n, n)), np.zeros((b, n, n))
-        law = np.zeros((b, n, cells))
+        laws, alike = np.zeros((b, n, cells)), np.ones((b, n))
+        wording, low = self.wording(counts), np.arange(cells) < LOST
+        g, squares = wording.mean(self.q), wording.mean(self.q ** 2)
+        lost, g_lost = wording.mean(low.astype(float)), wording.mean(self.q * low)
         # Laws of q at node t. `whole`: of any path; row 0 is that law, row j + 1 the same weighted with q_j.
         # `split`, two of each: the same of paths without a pit so far; of paths after their pit, row j + 1: at j.
         whole, split = np.zeros((b, n + 1 if products else 1, cells)), np.zeros((b, n + 1, 2, cells))
-        whole[:, 0] = split[:, 0, 0] = law[:, 0] = first
-        whole[:, 1:2] = (first * g)[:, None]
-        split[:, 1, 0] = first * g
-        mean[:, 0], q_q[:, 0, 0] = first @ g, first @ g ** 2
+        whole[:, 0] = split[:, 0, 0] = laws[:, 0] = first
+        whole[:, 1:2] = (first * self.q)[:, None]
+        split[:, 1, 0] = first * self.q
+        mean[:, 0], q_q[:, 0, 0] = first @ self.q, first @ self.q ** 2
         for t in range(1, counts.last.max() + 1):
             step = kernels[:, t - 1] * (t < counts.last)[:, None, None]
             if pits:
                 ends = ((t == counts.last) & ~counts.correct)[:, None]
                 pit_here = np.where(ends, split[:, :t + 1, 0].sum(2), 0)
                 moved = (split[:, :t + 1].reshape(b, -1, cells) @ step).reshape(b, t + 1, 2, cells)
-                pit_here += moved[:, :, 0, :LOST].sum(2)
+                fallen = moved[:, :, 0] * lost[:, None, t]
+                pit_here += fallen.sum(2)
                 pit[:, t], pit_q[:, t, :t] = pit_here[:, 0], pit_here[:, 1:]
-                split[:, t + 1, 1, :LOST] = moved[:, 0, 0, :LOST]
-                moved[:, :, 0, :LOST] = 0
+                pit_q[:, :t, t] = (moved[:, 1:, 1] @ g[:, t, :, None])[..., 0]
+                pit_q[:, t, t] = (moved[:, 0, 0] * g_lost[:, t]).sum(1)
+                split[:, t + 1, 0] = moved[:, 0, 0] * (g - g_lost)[:, t]
+                split[:, t + 1, 1] = fallen[:, 0]
+                moved[:, :, 0] -= fallen
                 split[:, :t + 1] = moved
-                split[:, t + 1, 0] = moved[:, 0, 0] * g
-                pit_q[:, :t + 1, t] = split[:, 1:t + 2, 1] @ g
             whole[:, :t + 1] = whole[:, :t + 1] @ step
-            law[:, t] = whole[:, 0]
-            mean[:, t] = law[:, t] @ g
+            law, at = whole[:, 0], g[:, t]
+            laws[:, t], mean[:, t] = wording.law(law, t), (law * at).sum(1)
+            if wording.kernel is not None:
+                between = (law * at ** 2).sum(1) - mean[:, t] ** 2
+                alike[:, t] = between / np.maximum((law * squares[:, t]).sum(1) - mean[:, t] ** 2, 1e-12)
             if products:
-                whole[:, t + 1] = law[:, t] * g
-                q_q[:, :t + 1, t] = q_q[:, t, :t + 1] = whole[:, 1:t + 2] @ g
-        return Posterior(mean, pit, pit_q, q_q, law)
+                q_q[:, :t, t] = q_q[:, t, :t] = (whole[:, 1:t + 1] @ at[..., None])[..., 0]
+                q_q[:, t, t] = (law * squares[:, t]).sum(1)
+                whole[:, t + 1] = law * at
+        return Posterior(mean, pit, pit_q, q_q, laws, alike)
 
     def fit(self, counts: Counts, rounds: int = 20, weight: float = 5.0) -> "Chain":
         """Moves, start and rates of the sources that make counts and flags likely, by expectation-maximisation; this
         model is the prior, as if it had been seen in `weight` moves from every cell and in as many reads of each kind
         of step, in READS at least. Which steps were looked at may depend on outcomes (a search chose them): the
         likelihood does not ask why a count is what it is. A move that solutions share counts once."""
-        chain, once = self, np.asarray(1 / _holders(counts.place))
+        chain, once = self, np.asarray(1 / _holders(self._state(counts)))
         for _ in range(rounds):
             first, kernels = chain.smooth(counts)
             seen, law = weight * self.moves, first
@@ -157,13 +175,13 @@ class Chain:
             start = once[:, 0] @ first + weight * self.start
             rates = chain.rates if counts.flags is None else counts.flags.refit(once[..., None] * kinds, self.rates,
                                                                                  max(weight, READS))
-            chain = Chain(self.q, seen / seen.sum(1, keepdims=True), start / start.sum(), rates, self.lengths)
+            chain = replace(self, moves=seen / seen.sum(1, keepdims=True), start=start / start.sum(), rates=rates)
         return chain
 
     def record(self) -> dict[str, Any]:
         """The model as a few lines of text, for the manifest; `of` reads it back."""
         return {"q": _digits(self.q), "start": _digits(self.start), "moves": [_digits(row) for row in self.moves],
-                "lengths": _digits(self.lengths),
+                "lengths": _digits(self.lengths), "spread": self.spread,
                 "rates": {source: _digits(row) for source, row in zip(SOURCES, self.rates, strict=True)}}
 
     @classmethod
@@ -172,17 +190,26 @@ class Chain:
         start, moves = _numbers(record["start"]), np.array([_numbers(row) for row in record["moves"]])
         rates = np.array([_numbers(record["rates"][source]) for source in SOURCES])
         return cls(_numbers(record["q"]), moves / moves.sum(1, keepdims=True), start / start.sum(), rates,
-                   _numbers(record["lengths"]))
+                   _numbers(record["lengths"]), record["spread"])
+
+    def wording(self, counts: Counts) -> Wording:
+        """What counts tell of each wording."""
+        likelihood = counts.successes[..., None] * np.log(self.q) + counts.failures[..., None] * np.log1p(-self.q)
+        return Wording.of(np.exp(likelihood - likelihood.max(-1, keepdims=True)), self.q,
+                          self.spread if self._shares(counts) else None)
 
     def smooth(self, counts: Counts) -> tuple[Array, Array]:
         """Given all evidence: laws of q at node 0 [B, G] and of moves from each node to the next [B, N-1, G, G]."""
-        likelihood = counts.successes[..., None] * np.log(self.q) + counts.failures[..., None] * np.log1p(-self.q)
-        likelihood = np.exp(likelihood - likelihood.max(-1, keepdims=True))
-        fall, alive, lost = np.ones((3, *counts.place.shape, 1)) if counts.flags is None else \
-            counts.flags.factors(self.rates).transpose(2, 0, 1)[..., None]
+        likelihood, flags, state = self.wording(counts).seen, counts.flags, self._state(counts)
+        if self._shares(counts):
+            logs = together(np.log(np.maximum(likelihood, 1e-300)), counts.place, state)
+            likelihood = np.exp(logs - logs.max(-1, keepdims=True))
+            flags = flags and Flags(*(together(said, counts.place, state, mean=True) for said in flags))
+        fall, alive, lost = np.ones((3, *counts.place.shape, 1)) if flags is None else \
+            flags.factors(self.rates).transpose(2, 0, 1)[..., None]
         into_pit = np.where(np.arange(len(self.q)) < LOST, lost, fall)      # [B, N, G], by the cell before
         verdict = np.where(counts.correct[:, None, None], self.q * alive, (1 - self.q) * into_pit)
-        joins = _joins(counts.place.astype(np.int64).tobytes(), len(counts.place))
+        joins = _joins(state.astype(np.int64).tobytes(), len(state))
         ahead = np.ones(likelihood.shape)           # of all that follows a node, up to a factor
         for t in range(likelihood.shape[1] - 2, -1, -1):
             weight = likelihood[:, t + 1] * ahead[:, t + 1]
@@ -198,6 +225,13 @@ class Chain:
             kernels[..., :LOST] *= into_pit[:, 1:, :, None]
             kernels[..., LOST:] *= alive[:, 1:, :, None]
         return first / first.sum(1, keepdims=True), kernels / kernels.sum(-1, keepdims=True)
+
+    def _shares(self, counts: Counts) -> bool:
+        return self.spread is not None and counts.computation is not None
+
+    def _state(self, counts: Counts) -> NDArray[np.int64]:
+        """[B, N] which nodes are in one state."""
+        return counts.computation if self._shares(counts) and counts.computation is not None else counts.place
 
 
 def _kinds(moved: Array) -> Array:

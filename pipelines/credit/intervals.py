@@ -27,7 +27,7 @@ def summary(chain: Chain, counts: Counts, level: float, best_of: int = 1) -> Sum
     A last step has its verdict for Q. The cells of the model's grid are ranges of Q: ends of intervals of Q are read
     within a cell, those of an advantage are differences between two cells.
     """
-    first, moves = chain.smooth(counts)
+    (first, moves), wording = chain.smooth(counts), chain.wording(counts)
     b, n = counts.place.shape
     values = 1 - (1 - chain.q) ** best_of
     edges = np.concatenate([[0.0], (values[1:] + values[:-1]) / 2, [1.0]])
@@ -40,10 +40,12 @@ def summary(chain: Chain, counts: Counts, level: float, best_of: int = 1) -> Sum
         for t in range(last):
             if t:
                 joint = law[:, None] * moves[row, t - 1]
+                law = joint.sum(0)
+                joint = wording.law(wording.law(joint, t, row).T, t - 1, row).T
                 at = np.searchsorted(np.cumsum(joint.ravel()[order]), tails).clip(0, joint.size - 1)
                 advantage[row, t] = (joint * difference).sum(), *difference.ravel()[order[at]]
-                law = joint.sum(0)
-            q[row, t] = law @ values, *np.interp(tails, np.concatenate([[0.0], np.cumsum(law)]), edges)
+            own = wording.law(law, t, row)
+            q[row, t] = own @ values, *np.interp(tails, np.concatenate([[0.0], np.cumsum(own)]), edges)
         q[row, last] = verdict
         advantage[row, last] = verdict - q[row, last - 1][[0, 2, 1]]
     return Summary(q, advantage)

@@ -30,7 +30,8 @@ class Solution:
 
     `step_tokens` (tokens of each step) and `prompt_tokens` give what a rollout costs, else characters do (those of the
     prompt then, too). `first_errors`: the first wrong
-    step, from 0, that each source of evidence names, None where it read the solution and names none.
+    step, from 0, that each source of evidence names, None where it read the solution and names none. `computations`:
+    of each step, what the solution computes up to there; steps alike in it, and so before, are wordings of each other.
     """
 
     solution_id: str
@@ -39,6 +40,7 @@ class Solution:
     step_tokens: tuple[int, ...] | None = None
     first_errors: Mapping[Source, int | None] = field(default_factory=dict)
     prompt_tokens: int = 0
+    computations: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         if not self.steps:
@@ -46,6 +48,9 @@ class Solution:
         if self.step_tokens is not None and len(self.step_tokens) != len(self.steps):
             raise ValueError(f"solution {self.solution_id!r} has {len(self.steps)} steps and {len(self.step_tokens)} "
                              "token counts; give one count for every step")
+        if self.computations is not None and len(self.computations) != len(self.steps):
+            raise ValueError(f"solution {self.solution_id!r} has {len(self.steps)} steps and {len(self.computations)} "
+                             "computations; give one for every step")
         for source, step in self.first_errors.items():
             if source not in SOURCES or (step is not None and not 0 <= step < len(self.steps)):
                 raise ValueError(f"solution {self.solution_id!r}: {source!r} names step {step} of {len(self.steps)}; "

