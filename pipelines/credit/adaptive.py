@@ -128,18 +128,19 @@ class Adaptive(Search):
         return np.where(free, worth / self._cost, 0.0), q
 
     def _numbered_computations(self) -> Places | None:
-        """[B, N] number of what each node computes; none where the solutions do not say it."""
-        if all(solution.computations is None for solution in self.tree.solutions.values()):
-            return None
-        place, numbers = self._place.copy(), dict[tuple[int, str], int]()
-        for b, solution in enumerate(self.tree.solutions.values()):
-            before = place[b, 0] = 0
-            for i in range(len(solution.steps)):
-                last = i == len(solution.steps) - 1
-                name = f"node {self._place[b, i + 1]}" if last or solution.computations is None else \
-                    solution.computations[i]
-                before = place[b, i + 1] = numbers.setdefault((before, name), len(numbers) + 1)
-        return place
+        """[B, N] number of what each node computes, the same after the same; none where a solution does not say it."""
+        numbers, of_node = dict[tuple[int, str], int](), {0: 0}
+        computations = self._place.copy()
+        for path, row, solution in zip(self._place, computations, self.tree.solutions.values(), strict=True):
+            if solution.computations is None:
+                return None
+            last = len(solution.steps)
+            for i, name in enumerate(solution.computations, 1):
+                if path[i] not in of_node:          # a text has one number, however it is cut into steps
+                    key = (int(row[i - 1]), f"end {path[i]}" if i == last else f"after {name}")
+                    of_node[path[i]] = numbers.setdefault(key, len(numbers) + 1)
+                row[i] = of_node[path[i]]
+        return computations
 
     def _worth_of(self, counts: Counts) -> tuple[Array, Posterior]:
         """[B, N] worth of one more rollout, and the beliefs."""

@@ -8,14 +8,14 @@ import pytest
 from stepforge.pipelines.credit.adaptive import Adaptive
 from stepforge.pipelines.credit.chain import LOST, Chain, Counts
 from stepforge.pipelines.credit.evidence import SOURCES, Flags
-from stepforge.pipelines.credit.fit import SPREADS, choose
+from stepforge.pipelines.credit.fit import SPREADS, _log_score, choose
 from stepforge.pipelines.credit.intervals import summary
 from stepforge.pipelines.credit.search import Search, SearchSettings, Solution, make_search
 from stepforge.pipelines.credit.wordings import kernel_of
 
 CHAIN = Chain.default(0.05)
 # Two wrong solutions of three steps, whose first steps are wordings of one computation.
-COUNTS = Counts(np.array([[6.0, 5, 1, 0], [6, 1, 2, 0]]), np.array([[4.0, 3, 7, 0], [4, 2, 3, 0]]), np.array([3, 3]),
+COUNTS = Counts(np.array([[6.0, 1, 1, 0], [6, 0, 2, 0]]), np.array([[4.0, 6, 7, 0], [4, 3, 3, 0]]), np.array([3, 3]),
                 np.array([False, False]), np.array([[0, 1, 2, 3], [0, 4, 5, 6]]),
                 computation=np.array([[0, 1, 2, 3], [0, 1, 4, 5]]))
 
@@ -58,14 +58,22 @@ def test_beliefs_of_wordings_are_sums_over_all_cells(spread: float) -> None:
     assert beliefs.alike[0, 1] == pytest.approx(between / (own.sum((0, 2)) @ q ** 2 - means[1] ** 2))
 
 
+def test_wordings_lie_around_their_computation_as_far_as_the_spread_says() -> None:
+    kernel, odds = kernel_of(CHAIN.q, 0.6), np.log(CHAIN.q / (1 - CHAIN.q))
+    inside = (CHAIN.q > 0.15) & (CHAIN.q < 0.85)
+    mean = kernel @ odds
+    assert abs(mean - odds)[inside].max() < 0.03
+    assert np.sqrt(kernel @ odds ** 2 - mean ** 2)[inside] == pytest.approx(0.6, rel=0.1)
+
+
 def test_without_a_spread_wordings_of_one_value_are_one_node() -> None:
     """Their counts add up, and what the sources say of them is averaged."""
     named, passed = np.zeros((2, 2, 4, len(SOURCES)))
     named[0, 1, 1], passed[1, 1, 1] = 1, 1
     one = Counts(*COUNTS[:5], flags=Flags(named, passed), computation=COUNTS.computation)
-    sums, half = np.array([[6.0, 6, 1, 0], [6, 6, 2, 0]]), np.zeros((2, 4, len(SOURCES)))
+    sums, half = np.array([[6.0, 1, 1, 0], [6, 1, 2, 0]]), np.zeros((2, 4, len(SOURCES)))
     half[:, 1, 1] = 0.5
-    merged = Counts(sums, np.array([[4.0, 5, 7, 0], [4, 5, 3, 0]]), COUNTS.last, COUNTS.correct,
+    merged = Counts(sums, np.array([[4.0, 9, 7, 0], [4, 9, 3, 0]]), COUNTS.last, COUNTS.correct,
                     np.array([[0, 1, 2, 3], [0, 1, 4, 5]]), Flags(half, half))
     ours, exact = replace(CHAIN, spread=0.0).beliefs(one), CHAIN.beliefs(merged)
     np.testing.assert_allclose(ours.q, exact.q, atol=1e-9)
@@ -150,3 +158,49 @@ def test_a_round_asks_one_wording_of_a_computation() -> None:
         price, _ = search._prices(np.zeros(len(search.tree.nodes), int), np.zeros(len(search.tree.nodes)))
         asked = {search.tree.nodes[i].solution_id for i in search._dearest(price, 8)}
         assert asked == expected
+
+
+def test_a_rollout_is_worth_what_all_wordings_learn_from_it() -> None:
+    """With one value for all wordings it is worth as much as at a step that the solutions share; with values of their
+    own the others learn less, but something."""
+    def prices(solutions: list[Solution], spread: float | None) -> np.ndarray:
+        search = make_search("adaptive", solutions, SearchSettings(), 8, 10, replace(CHAIN, spread=spread))
+        assert isinstance(search, Adaptive)
+        nodes = [search.tree.paths[name][1] for name in "ab"]
+        price, _ = search._prices(np.zeros(len(search.tree.nodes), int), np.zeros(len(search.tree.nodes)))
+        return price[[search.tree.nodes.index(node) for node in nodes]]
+
+    pair = [Solution("a", ("1 a\n", "2 a\n", "5."), False, computations=("1", "2", "")),
+            Solution("b", ("1 b\n", "2 b\n", "4."), False, computations=("1", "3", ""))]
+    one_text = [pair[0], replace(pair[1], steps=("1 a\n", "2 b\n", "4."))]
+    np.testing.assert_allclose(prices(pair, 0.0), prices(one_text, None), rtol=1e-6)
+    alone, wide, near = prices(pair, None), prices(pair, 0.6), prices(pair, 0.15)
+    assert (near > 1.3 * alone).all() and (near > 1.1 * wide).all()
+
+
+def test_what_is_computed_alike_after_something_else_is_no_wording() -> None:
+    """Else the steps would form no tree. Last steps share nothing, and a text is one node however it is cut."""
+    def numbers(*solutions: Solution) -> list[list[int]] | None:
+        search = make_search("adaptive", solutions, SearchSettings(), 8, 10, replace(CHAIN, spread=0.3))
+        assert isinstance(search, Adaptive) and search.values().keys() == {each.solution_id for each in solutions}
+        computation = search.evidence().computation
+        return None if computation is None else computation.tolist()
+
+    other = replace(SOLUTIONS[2], computations=("6/2=4", "6/2=3", ""))
+    assert numbers(*SOLUTIONS[:2], other) == [[0, 1, 2, 3], [0, 1, 2, 4], [0, 5, 6, 7]]
+    whole = Solution("d", ("".join(SOLUTIONS[0].steps[:2]), "So 7."), False, computations=("6/2=3", ""))
+    assert numbers(*SOLUTIONS[:2], whole) == [[0, 1, 2, 3], [0, 1, 2, 4], [0, 2, 5, -1]]
+    assert numbers(*SOLUTIONS[:2], replace(whole, computations=None)) is None
+
+
+def test_a_shared_step_counts_once_in_the_score_of_a_model() -> None:
+    before, after = (Counts(np.array([[4.0, won, 0]] * 2), np.array([[4.0, lost, 0]] * 2), np.array([2, 2]),
+                            np.array([False, False]), np.array([[0, 1, 2], [0, 1, 3]]))
+                     for won, lost in ((0.0, 0.0), (3.0, 5.0)))
+    q = CHAIN.beliefs(before).q[0, 1]
+    assert _log_score(CHAIN, [[before, after]]) == pytest.approx(3 * np.log(q) + 5 * np.log(1 - q))
+
+
+def test_a_solution_says_what_each_of_its_steps_computes() -> None:
+    with pytest.raises(ValueError, match="has 3 steps and 2 computations; give one for every step"):
+        replace(SOLUTIONS[0], computations=("6/2=3", "6/2=3"))
