@@ -44,60 +44,60 @@ def column(name: str, kind: pa.DataType, doc: str, nullable: bool = False) -> pa
     return pa.field(name, kind, nullable=nullable, metadata={"doc": doc})
 
 
-def _optional(name: str, kind: pa.DataType, doc: str) -> pa.Field:
+def optional(name: str, kind: pa.DataType, doc: str) -> pa.Field:
     return column(name, kind, doc, nullable=True)
 
 
-def _table(name: str, key: tuple[str, ...], *fields: pa.Field, order: tuple[str, ...] = (), bucketed: bool = False
+def make_table(name: str, key: tuple[str, ...], *fields: pa.Field, order: tuple[str, ...] = (), bucketed: bool = False
            ) -> Table:
     return Table(name, key, pa.schema(fields), order or key, bucketed)
 
 
 TEXT, INT, REAL, BOOL = pa.string(), pa.int64(), pa.float64(), pa.bool_()
 _LOGPROBS = (
-    _optional("logprob_sum", REAL, "Sum of the log-probabilities of its tokens, if the recipe requests them."),
-    _optional("logprob_mean", REAL, "Mean of the log-probabilities of its tokens."),
+    optional("logprob_sum", REAL, "Sum of the log-probabilities of its tokens, if the recipe requests them."),
+    optional("logprob_mean", REAL, "Mean of the log-probabilities of its tokens."),
 )
 
-PROBLEMS = _table(
+PROBLEMS = make_table(
     "problems", ("problem_id",),
     column("problem_id", TEXT, "Hash of the problem's text and answer."),
     column("problem", TEXT, "Text of the problem."),
     column("answer", TEXT, "Gold answer."),
-    _optional("reference_solution", TEXT, "Reference solution from the source."),
+    optional("reference_solution", TEXT, "Reference solution from the source."),
     column("source", TEXT, "Name of the source."),
     column("source_id", TEXT, "Id of the problem in its source."),
-    _optional("subject", TEXT, "Subject, if the source has one."),
-    _optional("level", TEXT, "Difficulty in the words of the source."),
+    optional("subject", TEXT, "Subject, if the source has one."),
+    optional("level", TEXT, "Difficulty in the words of the source."),
     column("split", TEXT, "Split in the source: train, validation or test."),
     column("group_id", TEXT, "Group of related problems, such as variants of one problem; a group is never divided "
                              "between splits."),
     column("license", TEXT, "License of the problem."),
-    _optional("generator", TEXT, "Model that wrote the problem; null if people wrote it."),
-    _optional("parent_id", TEXT, "Seed problem after which a model wrote this one."),
-    _optional("agreement", REAL, "Share of the sampled solutions that gave the gold answer, if a majority determined "
+    optional("generator", TEXT, "Model that wrote the problem; null if people wrote it."),
+    optional("parent_id", TEXT, "Seed problem after which a model wrote this one."),
+    optional("agreement", REAL, "Share of the sampled solutions that gave the gold answer, if a majority determined "
                                  "it."),
     bucketed=True,
 )
 
-EVALUATIONS = _table(
+EVALUATIONS = make_table(
     "evaluations", ("evaluation", "evaluation_id"),
     column("evaluation", TEXT, "Evaluation set: a source and its split, or files."),
     column("evaluation_id", TEXT, "Id of the problem in the evaluation set."),
     column("problem", TEXT, "Text of the evaluation problem; stays in the run and is never published."),
 )
 
-CONTAMINATION = _table(
+CONTAMINATION = make_table(
     "contamination", ("problem_id", "evaluation"),
     column("problem_id", TEXT, "Training problem; dropped ones are not in `problems`."),
     column("evaluation", TEXT, "Evaluation set that contains a match."),
     column("evaluation_id", TEXT, "Matching problem in the evaluation set."),
     column("rule", TEXT, "Rule that matched: exact, ngrams or numbers_masked."),
-    _optional("overlap", REAL, "Share of the evaluation problem's word n-grams that the training problem contains."),
+    optional("overlap", REAL, "Share of the evaluation problem's word n-grams that the training problem contains."),
     column("outcome", TEXT, "What happened to the training problem: dropped or flagged."),
 )
 
-DRAFTS = _table(
+DRAFTS = make_table(
     "drafts", ("draft_id",),
     column("draft_id", TEXT, "Hash of seed problem, writer, index and text."),
     column("parent_id", TEXT, "Seed problem of the draft."),
@@ -106,46 +106,46 @@ DRAFTS = _table(
     column("problem", TEXT, "Problem text as parsed from the model's output."),
     column("outcome", TEXT, "kept, or the reason for which the draft was dropped."),
     column("detail", TEXT, "Details of the outcome."),
-    _optional("problem_id", TEXT, "Problem that the draft became."),
-    _optional("answer", TEXT, "Answer of the majority of solutions."),
-    _optional("agreement", REAL, "Share of the returned solutions that give this answer."),
+    optional("problem_id", TEXT, "Problem that the draft became."),
+    optional("answer", TEXT, "Answer of the majority of solutions."),
+    optional("agreement", REAL, "Share of the returned solutions that give this answer."),
     column("solutions", INT, "Number of returned solutions."),
-    _optional("prompt_tokens", INT, "Prompt tokens of the writer."),
-    _optional("completion_tokens", INT, "Completion tokens."),
-    _optional("solver_prompt_tokens", INT, "Prompt tokens of the solver."),
-    _optional("solver_completion_tokens", INT, "Completion tokens."),
+    optional("prompt_tokens", INT, "Prompt tokens of the writer."),
+    optional("completion_tokens", INT, "Completion tokens."),
+    optional("solver_prompt_tokens", INT, "Prompt tokens of the solver."),
+    optional("solver_completion_tokens", INT, "Completion tokens."),
     order=("index",),
 )
 
-SOLUTIONS = _table(
+SOLUTIONS = make_table(
     "solutions", ("solution_id",),
     column("solution_id", TEXT, "Hash of problem, generator_id, sample index and text."),
     column("problem_id", TEXT, "Problem that the solution answers."),
     column("generator", TEXT, "Name of the generator in the recipe."),
     column("generator_id", TEXT, "Hash of model, revision, prompt template and sampling settings."),
     column("sample_index", INT, "Index of the sample within its problem and generator, from 0."),
-    _optional("seed", INT, "Sampling seed; null for recorded samples."),
+    optional("seed", INT, "Sampling seed; null for recorded samples."),
     column("solution", TEXT, "Text of the solution."),
-    _optional("completion_ids", pa.list_(pa.int32()), "Token ids of the solution, if the engine reports them."),
-    _optional("thought", TEXT, "Thought of a reasoning model, if the recipe stores it separately."),
+    optional("completion_ids", pa.list_(pa.int32()), "Token ids of the solution, if the engine reports them."),
+    optional("thought", TEXT, "Thought of a reasoning model, if the recipe stores it separately."),
     column("finish_reason", TEXT, "stop, length, or unknown."),
-    _optional("complete", BOOL, "Whether the model ended the solution itself; null if unknown."),
-    _optional("prompt_tokens", INT, "Prompt tokens."),
-    _optional("completion_tokens", INT, "Completion tokens."),
+    optional("complete", BOOL, "Whether the model ended the solution itself; null if unknown."),
+    optional("prompt_tokens", INT, "Prompt tokens."),
+    optional("completion_tokens", INT, "Completion tokens."),
     *_LOGPROBS,
-    _optional("upstream_verdict", TEXT, "Verdict that came with a recorded sample: correct, incorrect, or another "
+    optional("upstream_verdict", TEXT, "Verdict that came with a recorded sample: correct, incorrect, or another "
                                         "word."),
-    _optional("upstream_first_error", INT, "First wrong step that came with a recorded sample, from 0; -1 for none."),
-    _optional("upstream_labels", pa.list_(TEXT), "Step labels or values that came with a recorded sample, unchanged."),
+    optional("upstream_first_error", INT, "First wrong step that came with a recorded sample, from 0; -1 for none."),
+    optional("upstream_labels", pa.list_(TEXT), "Step labels or values that came with a recorded sample, unchanged."),
     order=("sample_index", "solution_id"), bucketed=True,
 )
 
-BUDGETS = _table(
+BUDGETS = make_table(
     "budgets", ("generator",),
     column("generator", TEXT, "Generator whose number of samples the budget determines."),
     column("match", TEXT, "Quantity in which the budgets are equal: flops, price or samples."),
     column("budget", REAL, "Budget per problem."),
-    _optional("token_cost", REAL, "Cost per generated token; null if each sample costs 1."),
+    optional("token_cost", REAL, "Cost per generated token; null if each sample costs 1."),
     column("pilot_samples", INT, "Number of pilot samples."),
     column("pilot_tokens", INT, "Total tokens of the pilot samples."),
     column("sample_cost", REAL, "Mean cost per sample in the pilot."),
@@ -153,23 +153,23 @@ BUDGETS = _table(
     column("remainder", REAL, "Unspent budget per problem."),
 )
 
-VERDICTS = _table(
+VERDICTS = make_table(
     "verdicts", ("solution_id",),
     column("solution_id", TEXT, "Judged solution."),
-    _optional("answer", TEXT, "Final answer extracted from the solution."),
-    _optional("answer_key", TEXT, "Canonical form of the answer; equal for equal answers."),
+    optional("answer", TEXT, "Final answer extracted from the solution."),
+    optional("answer_key", TEXT, "Canonical form of the answer; equal for equal answers."),
     column("verdict", TEXT, "correct, incorrect or undecided."),
-    _optional("reason", TEXT, "Reason for the verdict, if it needs one."),
+    optional("reason", TEXT, "Reason for the verdict, if it needs one."),
     column("method", TEXT, "Method that decided: literal, numeric, symbolic, judge, none, or a word of a custom "
                            "verifier."),
-    _optional("equation_key", TEXT, "Hash of the ordered computations; equal for solutions that compute the same."),
-    _optional("false_step", INT, "First step with a false equation, from 0."),
-    _optional("soundness", TEXT, "Soundness of the reasoning by its equations: unsound or undecided."),
-    _optional("judged_by", TEXT, "Method that judged the soundness: equations."),
+    optional("equation_key", TEXT, "Hash of the ordered computations; equal for solutions that compute the same."),
+    optional("false_step", INT, "First step with a false equation, from 0."),
+    optional("soundness", TEXT, "Soundness of the reasoning by its equations: unsound or undecided."),
+    optional("judged_by", TEXT, "Method that judged the soundness: equations."),
     bucketed=True,
 )
 
-RULINGS = _table(
+RULINGS = make_table(
     "rulings", ("solution_id",),
     column("solution_id", TEXT, "Solution that the rules left undecided."),
     column("reason", TEXT, "Reason for which the rules left it undecided."),
@@ -177,21 +177,21 @@ RULINGS = _table(
     column("votes_equal", INT, "Votes for equal to the gold answer."),
     column("votes_unequal", INT, "Votes for unequal."),
     column("votes_undecided", INT, "Votes that are undecided, unreadable or truncated."),
-    _optional("gold_key", TEXT, "answer_key of the gold answer; an answer ruled equal gets this key."),
+    optional("gold_key", TEXT, "answer_key of the gold answer; an answer ruled equal gets this key."),
     column("judge", TEXT, "Name of the judging generator in the recipe."),
     column("judge_id", TEXT, "Hash of the judge's model, revision, prompt and sampling settings."),
     column("requests", INT, "Answered requests for these votes; 0 if an earlier solution had the same prompt."),
     column("failed", INT, "Failed requests; the next run retries them."),
-    _optional("prompt_tokens", INT, "Prompt tokens."),
-    _optional("completion_tokens", INT, "Completion tokens of the judge."),
+    optional("prompt_tokens", INT, "Prompt tokens."),
+    optional("completion_tokens", INT, "Completion tokens of the judge."),
     bucketed=True,
 )
 
-JUDGEMENTS = _table(
+JUDGEMENTS = make_table(
     "judgements", ("solution_id",),
     column("solution_id", TEXT, "Solution that a model judged."),
     column("soundness", TEXT, "Decision of more than half of the votes: sound, unsound or undecided."),
-    _optional("first_error", INT, "Step, from 0, in which most unsound votes see the first error."),
+    optional("first_error", INT, "Step, from 0, in which most unsound votes see the first error."),
     column("sampled", BOOL, "Drawn at random, so rates count it; others are judged because their steps have values."),
     column("steps", INT, "Number of steps shown to the judge."),
     column("votes_sound", INT, "Votes for sound."),
@@ -199,12 +199,12 @@ JUDGEMENTS = _table(
     column("votes_undecided", INT, "Votes that are unreadable or truncated."),
     column("judge", TEXT, "Name of the judging generator in the recipe."),
     column("judge_id", TEXT, "Hash of the judge's model, revision, prompt and sampling settings."),
-    _optional("prompt_tokens", INT, "Prompt tokens."),
-    _optional("completion_tokens", INT, "Completion tokens."),
+    optional("prompt_tokens", INT, "Prompt tokens."),
+    optional("completion_tokens", INT, "Completion tokens."),
     bucketed=True,
 )
 
-DUPLICATES = _table(
+DUPLICATES = make_table(
     "duplicates", ("solution_id",),
     column("solution_id", TEXT, "Duplicate solution."),
     column("survivor_id", TEXT, "Solution that is kept instead."),
@@ -212,7 +212,7 @@ DUPLICATES = _table(
     bucketed=True,
 )
 
-STEPS = _table(
+STEPS = make_table(
     "steps", ("solution_id", "step_index"),
     column("solution_id", TEXT, "Annotated solution."),
     column("problem_id", TEXT, "Problem of the solution."),
@@ -223,34 +223,34 @@ STEPS = _table(
     column("splitter", TEXT, "Splitter of the solution."),
     column("rollouts", INT, "Valid rollouts from after this step; 0 after the last step, whose value is the verdict."),
     column("successes", INT, "Rollouts that reached a correct answer."),
-    _optional("q", REAL, "Estimated probability of a correct answer from after this step."),
-    _optional("q_low", REAL, "Lower bound of its 95% interval."),
-    _optional("q_high", REAL, "Upper bound of its 95% interval."),
-    _optional("advantage", REAL, "q minus the q of the step before; for step 0, minus the q of the bare problem."),
-    _optional("advantage_low", REAL, "Lower bound of its joint 95% interval."),
-    _optional("advantage_high", REAL, "Upper bound of its joint 95% interval."),
+    optional("q", REAL, "Estimated probability of a correct answer from after this step."),
+    optional("q_low", REAL, "Lower bound of its 95% interval."),
+    optional("q_high", REAL, "Upper bound of its 95% interval."),
+    optional("advantage", REAL, "q minus the q of the step before; for step 0, minus the q of the bare problem."),
+    optional("advantage_low", REAL, "Lower bound of its joint 95% interval."),
+    optional("advantage_high", REAL, "Upper bound of its joint 95% interval."),
     column("estimator", TEXT, "fixed_n, or sequential if a stopping rule chose the number of rollouts."),
     column("is_pit", BOOL, "Whether this step is the first pit of an incorrect solution, with a fall of q that is "
                            "certain at 95%."),
-    _optional("fall_low", REAL, "At the step that the pit rule names: smallest fall of q at 95% probability, also "
+    optional("fall_low", REAL, "At the step that the pit rule names: smallest fall of q at 95% probability, also "
                                 "compared with each later step. Null at other steps."),
-    _optional("q_model", REAL, "Posterior mean of q under the model of the adaptive search, which also uses "
+    optional("q_model", REAL, "Posterior mean of q under the model of the adaptive search, which also uses "
                                "neighbouring steps and evidence. Not a measurement; without rollouts it comes from "
                                "the model alone."),
-    _optional("q_model_low", REAL, "Lower bound of its 95% credible interval, valid only if the model is."),
-    _optional("q_model_high", REAL, "Upper bound of the same interval."),
-    _optional("advantage_model", REAL, "Posterior mean of the advantage under the same model."),
-    _optional("advantage_model_low", REAL, "Lower bound of its 95% credible interval."),
-    _optional("advantage_model_high", REAL, "Upper bound of the same interval."),
-    _optional("pit_probability", REAL, "Posterior probability that this step is the first pit."),
+    optional("q_model_low", REAL, "Lower bound of its 95% credible interval, valid only if the model is."),
+    optional("q_model_high", REAL, "Upper bound of the same interval."),
+    optional("advantage_model", REAL, "Posterior mean of the advantage under the same model."),
+    optional("advantage_model_low", REAL, "Lower bound of its 95% credible interval."),
+    optional("advantage_model_high", REAL, "Upper bound of the same interval."),
+    optional("pit_probability", REAL, "Posterior probability that this step is the first pit."),
     bucketed=True,
 )
 
-ROLLOUTS = _table(
+ROLLOUTS = make_table(
     "rollouts", ("rollout_id",),
     column("rollout_id", TEXT, "Hash of policy, problem, prefix and index."),
     column("problem_id", TEXT, "Id of the problem."),
-    _optional("solution_id", TEXT, "Solution whose prefix was continued; null for the bare problem."),
+    optional("solution_id", TEXT, "Solution whose prefix was continued; null for the bare problem."),
     column("step_index", INT, "Index of the last step of the prefix; -1 for the bare problem."),
     column("index", INT, "Index of the rollout at this prefix, from 0."),
     column("policy", TEXT, "generator_id of the policy."),
@@ -261,15 +261,15 @@ ROLLOUTS = _table(
     column("completion", TEXT, "Text that the policy wrote after the prefix."),
     column("finish_reason", TEXT, "stop, length or unknown; or why there is no text: error, filtered and so on."),
     column("verdict", TEXT, "Verdict on prefix and completion together: correct, incorrect or undecided."),
-    _optional("reason", TEXT, "Reason for the verdict, or the error."),
-    _optional("completion_tokens", INT, "Completion tokens."),
-    _optional("prompt_tokens", INT, "Prompt tokens, including the prefix."),
-    _optional("cached_prompt_tokens", INT, "Prompt tokens that the engine read from its cache."),
+    optional("reason", TEXT, "Reason for the verdict, or the error."),
+    optional("completion_tokens", INT, "Completion tokens."),
+    optional("prompt_tokens", INT, "Prompt tokens, including the prefix."),
+    optional("cached_prompt_tokens", INT, "Prompt tokens that the engine read from its cache."),
     *_LOGPROBS,
     order=("solution_id", "step_index", "origin", "index", "rollout_id"), bucketed=True,
 )
 
-ALTERNATIVES = _table(
+ALTERNATIVES = make_table(
     "alternatives", ("alternative_id",),
     column("alternative_id", TEXT, "Hash of solution, step index and text."),
     column("problem_id", TEXT, "Id of the problem."),
@@ -281,82 +281,35 @@ ALTERNATIVES = _table(
     column("sound", BOOL, "Whether all of its equations are true."),
     column("rollouts", INT, "Valid rollouts from after this step."),
     column("successes", INT, "Rollouts that reached a correct answer."),
-    _optional("q", REAL, "Estimated probability of a correct answer from after it."),
-    _optional("q_low", REAL, "Lower bound of its 95% interval."),
-    _optional("q_high", REAL, "Upper bound of its 95% interval."),
+    optional("q", REAL, "Estimated probability of a correct answer from after it."),
+    optional("q_low", REAL, "Lower bound of its 95% interval."),
+    optional("q_high", REAL, "Upper bound of its 95% interval."),
     order=("solution_id", "step_index", "alternative_id"), bucketed=True,
 )
 
-DROPS = _table(
+DROPS = make_table(
     "drops", ("stage", "row_id", "reason"),
     column("stage", TEXT, "Stage that dropped the row."),
     column("row_id", TEXT, "Id of the row, or file and line if it never had an id."),
     column("reason", TEXT, "Reason of the drop, one of the stage's words."),
     column("detail", TEXT, "Details of the reason."),
-    order=("row_id",),
 )
 
-MEASURES = _table(
+MEASURES = make_table(
     "measures", ("generator", "by", "group", "measure", "k"),
     column("generator", TEXT, "Measured generator."),
     column("by", TEXT, "Grouping of the problems: all, level, subject or source."),
     column("group", TEXT, "Name of the group; all without grouping."),
     column("measure", TEXT, "Measure: coverage, majority, diversity_text, diversity_equations, completion_tokens and "
                             "so on."),
-    _optional("k", INT, "Samples per problem, if the measure depends on them; for a histogram the bin, from 0."),
+    optional("k", INT, "Samples per problem, if the measure depends on them; for a histogram the bin, from 0."),
     column("value", REAL, "Estimate; for token counts and FLOPs the total."),
-    _optional("low", REAL, "Lower bound of its 95% interval."),
-    _optional("high", REAL, "Upper bound of its 95% interval."),
+    optional("low", REAL, "Lower bound of its 95% interval."),
+    optional("high", REAL, "Upper bound of its 95% interval."),
     column("interval", TEXT, "Method of the interval: problems, wilson or stratified; none for a total."),
     column("n", INT, "Number of rows or problems behind the value."),
     column("excluded", INT, "Problems with too few samples for this k; for audits, solutions of strata without "
                             "answers."),
-)
-
-# What people say of a sample of the solutions; kept beside the tables of the run, since no stage makes them.
-AUDIT_SAMPLES = _table(
-    "audit_samples", ("audit_id", "solution_id"),
-    column("audit_id", TEXT, "Hash of the sample: solutions, strata and steps."),
-    column("solution_id", TEXT, "Solution to read."),
-    column("generator", TEXT, "Name of the generator."),
-    column("verdict", TEXT, "Verdict at the time of the export; hidden from readers."),
-    column("stratum", TEXT, "Stratum of the sample: what the automatic methods said of the solution."),
-    column("population", INT, "Solutions of this generator in the stratum."),
-    column("steps", INT, "Number of steps shown."),
-)
-
-AUDITS = _table(
-    "audits", ("audit_id", "solution_id"),
-    column("audit_id", TEXT, "Id of the audit sample."),
-    column("solution_id", TEXT, "Solution that was read."),
-    column("soundness", TEXT, "sound, unsound or unsure."),
-    _optional("first_error", INT, "First wrong step, from 0, if the reader named one."),
-    column("comment", TEXT, "Comment of the reader."),
-)
-
-# What a reward model says of the solutions; kept beside the tables of the run, since no stage makes them.
-SOLUTION_SCORES = _table(
-    "solution_scores", ("scorer_id", "solution_id"),
-    column("scorer_id", TEXT, "Hash of the reward model's weights, the prompt and the splitter."),
-    column("solution_id", TEXT, "The solution."),
-    column("problem_id", TEXT, "Problem of the solution."),
-    column("model", TEXT, "Folder or Hub id of the reward model."),
-    column("revision", TEXT, "What identifies its weights: a commit on the Hub, or the hash of its folder's files."),
-    column("steps", INT, "Steps of the solution."),
-    _optional("score_min", REAL, "Least of the scores of its steps."),
-    _optional("score_last", REAL, "Score of its last step."),
-    _optional("score_product", REAL, "Product of the scores of its steps."),
-    _optional("reason", TEXT, "Why there are none: too_long for the model, or no_steps in an empty solution."),
-)
-
-STEP_SCORES = _table(
-    "step_scores", ("scorer_id", "solution_id", "step_index"),
-    column("scorer_id", TEXT, "The reward model, as in solution_scores."),
-    column("solution_id", TEXT, "The solution; joins with `steps` where it was annotated."),
-    column("step_index", INT, "Index of the step, from 0."),
-    column("start", INT, "Character offset at which the step starts."),
-    column("end", INT, "Character offset at which the step ends."),
-    column("score", REAL, "The model's probability that the answer can be reached from after this step."),
 )
 
 _ALL = (PROBLEMS, DRAFTS, EVALUATIONS, CONTAMINATION, SOLUTIONS, BUDGETS, VERDICTS, RULINGS, JUDGEMENTS, DUPLICATES,

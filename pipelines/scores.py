@@ -15,9 +15,10 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from stepforge.builders.opinion_tables import SOLUTION_SCORES, STEP_SCORES
 from stepforge.builders.parquet import BATCH_ROWS, batched, table_writer
 from stepforge.builders.sql import query_rows
-from stepforge.builders.tables import SOLUTION_SCORES, STEP_SCORES, content_id
+from stepforge.builders.tables import content_id
 from stepforge.pipelines.credit import split as splitting
 from stepforge.pipelines.inference.journal import Journal
 from stepforge.pipelines.inference.models import model_revision

@@ -13,7 +13,8 @@ import typer
 
 import stepforge
 from stepforge.builders.configs import CONFIGS
-from stepforge.builders.tables import AUDIT_SAMPLES, AUDITS, TABLES
+from stepforge.builders.opinion_tables import AUDIT_SAMPLES, AUDITS
+from stepforge.builders.tables import TABLES
 from stepforge.pipelines.cli import app
 from stepforge.pipelines.options.reference import Option, options_of
 from stepforge.pipelines.recipe import Recipe

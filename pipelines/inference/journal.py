@@ -10,39 +10,48 @@ alone that can hold problems of its own: with the same number of ranks its own o
 
 import math
 import os
-import re
 from pathlib import Path
 from typing import NamedTuple
 
 import orjson
+import pyarrow.parquet as pq
 
-_NAME = re.compile(r"(\d+)of(\d+)-\d+\.jsonl")
+from stepforge.pipelines.inference.journal_files import (
+    NAME,
+    Compacted,
+    Lines,
+    compact,
+    files_of,
+    open_answers,
+)
+from stepforge.pipelines.inference.journal_files import shard_of as shard_of
+
 WAITING = ".waiting"  # how the names of files with unanswered requests end
 
 
 class _Place(NamedTuple):
     file: int
-    offset: int
-    length: int
+    first: int
+    second: int
 
 
 class Journal:
     """Answers by key. Memory holds about 200 bytes a key; the answers stay on disk until they are asked for."""
 
     def __init__(self, folder: Path, rank: int = 0, ranks: int = 1) -> None:
-        """Index the lines in `folder` whose shard belongs to `rank` of `ranks`."""
+        """Index the answers in `folder` whose shard belongs to `rank` of `ranks`."""
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.rank, self.ranks = rank, ranks
         self.torn = 0
         self._places: dict[str, _Place] = {}
-        self._readers: list[int] = []
+        self._readers: list[Lines | Compacted] = []
         self._writer: int | None = None
         self._written = 0
         self._waits = False
-        for path in sorted(folder.glob("*.jsonl")):
+        for path in files_of(folder):
             if _may_hold(path.name, rank, ranks):
-                self._index(path, rank, ranks)
+                self._index(open_answers(path))
 
     def __len__(self) -> int:
         return len(self._places)
@@ -53,10 +62,7 @@ class Journal:
     def get(self, key: str) -> dict | None:
         """The record under `key`, or null where none was written."""
         place = self._places.get(key)
-        if place is None:
-            return None
-        line: dict = orjson.loads(os.pread(self._readers[place.file], place.length, place.offset))
-        return line["record"]
+        return None if place is None else self._readers[place.file].read(place.first, place.second)
 
     def append(self, key: str, shard: str, record: dict) -> None:
         """Write `record` before returning.
@@ -80,8 +86,8 @@ class Journal:
             file.write(orjson.dumps({"key": key, "shard": shard, **request}) + b"\n")
 
     def close(self) -> None:
-        for descriptor in self._readers:
-            os.close(descriptor)
+        for reader in self._readers:
+            reader.close()
         self._readers, self._writer = [], None
 
     def _create(self) -> int:
@@ -89,27 +95,20 @@ class Journal:
         for number in range(1_000_000):
             path = self.folder / f"{self.rank:05d}of{self.ranks:05d}-{number:06d}.jsonl"
             try:
-                descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
+                lines = Lines(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND)
             except FileExistsError:
                 continue
-            self._readers.append(descriptor)
-            return descriptor
+            self._readers.append(lines)
+            return lines.descriptor
         raise OSError(f"{self.folder} holds a million journals of rank {self.rank}")
 
-    def _index(self, path: Path, rank: int, ranks: int) -> None:
-        descriptor = os.open(path, os.O_RDONLY)
-        self._readers.append(descriptor)
-        offset = 0
-        with path.open("rb") as lines:
-            for line in lines:
-                try:
-                    entry = orjson.loads(line)
-                    record, shard = entry["record"], entry["shard"]
-                    if shard_of(shard, ranks) == rank and isinstance(record, dict):
-                        self._places[entry["key"]] = _Place(len(self._readers) - 1, offset, len(line))
-                except (ValueError, KeyError, TypeError):  # a torn or foreign line
-                    self.torn += 1
-                offset += len(line)
+    def _index(self, reader: Lines | Compacted) -> None:
+        number = len(self._readers)
+        self._readers.append(reader)
+        for key, shard, first, second in reader.entries():
+            if shard_of(shard, self.ranks) == self.rank:
+                self._places[key] = _Place(number, first, second)
+        self.torn += reader.torn
 
 
 class Journals:
@@ -128,30 +127,31 @@ class Journals:
             self._open[bucket] = Journal(self.folder, bucket, self.buckets)
         return self._open[bucket]
 
-    def close(self, bucket: int | None = None) -> None:
-        """Close that of one bucket, or all."""
-        for number in list(self._open) if bucket is None else [bucket] if bucket in self._open else []:
-            self._open.pop(number).close()
+    def finish(self, bucket: int) -> None:
+        """Close the journal of a bucket that is done, and let one file hold its answers."""
+        if bucket in self._open:
+            self._open.pop(bucket).close()
+        compact(self.folder, bucket, self.buckets)
+
+    def close(self) -> None:
+        """Close those that are open."""
+        while self._open:
+            self._open.popitem()[1].close()
 
 
 def _may_hold(name: str, rank: int, ranks: int) -> bool:
     """Whether a file of this name can hold lines of `rank`: a problem that is its writer's and ours, too."""
-    writer = _NAME.fullmatch(name)
+    writer = NAME.fullmatch(name)
     if writer is None:
         return True
     common = math.gcd(int(writer[2]), ranks)
     return int(writer[1]) % common == rank % common
 
 
-def shard_of(problem_id: str, ranks: int) -> int:
-    """The rank that works on a problem: its first 32 bits modulo the number of ranks."""
-    return int(problem_id[:8], 16) % ranks
-
-
 def journal_lines(folder: Path) -> int:
-    """Lines of all journals below `folder`, torn ones included."""
+    """Answers in all journals below `folder`, torn lines included."""
     count = 0
     for path in folder.rglob("*.jsonl"):
         with path.open("rb") as file:
             count += sum(1 for _ in file)
-    return count
+    return count + sum(pq.read_metadata(path).num_rows for path in folder.rglob("[!.]*.parquet"))

@@ -173,7 +173,7 @@ class Runner(InferenceRunner):
         self.stat_update("documents_processed", value=1, unit="document")
         bucket = output_writer_context.write(document, rank)
         if bucket is not None and self.journals is not None:
-            self.journals.close(bucket)
+            self.journals.finish(bucket)
 
 
 @contextmanager

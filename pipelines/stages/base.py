@@ -22,6 +22,7 @@ from stepforge.builders.sql import open_duckdb, query_rows, query_to_parquet
 from stepforge.builders.tables import DROPS, TABLES, Table
 from stepforge.pipelines.executors import StageFailed, Step, run_pipeline
 from stepforge.pipelines.inference.demand import offered
+from stepforge.pipelines.inference.journal_files import regroup
 from stepforge.pipelines.inference.output import TableOutput, parts_path
 from stepforge.pipelines.inference.runner import Rollout, Runner
 from stepforge.pipelines.inference.servers import Servers
@@ -170,6 +171,12 @@ class Context:
         """What the last step of a pipeline by bucket writes to; with one bucket, by rank."""
         return TableOutput(work, tables, self.buckets, self.recipe.executor.duckdb_memory)
 
+    def each_bucket(self, tables: Mapping[str, Path]) -> Iterator[tuple[int | None, duckdb.DuckDBPyConnection]]:
+        """Each bucket with a connection that sees its parts of tables; None and all of them where there is one."""
+        for bucket in range(self.buckets) if self.buckets > 1 else [None]:
+            with open_bucket(self.recipe.executor.duckdb_memory, self.work / "spill", tables, bucket) as connection:
+                yield bucket, connection
+
     def drops(self, stage: str) -> Path:
         return drops_path(self.folder, stage)
 
@@ -215,10 +222,8 @@ class Context:
 
     def query_by_bucket(self, query: Query) -> Iterator[dict[str, Any]]:
         """Rows of a query that looks at the problems of one bucket after another, or at all where there is one."""
-        for bucket in range(self.buckets) if self.buckets > 1 else [None]:
-            with open_bucket(self.recipe.executor.duckdb_memory, self.work / "spill", query.tables,
-                             bucket) as connection:
-                yield from query_rows(connection, query.sql, query.parameters)
+        for _, connection in self.each_bucket(query.tables):
+            yield from query_rows(connection, query.sql, query.parameters)
 
     def pipeline(self, steps: Sequence[Step], label: str, documents: int, work: Path) -> None:
         """Run a datatrove pipeline whose last step writes a `TableOutput` in `work`, with a progress bar."""
@@ -233,6 +238,8 @@ class Context:
         servers, which start when a rank first needs one.
         """
         reader = self.reader(query, output, label, documents)
+        if output.buckets > 1:
+            regroup(journal_path(self.folder, *journal), output.buckets)
         ours = self.recipe.executor.kind == "local" and self.servers
         with offered(ours, generator, output.folder / "servers") if ours else nullcontext() as servers:
             runner = Runner(rollout, generator, journal_path(self.folder, *journal), output, shared, servers,

@@ -30,7 +30,7 @@ from stepforge.builders.sql import open_duckdb
 from stepforge.builders.tables import DUPLICATES
 from stepforge.pipelines.stages.deduplicate import add_near, find_duplicates
 from stepforge.pipelines.stages.measure import ladder
-from stepforge.pipelines.stages.measure.curves import curve_rows
+from stepforge.pipelines.stages.measure.curves import count_classes, curve_rows
 from stepforge.pipelines.statistics.subsets import hit
 
 PROBLEMS = 10_000
@@ -47,7 +47,7 @@ def with_sql(samples: Path, duplicates: Path) -> Curves:
         find_duplicates(connection, {"by": "equations", "keep": "first"}, duplicates)
         connection.execute(ONE_GROUP)
         return {(row["generator"], row["measure"], row["k"]): (row["value"], row["high"])
-                for row in curve_rows(connection, KS)}
+                for row in curve_rows(*count_classes(connection, KS), KS)}
 
 
 def chances() -> Chance:

@@ -10,8 +10,8 @@ from helpers.runs import SMALL, execute, rows
 from typer.testing import CliRunner
 
 from stepforge.builders.errors import UserError
+from stepforge.builders.opinion_tables import SOLUTION_SCORES, STEP_SCORES
 from stepforge.builders.parquet import read_rows
-from stepforge.builders.tables import SOLUTION_SCORES, STEP_SCORES
 from stepforge.pipelines import plan, scores
 from stepforge.pipelines.cli import app
 from stepforge.pipelines.inference.models import SHIPPED, folder_revision

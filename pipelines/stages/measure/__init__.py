@@ -5,39 +5,36 @@ maj@k (curves.py), false reasoning by the method that saw it, lengths, where fir
 and FLOPs that were spent. SQL counts whole numbers, so the same samples give the same digits in any order.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
-from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 import duckdb
 
-from stepforge.builders import configs
 from stepforge.builders.parquet import write_rows
-from stepforge.builders.sql import load_sql, query_rows
+from stepforge.builders.sql import load_sql
 from stepforge.builders.tables import MEASURES
-from stepforge.pipelines import stages
 from stepforge.pipelines.budget import token_cost
 from stepforge.pipelines.inference.models import model_path
 from stepforge.pipelines.options.generators import EmbeddedGenerator, RecordedGenerator
 from stepforge.pipelines.recipe import Recipe
-from stepforge.pipelines.stages.base import TOKENS, Account, Context, Stage, tabulate_spent
+from stepforge.pipelines.stages.base import TOKENS, Account, Context, Stage
 from stepforge.pipelines.stages.measure import people
 from stepforge.pipelines.stages.measure.curves import curve_rows, majority_rows
+from stepforge.pipelines.stages.measure.sums import Counted
+from stepforge.pipelines.stages.shares import Query
 from stepforge.pipelines.statistics.intervals import Ratio, kappa_of, ratio_interval, wilson
 
 INPUTS = ("problems", "solutions", "verdicts", "rulings", "judgements", "steps", "rollouts", "drafts")
 MOST_SQL = """
-SELECT coalesce(max(n), 0)::BIGINT FROM (SELECT count(*) AS n FROM sample GROUP BY generator, problem_id)
-"""
-FIRST_ERRORS_SQL = """
-SELECT generator, "by", "group", judge_error, rollouts_error, count(*)::BIGINT AS n
-FROM first_error JOIN (SELECT solution_id, generator FROM solutions) USING (solution_id)
-JOIN grouping USING (problem_id)
-WHERE judge_error IS NOT NULL AND rollouts_error IS NOT NULL
-GROUP BY ALL ORDER BY ALL
+SELECT coalesce(max(n), 0)::BIGINT AS most FROM (
+    SELECT count(*) AS n FROM solutions SEMI JOIN verdicts USING (solution_id) GROUP BY generator, problem_id
+)
 """
 MICRO = 10**6
+BINS = {"first_pit_histogram": 10, "advantage_histogram": 20}
 MOST_GROUPS = 50  # of a kind that manifest and card show one by one; 1,000 subjects made a card of 1.2 MB
 Row = dict[str, Any]
 
@@ -53,17 +50,31 @@ def ladder(most: int) -> list[int]:
 
 
 def run(context: Context) -> Account:
-    with context.tell(context.work, "measure", 0), context.duckdb(*INPUTS) as connection:
-        connection.execute(load_sql(stages.__name__, "samples"))
-        name_groups(connection)
-        connection.execute(load_sql(configs.__name__, "first_errors"))
-        [(most,)] = connection.execute(MOST_SQL).fetchall()
-        rows = curve_rows(connection, ladder(most)) + majority_rows(connection, ladder(most))
-        rows += [*share_rows(connection), *mean_rows(connection), *kappa_rows(connection)]
-        rows += ledger_rows(connection, context)
-        rows += people.measures(people.read_opinions(context.folder, connection))
+    tables = {name: context.table(name) for name in INPUTS}
+    with context.tell(context.work, "measure", 0):
+        ks = ladder(max(row["most"] for row in context.query_by_bucket(Query(MOST_SQL, tables))))
+        counted = count(context, tables, ks)
+        rows = curve_rows(counted.totals.rows(), counted.spread.rows(), ks)
+        rows += majority_rows(counted.votes.rows(), ks)
+        rows += [*share_rows(counted.shares.rows()), *mean_rows(counted.means.rows()),
+                 *kappa_rows(counted.first_errors.rows()), *ledger_rows(counted.ledger.rows(), context.recipe)]
+        with context.duckdb("verdicts", "judgements") as connection:
+            rows += people.measures(people.read_opinions(context.folder, connection))
     written = write_rows(context.table("measures"), sorted(rows, key=_order), MEASURES.schema)
     return Account.kept(written)
+
+
+def count(context: Context, tables: Mapping[str, Path], ks: Sequence[int]) -> Counted:
+    """The sums of all buckets."""
+    with context.duckdb("problems") as connection:
+        name_groups(connection)
+        ranked = connection.table("ranked").to_arrow_table()
+    counted = Counted.none()
+    for bucket, connection in context.each_bucket(tables):
+        connection.execute(f"SET VARIABLE most_groups = {MOST_GROUPS}")
+        connection.register("ranked", ranked)
+        counted.add(connection, ks, context.stages, context.recipe, bucket, context.buckets)
+    return counted
 
 
 def _order(row: Row) -> tuple:
@@ -71,9 +82,9 @@ def _order(row: Row) -> tuple:
 
 
 def name_groups(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make the tables `grouping` and `shown` (groups.sql) for a connection that sees `problems`."""
+    """Make the tables `ranked` and `shown` (ranks.sql) for a connection that sees `problems`."""
     connection.execute(f"SET VARIABLE most_groups = {MOST_GROUPS}")
-    connection.execute(load_sql(__package__, "groups"))
+    connection.execute(load_sql(__package__, "ranks"))
 
 
 def shown_rows(connection: duckdb.DuckDBPyConnection, rows: Iterable[Row]) -> list[Row]:
@@ -83,38 +94,46 @@ def shown_rows(connection: duckdb.DuckDBPyConnection, rows: Iterable[Row]) -> li
     return [row for row in rows if (row["by"], row["group"]) in shown]
 
 
-def share_rows(connection: duckdb.DuckDBPyConnection) -> Iterator[Row]:
+def share_rows(shares: Iterable[tuple]) -> Iterator[Row]:
     """False reasoning, and histograms of pits and advantages; Wilson's interval over solutions or steps."""
-    for *group, k, hits, n in connection.execute(load_sql(__package__, "shares")).fetchall():
-        yield _row(group, k, hits / n, wilson(hits / n, n), "wilson", n)
+    groups: defaultdict[tuple, dict[int, tuple[int, int]]] = defaultdict(dict)
+    for *key, number, hits, n in shares:
+        groups[tuple(key)][number] = (hits, n)
+    for group, bins in groups.items():
+        n = sum(count for _, count in bins.values())
+        for k in range(BINS.get(group[-1], 1)):
+            hits = bins[k][0] if k in bins else 0
+            yield _row(group, k if group[-1] in BINS else None, hits / n, wilson(hits / n, n), "wilson", n)
 
 
-def kappa_rows(connection: duckdb.DuckDBPyConnection) -> Iterator[Row]:
+def kappa_rows(first_errors: Iterable[tuple]) -> Iterator[Row]:
     """Cohen's kappa of the first errors that judge and rollouts find, a step being a label; none without a value."""
-    rows = query_rows(connection, FIRST_ERRORS_SQL)
-    for group, cells in groupby(rows, lambda row: (row["generator"], row["by"], row["group"])):
-        counts = {(row["judge_error"], row["rollouts_error"]): row["n"] for row in cells}
-        if (found := kappa_of(counts)) is not None:
+    groups: defaultdict[tuple, dict[tuple[int, int], int]] = defaultdict(dict)
+    for generator, by, group, judge_error, rollouts_error, n in first_errors:
+        groups[generator, by, group][judge_error, rollouts_error] = n
+    for group, counts in groups.items():
+        if (found := kappa_of(dict(sorted(counts.items())))) is not None:
             yield _row((*group, "first_error_kappa"), None, found.value, (found.low, found.high), "wilson", found.n)
 
 
-def mean_rows(connection: duckdb.DuckDBPyConnection) -> Iterator[Row]:
+def mean_rows(means: Iterable[tuple]) -> Iterator[Row]:
     """Means over solutions or steps; problems, whose samples are alike, are what the interval counts."""
-    for *group, problems, total, count, tt, tc, cc in connection.execute(load_sql(__package__, "means")).fetchall():
+    for *group, problems, total, count, tt, tc, cc in means:
         interval = ratio_interval(Ratio(problems, total, count, tt, tc, cc), MICRO)
         yield _row(group, None, total / (count * MICRO), interval, "problems", count)
 
 
-def ledger_rows(connection: duckdb.DuckDBPyConnection, context: Context) -> Iterator[Row]:
+def ledger_rows(ledger: Iterable[tuple], recipe: Recipe) -> Iterator[Row]:
     """Tokens by generator and stage: NAME_prompt_tokens and so on; of generated tokens the FLOPs. Totals, no interval.
 
     n is the number of requests whose tokens are known; a server that sends no usage leaves some out.
 
     A generated token costs 2 FLOPs a parameter; reading prompts is left out, as it is in budgets.
     """
-    flops = flops_per_token(context.recipe)
-    tabulate_spent(connection, context.stages, context.recipe)
-    for row in query_rows(connection, load_sql(__package__, "ledger")):
+    flops = flops_per_token(recipe)
+    for cells in ledger:
+        row = dict(zip(("generator", "by", "group", "stage", *TOKENS, *(f"{name}_of" for name in TOKENS)), cells,
+                       strict=True))
         for tokens in TOKENS:
             if row[tokens] is not None:
                 yield _row((row["generator"], row["by"], row["group"], f"{row['stage']}_{tokens}"), None,

@@ -1,8 +1,8 @@
 """Measures of k samples: coverage@k, diversity@k by text and by equations, and maj@k.
 
 In: a connection that sees `sample` (samples.sql) and `grouping` (groups.sql). Out: rows of `measures`. SQL counts
-classes of equal samples, which is the work; the chance that k of n samples meet a class is a fraction of whole numbers
-(pipelines/subsets.py), so a mean over problems is exact. Intervals are over problems.
+classes of equal samples bucket by bucket, which is the work; the chance that k of n samples meet a class is a fraction
+of whole numbers (pipelines/subsets.py), so a mean over problems is exact. Intervals are over problems.
 """
 
 from collections import defaultdict
@@ -22,7 +22,7 @@ CHANCE = pa.schema([("n", pa.int64()), ("members", pa.int64()), ("k", pa.int64()
 SHARES = ("coverage", "majority")  # values from 0 to 1
 TOTALS_SQL = """
 SELECT generator, "by", "group", measure, n, members, sum(classes)::BIGINT
-FROM class JOIN grouping USING (problem_id) GROUP BY ALL ORDER BY ALL
+FROM class JOIN grouping USING (problem_id) GROUP BY ALL
 """
 VOTES_SQL = """
 WITH vote AS (
@@ -34,23 +34,34 @@ WITH vote AS (
 )
 SELECT generator, "by", "group", n, coalesce(votes, []) AS votes, count(*)
 FROM problem LEFT JOIN profile USING (generator, problem_id) JOIN grouping USING (problem_id)
-GROUP BY ALL ORDER BY ALL
+GROUP BY ALL
 """
 Group = tuple[str, str, str, str]  # generator, by, group, measure
 
 
-def curve_rows(connection: duckdb.DuckDBPyConnection, ks: Sequence[int]) -> list[dict[str, Any]]:
-    """Rows of coverage and diversity for every group and every k up to its largest n."""
+def curve_rows(totals: Iterable[tuple], spread: Iterable[tuple], ks: Sequence[int]) -> list[dict[str, Any]]:
+    """Rows of coverage and diversity for every group and every k up to its largest n, from sums of `count_classes`."""
+    means = _means(totals, ks)
+    sums = {(row[:4], row[4]): Sums(*row[5:]) for row in spread}
+    return _rows({key: (means[key] / found.n, found) for key, found in sums.items()})
+
+
+def count_classes(connection: duckdb.DuckDBPyConnection, ks: Sequence[int]) -> tuple[list[tuple], list[tuple]]:
+    """Numbers of classes, and the sums of spread.sql, by group."""
     connection.execute(load_sql(__package__, "classes"))
     pairs = connection.execute("SELECT DISTINCT n, members FROM class").fetchall()
     chances = [(n, members, k, round(hit(n, members, k) * NANO)) for n, members in pairs for k in ks if k <= n]
     connection.register("chance", pa.Table.from_pylist([dict(zip(CHANCE.names, row, strict=True)) for row in chances],
                                                        schema=CHANCE))
-    means = _means(connection.execute(TOTALS_SQL).fetchall(), ks)
+    totals = connection.execute(TOTALS_SQL).fetchall()
     spread = connection.execute(load_sql(__package__, "spread")).fetchall()
     connection.unregister("chance")
-    sums = {(row[:4], row[4]): Sums(*row[5:]) for row in spread}
-    return _rows({key: (means[key] / found.n, found) for key, found in sums.items()})
+    return totals, spread
+
+
+def count_votes(connection: duckdb.DuckDBPyConnection) -> list[tuple]:
+    """Numbers of problems with the same votes, by group; after `count_classes`."""
+    return connection.execute(VOTES_SQL).fetchall()
 
 
 def _means(totals: Iterable[tuple], ks: Sequence[int]) -> dict[tuple[Group, int], Fraction]:
@@ -64,11 +75,11 @@ def _means(totals: Iterable[tuple], ks: Sequence[int]) -> dict[tuple[Group, int]
             for key, of_n in missed.items()}
 
 
-def majority_rows(connection: duckdb.DuckDBPyConnection, ks: Sequence[int]) -> list[dict[str, Any]]:
-    """Rows of maj@k, after `curve_rows`: problems with the same number of votes for each answer are counted once."""
+def majority_rows(profiles: Iterable[tuple], ks: Sequence[int]) -> list[dict[str, Any]]:
+    """Rows of maj@k, from `count_votes`: problems with the same number of votes for each answer are counted once."""
     known: dict[tuple, dict[int, Fraction]] = {}
     found: defaultdict[tuple[Group, int], list[tuple[Fraction, int]]] = defaultdict(list)
-    for generator, by, group, n, votes, problems in connection.execute(VOTES_SQL).fetchall():
+    for generator, by, group, n, votes, problems in profiles:
         key = (n, tuple(map(tuple, votes)))
         if key not in known:
             known[key] = majority(n, [Vote(*vote) for vote in votes], [k for k in ks if k <= n])

@@ -5,4 +5,4 @@ SELECT generator, coalesce("by", 'all') AS "by", coalesce("group", 'all') AS "gr
        sum(completion_tokens)::BIGINT AS completion_tokens, sum(prompt_tokens_of)::BIGINT AS prompt_tokens_of,
        sum(cached_prompt_tokens_of)::BIGINT AS cached_prompt_tokens_of,
        sum(completion_tokens_of)::BIGINT AS completion_tokens_of
-FROM spent LEFT JOIN grouping USING (problem_id) GROUP BY ALL ORDER BY ALL
+FROM spent LEFT JOIN grouping USING (problem_id) GROUP BY ALL

@@ -18,4 +18,4 @@ WITH step AS (
     FROM amount WHERE amount IS NOT NULL GROUP BY ALL
 )
 SELECT generator, "by", "group", measure, count(*) AS problems, sum(t), sum(c), sum(t * t), sum(t * c), sum(c * c)
-FROM total JOIN grouping USING (problem_id) GROUP BY ALL ORDER BY ALL
+FROM total JOIN grouping USING (problem_id) GROUP BY ALL

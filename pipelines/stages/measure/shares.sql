@@ -45,15 +45,6 @@ WITH judged AS (
     UNION ALL
     SELECT generator, problem_id, 'advantage_histogram', least(19, floor(round(10 * advantage + 10, 6)))::BIGINT, true
     FROM step WHERE advantage IS NOT NULL
-), counted AS (
-    SELECT generator, "by", "group", measure, bin, count(*) FILTER (hit) AS hits, count(*) AS n
-    FROM outcome JOIN grouping USING (problem_id) GROUP BY ALL
-), bins AS (
-    SELECT DISTINCT generator, "by", "group", measure, unnest(range(CASE measure WHEN 'first_pit_histogram' THEN 10
-           WHEN 'advantage_histogram' THEN 20 ELSE 1 END)) AS bin
-    FROM counted
 )
-SELECT generator, "by", "group", measure, CASE WHEN ends_with(measure, 'histogram') THEN bin END AS k,
-       coalesce(hits, 0) AS hits, sum(n) OVER (PARTITION BY generator, "by", "group", measure)::BIGINT AS n
-FROM bins LEFT JOIN counted USING (generator, "by", "group", measure, bin)
-ORDER BY ALL
+SELECT generator, "by", "group", measure, bin::BIGINT AS bin, count(*) FILTER (hit) AS hits, count(*) AS n
+FROM outcome JOIN grouping USING (problem_id) GROUP BY ALL

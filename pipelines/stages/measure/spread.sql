@@ -7,4 +7,4 @@ WITH value AS (
 )
 SELECT generator, "by", "group", measure, k, count(*) AS n, sum(nano) AS total,
        sum(nano * nano) AS squares
-FROM value JOIN grouping USING (problem_id) GROUP BY ALL ORDER BY ALL
+FROM value JOIN grouping USING (problem_id) GROUP BY ALL

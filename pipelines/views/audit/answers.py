@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from stepforge.builders.errors import UserError
+from stepforge.builders.opinion_tables import AUDITS
 from stepforge.builders.parquet import read_rows, write_rows
 from stepforge.builders.sources.records import LONGEST_CELL
-from stepforge.builders.tables import AUDITS
 from stepforge.pipelines.options.base import NAME
 from stepforge.pipelines.run_folder import audits_path
 from stepforge.pipelines.stages.measure import people

@@ -17,9 +17,10 @@ from markupsafe import Markup
 
 from stepforge.builders.errors import UserError
 from stepforge.builders.files import replacing
+from stepforge.builders.opinion_tables import AUDIT_SAMPLES
 from stepforge.builders.parquet import write_rows
 from stepforge.builders.sql import load_sql, query_rows
-from stepforge.builders.tables import AUDIT_SAMPLES, content_id
+from stepforge.builders.tables import content_id
 from stepforge.pipelines.credit import split as splitting
 from stepforge.pipelines.options.stages import Annotate
 from stepforge.pipelines.recipe import load_recipe

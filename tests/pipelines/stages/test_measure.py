@@ -13,7 +13,7 @@ from helpers.runs import rows
 
 from stepforge.builders.errors import UserError
 from stepforge.pipelines.stages.measure import ladder
-from stepforge.pipelines.stages.measure.curves import curve_rows, majority_rows
+from stepforge.pipelines.stages.measure.curves import count_classes, count_votes, curve_rows, majority_rows
 from stepforge.pipelines.views import measures
 
 DATA = os.environ.get("STEPFORGE_TEST_DATA")
@@ -40,7 +40,7 @@ def measured(samples, ks, groups):
             connection.executemany("INSERT INTO sample VALUES (?, ?, ?, ?, ?, ?, ?)", samples)
         connection.execute('CREATE TABLE grouping (problem_id VARCHAR, "by" VARCHAR, "group" VARCHAR)')
         connection.executemany("INSERT INTO grouping VALUES (?, ?, ?)", groups)
-        return curve_rows(connection, ks) + majority_rows(connection, ks)
+        return curve_rows(*count_classes(connection, ks), ks) + majority_rows(count_votes(connection), ks)
 
 
 def value_of(measure, subset):
