@@ -22,6 +22,7 @@ from stepforge.pipelines.inference.output import TableOutput, parts_path
 from stepforge.pipelines.plan import read_state
 from stepforge.pipelines.run_folder import table_path
 from stepforge.pipelines.stages.buckets import BUCKET_SQL, install, write_parts
+from stepforge.pipelines.stages.measure.sums import Tally
 from stepforge.pipelines.stages.shares import BucketReader, Query
 
 NAMES = [name for name in TABLES if name != "drops"]
@@ -118,6 +119,13 @@ def test_recorded_samples_votes_and_duplicates_are_the_same_in_buckets(recorded,
         assert everything(folder) == expected
 
 
+def test_sums_of_buckets_add_up_and_what_is_unknown_everywhere_stays_unknown():
+    tally = Tally(2)
+    tally.add([("a", [("x", 1)], 3, None), ("b", [], None, None)])
+    tally.add([("a", [("x", 1)], 2**70, 4), ("b", [], None, 0)])
+    assert tally.rows() == [("a", (("x", 1),), 2**70 + 3, 4), ("b", (), None, 0)]
+
+
 def test_rows_of_a_bucket_have_the_order_of_the_whole(recorded, tmp_path):
     execute(recorded(), tmp_path / "one", "deduplicate")
     execute(recorded(4), tmp_path / "four", "deduplicate")
@@ -195,6 +203,11 @@ def test_a_rank_reads_its_share_and_little_more(tmp_path):
         seen += [document.id for document in BucketReader(query, "256MiB", output).run(None, rank, ranks)]
         assert bytes_read() - before < 1.2 * sum(part.stat().st_size for part in parts_of(folder)) / ranks
     assert sorted(seen) == sorted(ids)
+    done = parts_path(tmp_path / "work", "verdicts") / "00003.parquet"
+    done.parent.mkdir(parents=True)
+    done.touch()
+    left = [document.id for document in BucketReader(query, "256MiB", output).run(None, 3, ranks)]
+    assert {shard_of(problem_id, buckets) for problem_id in left} == {7}, "a bucket whose output is there is not read"
 
 
 def bytes_read() -> int:

@@ -181,6 +181,17 @@ def test_new_problem_knows_its_parent_and_shares_its_split(seeds, scripted):
     assert told["prompt_template"] == "WRITE {{ problem }}" and (told["prompt_version"], told["agreement"]) == (1, 0.6)
 
 
+def test_drafts_and_what_they_cost_are_counted_once_in_many_buckets(seeds, scripted, tmp_path):
+    scripted(script)
+    execute(recipe(), seeds)
+    ScriptedServer.calls.clear()
+    execute(recipe() | {"executor": {"tasks": 2, "workers": 1, "buckets": 3}}, tmp_path / "many")
+    measures = rows(seeds, "measures")
+    assert any(row["measure"].startswith("synthesize_") and row["value"] for row in measures)
+    assert rows(tmp_path / "many", "measures") == measures
+    assert rows(tmp_path / "many", "drafts") == rows(seeds, "drafts")
+
+
 def test_more_drafts_and_solutions_ask_for_the_missing_ones_alone(seeds, scripted):
     scripted(lambda prompt, count: f"Write {prompt} and {count}?" if "WRITE" in prompt[:5] else "The answer is 1.")
     execute(recipe(per_seed=1, solutions=2), seeds)
