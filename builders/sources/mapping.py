@@ -32,6 +32,14 @@ STEP = re.compile(r"""\.?(?P<key>[^.\[\]{}"\s~][^.\[\]{}"~]*?)(?=[.\[]|$)|\[(?P<
 PART = re.compile(r"\{([^{}]+)\}")
 
 
+SAID = ("content", "value")         # what chat messages call their text, and who says it
+SPEAKER = ("role", "from")
+USER = ("user", "human")
+SYSTEM = ("system", "developer", "tool", "function", "function_call", "observation", "ipython")
+MODEL = ("assistant", "gpt", "model", "bot", "chatgpt")
+STRANGERS = {"problem": (*MODEL, *SYSTEM), **dict.fromkeys(("solution", "solutions"), (*USER, *SYSTEM))}
+
+
 class Beside(NamedTuple):
     """The step `[name]`: the index stands under `name`, beside the list."""
 
@@ -77,6 +85,16 @@ class Path:
         if self.text in row:
             return row[self.text]
         return self._walk(row, 0, row)
+
+    @cached_property
+    def _message(self) -> "Path | None":
+        """The path to the chat message whose text this path takes; null where it takes no such text."""
+        said = next((f".{key}" for key in SAID if self.text.endswith(f".{key}")), None)
+        return Path(self.text.removesuffix(said)) if said else None
+
+    def message(self, row: Mapping[str, Any]) -> Any:
+        """The chat message, or the list of them, whose text the path takes; null where it takes no such text."""
+        return None if self._message is None or self.text in row else self._message.value(row)
 
     def _walk(self, value: Any, at: int, holder: Mapping[str, Any]) -> Any:
         if at == len(self.steps) or value is None:
@@ -205,6 +223,8 @@ def map_rows(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, Column], l
                     raise Misfit(f"{path.text!r} is a list; a template takes one value of each part")
                 if name in pieces:
                     require_pieces(value, path.text)
+                if not columns[name].is_template:
+                    require_speaker(path.message(row), name, path.text)
                 found.append(texts_of(value, path.text))
             except Misfit as misfit:
                 misfits.setdefault(number, str(misfit))
@@ -265,6 +285,17 @@ def require_pieces(value: Any, path: str) -> None:
         if isinstance(piece, list | tuple) and len(piece) > 1:
             raise Misfit(f"{path!r} holds {len(piece)} texts for piece {number} of a solution; name one of them, with "
                          "[0] or [NAME_OF_ITS_NUMBER] in place of the last []")
+
+
+def require_speaker(said: Any, name: str, path: str) -> None:
+    """Raises Misfit where a solution is taken from a message that the model did not write, or a problem from one that
+    the user did not: the last message of a chat may be a tool's, the first one the system's."""
+    for message in said if isinstance(said, list | tuple) else [said]:
+        keys = message if isinstance(message, dict) else {}
+        speaker = next((str(keys[key]).strip() for key in SPEAKER if isinstance(keys.get(key), str)), "")
+        if speaker.lower() in STRANGERS.get(name, ()):
+            raise Misfit(f"{path!r} is a message of {speaker!r}, which is no {name.removesuffix('s')}; name another "
+                         f"message, or write '{{{path}}}' to take it as it is")
 
 
 def texts_of(value: Any, path: str) -> list[str | None]:

@@ -82,3 +82,25 @@ def test_half_a_character_and_bytes_are_no_text():
 def test_texts_are_compared_composed_and_with_white_space_folded():
     assert normal("caf\u0065\u0301\r\n  now ") == normal("caf\u00e9 now") != normal("cafe now")
     assert Path("messages[-1].content").root == "messages"
+
+
+ASKED, SAID, RETURNED = ({"role": role, "content": role} for role in ("user", "assistant", "tool"))
+
+
+@pytest.mark.parametrize(("name", "path", "row", "fault"), [
+    ("solution", "m[-1].content", {"m": [ASKED, SAID]}, None),
+    ("solution", "m[-1].content", {"m": [ASKED, SAID, RETURNED]}, "tool"),
+    ("solution", "m[-1].value", {"m": [{"from": "gpt", "value": "a"}, {"from": "human", "value": "q"}]}, "human"),
+    ("solution", "m[-1].content", {"m": '[{"role": "user", "content": "q"}]'}, "user"),
+    ("solutions", "m[].content", {"m": [ASKED, SAID]}, "user"),
+    ("solutions", "m[].content", {"m": [SAID, SAID]}, None),
+    ("solutions", "s[].m[-1].content", {"s": [{"m": [ASKED, SAID]}]}, None),
+    ("problem", "m[0].value", {"m": [{"from": "System", "value": "s"}, {"from": "human", "value": "q"}]}, "System"),
+    ("problem", "m[0].content", {"m": [ASKED]}, None), ("problem", "m[1].content", {"m": [ASKED, SAID]}, "assistant"),
+    ("problem", "{m[0].content}", {"m": [RETURNED]}, None), ("answer", "m[-1].content", {"m": [RETURNED]}, None),
+    ("problem", "m[3].content", {"m": [ASKED]}, None), ("problem", "content", {"content": "q", "role": "tool"}, None),
+    ("solution", "a.value", {"a": {"value": "1", "role": 3}}, None)])
+def test_a_message_of_somebody_else_is_no_problem_and_no_solution(name: str, path: str, row: dict, fault: str | None
+                                                                  ) -> None:
+    misfits = map_rows([row], {name: Column(path)}).misfits
+    assert bool(misfits) == bool(fault) and repr(fault) in (misfits or {0: "None"})[0]
