@@ -5,6 +5,7 @@ import json
 import shutil
 import subprocess
 import sys
+import time
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -214,28 +215,29 @@ def bytes_read() -> int:
     return int(next(line for line in open("/proc/self/io") if line.startswith("rchar")).split()[1])
 
 
+MOMENTS = ("generate-*/*/out/solutions", "verify-*/verify/out/verdicts", "judge-*/judge/out/judgements",
+           "annotate-*/annotate/out/steps")
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_a_run_in_buckets_that_is_killed_at_any_moment_ends_like_one_that_was_not(small_run, tmp_path):
-    recipe = tmp_path / "recipe.yaml"
-    options = in_buckets(4)
-    options["executor"]["workers"] = 2
-    recipe.write_text(yaml.safe_dump(options))
+def test_a_run_in_buckets_that_is_killed_in_its_stages_ends_like_one_that_was_not(small_run, tmp_path):
+    folder, recipe = begun(small_run, tmp_path / "small"), tmp_path / "recipe.yaml"
+    recipe.write_text(yaml.safe_dump(in_buckets(4)))
     command = [sys.executable, "-m", "stepforge.pipelines.cli", "run", str(recipe), "--out", str(tmp_path)]
-    seconds, killed = 2.0, set()
-    while True:
-        process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        try:
-            output, _ = process.communicate(timeout=seconds)
-            break
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
-        killed.add(len(read_state(tmp_path / "small")))
-        seconds *= 1.15
-    assert process.returncode == 0, output
+    killed = set()
+    for moment in (*MOMENTS, None):
+        with (tmp_path / "output").open("w") as output, subprocess.Popen(
+                command, cwd=tmp_path, stdout=output, stderr=subprocess.STDOUT) as process:
+            while process.poll() is None:
+                if moment and any((folder / "work").glob(f"{moment}/*.parquet")):
+                    process.kill()
+                    killed.add(len(read_state(folder)))
+                    break
+                time.sleep(0.002)
+    assert process.returncode == 0, (tmp_path / "output").read_text()
     assert len(killed) > 2, "it was killed in several stages"
-    assert without_cache(tables_of(tmp_path / "small")) == without_cache(tables_of(small_run))
+    assert without_cache(tables_of(folder)) == without_cache(tables_of(small_run))
 
 
 def without_cache(tables):
