@@ -44,6 +44,7 @@ from stepforge.pipelines.run_folder import (
     recipe_path,
     release_path,
     server_logs_path,
+    servers_path,
     state_path,
     table_files,
     table_path,
@@ -163,7 +164,7 @@ def run(recipe: Recipe, folder: Path, tell: Tell, report: Callable[[Planned, dic
         raise UserError(f"--out {folder}: a run needs a local or mounted disk, because it appends to "
                         "journals and locks them; give a folder. Sources may lie on s3:// or hf://, and `release.to` "
                         "may name the Hub")
-    with locked(folder), Servers(server_logs_path(folder)) as servers:
+    with locked(folder), Servers(server_logs_path(folder), servers_path(folder)) as servers:
         settings = _settings(recipe)    # all of them before anything is paid
         if last == "publish" and (reason := clash(recipe, folder, _plan(recipe, settings, folder))):
             raise UserError(f"nothing was run: {reason}")

@@ -70,6 +70,11 @@ def server_logs_path(run: Path) -> Path:
     return run / LOGS / "servers"
 
 
+def servers_path(run: Path) -> Path:
+    """Where servers on a cluster say how they are."""
+    return run / WORK / "servers"
+
+
 def work_path(run: Path, name: str) -> Path:
     """A folder for intermediate results of one stage; nothing in it outlives the stage."""
     return run / WORK / name

@@ -141,13 +141,25 @@ def _note_job(path: str, answer: str) -> str:
 
 def _tasks(jobs: list[str]) -> list[tuple[str, int, str]] | None:
     """Job, array index and state of every task that Slurm still knows; null when it does not answer."""
+    rows = _squeue(jobs, "%F %K %T")
+    if rows is None:
+        return None
+    return [(row[0], int(row[1]), row[2]) for row in rows if len(row) == 3 and row[1].isdigit()]
+
+
+def states_of(jobs: list[str]) -> dict[str, str] | None:
+    """The states of those jobs that Slurm still knows; null when it does not answer."""
+    rows = _squeue(jobs, "%A %T")
+    return None if rows is None else {row[0]: row[1] for row in rows if len(row) == 2}
+
+
+def _squeue(jobs: list[str], columns: str) -> list[list[str]] | None:
     done = subprocess.run(
-        ["squeue", "--noheader", "--array", "--states=all", "--format=%F %K %T", f"--jobs={','.join(jobs)}"],
+        ["squeue", "--noheader", "--array", "--states=all", f"--format={columns}", f"--jobs={','.join(jobs)}"],
         capture_output=True, text=True, check=False)
     if done.returncode and "Invalid job id" not in done.stderr:
         return None
-    rows = (line.split() for line in done.stdout.splitlines())
-    return [(row[0], int(row[1]), row[2]) for row in rows if len(row) == 3 and row[1].isdigit()]
+    return [line.split() for line in done.stdout.splitlines()]
 
 
 def cancel(path: Path) -> None:

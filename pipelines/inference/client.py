@@ -56,11 +56,12 @@ class Client:
         path: `/completions` or `/chat/completions`.
         most: requests at a time; `first` to begin with, the rest is found by trying (limit.py).
         names: what the server calls fields of a body, where it does so otherwise; null for those that it never gets.
+        near: whether no proxy lies between, even where the server asks for a key.
     """
 
     def __init__(self, url: str, path: str = "/completions", key: str | None = None, timeout_s: float = 600,
-                 most: int = 64, first: int = 8, answer_mib: int = 16, names: dict[str, str | None] | None = None
-                 ) -> None:
+                 most: int = 64, first: int = 8, answer_mib: int = 16, names: dict[str, str | None] | None = None,
+                 near: bool = False) -> None:
         self.url, self.path = url.rstrip("/"), path
         self.limit = Limit(most, first)
         self.gone: str | None = None  # set by who watches the server's process: nothing is asked from then on
@@ -70,7 +71,7 @@ class Client:
         self._answers = 0
         self._heard = 0.0  # when the last answer came
         self._probing = asyncio.Lock()
-        self._transport = Transport(url, self._key, timeout_s, most, answer_mib * MIB)
+        self._transport = Transport(url, self._key, timeout_s, most, answer_mib * MIB, near)
 
     async def close(self) -> None:
         await self._transport.close()

@@ -2,23 +2,26 @@
 
 In: what starts the run's servers, and a folder that the process of the run shares with its ranks. A rank that needs a
 server leaves the file `wanted` there and waits. A thread of the run's process sees it, starts the servers and writes
-where they answer, or why they do not. `OnDemand` is the same for a server that a rank starts for itself.
+where they answer, or why they do not. It goes on looking, and writes again when a server was replaced. `OnDemand` is
+the same for a server that a rank starts for itself.
 """
 
 import asyncio
 import shutil
+import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 import orjson
 from datatrove.pipeline.inference.servers import InferenceServer
 from datatrove.pipeline.inference.types import ServerError
 
 from stepforge.builders.files import replacing
-from stepforge.pipelines.inference.vllm_process import Address
+from stepforge.pipelines.inference.server_process import Address
 from stepforge.pipelines.options.generators import Writer
 
 WANTED, ANSWER = "wanted", "answer.json"
@@ -26,7 +29,8 @@ LOOK_SECONDS = 0.2
 
 
 class Starts(Protocol):
-    """Servers of a run: `addresses` starts those of a generator, `close` ends what runs or is about to."""
+    """Servers of a run: `addresses` starts those of a generator that do not run, and says where those that run answer;
+    `close` ends what runs or is about to."""
 
     def addresses(self, generator: Writer) -> tuple[Address, ...]: ...
     def close(self) -> None: ...
@@ -39,55 +43,91 @@ def offered(servers: Starts, generator: Writer, folder: Path) -> Iterator[Path]:
     Raises:
         StageFailed: ranks asked, and the servers did not start.
     """
-    shutil.rmtree(folder, ignore_errors=True)  # of an earlier process, whose servers ended with it
+    shutil.rmtree(folder, ignore_errors=True)  # of an earlier process
     folder.mkdir(parents=True)
     over, failures = threading.Event(), list[BaseException]()
 
     def attend() -> None:
-        while not (folder / WANTED).exists():
-            if over.wait(LOOK_SECONDS):
+        last: tuple[Address, ...] = ()
+        while not over.wait(LOOK_SECONDS):
+            if not (folder / WANTED).exists():
+                continue
+            try:
+                addresses = servers.addresses(generator)
+            except BaseException as error:
+                failures.append(error)
+                write_private(folder / ANSWER, {"error": str(error)})
                 return
-        try:
-            addresses = servers.addresses(generator)
-            _answer(folder, {"addresses": [[address.url, str(address.log)] for address in addresses]})
-        except BaseException as error:
-            failures.append(error)
-            _answer(folder, {"error": str(error)})
+            if addresses != last:
+                write_private(folder / ANSWER, {"addresses": packed(addresses)})
+                last = addresses
 
     attendant = threading.Thread(target=attend, name="servers on demand", daemon=True)
     attendant.start()
     try:
         yield folder
-    except BaseException as error:
+    except Exception as error:
+        if failures:
+            raise failures[0] from error
+        raise
+    finally:
         over.set()
+        attendant.join(LOOK_SECONDS)
         while attendant.is_alive():  # a start that nobody waits for any more
             servers.close()
             attendant.join(LOOK_SECONDS)
-        if failures and isinstance(error, Exception):
-            raise failures[0] from error
-        raise
-    over.set()
-    attendant.join()
 
 
-def _answer(folder: Path, answer: dict[str, Any]) -> None:
-    with replacing(folder / ANSWER) as temporary:
-        temporary.write_bytes(orjson.dumps(answer))
+def write_private(path: Path, value: dict[str, Any]) -> None:
+    """A file of JSON that only this user reads, replaced as a whole."""
+    with replacing(path) as temporary:
+        temporary.touch(0o600)
+        temporary.write_bytes(orjson.dumps(value))
 
 
-async def addresses_in(folder: Path) -> tuple[Address, ...]:
-    """In a rank: ask in `folder` for servers, and wait until it says where they answer.
+def read_private(path: Path) -> dict[str, Any]:
+    """What such a file holds; nothing where there is none."""
+    try:
+        value: dict[str, Any] = orjson.loads(path.read_bytes())
+    except (OSError, orjson.JSONDecodeError):
+        return {}
+    return value
+
+
+def packed(addresses: Sequence[Address]) -> list[list[Any]]:
+    """Addresses as JSON holds them."""
+    return [[*address._replace(log=str(address.log))] for address in addresses]  # type: ignore[arg-type]
+
+
+def unpacked(value: list[list[Any]]) -> tuple[Address, ...]:
+    """Addresses from JSON."""
+    return tuple(Address(url, Path(log), *rest) for url, log, *rest in value)
+
+
+async def addresses_in(folder: Path, rank: int, gone: Address | None = None) -> Address:
+    """In a rank: ask in `folder` for servers, and wait until there is one other than `gone`; best one of this machine.
 
     Raises:
         ServerError: they do not start.
     """
-    (folder / WANTED).touch()
-    while not (folder / ANSWER).exists():
+    while True:
+        if not (folder / WANTED).exists():  # the run may have begun anew since this rank asked
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / WANTED).touch()
+        answer = read_private(folder / ANSWER)
+        if "error" in answer:
+            raise ServerError(answer["error"])
+        others = [address for address in unpacked(answer.get("addresses", [])) if address != gone]
+        here = [address for address in others if urlsplit(address.url).hostname == socket.gethostname()]
+        if able := here or others:
+            return able[rank % len(able)]
         await asyncio.sleep(LOOK_SECONDS)
-    answer = orjson.loads((folder / ANSWER).read_bytes())
-    if "error" in answer:
-        raise ServerError(answer["error"])
-    return tuple(Address(url, Path(log)) for url, log in answer["addresses"])
+
+
+def is_replaced(folder: Path, address: Address) -> bool:
+    """In a rank: whether the run says that its servers are others."""
+    others = read_private(folder / ANSWER).get("addresses")
+    return others is not None and address not in unpacked(others)
 
 
 class OnDemand:

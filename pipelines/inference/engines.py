@@ -16,16 +16,17 @@ from stepforge.builders.errors import UserError
 from stepforge.builders.tables import content_id, derive_seed
 from stepforge.pipelines.inference.embedded import EmbeddedServer
 from stepforge.pipelines.inference.endpoint import BatchServer, EndpointServer, read_key
+from stepforge.pipelines.inference.launched import LaunchedServer
 from stepforge.pipelines.inference.models import folder_revision, model_revision
 from stepforge.pipelines.inference.prompts import stop_strings, template_text
-from stepforge.pipelines.inference.vllm import VllmServer
-from stepforge.pipelines.inference.vllm_process import python
+from stepforge.pipelines.inference.server_commands import python
 from stepforge.pipelines.options.generators import (
     BatchGenerator,
     EmbeddedGenerator,
     EndpointGenerator,
     Generator,
     HostedModel,
+    LaunchedGenerator,
     RecordedGenerator,
     Sampler,
     Sampling,
@@ -45,8 +46,8 @@ def make_server(generator: Writer, config: InferenceConfig, rank: int, shared: P
     """
     if isinstance(generator, EmbeddedGenerator):
         return EmbeddedServer(config, rank)
-    if isinstance(generator, VllmGenerator):
-        return VllmServer(generator, config, rank, shared, logs)
+    if isinstance(generator, LaunchedGenerator):
+        return LaunchedServer(generator, config, rank, shared, logs)
     if isinstance(generator, BatchGenerator):
         return BatchServer(config, rank)
     return EndpointServer(generator, config, rank)
@@ -58,8 +59,8 @@ def check_ready(generator: Writer) -> None:
         raise UserError("the embedded engine needs torch and transformers: pip install 'stepforge[embedded]'")
     if isinstance(generator, EndpointGenerator):
         read_key(generator)
-    if isinstance(generator, VllmGenerator):
-        python()
+    if isinstance(generator, LaunchedGenerator):
+        python(generator)
 
 
 def sampling_of(generator: Sampler) -> dict[str, Any]:
@@ -78,7 +79,7 @@ def seed_of(generator: Writer, index: int, *parts: object) -> int:
     """The seed of completion `index` of what `parts` name.
 
     Under vLLM the seeds of one prompt follow one another from a hashed first one, as those of the choices of one
-    request do (vllm.py); under other engines each is a hash of its own.
+    request do (launched.py); under other engines each is a hash of its own.
     """
     return derive_seed(*parts) + index if isinstance(generator, VllmGenerator) else derive_seed(*parts, index)
 
@@ -93,10 +94,11 @@ def generator_id(generator: Generator) -> str:
         omitted = [sorted(generator.omit)] if generator.omit else []
         return content_id("endpoint", generator.model, generator.revision, generator.api, generator.extra, template,
                           sampling_of(generator), *omitted)
-    if isinstance(generator, VllmGenerator):
+    if isinstance(generator, LaunchedGenerator):
         adapter = folder_revision(generator.adapter) if generator.adapter else None
-        return content_id("vllm", model_revision(generator.model, generator.revision), adapter, generator.dtype,
-                          generator.max_model_len, generator.arguments, template, sampling_of(generator))
+        return content_id(generator.engine, model_revision(generator.model, generator.revision), adapter,
+                          generator.dtype, generator.max_model_len, generator.arguments, template,
+                          sampling_of(generator))
     return content_id(generator.engine, folder_revision(generator.model), template, sampling_of(generator))
 
 
@@ -116,4 +118,4 @@ def revision_of(generator: Writer) -> str | None:
     """What identifies the model's weights, as far as we can know."""
     if isinstance(generator, HostedModel):
         return generator.revision
-    return model_revision(generator.model, generator.revision if isinstance(generator, VllmGenerator) else None)
+    return model_revision(generator.model, generator.revision if isinstance(generator, LaunchedGenerator) else None)

@@ -44,14 +44,16 @@ class Transport:
 
     Args:
         key: the API key; with one, the proxies of the environment are used, since the server is elsewhere.
+        near: whether it is not, so that no proxy is used.
         most_bytes: largest decoded body that is read.
     """
 
-    def __init__(self, url: str, key: Secret, timeout_s: float, connections: int, most_bytes: int = 16 * MIB) -> None:
+    def __init__(self, url: str, key: Secret, timeout_s: float, connections: int, most_bytes: int = 16 * MIB,
+                 near: bool = False) -> None:
         self._key, self._most = key, most_bytes
         place = urlsplit(url)
         self._proxy = None
-        if key and not proxy_bypass(place.hostname or ""):
+        if key and not near and not proxy_bypass(place.hostname or ""):
             self._proxy = getproxies().get(place.scheme)
         timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=min(CONNECT_SECONDS, timeout_s))
         self._session = aiohttp.ClientSession(

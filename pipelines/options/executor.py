@@ -12,6 +12,8 @@ StageName = Literal["problems", "synthesize", "decontaminate", "generate", "veri
 AskingStage = Literal["synthesize", "generate", "judge", "annotate"]  # of a model
 ShardedStage = Literal[AskingStage, "verify", "deduplicate"]  # the others are SQL in one process
 
+TIME = pattern(r"^(\d+(:\d+){0,2}|\d+-\d+(:\d+){0,2}|INFINITE|UNLIMITED)$",
+               "a time of sbatch, such as 90, 24:00:00 or 2-12")
 LEAST_DUCKDB_MIB = 256  # with less, a release of a few thousand solutions is not built
 
 
@@ -27,11 +29,24 @@ def _enough(memory: str) -> str:
     return memory
 
 
+class SlurmServers(Options):
+    """Jobs that serve the models of `vllm` and `sglang` generators to all ranks, instead of a server per rank."""
+
+    nodes: int = Field(1, ge=1, description="Jobs with servers, each on one node; each runs the `replicas` of the "
+                                            "generator.")
+    gpus: int = Field(1, ge=0, description="GPUs per job.")
+    cpus: int = Field(8, ge=1, description="CPUs per job.")
+    memory_gb: int = Field(64, ge=1, description="Memory per job, in GiB.")
+    partition: str | None = Field(None, description="Partition for these jobs; by default that of the ranks.")
+    time: str | None = Field(None, pattern=TIME, description="Time limit per job; by default that of the ranks. A job "
+                                                             "that reaches it is replaced.")
+    sbatch: dict[str, str] = Field(default={}, description="More options for sbatch, beside those of the ranks.")
+
+
 class Slurm(Options):
     partition: str = Field(description="Partition for the jobs.")
     time: str = Field(
-        "24:00:00", pattern=pattern(r"^(\d+(:\d+){0,2}|\d+-\d+(:\d+){0,2}|INFINITE|UNLIMITED)$",
-                                    "a time of sbatch, such as 90, 24:00:00 or 2-12"),
+        "24:00:00", pattern=TIME,
         description="Time limit per job in a form of sbatch: minutes, hours:minutes:seconds, days-hours and so on.",
     )
     qos: str | None = Field(None, description="Quality of service, if the cluster needs one.")
@@ -40,6 +55,8 @@ class Slurm(Options):
         None, description="Shell line to run before each task; by default it puts the environment of stepforge on "
                           "PATH."
     )
+    servers: SlurmServers | None = Field(None, description="Jobs with servers that all ranks share; by default each "
+                                                           "rank starts its own.")
 
 
 class Ray(Options):

@@ -108,30 +108,53 @@ class BatchGenerator(HostedModel):
 
 
 class ServerOptions(Options):
-    """A vLLM server. What is here decides which servers run; generators that agree in all of it share them."""
+    """A server that a run starts. What is here decides which servers run; generators that agree in it share them."""
 
     model: PlaceName = Field(description="A folder with a model, its id on the Hub, or `tiny`.")
     revision: str | None = Field(None, description="Branch, tag or commit on the Hub; its commit is recorded.")
     adapter: PlaceNameOrNone = Field(None, description="Folder with a LoRA adapter for the model.")
-    dtype: str = Field("auto", description="Data type of the weights, in vLLM's words.")
+    dtype: str = Field("auto", description="Data type of the weights, in the engine's words.")
     max_model_len: int | None = Field(None, ge=2, description="Largest number of tokens of prompt and completion "
                                                               "together.")
     prefix_caching: bool = Field(True, description="Cache the common prefixes of prompts.")
     tensor_parallel: int = Field(1, ge=1, description="GPUs that share each layer (tensor parallelism).")
+    pipeline_parallel: int = Field(1, ge=1, description="Groups of GPUs with consecutive layers of the model "
+                                                        "(pipeline parallelism).")
     data_parallel: int = Field(1, ge=1, description="Copies of the model behind one server (data parallelism).")
+    backend: Literal["mp", "ray"] | None = Field(
+        None, description="How vLLM distributes a model: `mp`, processes of one machine, or `ray`, the Ray cluster "
+                          "that RAY_ADDRESS names, for a model over several machines; by default vLLM decides.")
     replicas: int = Field(1, ge=1, description="Servers with separate GPUs; shards are distributed over them.")
-    gpu_memory: float | None = Field(None, gt=0, le=1, description="Share of each GPU's memory that vLLM may use.")
+    gpu_memory: float | None = Field(None, gt=0, le=1, description="Share of each GPU's memory that the server may "
+                                                                   "use.")
     trust_remote_code: bool = Field(False, description="Allow Python code from the model's repository to run.")
-    arguments: PlaceTuple = Field((), description="More arguments for `vllm serve`.")
+    arguments: PlaceTuple = Field((), description="More arguments for `vllm serve` or `sglang.launch_server`.")
     start_timeout_s: float = Field(1800, gt=0, description="Longest time to wait for a server to start, in seconds.")
 
 
-class VllmGenerator(Sampler, ServerOptions):
-    engine: Literal["vllm"] = Field(description="Engine that provides the solutions.")
+class LaunchedGenerator(Sampler, ServerOptions):
+    """A model behind servers that the run starts."""
+
+    engine: Literal["vllm", "sglang"] = Field(description="Engine that provides the solutions.")
     concurrency: int = Field(256, ge=1, description="Largest number of open requests; one request may ask for several "
                                                     "completions.")
     logprobs: bool = Field(False, description="Request log-probabilities; their sum and mean are stored.")
     timeout_s: float = Field(3600, gt=0, description="Longest time to wait for one reply, in seconds.")
+
+
+class VllmGenerator(LaunchedGenerator):
+    engine: Literal["vllm"] = Field(description="Engine that provides the solutions.")
+
+
+class SglangGenerator(LaunchedGenerator):
+    engine: Literal["sglang"] = Field(description="Engine that provides the solutions.")
+
+    @model_validator(mode="after")
+    def _no_backend(self) -> Self:
+        if self.backend is not None:
+            raise ValueError("backend: only vLLM has one; for SGLang over several machines, start it yourself and use "
+                             "engine: endpoint")
+        return self
 
 
 SOLUTIONS = ("solution", "solutions", "steps")  # a text, a list of texts, or a list that is one text in pieces
@@ -180,5 +203,5 @@ class RecordedGenerator(Rows):
         return {"problem": self.join or "problem"} | self.columns
 
 
-Writer = EmbeddedGenerator | VllmGenerator | EndpointGenerator | BatchGenerator  # what can write
+Writer = EmbeddedGenerator | VllmGenerator | SglangGenerator | EndpointGenerator | BatchGenerator  # what can write
 Generator = Annotated[Writer | RecordedGenerator, Field(discriminator="engine")]

@@ -234,13 +234,13 @@ class Context:
             label: str, documents: int, shared: Callable[[], AbstractContextManager[dict]] | None = None) -> None:
         """Run `rollout`, which asks `generator`, for every row of a query; its rows lie in the folder of `output`.
 
-        `journal` are the folders of the journal below the run's. On this machine ranks share the run's
-        servers, which start when a rank first needs one.
+        `journal` are the folders of the journal below the run's. On this machine, and on a cluster where the
+        recipe says so, ranks share the run's servers, which start when a rank first needs one.
         """
         reader = self.reader(query, output, label, documents)
         if output.buckets > 1:
             regroup(journal_path(self.folder, *journal), output.buckets)
-        ours = self.recipe.executor.kind == "local" and self.servers
+        ours = self.servers and self.servers.of(self.recipe.executor)
         with offered(ours, generator, output.folder / "servers") if ours else nullcontext() as servers:
             runner = Runner(rollout, generator, journal_path(self.folder, *journal), output, shared, servers,
                             server_logs_path(self.folder))

@@ -29,7 +29,8 @@ from stepforge.pipelines.inference.embedded import SamplerProcess
 from stepforge.pipelines.inference.engines import generator_id, sampling_of, seed_of
 from stepforge.pipelines.inference.models import SHIPPED
 from stepforge.pipelines.inference.prompts import render
-from stepforge.pipelines.inference.vllm_process import NAME, PYTHON, Address, VllmProcess
+from stepforge.pipelines.inference.server_commands import NAME, PYTHON
+from stepforge.pipelines.inference.server_process import Address, ServerProcess
 from stepforge.pipelines.options.generators import VllmGenerator
 from stepforge.pipelines.recipe import Recipe, load_recipe
 
@@ -198,8 +199,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         scratch, found = Path(name), {}
         found["overhead_share"] = overhead_share(scratch, problems, rounds)
-        on = VllmProcess(GENERATOR, scratch / "on.log")
-        off = VllmProcess(GENERATOR.model_copy(update={"prefix_caching": False}), scratch / "off.log")
+        on = ServerProcess(GENERATOR, scratch / "on.log")
+        off = ServerProcess(GENERATOR.model_copy(update={"prefix_caching": False}), scratch / "off.log")
         try:
             address = on.start()
             found["share_of_offline"] = share_of_offline(scratch, address, problems, rounds)

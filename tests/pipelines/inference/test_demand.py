@@ -26,7 +26,7 @@ def test_a_server_that_does_not_start_is_why_the_stage_failed(tmp_path):
     folder = tmp_path / "on"
     with pytest.raises(StageFailed, match="the port is taken"), offered(Broken(), GENERATOR, folder):
         with pytest.raises(ServerError, match="the port is taken"):
-            asyncio.run(addresses_in(folder))
+            asyncio.run(addresses_in(folder, 0))
         raise StageFailed("1 of 2 ranks did not finish")
 
 

@@ -10,7 +10,7 @@ import psutil
 import pytest
 from helpers.processes import assert_gone
 
-from stepforge.pipelines.inference.vllm_process import LAUNCHER
+from stepforge.pipelines.inference.server_process import LAUNCHER
 
 # the parent of a launcher, whose command has a child that ignores SIGTERM and a grandchild of its own
 PARENT = """
@@ -61,5 +61,5 @@ def test_server_dies_with_the_launcher(parent):
     launcher, server, *rest = tree(parent, 4)
     launcher.kill()
     assert_gone([launcher, server])
-    os.killpg(launcher.pid, signal.SIGKILL)  # what VllmProcess.stop does for the rest
+    os.killpg(launcher.pid, signal.SIGKILL)  # what ServerProcess.stop does for the rest
     assert_gone(rest)

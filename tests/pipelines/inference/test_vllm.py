@@ -28,7 +28,8 @@ from stepforge.builders.errors import StageFailed
 from stepforge.pipelines import plan
 from stepforge.pipelines.inference.client import Client
 from stepforge.pipelines.inference.models import SHIPPED, model_revision
-from stepforge.pipelines.inference.vllm_process import NAME, PYTHON, Address
+from stepforge.pipelines.inference.server_commands import NAME, PYTHON
+from stepforge.pipelines.inference.server_process import Address
 from stepforge.pipelines.plan import read_state
 from stepforge.pipelines.recipe import load_recipe
 
@@ -84,8 +85,11 @@ def holder(adapter, tmp_path_factory):
 def lent(address: Address):
     """Let runs of this process use the server instead of starting one each."""
     class Lent:
-        def __init__(self, logs: Path) -> None:
+        def __init__(self, *_) -> None:
             """Starts nothing."""
+
+        def of(self, _) -> "Lent":
+            return self
 
         def __enter__(self) -> "Lent":
             return self

@@ -2,64 +2,27 @@
 
 import json
 import os
-import stat
-import sys
 import time
 from pathlib import Path
 
 import pytest
+from helpers.launched import make_program
 from helpers.runs import SMALL, execute, rows
 
 from stepforge.pipelines.executors import StageFailed
 from stepforge.pipelines.inference.demand import ANSWER, WANTED, offered
-from stepforge.pipelines.inference.servers import Servers
-from stepforge.pipelines.inference.vllm_process import PYTHON
+from stepforge.pipelines.inference.server_commands import PYTHONS
+from stepforge.pipelines.inference.servers import RESTARTS, Servers
 from stepforge.pipelines.options.generators import VllmGenerator
 from stepforge.pipelines.run_folder import table_path
-
-# Serves /v1/models and /v1/completions; WHAT says how it goes wrong, COUNT is a file with a letter for each start.
-PROGRAM = '''#!{python}
-import json, os, sys, time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-what, count = os.environ["WHAT"], os.environ["COUNT"]
-open(count, "a").write("x")
-starts = len(open(count).read())
-if what == "port" and starts < 3 or what == "ports":
-    sys.exit("OSError: [Errno 98] error while attempting to bind on address ('127.0.0.1', 1): address already in use")
-if what == "sleeps":
-    time.sleep(600)
-if what == "memory":
-    sys.exit("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB")
-class Server(BaseHTTPRequestHandler):
-    def do_GET(self):
-        self.answer({{"data": [{{"id": "model", "max_model_len": 512}}]}})
-    def do_POST(self):
-        if what == "dies":
-            print("vllm.v1.engine.exceptions.EngineDeadError: EngineCore encountered an issue", flush=True)
-            os._exit(1)
-        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        choices = [{{"index": index, "text": "The answer is 4.", "finish_reason": "stop", "token_ids": [5, index, 0]}}
-                   for index in range(asked["n"])]
-        self.answer({{"choices": choices, "usage": {{"prompt_tokens": 9, "completion_tokens": 3}}}})
-    def answer(self, value):
-        body = json.dumps(value).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-    def log_message(self, *_):
-        pass
-ThreadingHTTPServer(("127.0.0.1", int(sys.argv[sys.argv.index("--port") + 1])), Server).serve_forever()
-'''
 
 
 @pytest.fixture
 def fake(monkeypatch, tmp_path):
     """Takes what goes wrong; returns the file that counts starts."""
-    program, count = tmp_path / "python", tmp_path / "starts"
-    program.write_text(PROGRAM.format(python=sys.executable))
-    program.chmod(program.stat().st_mode | stat.S_IXUSR)
-    monkeypatch.setenv(PYTHON, str(program))
+    program, count = make_program(tmp_path / "python"), tmp_path / "starts"
+    for variable in PYTHONS.values():
+        monkeypatch.setenv(variable, str(program))
     monkeypatch.setenv("COUNT", str(count))
 
     def choose(what: str) -> Path:
@@ -89,13 +52,45 @@ def test_a_server_that_does_not_start_says_why_and_what_helps(fake, tmp_path, wh
 
 
 def test_an_engine_that_dies_later_ends_the_stage_with_its_last_error(fake, tmp_path):
-    fake("dies")
+    count = fake("dies")
     recipe = SMALL | {"generators": [{"name": "v", "engine": "vllm", "model": "tiny", "samples": 2}],
                       "judge": None, "annotate": None}
     with pytest.raises(StageFailed, match="EngineDeadError: EngineCore encountered an issue"):
         execute(recipe, tmp_path / "run")
     assert json.loads((tmp_path / "run/state.json").read_text()).keys() <= {"problems", "synthesize", "decontaminate"}
-    assert os.path.exists(tmp_path / "run/logs/servers")
+    assert os.path.exists(tmp_path / "run/logs/servers") and len(count.read_text()) == 1 + RESTARTS
+
+
+def asking(engine: str, **more) -> dict:
+    return SMALL | {"generators": [{"name": "v", "engine": engine, "model": "tiny", "samples": 6}],
+                    "judge": None, "annotate": None, "executor": {"tasks": 2, "workers": 2}} | more
+
+
+@pytest.mark.parametrize("engine", ["vllm", "sglang"])
+def test_a_server_that_dies_is_replaced_and_no_row_differs(fake, tmp_path, engine):
+    count = fake("works")
+    execute(asking(engine), tmp_path / "whole", last="generate")
+    made = rows(tmp_path / "whole", "solutions")
+    assert count.read_text() == "x" and len(made) == 72
+    fake("dies once")
+    count.unlink()
+    execute(asking(engine), tmp_path / "run", last="generate")
+    assert count.read_text() == "xx" and rows(tmp_path / "run", "solutions") == made
+
+
+def test_sglang_is_asked_in_its_own_words(fake, monkeypatch, tmp_path):
+    """One completion at a time, -1 for all tokens, no ids of tokens; rollouts continue from texts."""
+    fake("works")
+    monkeypatch.setenv("BODIES", str(tmp_path / "bodies"))
+    recipe = asking("sglang", annotate=SMALL["annotate"] | {"policy": "v"})
+    execute(recipe, tmp_path / "run", last="annotate")
+    bodies = [json.loads(line) for line in (tmp_path / "bodies").read_text().splitlines()]
+    assert {(body["n"], body["top_k"], body["model"], "return_token_ids" in body) for body in bodies} == {
+        (1, -1, "model", False)}
+    solutions, rollouts = rows(tmp_path / "run", "solutions"), rows(tmp_path / "run", "rollouts")
+    assert {body["seed"] for body in bodies} >= {row["seed"] for row in solutions}
+    assert {row["completion_ids"] for row in solutions} == {None} and rollouts
+    assert not any(row["token_exact"] for row in rollouts if row["origin"] == "prefix")
 
 
 @pytest.mark.parametrize("tasks", [1, 2])

@@ -7,11 +7,12 @@ import pytest
 from stepforge.builders.errors import UserError
 from stepforge.pipelines.executors import StageFailed
 from stepforge.pipelines.inference.engines import generator_id, seed_of
+from stepforge.pipelines.inference.launched import MOST_CHOICES, consecutive, split
 from stepforge.pipelines.inference.models import SHIPPED, model_revision
+from stepforge.pipelines.inference.server_commands import PYTHON, PYTHONS, command, gpus
+from stepforge.pipelines.inference.server_process import _pinned
 from stepforge.pipelines.inference.servers import Servers
-from stepforge.pipelines.inference.vllm import MOST_CHOICES, consecutive, split
-from stepforge.pipelines.inference.vllm_process import PYTHON, _gpus, _pinned, command
-from stepforge.pipelines.options.generators import EmbeddedGenerator, VllmGenerator
+from stepforge.pipelines.options.generators import EmbeddedGenerator, SglangGenerator, VllmGenerator
 
 
 def vllm(**options) -> VllmGenerator:
@@ -65,7 +66,7 @@ def test_recipe_alone_decides_sampling_and_code_of_the_model_does_not_run(some_p
     assert line[:5] == [str(some_python), "-m", "vllm.entrypoints.cli.main", "serve", str(SHIPPED)]
     assert line[line.index("--generation-config") + 1] == "vllm" and "--trust-remote-code" not in line
     assert "--enable-prefix-caching" in line and "--revision" not in line
-    assert ("--no-enable-chunked-prefill" in line) == (not _gpus())
+    assert ("--no-enable-chunked-prefill" in line) == (not gpus())
     assert "--trust-remote-code" in command(vllm(trust_remote_code=True), 1234)
     assert "--no-enable-prefix-caching" in command(vllm(prefix_caching=False), 1234)
 
@@ -80,6 +81,45 @@ def test_settings_of_the_server_reach_its_command_line(some_python, tmp_path):
     assert (told["--lora-modules"], told["--max-lora-rank"]) == (f"adapter={tmp_path}", "16")
     assert (told["--tensor-parallel-size"], told["--max-model-len"], told["--gpu-memory-utilization"], line[-1]) == (
         "2", "99", "0.8", "--enforce-eager")
+
+
+def test_model_over_several_machines_is_for_ray_to_place(some_python, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    served = vllm(tensor_parallel=8, pipeline_parallel=2, backend="ray", replicas=2)
+    line = command(served, 1234)
+    given = dict(zip(line, line[1:], strict=False))
+    assert (given["--pipeline-parallel-size"], given["--distributed-executor-backend"]) == ("2", "ray")
+    assert _pinned(served, 0) == {} and "--distributed-executor-backend" not in command(vllm(), 1234)
+    with pytest.raises(UserError, match="2 replicas of 16 GPUs each"):
+        _pinned(served.model_copy(update={"backend": "mp"}), 0)
+
+
+def test_sglang_gets_its_own_command_line(monkeypatch, some_python, tmp_path):
+    monkeypatch.setenv(PYTHONS["sglang"], str(some_python))
+    commit = "0123456789" * 4
+    served = SglangGenerator(engine="sglang", name="s", model="org/name", revision=commit, adapter=str(tmp_path),
+                             tensor_parallel=2, pipeline_parallel=3, data_parallel=4, gpu_memory=0.8, dtype="float32",
+                             max_model_len=99, prefix_caching=False, trust_remote_code=True,
+                             arguments=("--enable-deterministic-inference",))
+    line = command(served, 1234, "0.0.0.0", tmp_path / "key.yaml")
+    assert line[:3] == [str(some_python), "-m", "sglang.launch_server"]
+    assert line[3:] == [
+        "--model-path", "org/name", "--sampling-defaults", "openai", "--enable-cache-report", "--log-level-http",
+        "warning", "--tensor-parallel-size", "2", "--pipeline-parallel-size", "3", "--data-parallel-size", "4",
+        "--revision", commit, "--disable-radix-cache", "--mem-fraction-static", "0.8", "--context-length", "99",
+        "--enable-lora", "--lora-paths", f"adapter={tmp_path}", "--host", "0.0.0.0", "--port", "1234",
+        "--served-model-name", "model", "--dtype", "float32", "--trust-remote-code", "--config",
+        str(tmp_path / "key.yaml"), "--enable-deterministic-inference"]
+    plain = command(SglangGenerator(engine="sglang", name="s", model="tiny"), 1)
+    assert not {"--revision", "--trust-remote-code", "--config", "--disable-radix-cache"} & set(plain)
+    with pytest.raises(ValueError, match="only vLLM has one"):
+        SglangGenerator(engine="sglang", name="s", model="tiny", backend="ray")
+
+
+def test_vllm_and_sglang_are_two_generators():
+    both = [generator_id(kind(engine=engine, name="v", model="tiny"))
+            for kind, engine in ((VllmGenerator, "vllm"), (SglangGenerator, "sglang"))]
+    assert both[0] != both[1]
 
 
 def test_replicas_get_gpus_of_their_own(monkeypatch):
@@ -120,3 +160,5 @@ def test_python_without_vllm_is_told_of(monkeypatch):
     monkeypatch.setenv(PYTHON, "/nowhere/python")
     with pytest.raises(UserError, match="which is no program"):
         command(vllm(), 1)
+    with pytest.raises(UserError, match="this Python has no SGLang"):
+        command(SglangGenerator(engine="sglang", name="s", model="tiny"), 1)
