@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 PACKAGES = ["slurm-wlm", "munge"]
+CPUS = 10  # that Slurm believes in, so that eight ranks and a server run at a time
 SLURM_CONF = """
 ClusterName=test
 SlurmctldHost={host}(127.0.0.1)
@@ -37,6 +38,7 @@ SelectTypeParameters=CR_Core
 SchedulerParameters=sched_interval=1,batch_sched_delay=0
 SchedulerType=sched/backfill
 ReturnToService=2
+SlurmdParameters=config_overrides
 MpiDefault=none
 NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory={memory} State=UNKNOWN
 PartitionName=cpu Nodes={host} Default=YES State=UP
@@ -68,7 +70,7 @@ def slurm() -> Iterator[dict[str, str]]:
     host = socket.gethostname().split(".")[0]
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2**20
     conf.write_text(SLURM_CONF.format(folder=folder, host=host, controller_port=_port(), node_port=_port(),
-                                      cpus=os.cpu_count(), memory=memory * 9 // 10))
+                                      cpus=CPUS, memory=memory * 9 // 10))
     (folder / "cgroup.conf").write_text("CgroupPlugin=cgroup/v1\n")  # unused, but slurmd wants one that it knows
     (folder / "state").mkdir()
     (folder / "munge.key").write_bytes(os.urandom(1024))

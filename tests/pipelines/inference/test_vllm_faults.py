@@ -82,7 +82,7 @@ def test_sglang_is_asked_in_its_own_words(fake, monkeypatch, tmp_path):
     """One completion at a time, -1 for all tokens, no ids of tokens; rollouts continue from texts."""
     fake("works")
     monkeypatch.setenv("BODIES", str(tmp_path / "bodies"))
-    recipe = asking("sglang", annotate=SMALL["annotate"] | {"policy": "v"})
+    recipe = asking("sglang", annotate=SMALL["annotate"] | {"policy": "v"}, executor={"tasks": 1, "workers": 1})
     execute(recipe, tmp_path / "run", last="annotate")
     bodies = [json.loads(line) for line in (tmp_path / "bodies").read_text().splitlines()]
     assert {(body["n"], body["top_k"], body["model"], "return_token_ids" in body) for body in bodies} == {
