@@ -50,7 +50,16 @@ class Noted(PipelineExecutor):
     def _run_for_rank(self, rank: int, local_rank: int = 0, node_rank: int = -1) -> PipelineStats:
         fresh = deepcopy(self)  # steps remember what a rank did, and a job may run several
         try:
-            return super(Noted, fresh)._run_for_rank(rank, local_rank, node_rank)
+            stats = super(Noted, fresh)._run_for_rank(rank, local_rank, node_rank)
         except Exception as error:
             self.note(rank, f"{type(error).__name__}: {str(error)[:500]}")
             return PipelineStats()
+        self._tidy(rank)
+        return stats
+
+    def _tidy(self, rank: int) -> None:
+        """Remove what nobody reads of a rank that is done, its statistics and its log: ranks may be thousands."""
+        if self.is_rank_completed(rank):
+            for name in (f"stats/{rank:05d}.json", f"logs/task_{rank:05d}.log"):
+                if self.logging_dir.exists(name):
+                    self.logging_dir.rm_file(name)

@@ -36,7 +36,7 @@ class LocalExecutor(Noted, LocalPipelineExecutor):
                 self._run_quietly(rank)
             return
         context = multiprocess.get_context(self.start_method)
-        context.set_forkserver_preload([__name__])  # datatrove takes seconds to import: once, not in every rank
+        context.set_forkserver_preload(_needed())  # what a rank needs takes two seconds to import: once, not in each
         waiting = list(reversed(ranks))
         running: dict[int, tuple[int, Any]] = {}
         try:
@@ -68,6 +68,11 @@ class LocalExecutor(Noted, LocalPipelineExecutor):
                 self._run_for_rank(rank)
         finally:
             logger.remove()  # datatrove set it up again to write to `nowhere`
+
+
+def _needed() -> list[str]:
+    """Modules of ours that this process has imported, those of the steps among them, and what DuckDB imports late."""
+    return [*(name for name in list(sys.modules) if name.startswith("stepforge.")), "pandas"]
 
 
 def _under_a_loop() -> bool:

@@ -26,6 +26,7 @@ from stepforge.pipelines.options.generators import Writer
 
 WANTED, ANSWER = "wanted", "answer.json"
 LOOK_SECONDS = 0.2
+WAIT_SECONDS = 60.0  # for the last look at servers, which may ask a slow cluster, before they are ended
 
 
 class Starts(Protocol):
@@ -64,15 +65,17 @@ def offered(servers: Starts, generator: Writer, folder: Path) -> Iterator[Path]:
 
     attendant = threading.Thread(target=attend, name="servers on demand", daemon=True)
     attendant.start()
+    wait = LOOK_SECONDS
     try:
         yield folder
+        wait = WAIT_SECONDS
     except Exception as error:
         if failures:
             raise failures[0] from error
         raise
     finally:
         over.set()
-        attendant.join(LOOK_SECONDS)
+        attendant.join(wait)
         while attendant.is_alive():  # a start that nobody waits for any more
             servers.close()
             attendant.join(LOOK_SECONDS)

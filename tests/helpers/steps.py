@@ -3,6 +3,7 @@
 import errno
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -33,6 +34,20 @@ class FailsOnce:
             if self.how == "cannot be unpickled":
                 raise InferenceError(Document("", "d"), "a failure")
             raise OSError("no space left on device")
+
+
+class Imports:
+    """Notes what a rank would still have to import of what a stage needs."""
+
+    NEEDED = ("pandas", "datatrove.data", "stepforge.pipelines.stages.verify", "stepforge.pipelines.stages.annotate",
+              "stepforge.pipelines.inference.runner", "stepforge.pipelines.answers")
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __call__(self, data, rank, world_size):
+        late = [name for name in self.NEEDED if name not in sys.modules]
+        (self.folder / f"imports-{rank}").write_text(" ".join(late))
 
 
 def full_disk() -> OSError:

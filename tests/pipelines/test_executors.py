@@ -4,8 +4,9 @@ import subprocess
 import sys
 
 import pytest
-from helpers.steps import FailsOnce, visits
+from helpers.steps import FailsOnce, Imports, visits
 
+from stepforge.pipelines import plan  # noqa: F401  # with all stages, as in a run
 from stepforge.pipelines.executors import StageFailed, run_pipeline
 from stepforge.pipelines.options.executor import Executor
 
@@ -23,6 +24,21 @@ def test_failed_rank_is_told_and_only_it_runs_again(tmp_path, workers, how, told
     assert "rank 1" in str(caught.value) and told in str(caught.value)
     run_pipeline([step], executor, tmp_path / "work")
     assert visits(tmp_path) == [1, 2, 1]
+
+
+def test_ranks_that_are_done_leave_one_file_each_and_a_failed_one_its_log(tmp_path):
+    """Ranks may be thousands: what nobody reads of them goes."""
+    with pytest.raises(StageFailed):
+        run_pipeline([FailsOnce(tmp_path, "raises")], Executor(tasks=3, workers=1), tmp_path / "work")
+    assert sorted(str(path.relative_to(tmp_path / "work")) for path in (tmp_path / "work").rglob("*")
+                  if path.is_file()) == ["completions/00000", "completions/00002", "failed/00001.txt",
+                                         "logs/task_00001.log"]
+
+
+def test_rank_imports_nothing_that_the_run_has_imported(tmp_path):
+    """The fork server has imported it all: a thousand ranks must not cost a second each."""
+    run_pipeline([Imports(tmp_path)], Executor(tasks=2, workers=2), tmp_path / "work")
+    assert [path.read_text() for path in sorted(tmp_path.glob("imports-*"))] == ["", ""]
 
 
 @pytest.mark.parametrize(("options", "told"), [
