@@ -219,8 +219,8 @@ def test_folder_of_a_shipped_recipes_name_is_no_recipe(tmp_path, monkeypatch):
     ("release.version='1.0'", "release.version: version '1.0': allowed is MAJOR.MINOR.PATCH, as in 1.2.0"),
     ("release.to=org/name", "release.to: must be hub:ORG/NAME or local:PATH (got 'org/name')"),
     ("name=12", "name: must be text in quotes, letters, digits and . _ -, the first a letter or a digit (got 12)"),
-    ("generators.0.engine=embeded", "generators.0.engine: 'embeded' is not among embedded, vllm, endpoint, batch, "
-                                    "recorded; did you mean 'embedded'?"),
+    ("generators.0.engine=embeded", "generators.0.engine: 'embeded' is not among embedded, vllm, sglang, endpoint, "
+                                    "batch, recorded; did you mean 'embedded'?"),
     ("problems.0.source=null", "problems.0.source: 'None' is not among arithmetic, star_graph, terse_teacher, files, "
                                "hub, gsm8k, math"),
     ("problems.0={limit: 5}", "problems.0.source: is needed"),
