@@ -154,6 +154,8 @@ class SlurmServers:
         if self._failed >= REPLACED or "error" in lease:
             raise StageFailed(lease.get("error") or f"the server job {job} is {self._states.get(job, 'silent')}; its "
                               f"log is {self._log(node)}")
+        if self._over.is_set():
+            return
         subprocess.run(["scancel", job], capture_output=True, check=False)
         (self.folder / f"{job}.json").unlink(missing_ok=True)
         self._jobs[node] = self._submit(node)
