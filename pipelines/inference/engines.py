@@ -6,7 +6,7 @@ payload of one completion. `recorded` generators have solutions already and need
 
 from collections.abc import Sequence
 from importlib.util import find_spec
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from datatrove.pipeline.inference.run_inference import InferenceConfig
@@ -89,7 +89,8 @@ def generator_id(generator: Generator) -> str:
     template = template_text(generator.prompt, generator.model)
     if isinstance(generator, RecordedGenerator):
         place = generator.model_dump(mode="json", exclude={"name", "prompt", "samples"})
-        return content_id("recorded", place, template)
+        names = {"paths": [_carried(path) for path in generator.paths], "hub": _carried(generator.hub or "") or None}
+        return content_id("recorded", place | names, template)
     if isinstance(generator, HostedModel):
         omitted = [sorted(generator.omit)] if generator.omit else []
         return content_id("endpoint", generator.model, generator.revision, generator.api, generator.extra, template,
@@ -102,6 +103,11 @@ def generator_id(generator: Generator) -> str:
     return content_id(generator.engine, folder_revision(generator.model), template, sampling_of(generator))
 
 
+def _carried(place: str) -> str:
+    """What of a path is the same on every machine: a relative path or a URL whole, of any other its last name."""
+    return PurePath(place).name if place.startswith(("/", "~")) else place
+
+
 def check_apart(generators: Sequence[Generator]) -> None:
     """Raises UserError where two generators would write the same: the second one's rows would be copies."""
     names: dict[str, str] = {}
@@ -111,7 +117,8 @@ def check_apart(generators: Sequence[Generator]) -> None:
             raise UserError(
                 f"generators: {other!r} and {generator.name!r} are the same: model, prompt and sampling do not "
                 "differ, so the second would write copies of the first. Where two servers hold different weights "
-                "under one name, give each its `revision`; otherwise remove one of the two")
+                "under one name, give each its `revision`; where two recorded files have one name, give each its "
+                "`model`, or read both as one generator; otherwise remove one of the two")
 
 
 def revision_of(generator: Writer) -> str | None:

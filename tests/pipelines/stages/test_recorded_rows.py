@@ -9,6 +9,7 @@ from stepforge.builders.errors import SourceError
 from stepforge.builders.parquet import write_rows
 from stepforge.builders.sources.mapping import normal
 from stepforge.builders.tables import TABLES
+from stepforge.pipelines.inference.engines import generator_id
 from stepforge.pipelines.options.generators import RecordedGenerator
 from stepforge.pipelines.stages.generate.recorded import Place, _known, _Reader
 
@@ -148,3 +149,14 @@ def test_steps_are_one_sample_and_a_list_is_no_solution(read):
 def test_mapping_that_does_not_fit_is_refused(read, options, message):
     with pytest.raises(ValueError, match=message):
         read({}, **options)
+
+
+def test_ids_of_samples_do_not_name_a_folder_of_one_machine():
+    """A file that has moved keeps its ids, and with them what was paid for its rollouts."""
+    def id_of(**place):
+        return generator_id(RecordedGenerator(engine="recorded", name="g", **place))
+
+    assert id_of(paths=["/home/ann/s.jsonl"]) == id_of(paths=["/data/bo/s.jsonl"]) != id_of(paths=["/data/bo/t.jsonl"])
+    assert id_of(paths=["weak/s.jsonl"]) != id_of(paths=["strong/s.jsonl"])
+    assert id_of(paths=["s3://a/s.jsonl"]) != id_of(paths=["s3://b/s.jsonl"])
+    assert id_of(hub="/home/ann/set") == id_of(hub="~/set") != id_of(hub="org/set")
