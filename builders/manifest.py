@@ -215,7 +215,7 @@ def parse_manifest(content: bytes, where: str) -> dict[str, Any]:
         _refuse_odd(loaded)
         Manifest.model_validate(loaded)
     except ValidationError as error:
-        raise ManifestError(where, [_misfit(dict(found)) for found in error.errors()[:MOST_MISFITS]]) from None
+        raise ManifestError(where, [_misfit(dict(misfit)) for misfit in error.errors()[:MOST_MISFITS]]) from None
     except RecursionError:
         raise ManifestError(where, [f"it is nested more than {MOST_DEPTH} deep"]) from None
     except ValueError as error:

@@ -51,7 +51,7 @@ def wrong_with_shard(path: Path, rows: int, columns: Mapping[str, str]) -> list[
         if (footer := _footer_bytes(path, size)) > MOST_FOOTER:
             return [Wrong("its footer is too large", f"{footer:,} bytes; allowed are {MOST_FOOTER:,}")]
         with pq.ParquetFile(path, **LIMITS) as file:
-            found = {field.name: str(field.type) for field in file.schema_arrow}
+            types = {field.name: str(field.type) for field in file.schema_arrow}
             if len({name.lower() for name in file.schema_arrow.names}) < len(file.schema_arrow.names):
                 return [Wrong("two of its columns have one name", in_line(", ".join(file.schema_arrow.names), 150))]
             there = file.metadata.num_rows
@@ -60,8 +60,8 @@ def wrong_with_shard(path: Path, rows: int, columns: Mapping[str, str]) -> list[
     except FAULTS as error:
         return [Wrong("it is no Parquet file that can be read", in_line(error, 150))]
     wrong = []
-    if found != columns:
-        wrong.append(Wrong("columns differ from the manifest", in_line(", ".join(found), 150), True))
+    if types != columns:
+        wrong.append(Wrong("columns differ from the manifest", in_line(", ".join(types), 150), True))
     if there != rows:
         wrong.append(Wrong("the number of rows differs from the manifest", f"{there:,} instead of {rows:,}", True))
     return wrong

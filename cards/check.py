@@ -94,8 +94,8 @@ def check_folder(folder: Path) -> list[Problem]:
         manifest = read_manifest(folder)
     except ManifestError as error:
         return [Problem("–", "the manifest does not fit", 1, misfit) for misfit in error.misfits]
-    if found := _check_files(folder, manifest):
-        return found
+    if file_problems := _check_files(folder, manifest):
+        return file_problems
     columns = {name: facts["columns"] for name, facts in manifest["configs"].items()}
     wrong = [(path, facts["config"], fault) for path, facts in _data(manifest).items()
              for fault in wrong_with_shard(folder / path, facts["rows"], columns[facts["config"]])]
@@ -120,15 +120,15 @@ def _data(manifest: dict) -> dict[str, dict]:
 
 
 def _check_files(folder: Path, manifest: dict) -> list[Problem]:
-    found = []
+    problems = []
     for path, facts in manifest["files"].items():
         if what := _wrong_with_file(folder / path, facts):
-            found.append(Problem(facts.get("config") or "–", what, 1, path))
+            problems.append(Problem(facts.get("config") or "–", what, 1, path))
     listed = {folder / path for path in manifest["files"]}
     for config in manifest["configs"]:
         for path in sorted(set((folder / config).glob("*.parquet")) - listed):
-            found.append(Problem(config, "a file is not in the manifest", 1, path.relative_to(folder).as_posix()))
-    return found
+            problems.append(Problem(config, "a file is not in the manifest", 1, path.relative_to(folder).as_posix()))
+    return problems
 
 
 def _wrong_with_file(path: Path, facts: dict) -> str | None:

@@ -130,13 +130,13 @@ def _mapping(text: str, where: str) -> dict[str, Any]:
     try:
         if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
             raise EditError(f"the header of {where} uses YAML aliases, which are not supported; write out the values")
-        found = yaml.safe_load(text)
+        header = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise EditError(f"the header of {where} is not valid YAML, so edits in it cannot be kept; correct it there: "
                         f"{' '.join(str(error).split())[:300]}") from error
-    if not isinstance(found or {}, dict):
+    if not isinstance(header or {}, dict):
         raise EditError(f"the header of {where} must be a mapping of keys to values; correct it there")
-    return found or {}
+    return header or {}
 
 
 def _decide_license(before: dict, there: dict, ours: dict) -> None:

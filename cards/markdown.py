@@ -32,7 +32,7 @@ def escape(text: object) -> Safe:
     """
     entities = {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
     line = clean(" ".join(str(text).split()))
-    return Safe(_SPECIAL.sub(lambda found: entities.get(found[0], "\\" + found[0]), line))
+    return Safe(_SPECIAL.sub(lambda match: entities.get(match[0], "\\" + match[0]), line))
 
 
 def fence(text: str, language: str = "text", lines: int = 16) -> Safe:

@@ -35,9 +35,9 @@ def curves(measures: Iterable[dict]) -> Shown:
     for row in measures:
         if row.get("k") is not None:
             cells.setdefault((row["measure"], row["generator"]), {})[row["k"]] = row
-    ks = _few(sorted({k for found in cells.values() for k in found}))
-    rows = [[_words(measure), generator, number(max(row["n"] for row in found.values())),
-             *(_estimate(found.get(k)) for k in ks)] for (measure, generator), found in sorted(cells.items())]
+    ks = _few(sorted({k for by_k in cells.values() for k in by_k}))
+    rows = [[_words(measure), generator, number(max(row["n"] for row in by_k.values())),
+             *(_estimate(by_k.get(k)) for k in ks)] for (measure, generator), by_k in sorted(cells.items())]
     return Shown(["measure", "generator", "problems", *(f"k = {k}" for k in ks)], rows)
 
 
@@ -47,19 +47,19 @@ def means(measures: Iterable[dict]) -> Shown:
     for row in measures:
         if row.get("k") is None and row.get("interval") != "none":
             cells.setdefault(row["measure"], {})[row["generator"]] = row
-    generators = sorted({name for found in cells.values() for name in found})
-    rows = [[_words(measure), *(_estimate(found.get(name)) for name in generators)]
-            for measure, found in sorted(cells.items())]
+    generators = sorted({name for by_generator in cells.values() for name in by_generator})
+    rows = [[_words(measure), *(_estimate(by_generator.get(name)) for name in generators)]
+            for measure, by_generator in sorted(cells.items())]
     return Shown(["mean", *generators], rows)
 
 
 def groups(measures: Iterable[dict]) -> dict[str, Shown]:
     """For every grouping of the problems, a row for each group and generator; the largest groups first."""
-    found: dict[str, dict[tuple[str, str], list[dict]]] = {}
+    grouped: dict[str, dict[tuple[str, str], list[dict]]] = {}
     for row in measures:
         if row.get("by", "all") != "all":
-            found.setdefault(row["by"], {}).setdefault((row["group"], row["generator"]), []).append(row)
-    return {by: _group_table(by, members) for by, members in found.items()}
+            grouped.setdefault(row["by"], {}).setdefault((row["group"], row["generator"]), []).append(row)
+    return {by: _group_table(by, members) for by, members in grouped.items()}
 
 
 def _group_table(by: str, members: dict[tuple[str, str], list[dict]]) -> Shown:
@@ -79,9 +79,9 @@ def _main(rows: list[dict]) -> dict[str, dict]:
 
 
 def false_positives(measures: Iterable[dict]) -> list[list[str]]:
-    found = [row for row in measures if row["measure"].startswith(FALSE_POSITIVES)]
+    estimates = [row for row in measures if row["measure"].startswith(FALSE_POSITIVES)]
     return [[row["generator"], _method(row["measure"]), number(float(row["value"])), interval(row), number(row["n"])]
-            for row in sorted(found, key=lambda row: (row["measure"], row["generator"]))]
+            for row in sorted(estimates, key=lambda row: (row["measure"], row["generator"]))]
 
 
 def flops(measures: Iterable[dict], stage: str) -> float | None:

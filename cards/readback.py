@@ -35,9 +35,9 @@ def verify(target: Target, bundle: Bundle, commit: str) -> None:
                                f"{blob.sha256}. Nothing was tagged; run the command again")
     for path in _sample(bundle.files, commit):
         with tempfile.TemporaryDirectory() as scratch:
-            found = sha256_file(target.fetch(commit, Path(scratch), path))
-        if found != bundle.files[path].sha256:
-            raise PublishError(f"{path} in commit {commit} at {target.name} reads back with checksum {found} "
+            checksum = sha256_file(target.fetch(commit, Path(scratch), path))
+        if checksum != bundle.files[path].sha256:
+            raise PublishError(f"{path} in commit {commit} at {target.name} reads back with checksum {checksum} "
                                f"instead of {bundle.files[path].sha256}. Nothing was tagged; run the command again")
     with explained(target.name):
         load_every_config(target.load_arguments(commit), bundle.manifest)

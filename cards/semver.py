@@ -45,5 +45,5 @@ def parse_version(text: str) -> Version:
 
 def parse_tag(text: str) -> Version | None:
     """The version that a tag names, None for a tag that names none."""
-    found = _FORM.fullmatch(text)
-    return Version(*map(int, found.groups())) if found else None
+    match = _FORM.fullmatch(text)
+    return Version(*map(int, match.groups())) if match else None

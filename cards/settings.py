@@ -35,11 +35,12 @@ class Change(NamedTuple):
 
 def changed_settings(before: dict, after: dict) -> list[str]:
     """What changed from one manifest to the next: options of the recipe, else versions of stages and packages."""
-    found = [change for change in changes(before.get("recipe"), after.get("recipe")) if change.name not in PLACES]
-    if not found and "stages" in after:
-        found = [*changes(_versions(before), _versions(after)),
-                 *changes(before.get("packages"), after.get("packages"))]
-    changed = [change.words for change in found]
+    differences = [change for change in changes(before.get("recipe"), after.get("recipe"))
+                   if change.name not in PLACES]
+    if not differences and "stages" in after:
+        differences = [*changes(_versions(before), _versions(after)),
+                       *changes(before.get("packages"), after.get("packages"))]
+    changed = [change.words for change in differences]
     more = [f"and {len(changed) - _MOST} more"] if len(changed) > _MOST else []
     return changed[:_MOST] + more
 

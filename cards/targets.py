@@ -98,8 +98,8 @@ class HubTarget:
     def versions(self) -> dict[Version, str]:
         with explained(self.name):
             refs = self.api.list_repo_refs(self.id, repo_type="dataset")
-        found = {parse_tag(ref.name): ref.target_commit for ref in refs.tags}
-        return {version: commit for version, commit in found.items() if version}
+        tagged = {parse_tag(ref.name): ref.target_commit for ref in refs.tags}
+        return {version: commit for version, commit in tagged.items() if version}
 
     def head(self) -> str | None:
         with explained(self.name):
@@ -187,8 +187,8 @@ class HubTarget:
 
     def _stored_at(self, commit: str | None) -> dict[str, str]:
         """Large files of a commit: checksum to path. The next version often has them under other names."""
-        found = self.checksums(commit) if commit else {}
-        return {checksum: path for path, checksum in found.items() if len(checksum) == SHA256_DIGITS}
+        checksums = self.checksums(commit) if commit else {}
+        return {checksum: path for path, checksum in checksums.items() if len(checksum) == SHA256_DIGITS}
 
     def tag(self, version: Version, commit: str) -> None:
         with explained(self.name):
@@ -229,8 +229,8 @@ class LocalTarget:
         self.path.mkdir(parents=True, exist_ok=True)
 
     def versions(self) -> dict[Version, str]:
-        found = {parse_tag(entry.name): entry.name for entry in self.path.glob("v*") if (entry / MANIFEST).is_file()}
-        return {version: name for version, name in found.items() if version}
+        tagged = {parse_tag(entry.name): entry.name for entry in self.path.glob("v*") if (entry / MANIFEST).is_file()}
+        return {version: name for version, name in tagged.items() if version}
 
     def head(self) -> str | None:
         versions = self.versions()

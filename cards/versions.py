@@ -108,16 +108,16 @@ def versions(to: str) -> list[Published]:
         PublishError: there is no such target, or no version in it.
     """
     target = open_target(to)
-    found: list[Published] = []
+    published: list[Published] = []
     for version, commit in sorted(_known(target).items()):
         try:
             manifest = parse_manifest(target.read(commit, MANIFEST) or b"{}", f"v{version}")
         except ManifestError as error:
-            found.append(Published(version, commit, {}, None, error.misfits[0]))
+            published.append(Published(version, commit, {}, None, error.misfits[0]))
             continue
         rows = {name: sum(facts["rows"].values()) for name, facts in manifest["configs"].items()}
-        found.append(Published(version, commit, rows, manifest.get("parent")))
-    return found
+        published.append(Published(version, commit, rows, manifest.get("parent")))
+    return published
 
 
 def fetch(to: str, version: str | None = None) -> Path:
@@ -225,24 +225,24 @@ def demand_version(version: Version, old: Version | None, kind: str | None) -> N
                            f"`stepforge diff`), so {lowest} is the lowest; publish as {lowest}")
 
 
-def versions_table(found: list[Published]) -> Table:
+def versions_table(published: list[Published]) -> Table:
     table = Table("version", "commit", "parent", "rows")
-    for row in found:
+    for row in published:
         rows = row.fault or ", ".join(f"{name} {count:,}" for name, count in row.rows.items())
         table.add_row(f"v{row.version}", cell(row.commit[:12]), cell(row.parent or "–"),
                       cell(in_line(rows, 1000), "red" if row.fault else ""))
     return table
 
 
-def diff_tables(found: Diff) -> list[Table]:
+def diff_tables(changes: Diff) -> list[Table]:
     """Tables of what changed; none where nothing did."""
-    rows = Table("config", "added", "removed", "changed", "columns", title=f"Rows ({found.kind or 'no'} change)")
-    for name, change in found.configs.items():
+    rows = Table("config", "added", "removed", "changed", "columns", title=f"Rows ({changes.kind or 'no'} change)")
+    for name, change in changes.configs.items():
         if any(change):
             rows.add_row(cell(name), f"{change.added:,}", f"{change.removed:,}", f"{change.changed:,}",
                          cell(change.words))
     measures = Table("generator", "measure", "k", "before", "after", title="Measures")
-    for generator, measure, k, before, after in found.measures:
+    for generator, measure, k, before, after in changes.measures:
         if before != after:
             values = ("–" if value is None else f"{value:.3f}" for value in (before, after))
             measures.add_row(cell(generator), cell(measure), str(k or "–"), *values)

@@ -72,14 +72,14 @@ def plan(recipe: Recipe, folder: Path) -> list[Planned]:
     """Every stage in order. What stands behind a stage that would run runs too where that stage's rows then differ."""
     state, planned = read_state(folder), _plan(recipe, _settings(recipe), folder)
     runs = [item.stage.name for item in planned if item.reason]
-    told = []
+    explained = []
     for item in planned:
         if item.reason == UNKNOWN:
             again = [name for name in _read(item.stage, recipe) if name in runs]
             version = state[item.stage.name].get("version")
             item = replace(item, reason=why_changed(item.stage, version, recipe, folder, again))
-        told.append(item)
-    return told
+        explained.append(item)
+    return explained
 
 
 def _plan(recipe: Recipe, settings: dict[str, Any], folder: Path) -> list[Planned]:
@@ -244,11 +244,11 @@ def _full_disk_told(stage: str, folder: Path) -> Iterator[None]:
 def _announcing(run: Path, stage: str, tell: Tell) -> Tell:
     """`tell`, and the same for machines that look at the run's folder."""
     @contextmanager
-    def told(work: Path, label: str, documents: int) -> Iterator[None]:
+    def announcing(work: Path, label: str, documents: int) -> Iterator[None]:
         with announced(run, stage, work, label, documents), tell(work, label, documents):
             yield
 
-    return told
+    return announcing
 
 
 def _forget_other_work(work: Path) -> None:

@@ -32,45 +32,45 @@ class RankProgress:
     def __init__(self, folder: Path, rank: int) -> None:
         self.path = folder / "progress" / f"{rank:05d}.json"
         self.counts: Counter[str] = Counter()
-        self.started = self.told = time.monotonic()
+        self.started = self.reported = time.monotonic()
 
     def count(self, events: Mapping[str, int]) -> None:
         self.counts.update(events)
-        if time.monotonic() - self.told > TELL_SECONDS:
+        if time.monotonic() - self.reported > TELL_SECONDS:
             self.tell()
 
     def tell(self) -> None:
         """Replace the file. A disk that is full must stop the rows, not this."""
-        self.told = time.monotonic()
+        self.reported = time.monotonic()
         _write(self.path, {"host": socket.gethostname(), "pid": os.getpid(), "counts": self.counts,
-                           "seconds": round(self.told - self.started, 3)})
+                           "seconds": round(self.reported - self.started, 3)})
 
 
 def read_ranks(folder: Path) -> dict[int, dict[str, Any]]:
     """What every rank has told so far; `age` is the seconds since then by the time of the newest file beside it."""
-    found, times = {}, {}
+    ranks, times = {}, {}
     for path in sorted((folder / "progress").glob("*.json")):
-        if (told := read_json(path)) is not None:
-            found[int(path.stem)], times[int(path.stem)] = told, path.stat().st_mtime
+        if (report := read_json(path)) is not None:
+            ranks[int(path.stem)], times[int(path.stem)] = report, path.stat().st_mtime
     newest = max(times.values(), default=0.0)
-    return {rank: told | {"age": newest - times[rank]} for rank, told in found.items()}
+    return {rank: report | {"age": newest - times[rank]} for rank, report in ranks.items()}
 
 
 def read_progress(folder: Path) -> Counter[str]:
     """Sum of what all ranks have told so far."""
     total: Counter[str] = Counter()
-    for told in read_ranks(folder).values():
-        total.update(told["counts"])
+    for report in read_ranks(folder).values():
+        total.update(report["counts"])
     return total
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
     """A file's content; null where there is none, or it is not whole."""
     try:
-        found: dict[str, Any] = orjson.loads(path.read_bytes())
+        content: dict[str, Any] = orjson.loads(path.read_bytes())
     except (OSError, orjson.JSONDecodeError):
         return None
-    return found
+    return content
 
 
 @contextmanager

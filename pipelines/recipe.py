@@ -150,8 +150,8 @@ class Recipe(Options):
     def warnings(self) -> list[str]:
         """What to know before running it: keys that go to another service, labels that no evidence can decide."""
         asked = [g for g in self.generators if isinstance(g, EndpointGenerator) and g.key_variable is not None]
-        told = [(g.name, foreign_key(str(g.key_variable), g.url)) for g in asked]
-        return [*(f"generator {name!r}: {warning}" for name, warning in told if warning), *self._never_false()]
+        foreign = [(g.name, foreign_key(str(g.key_variable), g.url)) for g in asked]
+        return [*(f"generator {name!r}: {warning}" for name, warning in foreign if warning), *self._never_false()]
 
     def _never_false(self) -> Iterator[str]:
         """Where so few rollouts, none of them a success, leave a value above `false_below` possible at 95%.

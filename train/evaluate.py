@@ -60,8 +60,8 @@ def problems(name: str, options: Sequence[str], limit: int, variant: int | None)
     """Problems of a source of the recipe, with `key=value` options in YAML; UserError for what is not allowed."""
     given: dict[str, Any] = {"source": {"file": "files"}.get(name, name), "split": "test", "limit": limit}
     for option in options:
-        key, found, value = option.partition("=")
-        if not found:
+        key, equals, value = option.partition("=")
+        if not equals:
             raise UserError(f"--with {option!r}: write key=value, such as steps=[3,4] or paths=[mine.jsonl]")
         given[key] = yaml.safe_load(value)
     try:
@@ -97,15 +97,15 @@ def answer(model: str, rows: Sequence[Row], args: argparse.Namespace) -> list[Ro
     texts = [one + more for one, more in zip(greedy, drawn, strict=True)]
     with open_verifier(args.verifier) as verifier:
         claims = (Claim(row["answer"], one.text, one.complete)
-                  for row, found in zip(rows, texts, strict=True) for one in found)
+                  for row, written in zip(rows, texts, strict=True) for one in written)
         verdicts = verifier.verify_many(claims)
-        judged = [[told(one.text, next(verdicts)) for one in found] for found in texts]
+        judged = [[outcome(one.text, next(verdicts)) for one in written] for written in texts]
     kept = ("problem_id", "problem", "group_id", "level", "answer", "source_id")
-    return [{key: row.get(key) for key in kept} | {"prompt": prompt, "greedy": found[0], "samples": found[1:]}
-            for row, prompt, found in zip(rows, prompts, judged, strict=True)]
+    return [{key: row.get(key) for key in kept} | {"prompt": prompt, "greedy": first, "samples": rest}
+            for row, prompt, (first, *rest) in zip(rows, prompts, judged, strict=True)]
 
 
-def told(text: str, verdict: Verdict) -> Row:
+def outcome(text: str, verdict: Verdict) -> Row:
     """A solution and its outcome: True, False, or None where no verdict could be given, by no fault of the model."""
     known = verdict.verdict != "undecided" or verdict.reason in UNANSWERED
     return {"solution": text, "correct": verdict.verdict == "correct" if known else None,
@@ -120,9 +120,9 @@ def score(rows: Sequence[Row], model: str, splitter: str) -> None:
     """
     most = Annotate.model_fields["max_steps"].default
     for row in rows:
-        for found in row["samples"]:
-            steps = split(splitter, found["solution"], max_steps=most)
-            found["step_scores"] = score_steps(model, None, row["prompt"], steps) if steps else None
+        for response in row["samples"]:
+            steps = split(splitter, response["solution"], max_steps=most)
+            response["step_scores"] = score_steps(model, None, row["prompt"], steps) if steps else None
 
 
 def summary(rows: Sequence[Row], seed: int) -> dict[str, Estimate]:
@@ -133,7 +133,7 @@ def summary(rows: Sequence[Row], seed: int) -> dict[str, Estimate]:
     told. Last come shares of the right answers: those with a false equation, and those that a judge found unsound.
     A sample without a verdict does not count towards n; a problem with fewer than k others is excluded and counted.
     """
-    found = {"greedy pass@1": proportion([row["greedy"]["correct"] for row in rows])}
+    estimates = {"greedy pass@1": proportion([row["greedy"]["correct"] for row in rows])}
     samples = [[one for one in row["samples"] if one["correct"] is not None] for row in rows]
     ks = [2**i for i in range(max(len(row["samples"]) for row in rows).bit_length())]
     scored = bool(ks) and all("step_scores" in one for known in samples for one in known)
@@ -141,10 +141,11 @@ def summary(rows: Sequence[Row], seed: int) -> dict[str, Estimate]:
         for k in ks:
             enough = [known for known in samples if len(known) >= k]
             values = [_of_subsets(name, known, k, seed) for known in enough]
-            found[f"{name}@{k}"] = mean_over_problems(values, derive_seed(seed, name, k), len(rows) - len(enough))
+            estimates[f"{name}@{k}"] = mean_over_problems(values, derive_seed(seed, name, k), len(rows) - len(enough))
     if scored:
-        found["samples without scores"] = proportion([not one["step_scores"] for known in samples for one in known])
-    return found | false_positives(rows, seed)
+        scores = [one["step_scores"] for known in samples for one in known]
+        estimates["samples without scores"] = proportion([not values for values in scores])
+    return estimates | false_positives(rows, seed)
 
 
 def _of_subsets(name: str, samples: Sequence[Row], k: int, seed: int) -> float:
@@ -180,18 +181,19 @@ def read(path: Path) -> list[Row]:
         raise UserError(f"{path} is not a result file of `stepforge evaluate`: {error!r}") from error
 
 
-def write(path: Path, rows: Sequence[Row], found: dict[str, Estimate], args: argparse.Namespace, facts: Row) -> None:
+def write(path: Path, rows: Sequence[Row], estimates: dict[str, Estimate], args: argparse.Namespace, facts: Row
+          ) -> None:
     with replacing(path) as temporary:
         temporary.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
     with replacing(path.with_suffix(".summary.json")) as temporary:
-        told = {"model": args.model, "settings": vars(args), **facts,
-                "estimates": {k: v._asdict() for k, v in found.items()}}
-        temporary.write_text(json.dumps(told, indent=2, default=str) + "\n", encoding="utf-8")
+        document = {"model": args.model, "settings": vars(args), **facts,
+                    "estimates": {k: v._asdict() for k, v in estimates.items()}}
+        temporary.write_text(json.dumps(document, indent=2, default=str) + "\n", encoding="utf-8")
 
 
-def table(found: dict[str, Estimate]) -> Table:
+def table(estimates: dict[str, Estimate]) -> Table:
     made = Table("measure", "value", "95% interval", "n", "excluded")
-    for name, estimate in found.items():
+    for name, estimate in estimates.items():
         made.add_row(name, f"{estimate.value:.3f}", f"{estimate.low:.3f} to {estimate.high:.3f}", str(estimate.n),
                      str(estimate.excluded))
     return made
@@ -236,8 +238,8 @@ def main(argv: list[str] | None = None) -> None:
             if args.model or args.compare:
                 raise UserError("--source processbench has solutions of its own: give --prm or --judge, and neither "
                                 "--model nor --compare")
-            rows, found, facts = processbench(args.path, args.limit, args.prm, args.judge, args.prompt,
-                                              args.threshold, args.tune, args.seed)
+            rows, estimates, facts = processbench(args.path, args.limit, args.prm, args.judge, args.prompt,
+                                                  args.threshold, args.tune, args.seed)
         else:
             given = args.model and problems(args.source, args.options, args.limit or PROBLEMS, args.variant)
             rows = answer(args.model, given, args) if args.model else read(args.out)
@@ -245,10 +247,10 @@ def main(argv: list[str] | None = None) -> None:
                 score(rows, args.prm, args.splitter)
             if args.judge:
                 judge(rows, args.judge)
-            found = summary(rows, args.seed)
+            estimates = summary(rows, args.seed)
         if args.model or args.prm or args.judge:
-            write(args.out, rows, found, args, facts)
-        screen.print(table(found))
+            write(args.out, rows, estimates, args, facts)
+        screen.print(table(estimates))
         for name, fact in facts.items():
             screen.print(f"{name.replace('_', ' ')}: {fact}", markup=False)
         if args.compare:

@@ -33,10 +33,10 @@ def load_reward(name: str) -> Callable[..., list[float | None]]:
     """The function that `module:name` names; ReleaseError where there is none."""
     module, _, function = name.partition(":")
     try:
-        found = getattr(import_module(module), function)
+        reward = getattr(import_module(module), function)
     except (ImportError, AttributeError, ValueError) as error:
         raise ReleaseError(f"--reward {name!r}: {error}; give module:function, importable from here") from error
-    return found
+    return reward
 
 
 def prompts(release: Release, config: str, split: str) -> Dataset:

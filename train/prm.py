@@ -141,9 +141,9 @@ def encode_row(tokenizer: PreTrainedTokenizerBase, row: dict[str, Any], loss: Lo
     tokens, last = last_tokens(tokenizer, row["prompt"], row["completions"])
     size = len(tokens.prompt) + len(tokens.completion)
     successes, trials = [float(IGNORE)] * size, [0.0] * size
-    for index, found in zip(last, observations(row, loss), strict=True):
-        if index is not None and found is not None:
-            successes[len(tokens.prompt) + index], trials[len(tokens.prompt) + index] = found
+    for index, observed in zip(last, observations(row, loss), strict=True):
+        if index is not None and observed is not None:
+            successes[len(tokens.prompt) + index], trials[len(tokens.prompt) + index] = observed
     return {"input_ids": tokens.prompt + tokens.completion, "labels": successes, "trials": trials, "length": size}
 
 
@@ -166,12 +166,12 @@ def observations(row: dict[str, Any], loss: Loss) -> list[tuple[float, float] | 
     if not all(isinstance(k, int) and isinstance(n, int) and 0 <= k <= n for k, n in counts):
         raise ReleaseError(f"a row has {row['successes']} successes of {row['rollouts']} rollouts; every step needs "
                            "0 <= successes <= rollouts: the release is not as it was built")
-    found: list[tuple[float, float] | None] = [(float(k), float(n)) if n else None for k, n in counts]
-    if found and found[-1] is None:
+    observed: list[tuple[float, float] | None] = [(float(k), float(n)) if n else None for k, n in counts]
+    if observed and observed[-1] is None:
         end = next((float(one) for one in (values[-1], labels[-1]) if one in (0, 1)), None)
         most = float(max(1, *row["rollouts"]))
-        found[-1] = None if end is None else (end * most, most)
-    return found
+        observed[-1] = None if end is None else (end * most, most)
+    return observed
 
 
 def collate(rows: list[dict[str, Any]], pad_token_id: int) -> dict[str, torch.Tensor]:

@@ -185,11 +185,11 @@ def measure(rows: Sequence[Row], threshold: Threshold | None, seed: int) -> dict
             row["predicted"] = None if row["too_long"] else first_error(row["step_scores"], threshold.value)
     rows = [row for row in rows if not row.get("tuned")]
 
-    def found(row: Row) -> bool | None:
+    def agrees(row: Row) -> bool | None:
         return None if row["too_long"] else bool(row["predicted"] == row["label"])
 
-    wrong = proportion([found(row) for row in rows if row["label"] != RIGHT])
-    right = proportion([found(row) for row in rows if row["label"] == RIGHT])
+    wrong = proportion([agrees(row) for row in rows if row["label"] != RIGHT])
+    right = proportion([agrees(row) for row in rows if row["label"] == RIGHT])
     estimates = {"first error found in wrong solutions": wrong, "none named in right solutions": right,
                  "F1": harmonic_mean(wrong, right, derive_seed(seed, "processbench"))}
     if threshold is None:

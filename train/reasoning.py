@@ -28,16 +28,16 @@ def judge(rows: Sequence[Row], model: str) -> None:
     """
     if any("problem" not in row for row in rows):
         raise UserError("--judge: the result file holds no problem texts, so it is of an older form; evaluate again")
-    asked = [(row, found) for row in rows for found in (row["greedy"], *row["samples"]) if found["correct"]]
-    prompts = [judge_prompt(CRITIQUE, row["problem"], row["answer"], None, split("newline", found["solution"]))
-               for row, found in asked]
+    asked = [(row, response) for row in rows for response in (row["greedy"], *row["samples"]) if response["correct"]]
+    prompts = [judge_prompt(CRITIQUE, row["problem"], row["answer"], None, split("newline", response["solution"]))
+               for row, response in asked]
     try:
         critiques = sample(model, prompts, temperature=0.0, max_tokens=MAX_TOKENS)
     except ValueError as error:
         raise UserError(f"--judge {model}: {error}") from error
-    for (_, found), (critique,) in zip(asked, critiques, strict=True):
-        steps = split("newline", found["solution"])
-        found["judged"] = read_vote(critique.text, len(steps), critique.complete).soundness
+    for (_, response), (critique,) in zip(asked, critiques, strict=True):
+        steps = split("newline", response["solution"])
+        response["judged"] = read_vote(critique.text, len(steps), critique.complete).soundness
 
 
 def false_positives(rows: Sequence[Row], seed: int) -> dict[str, Estimate]:
@@ -46,23 +46,24 @@ def false_positives(rows: Sequence[Row], seed: int) -> dict[str, Estimate]:
     Problems without a right answer have no share; they are excluded and counted.
     """
     finders: dict[str, Callable[[Row], bool | None]] = {"false equation": _states_a_false_equation}
-    if any("judged" in found for row in rows for found in (row["greedy"], *row["samples"])):
+    if any("judged" in response for row in rows for response in (row["greedy"], *row["samples"])):
         finders["judged unsound"] = _is_judged_unsound
-    found = {}
+    estimates = {}
     for name, finder in finders.items():
-        found[f"{name}, greedy"] = proportion([finder(row["greedy"]) if row["greedy"]["correct"] else None
-                                               for row in rows])
+        estimates[f"{name}, greedy"] = proportion([finder(row["greedy"]) if row["greedy"]["correct"] else None
+                                                   for row in rows])
         outcomes = [[finder(one) for one in row["samples"] if one["correct"]] for row in rows]
         known = [[outcome for outcome in of_problem if outcome is not None] for of_problem in outcomes]
         shares = [sum(of_problem) / len(of_problem) for of_problem in known if of_problem]
         if any(row["samples"] for row in rows):
-            found[f"{name}, samples"] = mean_over_problems(shares, derive_seed(seed, name), len(rows) - len(shares))
-    return found
+            excluded = len(rows) - len(shares)
+            estimates[f"{name}, samples"] = mean_over_problems(shares, derive_seed(seed, name), excluded)
+    return estimates
 
 
-def _states_a_false_equation(found: Row) -> bool:
-    return first_false_step(split("newline", found["solution"])) is not None
+def _states_a_false_equation(response: Row) -> bool:
+    return first_false_step(split("newline", response["solution"])) is not None
 
 
-def _is_judged_unsound(found: Row) -> bool | None:
-    return None if found.get("judged", "undecided") == "undecided" else bool(found["judged"] == "unsound")
+def _is_judged_unsound(response: Row) -> bool | None:
+    return None if response.get("judged", "undecided") == "undecided" else bool(response["judged"] == "unsound")

@@ -75,12 +75,12 @@ class Release:
             if not file.is_file():
                 raise ReleaseError(f"{file} is in the manifest but not in the folder; copy the release again")
             with file.open("rb") as stream:
-                found = hashlib.file_digest(stream, "sha256").hexdigest()
+                checksum = hashlib.file_digest(stream, "sha256").hexdigest()
         except OSError as error:
             raise ReleaseError(f"{file} cannot be read: {error.strerror}") from error
-        if found != facts["sha256"]:
+        if checksum != facts["sha256"]:
             raise ReleaseError(
-                f"{file} has sha256 {found[:12]}…, the manifest says {facts['sha256'][:12]}…: the file was changed "
+                f"{file} has sha256 {checksum[:12]}…, the manifest says {facts['sha256'][:12]}…: the file was changed "
                 "after the release was built; copy the release again, or build again")
         for wrong in wrong_with_shard(file, facts["rows"], self.manifest["configs"][facts["config"]]["columns"]):
             raise ReleaseError(f"{file}: {wrong.what} ({wrong.detail}); copy the release again")
@@ -106,7 +106,7 @@ def open_release(dataset: str, revision: str | None) -> Release:
 def _open_folder(path: Path, revision: str | None) -> Release:
     folder = path if (path / MANIFEST).is_file() else path / (revision or "")
     if not (folder / MANIFEST).is_file():
-        versions = sorted(found.parent.name for found in path.glob(f"v*/{MANIFEST}"))
+        versions = sorted(file.parent.name for file in path.glob(f"v*/{MANIFEST}"))
         allowed = f"it holds the versions {', '.join(versions)}" if versions else f"nothing there has a {MANIFEST}"
         raise ReleaseError(f"--dataset {path} with --revision {revision}: no release there; {allowed}")
     manifest = read_manifest(folder)
@@ -122,8 +122,8 @@ def _open_hub(dataset: str, revision: str | None) -> Release:
     if revision is None:
         raise ReleaseError(f"--dataset {dataset} is on the Hub: give --revision vX.Y.Z too, so that the training can "
                            "be repeated")
-    found = _download(dataset, revision, MANIFEST)
-    return Release(dataset, revision, None, load_manifest(found, f"{dataset}@{revision}"))
+    path = _download(dataset, revision, MANIFEST)
+    return Release(dataset, revision, None, load_manifest(path, f"{dataset}@{revision}"))
 
 
 def _download(dataset: str, revision: str, name: str) -> Path:
@@ -150,9 +150,9 @@ def check_columns(schema: pa.Schema, columns: Mapping[str, str], where: str) -> 
     for name, needed in columns.items():
         if name not in schema.names:
             raise ReleaseError(f"{where}: there is no column {name!r}; there are {', '.join(schema.names)}")
-        found = kind(schema.field(name).type)
-        if found not in (needed, "empty"):
-            raise ReleaseError(f"{where}: column {name!r} holds {found}; needed is {needed}")
+        held = kind(schema.field(name).type)
+        if held not in (needed, "empty"):
+            raise ReleaseError(f"{where}: column {name!r} holds {held}; needed is {needed}")
 
 
 def check_values(table: Any, columns: Mapping[str, str], where: str) -> None:

@@ -86,9 +86,9 @@ def checkpoint_of(args: Any, settings: dict[str, Any]) -> Checkpoint | None:
         return None
     checkpoint = read(folder)
     if changes := changed(checkpoint.settings, settings):
-        told = "".join(f"\n  {name}: {before!r} before, {now!r} now" for name, (before, now) in changes.items())
+        listed = "".join(f"\n  {name}: {before!r} before, {now!r} now" for name, (before, now) in changes.items())
         raise ReleaseError(
-            f"{folder} was trained with other settings, so training cannot resume from it:{told}\n"
+            f"{folder} was trained with other settings, so training cannot resume from it:{listed}\n"
             f"{_more_steps(changes, settings)}To resume, give the earlier settings. To start again, choose another "
             f"--output_dir, or delete the checkpoints in {folder.parent}")
     return checkpoint

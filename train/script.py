@@ -68,11 +68,11 @@ class Run:
         """
         limit, what = self.training.max_length, f"{self.script.dataset_config}/{split}"
         with self.training.main_process_first(desc=f"encode {what}"):
-            found = rows.map(encode, remove_columns=rows.column_names, desc=f"Encoding {what}")
-            kept = found.filter(lambda length: limit is None or length <= limit, input_columns="length")
+            encoded = rows.map(encode, remove_columns=rows.column_names, desc=f"Encoding {what}")
+            kept = encoded.filter(lambda length: limit is None or length <= limit, input_columns="length")
         if len(kept) == 0:
             raise ReleaseError(f"every row of {what} is longer than --max_length {limit} (the longest has "
-                               f"{max(found['length'])} tokens); raise it")
+                               f"{max(encoded['length'])} tokens); raise it")
         say(f"{what}: {len(rows)} rows in, {len(kept)} kept, {len(rows) - len(kept)} dropped as longer than "
             f"--max_length {limit}")
         return kept.remove_columns("length")
@@ -184,7 +184,7 @@ def chosen_by(column: str, value: str) -> Callable[[Dataset], Dataset]:
         counts = Counter(rows[column])
         if not counts[value]:
             raise ReleaseError(f"no row has {column} {value!r}; there are {dict(counts)}: choose with --{column}")
-        return rows.filter(lambda found: found == value, input_columns=column)
+        return rows.filter(lambda entry: entry == value, input_columns=column)
 
     return keep
 

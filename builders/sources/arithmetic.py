@@ -60,8 +60,8 @@ class Story:
     def text(self, numbers: list[dict[str, str]], words: dict[str, str]) -> str:
         """The problem's text; `numbers` holds the opening's numbers, then one dict for each event."""
         sentences = [self.opening, *(sentence for _, sentence in self.events)]
-        told = [sentence.format(**words, **filled) for sentence, filled in zip(sentences, numbers, strict=True)]
-        return " ".join([*told, self.question.format(**words)])
+        lines = [sentence.format(**words, **filled) for sentence, filled in zip(sentences, numbers, strict=True)]
+        return " ".join([*lines, self.question.format(**words)])
 
     def group_id(self) -> str:
         """Hash of the wording with names and numbers masked, and of the kinds of its events."""
@@ -218,15 +218,15 @@ def _rng(*key: object) -> random.Random:
 
 
 def _parse(source_id: str) -> tuple[int, str, tuple[int, int], int, int, int | None]:
-    found = SOURCE_ID.fullmatch(source_id)
-    if not found or int(found[1]) != VERSION:
+    match = SOURCE_ID.fullmatch(source_id)
+    if not match or int(match[1]) != VERSION:
         raise SourceError(
             f"source_id {source_id!r} was not made by version {VERSION} of the arithmetic source; "
             f"allowed is arithmetic-{VERSION}:seed=S:split=NAME:steps=A-B:max=M:index=I; take it from a problem's row"
         )
-    seed, low, high, max_operand, index = (int(found[g]) for g in (2, 4, 5, 6, 7))
-    _check(0, found[3], (low, high), max_operand, index)
-    return seed, found[3], (low, high), max_operand, index, None if found[8] is None else int(found[8])
+    seed, low, high, max_operand, index = (int(match[g]) for g in (2, 4, 5, 6, 7))
+    _check(0, match[3], (low, high), max_operand, index)
+    return seed, match[3], (low, high), max_operand, index, None if match[8] is None else int(match[8])
 
 
 def _check(count: int, split: str, steps: tuple[int, int], max_operand: int, offset: int) -> None:

@@ -28,12 +28,12 @@ def load(records: Iterable[Record | Drop], columns: Mapping[str, str], source: s
             if isinstance(record, Drop):
                 yield record
                 continue
-            many = [name for name, found in texts.items() if len(found or ()) > 1]
+            many = [name for name, column_texts in texts.items() if len(column_texts or ()) > 1]
             if many:
                 yield Drop(record.where, "many_values", f"{columns[many[0]]!r} holds {len(texts[many[0]])} values "
                            f"where one is meant for {many[0]}; name one of them, as in {columns[many[0]]}[0]")
                 continue
-            values = {name: found[0] if found else None for name, found in texts.items()}
+            values = {name: column_texts[0] if column_texts else None for name, column_texts in texts.items()}
             yield problem_row(record.where, values, source, split, license, without_gold)
 
 
@@ -56,31 +56,31 @@ def mapped_batches(records: Iterable[Record | Drop], columns: Mapping[str, Colum
             first = False
         mapped = map_rows([record.values for record in good], columns, lists, single, pieces)
         texts = iter(zip(good, mapped.frame.iter_rows(named=True), range(len(good)), strict=True))
-        found: Batch = []
+        pairs: Batch = []
         for record in batch:
             if isinstance(record, Drop):
-                found.append((record, {}))
+                pairs.append((record, {}))
                 continue
             _, row, number = next(texts)
             misfit = mapped.misfits.get(number)
-            found.append((Drop(record.where, "malformed", misfit) if misfit else record, row))
-        yield found
+            pairs.append((Drop(record.where, "malformed", misfit) if misfit else record, row))
+        yield pairs
 
 
 def problem_row(where: str, values: Mapping[str, str | None], source: str, split: str, license: str,
                 without_gold: bool = False) -> dict | Drop:
     """A row of the table `problems` but for its id, from the texts of our columns."""
-    found = {name: (text or "").strip() or None for name, text in values.items()}
-    if found.get("problem") is None:
+    cleaned = {name: (text or "").strip() or None for name, text in values.items()}
+    if cleaned.get("problem") is None:
         return Drop(where, "no_problem", "the problem is empty")
-    gold = found.get("answer")
+    gold = cleaned.get("answer")
     if gold is not None and NO_GOLD.fullmatch(gold.strip(".()[] ")):
-        found["answer"] = None
-    if found.get("answer") is None and not without_gold:
+        cleaned["answer"] = None
+    if cleaned.get("answer") is None and not without_gold:
         return Drop(where, "no_gold", f"{gold!r} is no answer" if gold else "the answer is empty")
     row = dict.fromkeys(("answer", "reference_solution", "subject", "level", "generator"))
     row |= {"source": source, "source_id": where, "split": split, "license": license}
-    row |= {name: value for name, value in found.items() if value is not None}
+    row |= {name: value for name, value in cleaned.items() if value is not None}
     return {"group_id": group_of(str(row["problem"]))} | row
 
 

@@ -17,11 +17,11 @@ def format_of(path: Path) -> str:
     """
     suffixes = [suffix.lower() for suffix in path.suffixes]
     packed = bool(suffixes) and suffixes[-1] in PACKED
-    found = ("", "", *suffixes)[-1 - packed]
-    if found not in FORMATS or (packed and found in (".parquet", ".arrow")):
+    suffix = ("", "", *suffixes)[-1 - packed]
+    if suffix not in FORMATS or (packed and suffix in (".parquet", ".arrow")):
         raise SourceError(f"{path}: the format {''.join(suffixes[-2:] if packed else suffixes[-1:])!r} is not read; "
                           f"allowed: {', '.join(FORMATS)}, those of text also packed as {', '.join(PACKED)}")
-    return found
+    return suffix
 
 
 def data_files(folder: str, files: Iterable[Path]) -> list[Path]:

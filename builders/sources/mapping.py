@@ -207,7 +207,7 @@ def map_rows(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, Column], l
     series: dict[str, pl.Series] = {}
     owner = {path.text: (path, name) for name, column in columns.items() for path in column.paths}
     for path, name in owner.values():
-        found: list[list[str | None] | None] = []
+        texts: list[list[str | None] | None] = []
         for number, row in enumerate(rows):
             try:
                 value = path.value(row)
@@ -225,11 +225,11 @@ def map_rows(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, Column], l
                     require_pieces(value, path.text)
                 if not columns[name].is_template:
                     require_speaker(path.message(row), name, path.text)
-                found.append(texts_of(value, path.text))
+                texts.append(texts_of(value, path.text))
             except Misfit as misfit:
                 misfits.setdefault(number, str(misfit))
-                found.append(None)
-        series[path.text] = pl.Series(found, dtype=pl.List(pl.String))
+                texts.append(None)
+        series[path.text] = pl.Series(texts, dtype=pl.List(pl.String))
     frame = pl.DataFrame(series).select(**{name: column.expression() for name, column in columns.items()})
     return Mapped(frame, misfits)
 

@@ -18,15 +18,15 @@ def expand(paths: Iterable[str]) -> list[Path]:
     Raises:
         SourceError: nothing matches, a file is of another format, or a folder holds files of more than one format.
     """
-    found = []
+    files = []
     for pattern in paths:
         matches = fetch(pattern) if is_remote(pattern) else _local(pattern)
         if not matches:
             raise SourceError(f"no file matches {pattern!r}")
-        found += matches
-    for path in found:
+        files += matches
+    for path in files:
         format_of(path)
-    return found
+    return files
 
 
 def _local(pattern: str) -> list[Path]:

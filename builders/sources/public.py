@@ -53,9 +53,9 @@ def load(name: str, path: str | None, hub: str | None, revision: str | None, spl
             if isinstance(record, Drop):
                 yield record
                 continue
-            told = {key: str(record.values[key]) for key in OPTIONAL[name] if record.values.get(key) is not None}
+            optional = {key: str(record.values[key]) for key in OPTIONAL[name] if record.values.get(key) is not None}
             values = {key: (value or [None])[0] for key, value in texts.items()}
-            values = _gsm8k(values) if name == "gsm8k" else _math(values, told)
+            values = _gsm8k(values) if name == "gsm8k" else _math(values, optional)
             yield problem_row(record.where, values, source=name, split=split, license=LICENSE)
 
 
@@ -64,10 +64,10 @@ def _gsm8k(values: Mapping[str, str | None]) -> dict[str, str | None]:
     return {"problem": values["problem"], "answer": answer.strip().replace(",", ""), "reference_solution": solution}
 
 
-def _math(values: Mapping[str, str | None], told: Mapping[str, str]) -> dict[str, str | None]:
-    return {**values, "answer": told.get("answer") or last_box(values["reference_solution"] or ""),
-            "subject": told.get("subject") or told.get("type"), "level": told.get("level"),
-            "source_id": told.get("unique_id")}
+def _math(values: Mapping[str, str | None], optional: Mapping[str, str]) -> dict[str, str | None]:
+    return {**values, "answer": optional.get("answer") or last_box(values["reference_solution"] or ""),
+            "subject": optional.get("subject") or optional.get("type"), "level": optional.get("level"),
+            "source_id": optional.get("unique_id")}
 
 
 def last_box(solution: str) -> str | None:

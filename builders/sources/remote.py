@@ -30,12 +30,12 @@ def fetch(pattern: str) -> list[Path]:
     try:
         system, path = fsspec.core.url_to_fs(pattern)
         if any(c in path for c in "*?["):
-            found = sorted(system.glob(path))
+            names = sorted(system.glob(path))
         elif not Path(path).suffix and system.isdir(path):
-            found = [str(file) for file in data_files(pattern, map(Path, system.find(path)))]
+            names = [str(file) for file in data_files(pattern, map(Path, system.find(path)))]
         else:
-            found = [path]
-        return [_copy(system, protocol, name) for name in found]
+            names = [path]
+        return [_copy(system, protocol, name) for name in names]
     except FileNotFoundError:
         return []
     except ImportError as error:

@@ -52,11 +52,11 @@ def parse(problem: str) -> Task:
     try:
         edges, ends = problem.removesuffix("=").split("/")
         pairs = [tuple(map(int, edge.split(","))) for edge in [*edges.split("|"), ends]]
-        *told, (start, goal) = [(a, b) for a, b in pairs]
+        *links, (start, goal) = [(a, b) for a, b in pairs]
     except ValueError:
         raise SourceError(f"star_graph: {problem[:60]!r} is not a problem of this source; "
                           "allowed: 'u,v|u,v|.../start,goal=' with whole numbers") from None
-    return Task(tuple(told), start, goal)
+    return Task(tuple(links), start, goal)
 
 
 def generate(count: int, seed: int, split: str, degree: int = 2, path_length: int = 5, nodes: int = 50,

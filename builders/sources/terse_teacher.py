@@ -88,10 +88,10 @@ def double_lines(solution: str) -> int:
 
 def false_lines(solution: str, modulus: int = 11) -> int:
     """How many lines state a result that is wrong."""
-    found = 0
+    wrong = 0
     for match in LINE.finditer(solution):
         total, rest = int(match[1]), match[2].split()
         for sign, number in zip(rest[::2], rest[1::2], strict=True):
             total = operate(total, sign, int(number), modulus)
-        found += total != int(match[3])
-    return found
+        wrong += total != int(match[3])
+    return wrong

@@ -35,8 +35,8 @@ class Flags(NamedTuple):
 
     def factors(self, rates: Array) -> Array:
         """[B, N, kinds] likelihood of what is said of each step, if the step is of that kind."""
-        told = self.named[..., None] * np.log(rates) + self.passed[..., None] * np.log1p(-rates)
-        return np.asarray(np.exp(told.sum(-2)))
+        log_likelihoods = self.named[..., None] * np.log(rates) + self.passed[..., None] * np.log1p(-rates)
+        return np.asarray(np.exp(log_likelihoods.sum(-2)))
 
     def refit(self, kinds: Array, prior: Array, weight: float) -> Array:
         """[sources, kinds] rates, from how often each step is of each kind [B, N, kinds]; `prior` counts for so many
@@ -64,11 +64,11 @@ def flags_of(paths: Sequence[Sequence[int]], first_errors: Sequence[Mapping[Sour
     if not any(first_errors):
         return None
     said = np.zeros((max(map(max, paths)) + 1, len(SOURCES), 2))
-    for path, told in zip(paths, first_errors, strict=True):
+    for path, by_source in zip(paths, first_errors, strict=True):
         for s, source in enumerate(SOURCES):
-            if source not in told:
+            if source not in by_source:
                 continue
-            first = told[source]
+            first = by_source[source]
             for step, node in enumerate(path[1:] if first is None else path[1:first + 2]):
                 said[node, s, int(step != first)] += 1
     said /= np.maximum(said.sum(-1, keepdims=True), 1)

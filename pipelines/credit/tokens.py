@@ -33,8 +33,8 @@ def prefix_ids(generator: Writer, prompt: str, text: str, ids: Sequence[int] | N
     def read(count: int) -> str:
         return str(tokenizer.decode([*start[-BEHIND:], *ids[:count]], skip_special_tokens=True))[len(before):]
 
-    found = ((text[:end], _count(read, end, len(ids))) for end in ends)
-    return {prefix: [*start, *ids[:count]] for prefix, count in found if read(count) == prefix}
+    cuts = ((text[:end], _count(read, end, len(ids))) for end in ends)
+    return {prefix: [*start, *ids[:count]] for prefix, count in cuts if read(count) == prefix}
 
 
 def tokenizer_of(generator: Writer) -> Any:

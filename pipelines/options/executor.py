@@ -126,9 +126,9 @@ class Executor(Options):
 
     def of(self, stage: str) -> "Executor":
         """The executor as one stage has it."""
-        found = self.stages.get(stage) if stage in get_args(ShardedStage) else None  # type: ignore[call-overload]
-        own: dict[str, Any] = {} if found is None else {name: value for name, value in found if value is not None}
-        return self.model_copy(update=own | {"stages": {}})
+        overrides = self.stages.get(stage) if stage in get_args(ShardedStage) else None  # type: ignore[call-overload]
+        given: dict[str, Any] = {name: value for name, value in overrides or () if value is not None}
+        return self.model_copy(update=given | {"stages": {}})
 
     @model_validator(mode="after")
     def _buckets_lie_where_shards_work(self) -> "Executor":

@@ -111,8 +111,8 @@ def _is_union(annotation: Any) -> bool:
 
 
 def _pattern(field: FieldInfo | None) -> str | None:
-    found = [getattr(entry, "pattern", None) for entry in field.metadata] if field is not None else []
-    return next((pattern for pattern in found if pattern is not None), None)
+    patterns = [getattr(entry, "pattern", None) for entry in field.metadata] if field is not None else []
+    return next((pattern for pattern in patterns if pattern is not None), None)
 
 
 def _is_inside(location: tuple[int | str, ...], outer: tuple[int | str, ...]) -> bool:

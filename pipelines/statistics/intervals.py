@@ -134,8 +134,8 @@ class Kappa(NamedTuple):
 
 def kappa(pairs: Iterable[tuple[Hashable, Hashable]]) -> float | None:
     """Cohen's kappa (Cohen 1960): agreement beyond chance. None without pairs, or where both always say the same."""
-    found = kappa_of(Counter(pairs))
-    return None if found is None else found.value
+    estimate = kappa_of(Counter(pairs))
+    return None if estimate is None else estimate.value
 
 
 def kappa_of(counts: Mapping[tuple[Hashable, Hashable], int]) -> Kappa | None:

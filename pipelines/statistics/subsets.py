@@ -50,12 +50,12 @@ def majority(n: int, votes: Sequence[Vote], ks: Iterable[int]) -> dict[int, Frac
             rivals = [other for other in others if other >= t]
             crowd, ways = _choices(n - size - sum(rivals)), _draws(rivals, t)
             for k in ks:
-                found: dict[int, int] = {}
+                by_ties: dict[int, int] = {}
                 for (drawn, ties), count in ways.items():
                     if 0 <= k - t - drawn < len(crowd):
-                        found[ties] = found.get(ties, 0) + count * crowd[k - t - drawn]
-                total[k] += sum((Fraction(count, 1 + ties) for ties, count in found.items()), Fraction(0)) * Fraction(
-                    comb(size, t) * right, size)
+                        by_ties[ties] = by_ties.get(ties, 0) + count * crowd[k - t - drawn]
+                wins = sum((Fraction(count, 1 + ties) for ties, count in by_ties.items()), Fraction(0))
+                total[k] += wins * Fraction(comb(size, t) * right, size)
     return {k: share / comb(n, k) for k, share in total.items()}
 
 

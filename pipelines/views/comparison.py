@@ -91,12 +91,12 @@ def compare(folder: Path, by: str = "generator", match: str | None = None) -> Co
             raise UserError(f"--{name}: {value!r} is not among {', '.join(filter(None, allowed))}")
     match = match or (run.recipe.budget.match if run.recipe.budget else "flops")
     with run.duckdb(*TABLES) as connection:
-        found = [row for row in query_rows(connection, SIDES_SQL) if row["most"]]
-        if len(found) < 2:
-            raise UserError(f"{folder} has solutions of {len(found)} generator; a comparison takes at least two")
+        sampled = [row for row in query_rows(connection, SIDES_SQL) if row["most"]]
+        if len(sampled) < 2:
+            raise UserError(f"{folder} has solutions of {len(sampled)} generator; a comparison takes at least two")
         pilot = {row["generator"]: Fraction(row["pilot_tokens"], row["pilot_samples"])
                  for row in read_rows(run_tables(folder, "budgets")["budgets"]) if row["match"] == match}
-        sides = tuple(sorted((_side(run, match, row, pilot.get(row["generator"])) for row in found),
+        sides = tuple(sorted((_side(run, match, row, pilot.get(row["generator"])) for row in sampled),
                              key=lambda side: (side.cost, side.generator)))
         reference = sides[-1]
         levels = spending(sides, reference)
@@ -154,14 +154,14 @@ def _bounded(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _solved(rows: list[dict[str, Any]], bought: dict[str, int]) -> tuple[Solved, ...]:
-    found = []
+    solved = []
     total = Counter(name for row in rows for name in row["solved_by"] or ())
     for name, k in bought.items():
         alone = tuple(row["problem_id"] for row in rows if row["solved_by"] == [name])
         share = len(alone) / len(rows) if rows else 0.0
         low, high = wilson(share, len(rows)) if rows else (0.0, 1.0)
-        found.append(Solved(name, k, len(rows), total[name], alone, share, low, high))
-    return tuple(found)
+        solved.append(Solved(name, k, len(rows), total[name], alone, share, low, high))
+    return tuple(solved)
 
 
 def _false_positives(folder: Path) -> tuple[dict[str, Any], ...]:

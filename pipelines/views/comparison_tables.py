@@ -38,7 +38,7 @@ def _costs(comparison: Comparison) -> Table:
 def _levels(comparison: Comparison) -> Table:
     """A row for each level and measure; a column for each generator, and one for what sets it apart."""
     grouped, names = comparison.by != "generator", [side.generator for side in comparison.sides]
-    found = {(row["group"], row["level"], row["measure"], row["generator"]): row for row in comparison.rows}
+    by_key = {(row["group"], row["level"], row["measure"], row["generator"]): row for row in comparison.rows}
     table = Table(*([comparison.by] if grouped else []), "cost", "measure",
                   title="Coverage and diversity at equal cost, with 95% intervals over problems",
                   caption=f"cost: in samples of {comparison.reference}")
@@ -46,9 +46,9 @@ def _levels(comparison: Comparison) -> Table:
         table.add_column(name)
         if name != comparison.reference:
             table.add_column(f"minus {comparison.reference}")
-    for group, level, measure in dict.fromkeys(key[:3] for key in found):
-        cells = [cell for name in names for cell in _cells(found.get((group, level, measure, name)),
-                                                           name == comparison.reference)]
+    for group, level, measure in dict.fromkeys(key[:3] for key in by_key):
+        cells = [cell for name in names for cell in _cells(by_key.get((group, level, measure, name)),
+                                                            name == comparison.reference)]
         table.add_row(*([group] if grouped else []), str(level), NAMES[measure], *cells)
     return table
 
@@ -57,10 +57,10 @@ def _cells(row: dict[str, Any] | None, reference: bool) -> list[str]:
     """The value with its interval and k, and, but for the reference, the difference with its own."""
     if row is None:
         return ["too few samples"] + ([] if reference else [""])
-    told = [f"{row['value']:.3f} (k {row['k']})\n{row['low']:.3f} to {row['high']:.3f}"]
+    cells = [f"{row['value']:.3f} (k {row['k']})\n{row['low']:.3f} to {row['high']:.3f}"]
     if row["difference"] is not None:
-        told.append(f"{row['difference']:+.3f}\n{row['difference_low']:+.3f} to {row['difference_high']:+.3f}")
-    return told if reference or len(told) == 2 else [*told, ""]
+        cells.append(f"{row['difference']:+.3f}\n{row['difference_low']:+.3f} to {row['difference_high']:+.3f}")
+    return cells if reference or len(cells) == 2 else [*cells, ""]
 
 
 def _yields(comparison: Comparison) -> Table:

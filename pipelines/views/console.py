@@ -96,8 +96,8 @@ def plan_table(planned: "list[Planned]", expected: Mapping[str, str], state: Map
         account = state.get(item.stage.name)
         rows = f"{account['rows_out']:,}" if account and item.reason is None else ""
         done = Text("done", style="green")
-        told = Text(printable(f"would run: {item.reason}"), style="yellow") if item.reason else done
-        table.add_row(item.stage.name, told, rows, expected.get(item.stage.name, "") if item.reason else "")
+        words = Text(printable(f"would run: {item.reason}"), style="yellow") if item.reason else done
+        table.add_row(item.stage.name, words, rows, expected.get(item.stage.name, "") if item.reason else "")
     return table
 
 

@@ -51,10 +51,10 @@ def _shape(row: Row) -> str:
 
 
 def _groups(rows: Iterable[Row], *names: str) -> Iterator[tuple[tuple, list[Row]]]:
-    found: dict[tuple, list[Row]] = {}
+    grouped: dict[tuple, list[Row]] = {}
     for row in rows:
-        found.setdefault(tuple(row[name] for name in names), []).append(row)
-    yield from found.items()
+        grouped.setdefault(tuple(row[name] for name in names), []).append(row)
+    yield from grouped.items()
 
 
 def _curves(rows: list[Row]) -> Table:
@@ -63,10 +63,10 @@ def _curves(rows: list[Row]) -> Table:
     ks = [k for k in ks if k in (1, 3, 10, 30, 100, ks[-1])]
     names = [Column(name, overflow="fold") for name in ("generator", "group", "measure")]
     table = Table(*names, *(f"k={k}" for k in ks), "problems", title="Measures of k samples, 95%")
-    for (generator, group, measure), found in _groups(rows, "generator", "group", "measure"):
-        at = {row["k"]: f"{row['value']:.3f}\n{_interval(row, 2)}" for row in found}
+    for (generator, group, measure), members in _groups(rows, "generator", "group", "measure"):
+        at = {row["k"]: f"{row['value']:.3f}\n{_interval(row, 2)}" for row in members}
         table.add_row(_plain(generator), _plain(group), measure.replace("_", " "), *(at.get(k, "") for k in ks),
-                      f"{found[0]['n']:,}")
+                      f"{members[0]['n']:,}")
     return table
 
 
@@ -81,11 +81,11 @@ def _rates(rows: list[Row]) -> Table:
 def _histograms(rows: list[Row]) -> Table:
     """First pits from the first to the last step, advantages from -1 to 1; a bar is the share of its bin."""
     table = Table("generator", "group", "histogram", "shares, lowest bin first", "of", title="Histograms")
-    for (generator, group, measure), found in _groups(rows, "generator", "group", "measure"):
-        most = max(row["value"] for row in found)
-        bars = "".join(BARS[ceil(8 * row["value"] / most)] for row in found)
+    for (generator, group, measure), members in _groups(rows, "generator", "group", "measure"):
+        most = max(row["value"] for row in members)
+        bars = "".join(BARS[ceil(8 * row["value"] / most)] for row in members)
         name = measure.removesuffix("_histogram").replace("_", " ")
-        table.add_row(_plain(generator), _plain(group), name, bars, f"{found[0]['n']:,}")
+        table.add_row(_plain(generator), _plain(group), name, bars, f"{members[0]['n']:,}")
     return table
 
 

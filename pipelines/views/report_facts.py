@@ -98,19 +98,19 @@ def _problems(run: Run) -> list[Level]:
 
 def _by(rows: list[dict[str, Any]], verdict: str) -> dict[str, int]:
     """Solutions of a verdict by its reason."""
-    found = Counter[str]()
+    counts = Counter[str]()
     for row in rows:
         if row["verdict"] == verdict:
-            found[f"{verdict}: {row['reason']}" if row["reason"] else verdict] += row["n"]
-    return dict(found.most_common())
+            counts[f"{verdict}: {row['reason']}" if row["reason"] else verdict] += row["n"]
+    return dict(counts.most_common())
 
 
 def _duplicates(correct: list[dict[str, Any]]) -> dict[str, int]:
-    found = Counter[str]()
+    counts = Counter[str]()
     for row in correct:
         if row["duplicate"]:
-            found[f"duplicate: {row['duplicate']}"] += row["n"]
-    return dict(found.most_common())
+            counts[f"duplicate: {row['duplicate']}"] += row["n"]
+    return dict(counts.most_common())
 
 
 def stage_drops(run: Run) -> list[list[str]]:
@@ -152,16 +152,16 @@ def _cost(run: Run, stage: str, generator: str, requests: int, prompt: int, cach
 
 
 def steps(run: Run) -> Steps:
-    found, rollouts = Steps([], [], [], None), Counter[int]()
+    collected, rollouts = Steps([], [], [], None), Counter[int]()
     with run.duckdb("steps") as connection:
         for row in query_rows(connection, STEPS_SQL):
             if row["is_pit"]:
-                found.pits.append(row["step_index"] / max(1, row["last"]))
+                collected.pits.append(row["step_index"] / max(1, row["last"]))
             if row["advantage"] is not None:
-                (found.at_pits if row["is_pit"] else found.others).append(row["advantage"])
+                (collected.at_pits if row["is_pit"] else collected.others).append(row["advantage"])
             rollouts[row["rollouts"]] += 1
     usual = [count for count, _ in rollouts.most_common() if count]
-    return found._replace(rollouts=usual[0] if usual else None)
+    return collected._replace(rollouts=usual[0] if usual else None)
 
 
 def rollout_tokens(run: Run) -> int:
@@ -202,9 +202,9 @@ def comparison_rows(comparison: Comparison) -> tuple[list[str], list[list[str]]]
     table.append(["problems solved by it alone",
                   *(f"{len(alone[name].alone):,} of {alone[name].n:,}" for name in names)])
     for measure in sorted({row["measure"] for row in comparison.false_positives}):
-        found = {row["generator"]: row for row in comparison.false_positives if row["measure"] == measure}
+        by_generator = {row["generator"]: row for row in comparison.false_positives if row["measure"] == measure}
         table.append([measure.replace("_", " "),
-                      *(_interval(found[name]) if name in found else "–" for name in names)])
+                      *(_interval(by_generator[name]) if name in by_generator else "–" for name in names)])
     return names, table
 
 

@@ -70,10 +70,10 @@ def advantages(name: str, others: Sequence[float], at_pits: Sequence[float], rol
 
     def draw(axes: Axes, tips: Tips) -> None:
         below = np.zeros(len(edges) - 1)
-        for values, color, told in ((others, COLORS[0], "other steps"), (at_pits, BAD, "first pits")):
+        for values, color, label in ((others, COLORS[0], "other steps"), (at_pits, BAD, "first pits")):
             counts, _ = np.histogram(values, edges)
-            bars = axes.bar(edges[:-1] + width / 2, counts, 0.92 * width, below, color=color, label=told)
-            _tip_bars(bars, tips, [f"advantage {low:+.2f} to {high:+.2f}: {count:,} {told}"
+            bars = axes.bar(edges[:-1] + width / 2, counts, 0.92 * width, below, color=color, label=label)
+            _tip_bars(bars, tips, [f"advantage {low:+.2f} to {high:+.2f}: {count:,} {label}"
                                    for count, low, high in zip(counts, edges, edges[1:], strict=False)])
             below = below + counts
         axes.axvline(0, color=MUTED, linewidth=0.8)
@@ -142,4 +142,4 @@ def _for_page(name: str, svg: str, tips: Tips, title: str) -> str:
         svg = svg.replace(f'id="{tip}"', f'data-tip="{escape(text)}"')
     svg = re.sub(r'(id="|url\(#|href="#)', rf"\g<1>{name}-", svg)
     svg = re.sub(r"font: ([\d.]+px) [^;\"]*", r"font: \1 system-ui, sans-serif", svg)
-    return re.sub("|".join(_VARIABLES), lambda found: _VARIABLES[found[0]], svg)
+    return re.sub("|".join(_VARIABLES), lambda match: _VARIABLES[match[0]], svg)

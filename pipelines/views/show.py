@@ -31,15 +31,15 @@ def solution(run: Path, prefix: str) -> tuple[dict[str, Any], dict[str, Any], li
         UserError: no solution has such an id, or more than one.
     """
     with open_run_tables(run, "problems", "solutions", "verdicts", "steps") as connection:
-        found = list(query_rows(connection, FIND_SQL, {"id": prefix}))
-        if len(found) != 1:
-            raise UserError(f"{'no solution' if not found else 'more than one solution'} has an id that starts with "
+        matches = list(query_rows(connection, FIND_SQL, {"id": prefix}))
+        if len(matches) != 1:
+            raise UserError(f"{'no solution' if not matches else 'more than one solution'} has an id that starts with "
                             f"{prefix!r}; `stepforge show {run}` lists annotated ones")
-        of_problem = {"id": found[0]["problem_id"]}
+        of_problem = {"id": matches[0]["problem_id"]}
         problem = next(query_rows(connection, "SELECT * FROM problems WHERE problem_id = $id", of_problem))
         steps = list(query_rows(connection, "SELECT * FROM steps WHERE solution_id = $id ORDER BY step_index",
-                                {"id": found[0]["solution_id"]}))
-    return problem, found[0], steps
+                                {"id": matches[0]["solution_id"]}))
+    return problem, matches[0], steps
 
 
 def annotated_table(run: Path) -> Table:

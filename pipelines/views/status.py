@@ -97,8 +97,8 @@ def stages_table(state: Mapping[str, Any], running: Mapping[str, Any] | None) ->
 
 def total_line(ranks: Mapping[int, Mapping[str, Any]], documents: int, work: Path) -> Text:
     """Documents done, the rate of the ranks at work, and the time left at that rate."""
-    done = sum(told["counts"].get("documents", 0) for told in ranks.values())
-    rate = sum(_rate(told) for rank, told in ranks.items() if not _finished(work, rank))
+    done = sum(progress["counts"].get("documents", 0) for progress in ranks.values())
+    rate = sum(_rate(progress) for rank, progress in ranks.items() if not _finished(work, rank))
     line = Text(f"{done:,} of {documents:,} documents" if documents else f"{done:,} documents")
     if rate:
         line.append(f", {rate:.1f} a second")
@@ -113,12 +113,12 @@ def ranks_table(ranks: Mapping[int, Mapping[str, Any]], work: Path) -> Table:
                   "failed", "host", "silent")
     order = sorted(ranks, key=lambda rank: (_finished(work, rank), rank))
     for rank in order[:LISTED_RANKS]:
-        told = ranks[rank]
-        counts = told["counts"]
+        progress = ranks[rank]
+        counts = progress["counts"]
         numbers = [f"{counts.get(name, 0):,}" for name in ("requests", "from_journal", "tokens", "failed")]
         finished = _finished(work, rank)
         table.add_row(str(rank), "done" if finished else "at work", f"{counts.get('documents', 0):,}",
-                      f"{_rate(told):.2f}", *numbers, told["host"], "" if finished else span(told["age"]))
+                      f"{_rate(progress):.2f}", *numbers, progress["host"], "" if finished else span(progress["age"]))
     if len(order) > LISTED_RANKS:
         table.caption = f"and {len(order) - LISTED_RANKS:,} more ranks"
     return table
@@ -128,9 +128,9 @@ def _finished(work: Path, rank: int) -> bool:
     return (work / "completions" / f"{rank:05d}").exists()
 
 
-def _rate(told: Mapping[str, Any]) -> float:
+def _rate(progress: Mapping[str, Any]) -> float:
     """Documents a second by the rank's own clock."""
-    return float(told["counts"].get("documents", 0) / told["seconds"]) if told["seconds"] > 0 else 0.0
+    return float(progress["counts"].get("documents", 0) / progress["seconds"]) if progress["seconds"] > 0 else 0.0
 
 
 def span(seconds: float) -> str:

@@ -129,8 +129,8 @@ def _asked(file: Path, gold: str, solution: str, summary: Summary) -> Iterator[A
                 count += 1
                 yield asked
     if not count:
-        told = "; ".join(f"{drop.where}: {drop.detail}" for drop in summary.details.values()) or "it has no rows"
-        raise SourceError(f"{file} has no solution that can be judged: {printable(told)}")
+        reasons = "; ".join(f"{drop.where}: {drop.detail}" for drop in summary.details.values()) or "it has no rows"
+        raise SourceError(f"{file} has no solution that can be judged: {printable(reasons)}")
 
 
 def _require(record: Record, options: dict[str, str]) -> None:

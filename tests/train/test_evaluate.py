@@ -9,7 +9,7 @@ import pytest
 from stepforge.builders.errors import UserError
 from stepforge.pipelines.answers import verify
 from stepforge.pipelines.inference.step_scores import score_steps
-from stepforge.train.evaluate import against, main, problems, summary, told
+from stepforge.train.evaluate import against, main, outcome, problems, summary
 from stepforge.train.prm import main as train_prm
 
 
@@ -41,11 +41,11 @@ def test_sample_without_a_verdict_does_not_count_and_its_problem_is_excluded_whe
 @pytest.mark.parametrize(("solution", "correct"), [
     ("The answer is 3.", True), ("The answer is 4.", False), ("I cannot say.", False)])
 def test_solution_without_an_answer_is_the_models_own_failure(solution: str, correct: bool) -> None:
-    assert told(solution, verify("3", solution))["correct"] is correct
+    assert outcome(solution, verify("3", solution))["correct"] is correct
 
 
 def test_undecided_for_our_own_reasons_is_neither() -> None:
-    assert told("The answer is 3.", verify("", "The answer is 3."))["correct"] is None
+    assert outcome("The answer is 3.", verify("", "The answer is 3."))["correct"] is None
 
 
 def test_models_are_compared_on_the_problems_that_both_solved_or_failed() -> None:
