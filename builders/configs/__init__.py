@@ -45,19 +45,21 @@ def build_configs(names: Iterable[str], inputs: Mapping[str, Path], parameters: 
     and `tails` (solution_id, behind: characters behind the answer's line of correct solutions that have some).
     """
     with _pool(inputs, parameters, folder, memory) as connection:
-        return {name: _build(connection, CONFIGS[name], folder / f"{name}.parquet") for name in names}
+        return _build_all(connection, names, folder)
+
+
+def build_with_account(names: Iterable[str], inputs: Mapping[str, Path], parameters: Mapping[str, object],
+                       folder: Path, memory: str) -> tuple[dict[str, int], Left]:
+    """What `build_configs` and `account_for` do and return, with the views made once."""
+    with _pool(inputs, parameters, folder, memory) as connection:
+        return _build_all(connection, names, folder), _account(connection, names)
 
 
 def account_for(names: Iterable[str], inputs: Mapping[str, Path], parameters: Mapping[str, object], folder: Path,
                 memory: str) -> Left:
     """What the configs leave out of that which they could hold; arguments as of `build_configs`."""
-    excluded: dict[str, dict[str, int]] = {}
     with _pool(inputs, parameters, folder, memory) as connection:
-        for row in query_rows(connection, load_sql(__package__, "account")):
-            if row["config"] in names:
-                excluded.setdefault(row["config"], {})[row["reason"]] = row["rows"]
-        weights = query_rows(connection, load_sql(__package__, "weights")) if "weighted" in names else ()
-        return Left(excluded, {row["place"]: row["share"] for row in weights})
+        return _account(connection, names)
 
 
 @contextmanager
@@ -70,6 +72,19 @@ def _pool(inputs: Mapping[str, Path], parameters: Mapping[str, object], folder: 
         connection.execute(load_sql(__package__, "first_errors"))
         connection.execute(load_sql(__package__, "pool"))
         yield connection
+
+
+def _build_all(connection: "duckdb.DuckDBPyConnection", names: Iterable[str], folder: Path) -> dict[str, int]:
+    return {name: _build(connection, CONFIGS[name], folder / f"{name}.parquet") for name in names}
+
+
+def _account(connection: "duckdb.DuckDBPyConnection", names: Iterable[str]) -> Left:
+    excluded: dict[str, dict[str, int]] = {}
+    for row in query_rows(connection, load_sql(__package__, "account")):
+        if row["config"] in names:
+            excluded.setdefault(row["config"], {})[row["reason"]] = row["rows"]
+    weights = query_rows(connection, load_sql(__package__, "weights")) if "weighted" in names else ()
+    return Left(excluded, {row["place"]: row["share"] for row in weights})
 
 
 def _build(connection: "duckdb.DuckDBPyConnection", config: Config, path: Path) -> int:

@@ -58,7 +58,7 @@ def run(context: Context) -> Account:
             write_rows(behind, tails(connection), TAILS)
         inputs = {name: context.table(name) for name in INPUTS} | {"prompts": prompts, "tails": behind}
         given = (release.configs, inputs, options(recipe), folder, recipe.executor.duckdb_memory)
-        counts, left = configs.build_configs(*given), configs.account_for(*given)
+        counts, left = configs.build_with_account(*given)
         tables = {name: folder / f"{name}.parquet" for name in release.configs}
         facts = left._asdict()
         manifest, known = _manifest(context), _known_licenses(context)

@@ -54,7 +54,8 @@ def servers() -> Iterator[tuple[Server, Server]]:
 
 @pytest.mark.parametrize("command", [
     ["versions", "hub:org/data"], ["check", "hub:org/data@v1.0.0"],
-    ["train", "sft", "--dataset", "org/data", "--revision", "v1.0.0", "--model_name_or_path", "tiny"]])
+    pytest.param(["train", "sft", "--dataset", "org/data", "--revision", "v1.0.0", "--model_name_or_path", "tiny"],
+                 marks=pytest.mark.slow)])
 def test_no_token_follows_and_what_comes_back_is_one_sentence(servers: tuple[Server, Server], tmp_path: Path,
                                                               command: list[str]) -> None:
     hub, other = servers

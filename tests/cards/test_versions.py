@@ -178,8 +178,8 @@ for command in json.loads(sys.argv[1]):
 
 
 @pytest.mark.parametrize(("endpoint", "offline", "says"), [
-    ("http://127.0.0.1:9", "0", "check the network"), ("http://no-such-host.invalid", "0", "check the network"),
-    ("http://127.0.0.1:9", "1", "HF_HUB_OFFLINE is set")])
+    ("http://127.0.0.1:9", "0", "check the network"), ("http://127.0.0.1:9", "1", "HF_HUB_OFFLINE is set"),
+    pytest.param("http://no-such-host.invalid", "0", "check the network", marks=pytest.mark.slow)])
 def test_a_hub_out_of_reach_is_one_sentence(make_small: Callable[..., Path], tmp_path: Path, endpoint: str,
                                             offline: str, says: str) -> None:
     environment = {**os.environ, "HF_HOME": str(tmp_path / "home"), "HF_ENDPOINT": endpoint, "HF_HUB_OFFLINE": offline}

@@ -118,7 +118,7 @@ def test_stop_string_that_the_server_sends_along_or_does_not_heed(rest, tmp_path
 
     with scripted({"": script}) as server:
         for _ in range(2):                       # from the server, then from the journal
-            execute(recipe(tmp_path, server, samples=2, stop=["\n\nQuestion:"]), tmp_path / "run")
+            execute(recipe(tmp_path, server, samples=2, stop=["\n\nQuestion:"]), tmp_path / "run", "generate")
             (tmp_path / "run" / "state.json").unlink()
     assert len(server.bodies) == 8
     found = {(row["solution"], row["complete"]) for row in rows(tmp_path / "run", "solutions")}
@@ -179,10 +179,10 @@ def test_what_a_filter_refuses_is_dropped_and_asked_once(tmp_path):
 
     with scripted({"": script}) as server:
         asked = recipe(tmp_path, server, samples=2)
-        execute(asked, tmp_path / "run")
+        execute(asked, tmp_path / "run", "verify")
         assert [row["reason"] for row in rows(tmp_path / "run", "drops/generate")] == ["filtered", "filtered"]
         count = len(server.bodies)
-        assert execute(asked, tmp_path / "run") == [] and len(server.bodies) == count
+        assert execute(asked, tmp_path / "run", "verify") == [] and len(server.bodies) == count
 
 
 def test_two_generators_that_are_one_are_refused_before_anything_is_asked(tmp_path):
@@ -193,7 +193,7 @@ def test_two_generators_that_are_one_are_refused_before_anything_is_asked(tmp_pa
             execute(asked | {"generators": [*asked["generators"], twin]}, tmp_path / "run")
         assert not one.bodies and not other.bodies and not (tmp_path / "run/tables").exists()
         apart = [asked["generators"][0] | {"samples": 1}, twin | {"revision": "b", "samples": 1}]
-        execute(asked | {"generators": apart}, tmp_path / "run")
+        execute(asked | {"generators": apart}, tmp_path / "run", "generate")
         assert len(one.bodies) == len(other.bodies) == len(SUMS)
 
 

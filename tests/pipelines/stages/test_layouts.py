@@ -1,4 +1,4 @@
-"""Every layout of helpers/layouts.py, by mapping alone, to a checked release; and real files of each layout."""
+"""Every layout of helpers/layouts.py, by mapping alone, to verdicts and a checked release; and real files of each."""
 
 import json
 import os
@@ -15,13 +15,16 @@ from stepforge.cards.check import check
 from stepforge.pipelines.plan import read_state
 
 DATA = os.environ.get("STEPFORGE_TEST_DATA")
+QUICK = ("openr1", "step_values", "nested_question_labels")  # released and, as real files, read in the fast tier too
+RELEASED = [name if name in QUICK or layout.negatives else pytest.param(name, marks=pytest.mark.slow)
+            for name, layout in LAYOUTS.items()]
+REAL = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in LAYOUTS]
 
 
-def run(layout, file, beside, folder):
-    """Rows of tables by name, once the release was checked and the run has given what is expected of the layout."""
+def read(layout, file, beside, folder, last="verify"):
+    """Rows of tables by name, once the run, up to `last`, has given what is expected of the layout."""
     text = layout.recipe.replace("FILE", str(file)).replace("BESIDE", str(beside))
-    execute(yaml.safe_load(text.replace("PUBLISHED", str(folder / "published"))), folder / "run")
-    assert check(f"local:{folder / 'published'}@v1.0.0") == []
+    execute(yaml.safe_load(text.replace("PUBLISHED", str(folder / "published"))), folder / "run", last)
     tables = {name: rows(folder / "run", name) for name in ("problems", "solutions", "verdicts")}
     drops = folder / "run/tables/drops/problems.parquet"
     dropped = rows(folder / "run", "drops/problems") if drops.exists() else []
@@ -31,38 +34,52 @@ def run(layout, file, beside, folder):
     assert [" rows are dropped, most of them (" in line for line in warnings] == [True] * (2 * lost > len(layout.rows))
     assert len(tables["problems"]) == layout.problems and {row["split"] for row in tables["problems"]} == {"train"}
     assert "".join(sorted(row["verdict"][0] for row in tables["verdicts"])) == layout.verdicts
+    return tables
+
+
+def release(layout, file, beside, folder):
+    """As `read`, once the release was checked, too."""
+    tables = read(layout, file, beside, folder, "publish")
+    assert check(f"local:{folder / 'published'}@v1.0.0") == []
     negatives = (folder / "run/release/negatives").glob("*.parquet")
     assert sum(map(count_rows, negatives)) == layout.negatives
     return tables
 
 
+def write(layout, folder):
+    (folder / "rows.jsonl").write_text(layout.text())
+    (folder / "beside.jsonl").write_text("\n".join(map(json.dumps, layout.beside)))
+    return layout, folder / "rows.jsonl", folder / "beside.jsonl", folder
+
+
 @pytest.mark.parametrize("name", LAYOUTS)
-def test_layout_becomes_a_checked_release(name, tmp_path):
+def test_layout_is_read_and_judged(name, tmp_path):
     layout = LAYOUTS[name]
     assert len(layout.recipe.strip().splitlines()) <= 15
-    (tmp_path / "rows.jsonl").write_text(layout.text())
-    (tmp_path / "beside.jsonl").write_text("\n".join(map(json.dumps, layout.beside)))
-    tables = run(layout, tmp_path / "rows.jsonl", tmp_path / "beside.jsonl", tmp_path)
+    tables = read(*write(layout, tmp_path))
     assert [row | layout.told[n] for n, row in enumerate(tables["solutions"][:len(layout.told)])
             ] == tables["solutions"][:len(layout.told)]
 
 
+@pytest.mark.parametrize("name", RELEASED)
+def test_layout_becomes_a_checked_release(name, tmp_path):
+    release(*write(LAYOUTS[name], tmp_path))
+
+
 def test_published_release_is_a_source_of_problems_and_samples(tmp_path):
-    layout = LAYOUTS["generator_column"]
-    (tmp_path / "rows.jsonl").write_text(layout.text())
-    first = run(layout, tmp_path / "rows.jsonl", "", tmp_path)
-    release = tmp_path / "published/v1.0.0"
+    first = release(*write(LAYOUTS["generator_column"], tmp_path))
+    published = tmp_path / "published/v1.0.0"
     execute(yaml.safe_load(f"""
         name: again
         problems:
           - source: files
-            paths: [{release}/problems]
+            paths: [{published}/problems]
             columns: {{problem: problem, answer: answer, source_id: problem_id, group_id: group_id}}
             split: validation
         generators:
           - name: again
             engine: recorded
-            paths: [{release}/solutions]
+            paths: [{published}/solutions]
             join: problem_id
             columns: {{solution: solution, generator: generator, complete: complete, upstream_verdict: verdict}}
         """), tmp_path / "again")
@@ -76,7 +93,7 @@ def test_published_release_is_a_source_of_problems_and_samples(tmp_path):
 
 
 @pytest.mark.skipif(not DATA, reason="STEPFORGE_TEST_DATA names no folder with files of other people's layouts")
-@pytest.mark.parametrize("name", LAYOUTS)
+@pytest.mark.parametrize("name", REAL)
 def test_real_layout_becomes_a_checked_release(name, tmp_path):
     folder = Path(DATA) / "layouts"
     beside = folder / "batch_problems.jsonl"
@@ -84,4 +101,4 @@ def test_real_layout_becomes_a_checked_release(name, tmp_path):
         beside = tmp_path / "beside.jsonl"
         texts = map(json.loads, (folder / "nan_in_another_column.jsonl").read_text().splitlines())
         beside.write_text("\n".join(json.dumps({k: row[k] for k in ("problem", "solution")}) for row in texts))
-    run(LAYOUTS[name], folder / f"{name}.jsonl", beside, tmp_path)
+    release(LAYOUTS[name], folder / f"{name}.jsonl", beside, tmp_path)
