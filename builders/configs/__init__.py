@@ -80,6 +80,7 @@ def _build_all(connection: "duckdb.DuckDBPyConnection", names: Iterable[str], fo
 
 def _account(connection: "duckdb.DuckDBPyConnection", names: Iterable[str]) -> Left:
     excluded: dict[str, dict[str, int]] = {}
+    connection.execute(load_sql(__package__, "account_ids"))
     for row in query_rows(connection, load_sql(__package__, "account")):
         if row["config"] in names:
             excluded.setdefault(row["config"], {})[row["reason"]] = row["rows"]
