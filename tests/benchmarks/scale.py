@@ -5,8 +5,8 @@ of each problem annotated by the adaptive search, build, and publication to a fo
 buckets as tasks. Each stage runs in a process of its own; CPU seconds are those of all its processes, exact, without
 the policy's. Printed are CPU seconds per million solutions by stage and size. Stages that are done are not run again
 while build/bench/scale holds them: `--fresh` begins anew. Writes build/bench/scale.json: growth_10x (CPU, of tenfold
-problems), peak_gib_rank (memory of the largest rank), read_share (bytes that a rank reads, from files and servers,
-over its share of the run's tables, the worst stage), files_per_rank (in the run's folder, at most).
+problems), peak_gib_rank (memory of the largest rank), read_share (bytes that a rank of verify or deduplicate reads,
+its start included, over its share of the tables, the worse stage), files_per_rank (in the run's folder, at most).
 """
 
 import argparse
@@ -33,7 +33,7 @@ FOLDER = Path("build/bench/scale")
 STAGES = ("problems", "generate", "verify", "deduplicate", "annotate", "measure", "build", "publish")
 SAMPLES = 8
 PR_SET_CHILD_SUBREAPER = 36
-RANKS_OF = ("generate", "verify", "deduplicate", "annotate")  # stages whose ranks read tables
+RANKS_OF = ("verify", "deduplicate")  # stages whose ranks read tables and ask no server
 
 
 def write_problems(path: Path, count: int) -> None:
