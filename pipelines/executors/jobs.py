@@ -68,6 +68,9 @@ class JobsExecutor(Noted, JobsPipelineExecutor):
             self._fetch("work", self.folder)
             self._fetch("journals", self.home)
 
+    def _merge_stats(self) -> None:
+        """Nothing: a rank that is done leaves no statistics, and no one reads them."""
+
     def mark_rank_as_completed(self, rank: int) -> None:
         """Mark it once everything that it made is where others see it."""
         self._send_work(rank)

@@ -130,13 +130,13 @@ STAGE = Stage("lengths", 1, ("generate",), settings, run, ("lengths",))
 ''',
     "pipelines/options/executor.py": [('"generate", "verify", ', '"generate", "lengths", "verify", ')],
     "builders/tables.py": [
-        ("DROPS = _table(", '''LENGTHS = _table(
+        ("DROPS = make_table(", '''LENGTHS = make_table(
     "lengths", ("solution_id",),
     column("solution_id", TEXT, "The solution."),
     column("characters", INT, "Its length in characters."),
 )
 
-DROPS = _table('''),
+DROPS = make_table('''),
         ("_ALL = (PROBLEMS,", "_ALL = (LENGTHS, PROBLEMS,")],
 }
 

@@ -92,7 +92,7 @@ SMALL = ("positives", "pairs", "problems")  # enough for tests that publish; eve
 def write_tables(folder: Path, rows: dict[str, list[dict]], without: str = "") -> dict[str, Path]:
     paths = {}
     for name, members in rows.items():
-        columns = COLUMNS.get(name.removesuffix("_chat"), members[0])
+        columns = COLUMNS.get(name.removesuffix("_chat")) or (members[0] if members else CONFIGS[name].schema.names)
         fields = [CONFIGS[name].schema.field(key) for key in dict.fromkeys((*columns, "split")) if key != without]
         members = [{key: value for key, value in row.items() if key != without} for row in members]
         paths[name] = folder / f"{name}.parquet"

@@ -96,7 +96,7 @@ def test_cpu_of_a_group_counts_children_at_work_and_ended_ones() -> None:
     parent.stdout.readline()
     try:
         first = pool.used_cpu(parent.pid)
-        assert first >= 0.3
+        assert first >= 0.25  # the system counts in hundredths, of user and system apart
         while pool.used_cpu(parent.pid) < first + 0.3:
             time.sleep(0.01)
     finally:
