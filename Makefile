@@ -18,7 +18,7 @@ test: check
 	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile -q
 
 test-slow: $(VENV)/installed-test $(VLLM)/installed
-	STEPFORGE_VLLM_PYTHON="$(CURDIR)/$(VLLM)/bin/python" $(BIN)/python -m pytest -m slow -n 2 --dist loadfile -v --durations=15
+	STEPFORGE_VLLM_PYTHON="$(CURDIR)/$(VLLM)/bin/python" $(BIN)/python -m pytest -m slow -n 2 --dist loadfile --no-loadscope-reorder -v --durations=15
 
 check: $(VENV)/installed-test $(LINKS)
 	$(BIN)/ruff check .
