@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _IS_OUTCOME = f"""CREATE TEMP MACRO is_outcome(verdict, reason) AS
     verdict <> 'undecided' OR coalesce(reason IN {UNANSWERED}, false)"""
+_BUCKET_OF = "CREATE TEMP MACRO bucket_of(problem_id, buckets) AS ('0x' || substr(problem_id, 1, 8))::BIGINT % buckets"
 
 STRANGERS_SECONDS = 60.0
 PART_BITS = 28  # a part has fewer than 2^28 rows
@@ -37,7 +38,8 @@ def open_duckdb(memory: str, scratch: Path, tables: Mapping[str, Path] | None = 
     Tables that lie in parts are seen whole, or one `bucket` of them. Beside its columns a view has `file_row_number`,
     which orders the rows of the table: the row's position from 0, in parts with gaps between them.
     `is_outcome(verdict, reason)` is true of a verdict that counts: a solution without an answer has failed, a time-out
-    says nothing of it.
+    says nothing of it. `bucket_of(problem_id, buckets)` is the bucket of a problem, and the rank of one among ranks, as
+    pipelines' `shard_of` is.
     """
     import duckdb
 
@@ -51,6 +53,7 @@ def open_duckdb(memory: str, scratch: Path, tables: Mapping[str, Path] | None = 
             # It would print for as long as a reader is open. A notebook without ipywidgets refuses even this setting.
             connection.execute("SET enable_progress_bar = false")
         connection.execute(_IS_OUTCOME)
+        connection.execute(_BUCKET_OF)
         for name, path in (tables or {}).items():
             _see(connection, name, [str(part) for part in parts_of(path, bucket)])
         yield connection

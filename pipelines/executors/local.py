@@ -71,7 +71,7 @@ class LocalExecutor(Noted, LocalPipelineExecutor):
 
 
 def _needed() -> list[str]:
-    """Modules of ours that this process has imported, those of the steps among them, and what DuckDB imports late."""
+    """Modules to import before ranks fork: ours that are loaded here, and pandas, which DuckDB imports on first use."""
     return [*(name for name in list(sys.modules) if name.startswith("stepforge.")), "pandas"]
 
 

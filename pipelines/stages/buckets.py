@@ -23,14 +23,13 @@ from stepforge.builders.sql import open_duckdb, query_batches
 from stepforge.builders.tables import BUCKETED, TABLES
 from stepforge.pipelines.run_folder import table_file_path, table_parts_path, table_path
 
-BUCKET_SQL = "('0x' || substr(problem_id, 1, 8))::BIGINT % $buckets"  # as shard_of in inference/journal.py
-DIVIDED_SQL = f"""
-SELECT moved.*, {BUCKET_SQL} AS bucket FROM moved
+DIVIDED_SQL = """
+SELECT moved.*, bucket_of(problem_id, $buckets) AS bucket FROM moved
 ORDER BY bucket, moved.file_row_number
 """
 # Rows of several buckets come together in the order of problems: where a row stood among all rows is not known.
-MERGED_SQL = f"""
-SELECT moved.*, {BUCKET_SQL} AS bucket
+MERGED_SQL = """
+SELECT moved.*, bucket_of(problem_id, $buckets) AS bucket
 FROM moved LEFT JOIN (SELECT problem_id, file_row_number AS place FROM candidates) USING (problem_id)
 ORDER BY bucket, place, moved.file_row_number
 """

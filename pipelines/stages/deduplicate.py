@@ -23,7 +23,7 @@ from stepforge.pipelines.inference.output import TableOutput
 from stepforge.pipelines.options.stages import Deduplicate
 from stepforge.pipelines.recipe import Recipe
 from stepforge.pipelines.stages.base import Account, Context, Stage
-from stepforge.pipelines.stages.shares import SHARE_SQL, open_bucket
+from stepforge.pipelines.stages.shares import open_bucket
 
 BATCH = 100_000  # rows of three short columns
 BOTH_SQL = """
@@ -83,9 +83,9 @@ class DuplicatesStep(PipelineStep):
                 if bucket is not None and output.has(bucket):
                     continue
                 with open_bucket(self.memory, scratch, self.tables, bucket) as connection:
-                    connection.execute(f"{load_sql(__package__, 'samples')} WHERE {SHARE_SQL} = $rank",
-                                       {"rank": rank if bucket is None else bucket,
-                                        "ranks": world_size if bucket is None else output.buckets})
+                    share = (rank, world_size) if bucket is None else (bucket, output.buckets)
+                    sql = f"{load_sql(__package__, 'samples')} WHERE bucket_of(problem_id, $ranks) = $rank"
+                    connection.execute(sql, dict(zip(("rank", "ranks"), share, strict=True)))
                     rows = self._find(connection, scratch)
                     for number, row in enumerate(query_rows(connection, PLACED_SQL), start=1):
                         size = rows if number == rows else None

@@ -22,7 +22,6 @@ from stepforge.builders.sql import open_duckdb, query_rows
 from stepforge.pipelines.inference.output import TableOutput
 from stepforge.pipelines.run_folder import damage_told, shares_path
 
-SHARE_SQL = "('0x' || substr(problem_id, 1, 8))::BIGINT % $ranks"  # the rank that works on a problem
 ROW_GROUPS = 16  # of a rank, about: at its two ends it may read some rows of its neighbours
 VECTOR, LARGEST = 2048, 60 * 2048  # DuckDB's rows at a time, of which a row group holds whole numbers, and its default
 
@@ -43,7 +42,7 @@ def write_shares(query: Query, memory: str, work: Path, ranks: int, rows: int) -
         rows: about how many rows there are, which decides the size of row groups.
     """
     group = min(LARGEST, max(1, rows // (ranks * ROW_GROUPS * VECTOR)) * VECTOR)
-    sql = f"SELECT *, {SHARE_SQL} AS share FROM ({query.sql}) ORDER BY share, position"
+    sql = f"SELECT *, bucket_of(problem_id, $ranks) AS share FROM ({query.sql}) ORDER BY share, position"
     work.mkdir(parents=True, exist_ok=True)
     with open_duckdb(memory, work / "spill", query.tables) as connection, replacing(shares_path(work)) as temporary:
         connection.sql(sql, params={**query.parameters, "ranks": ranks}).write_parquet(

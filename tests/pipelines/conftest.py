@@ -4,6 +4,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from helpers.clusters import slurm, why_no_slurm
 from helpers.runs import SMALL, execute
 from helpers.scripted import ScriptedServer
 
@@ -15,6 +16,17 @@ def small_run(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "small"
     execute(SMALL, folder)
     return folder
+
+
+@pytest.fixture(scope="module")
+def on_slurm():
+    """Inside, the commands of a real Slurm of one node are at hand, and its jobs can import the tests' helpers."""
+    if reason := why_no_slurm():
+        pytest.skip(reason)
+    with slurm() as environment, pytest.MonkeyPatch.context() as patch:
+        for name, value in (environment | {"PYTHONPATH": str(Path(__file__).parents[1])}).items():
+            patch.setenv(name, value)
+        yield
 
 
 @pytest.fixture

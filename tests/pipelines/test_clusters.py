@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from helpers.clusters import ray_cluster, slurm, why_no_slurm
+from helpers.clusters import ray_cluster
 from helpers.runs import execute, rows
 from helpers.steps import FailsOnce, visits
 
@@ -53,16 +53,6 @@ def local(tmp_path_factory):
     found = told(run)
     assert len(found["solutions"]) == 48 and found["steps"] and any("step_pairs/" in name for name in found)
     return found
-
-
-@pytest.fixture(scope="module")
-def on_slurm():
-    if reason := why_no_slurm():
-        pytest.skip(reason)
-    with slurm() as environment, pytest.MonkeyPatch.context() as patch:
-        for name, value in (environment | {"PYTHONPATH": str(TESTS)}).items():
-            patch.setenv(name, value)
-        yield
 
 
 @pytest.fixture(scope="module")

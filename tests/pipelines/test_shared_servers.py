@@ -7,7 +7,6 @@ import time
 from pathlib import Path
 
 import pytest
-from helpers.clusters import slurm, why_no_slurm
 from helpers.launched import make_program
 from helpers.runs import SMALL, execute, rows
 
@@ -16,7 +15,6 @@ from stepforge.pipelines.inference.server_commands import PYTHON, PYTHONS
 from stepforge.pipelines.run_folder import server_logs_path, servers_path
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
-TESTS = Path(__file__).parents[1]
 SERVED = {"name": "served", "engine": "vllm", "model": "tiny", "samples": 4, "concurrency": 1}
 SERVERS = {"gpus": 0, "cpus": 1, "memory_gb": 1, "time": "10:00"}
 EIGHT = {"kind": "slurm", "tasks": 8, "workers": 8, "memory_gb_per_cpu": 1,
@@ -29,16 +27,6 @@ def asking(executor: dict, **generator) -> dict:
     return SMALL | {"problems": [{"source": "arithmetic", "limit": 32, "steps": [3, 4]}], "judge": None,
                     "generators": [SERVED | generator], "annotate": SMALL["annotate"] | {"policy": "served"},
                     "executor": executor}
-
-
-@pytest.fixture(scope="module")
-def on_slurm():
-    if reason := why_no_slurm():
-        pytest.skip(reason)
-    with slurm() as environment, pytest.MonkeyPatch.context() as patch:
-        for name, value in (environment | {"PYTHONPATH": str(TESTS)}).items():
-            patch.setenv(name, value)
-        yield
 
 
 @pytest.fixture

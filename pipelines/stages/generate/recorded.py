@@ -32,7 +32,7 @@ from stepforge.pipelines.inference.runner import Completion
 from stepforge.pipelines.options.generators import SOLUTIONS, RecordedGenerator
 from stepforge.pipelines.recipe import Recipe
 from stepforge.pipelines.stages.base import Context, drop_row
-from stepforge.pipelines.stages.buckets import BUCKET_SQL, write_parts
+from stepforge.pipelines.stages.buckets import write_parts
 from stepforge.pipelines.stages.generate.thoughts import solution_and_thought
 from stepforge.pipelines.stages.losses import Losses
 from stepforge.pipelines.stages.problems import records_of
@@ -106,7 +106,8 @@ def _divide(context: Context, work: Path) -> None:
     parts = [parts_path(work, "solutions") / f"{bucket:05d}.parquet" for bucket in range(context.buckets)]
     whole = work / "solutions.parquet"
     parts[0].rename(whole)
-    sql = f"SELECT *, {BUCKET_SQL} AS bucket FROM solutions ORDER BY bucket, position, sample_index, solution_id"
+    sql = ("SELECT *, bucket_of(problem_id, $buckets) AS bucket FROM solutions "
+           "ORDER BY bucket, position, sample_index, solution_id")
     with context.duckdb(solutions=whole) as connection:
         write_parts(connection, sql, {"buckets": context.buckets}, parts, TABLES["solutions"].schema)
     whole.unlink()

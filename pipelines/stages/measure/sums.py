@@ -23,7 +23,7 @@ JOIN grouping USING (problem_id)
 WHERE judge_error IS NOT NULL AND rollouts_error IS NOT NULL
 GROUP BY ALL
 """
-ELSEWHERE_SQL = "DELETE FROM spent WHERE ('0x' || substr(problem_id, 1, 8))::BIGINT % $buckets <> $bucket"
+ELSEWHERE_SQL = "DELETE FROM spent WHERE bucket_of(problem_id, $buckets) <> $bucket"
 Rows = list[tuple[Any, ...]]
 
 

@@ -22,7 +22,7 @@ from stepforge.pipelines.inference.journal import shard_of
 from stepforge.pipelines.inference.output import TableOutput, parts_path
 from stepforge.pipelines.plan import read_state
 from stepforge.pipelines.run_folder import table_path
-from stepforge.pipelines.stages.buckets import BUCKET_SQL, install, write_parts
+from stepforge.pipelines.stages.buckets import install, write_parts
 from stepforge.pipelines.stages.measure.sums import Tally
 from stepforge.pipelines.stages.shares import BucketReader, Query
 
@@ -193,7 +193,7 @@ def test_a_rank_reads_its_share_and_little_more(tmp_path):
     parts = [tmp_path / f"{bucket}.parquet" for bucket in range(buckets)]
     pq.write_table(made.take(order), tmp_path / "made.parquet")
     with open_duckdb("256MiB", tmp_path / "spill", {"made": tmp_path / "made.parquet"}) as connection:
-        sql = f"SELECT *, {BUCKET_SQL} AS bucket FROM made ORDER BY bucket"
+        sql = "SELECT *, bucket_of(problem_id, $buckets) AS bucket FROM made ORDER BY bucket"
         assert write_parts(connection, sql, {"buckets": buckets}, parts, made.schema) == count
     install(folder, ((part, part_name(bucket, buckets)) for bucket, part in enumerate(parts)))
     query = Query("SELECT *, file_row_number AS position FROM made", {"made": folder})
