@@ -38,7 +38,7 @@ def open_duckdb(memory: str, scratch: Path, tables: Mapping[str, Path] | None = 
     Tables that lie in parts are seen whole, or one `bucket` of them. Beside its columns a view has `file_row_number`,
     which orders the rows of the table: the row's position from 0, in parts with gaps between them.
     `is_outcome(verdict, reason)` is true of a verdict that counts: a solution without an answer has failed, a time-out
-    says nothing of it. `bucket_of(problem_id, buckets)` is the bucket of a problem, and the rank of one among ranks, as
+    says nothing of it. `bucket_of(problem_id, buckets)` is the bucket of a problem, or its rank among ranks, as
     pipelines' `shard_of` is.
     """
     import duckdb

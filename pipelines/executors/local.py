@@ -71,7 +71,7 @@ class LocalExecutor(Noted, LocalPipelineExecutor):
 
 
 def _needed() -> list[str]:
-    """Modules to import before ranks fork: ours that are loaded here, and pandas, which DuckDB imports on first use."""
+    """Modules to import before ranks fork: ours that are loaded here, and pandas, which DuckDB imports late."""
     return [*(name for name in list(sys.modules) if name.startswith("stepforge.")), "pandas"]
 
 

@@ -26,7 +26,7 @@ from stepforge.pipelines.options.generators import LaunchedGenerator, ServerOpti
 TASK, JOBS, ALIVE = "task.json", "jobs.json", "alive"
 BEAT_SECONDS = 2.0
 SILENT_SECONDS = 120.0  # a job that has not been heard of for longer is replaced
-ASK_SECONDS = 2.0  # between two questions to Slurm
+ASK_SECONDS = 2.0  # between two looks at the jobs: a question to Slurm, and a file of each
 GATHER_SECONDS = 120.0  # that the first server waits for the others, so that ranks spread over all of them
 REPLACED = 3  # jobs that never served, one after another
 
@@ -62,6 +62,7 @@ class SlurmServers:
         self._beats: dict[str, Beat] = {}
         self._failed = 0
         self._states: dict[str, str] = {}
+        self._serving: list[tuple[Address, ...]] = []
         self._asked = self._first = 0.0
         self._over = threading.Event()
 
@@ -78,7 +79,9 @@ class SlurmServers:
             self._begin(generator)
         over = self._over
         while not over.is_set():
-            ready = self._ready()
+            if time.monotonic() - self._asked > ASK_SECONDS:
+                self._serving, self._asked = self._ready(), time.monotonic()
+            ready = self._serving
             if ready and (len(ready) == self.servers.nodes
                           or time.monotonic() - self._first > GATHER_SECONDS):
                 return tuple(address for addresses in ready for address in addresses)
@@ -92,7 +95,8 @@ class SlurmServers:
         self._over.set()
         if self._jobs and shutil.which("scancel"):
             subprocess.run(["scancel", *self._jobs], capture_output=True, check=False)
-        self._task, self._jobs, self._beats, self._failed, self._first = {}, [], {}, 0, 0.0
+        self._task, self._jobs, self._beats, self._failed = {}, [], {}, 0
+        self._serving, self._asked, self._first = [], 0.0, 0.0
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _begin(self, generator: LaunchedGenerator) -> None:
@@ -132,9 +136,8 @@ class SlurmServers:
 
     def _ready(self) -> list[tuple[Address, ...]]:
         """The addresses of each job that serves; a job that does not live is replaced."""
-        if time.monotonic() - self._asked > ASK_SECONDS:
-            self._asked, states = time.monotonic(), states_of(self._jobs)
-            self._states = self._states if states is None else {job: states.get(job, "GONE") for job in self._jobs}
+        if (states := states_of(self._jobs)) is not None:
+            self._states = {job: states.get(job, "GONE") for job in self._jobs}
         ready = []
         for node, job in enumerate(list(self._jobs)):
             lease = read_private(self.folder / f"{job}.json")
