@@ -12,17 +12,18 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from helpers.runs import SMALL, execute, rows
+from helpers.world import filled
 
 from stepforge.builders import configs
 from stepforge.builders.errors import StageFailed
-from stepforge.builders.parquet import buckets_of, part_name, parts_of, read_rows
+from stepforge.builders.parquet import buckets_of, part_name, parts_of, read_rows, write_rows
 from stepforge.builders.sql import open_duckdb
-from stepforge.builders.tables import BUCKETED, TABLES, VERDICTS, content_id
+from stepforge.builders.tables import BUCKETED, DROPS, TABLES, VERDICTS, content_id
 from stepforge.pipelines.inference.journal import shard_of
 from stepforge.pipelines.inference.output import TableOutput, parts_path
 from stepforge.pipelines.plan import read_state
-from stepforge.pipelines.run_folder import table_path
-from stepforge.pipelines.stages.buckets import install, write_parts
+from stepforge.pipelines.run_folder import table_file_path, table_path
+from stepforge.pipelines.stages.buckets import install, settle, write_parts
 from stepforge.pipelines.stages.measure.sums import Tally
 from stepforge.pipelines.stages.shares import BucketReader, Query
 
@@ -209,6 +210,28 @@ def test_a_rank_reads_its_share_and_little_more(tmp_path):
     done.touch()
     left = [document.id for document in BucketReader(query, "256MiB", output).run(None, 3, ranks)]
     assert {shard_of(problem_id, buckets) for problem_id in left} == {7}, "a bucket whose output is there is not read"
+
+
+def test_a_bucket_is_done_when_the_parts_of_all_its_tables_are_there(tmp_path):
+    output = TableOutput(tmp_path, (VERDICTS, DROPS), 2)
+    for table in (VERDICTS, DROPS):
+        assert not output.has(1)
+        path = parts_path(tmp_path, table.name) / "00001.parquet"
+        path.parent.mkdir(parents=True)
+        path.touch()
+    assert output.has(1) and not output.has(0)
+
+
+def test_a_table_is_not_divided_where_rows_have_no_problem(tmp_path):
+    """The verdict of a solution that is not there has no bucket."""
+    write_rows(table_file_path(tmp_path, "solutions"), [
+        {**filled("solutions", solution_id="a", problem_id="0" * 32), "generator": "g", "generator_id": "g",
+         "sample_index": 0, "solution": "5", "finish_reason": "stop"}], TABLES["solutions"].schema)
+    verdicts = [{**filled("verdicts"), **VERDICT, "solution_id": name, "soundness": "unchecked"} for name in "ab"]
+    write_rows(table_file_path(tmp_path, "verdicts"), verdicts, VERDICTS.schema)
+    with pytest.raises(StageFailed, match="verdicts: 2 rows, but 1 of them have a bucket"):
+        list(settle(tmp_path, ["verdicts"], 3, "256MiB", tmp_path / "work"))
+    assert list(read_rows(table_path(tmp_path, "verdicts"))) == verdicts
 
 
 def bytes_read() -> int:
