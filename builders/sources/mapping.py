@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from stepforge.builders.errors import SourceError
+from stepforge.builders.sources.misfits import Misfit, kind_of, require_pieces, require_writer, text_of_parts
 from stepforge.builders.sources.records import Record, load_json
 
 EVERY = ...  # the step `[]`
@@ -32,22 +33,10 @@ STEP = re.compile(r"""\.?(?P<key>[^.\[\]{}"\s~][^.\[\]{}"~]*?)(?=[.\[]|$)|\[(?P<
 PART = re.compile(r"\{([^{}]+)\}")
 
 
-SAID = ("content", "value")         # what chat messages call their text, and who says it
-SPEAKER = ("role", "from")
-USER = ("user", "human")
-SYSTEM = ("system", "developer", "tool", "function", "function_call", "observation", "ipython")
-MODEL = ("assistant", "gpt", "model", "bot", "chatgpt")
-STRANGERS = {"problem": (*MODEL, *SYSTEM), **dict.fromkeys(("solution", "solutions"), (*USER, *SYSTEM))}
-
-
 class Beside(NamedTuple):
     """The step `[name]`: the index stands under `name`, beside the list."""
 
     name: str
-
-
-class Misfit(ValueError):
-    """A row does not have what a path expects; the message says what it has."""
 
 
 @dataclass(frozen=True)
@@ -87,14 +76,20 @@ class Path:
         return self._walk(row, 0, row)
 
     @cached_property
-    def _message(self) -> "Path | None":
-        """The path to the chat message whose text this path takes; null where it takes no such text."""
-        said = next((f".{key}" for key in SAID if self.text.endswith(f".{key}")), None)
-        return Path(self.text.removesuffix(said)) if said else None
+    def _holder(self) -> "tuple[Path, str] | None":
+        """The path to the object of which this path takes a key, and that key; null for any other path."""
+        head, _, key = self.text.rpartition(".")
+        return (Path(head), key) if head and key == self.steps[-1] else None
 
-    def message(self, row: Mapping[str, Any]) -> Any:
-        """The chat message, or the list of them, whose text the path takes; null where it takes no such text."""
-        return None if self._message is None or self.text in row else self._message.value(row)
+    def holder(self, row: Mapping[str, Any]) -> Any:
+        """The object, or the list of them, of which the path takes a key; null where it takes none."""
+        return None if self._holder is None or self.text in row else self._holder[0].value(row)
+
+    @property
+    def list_key(self) -> str | None:
+        """The key of the list whose elements' key the path takes, `children` of `tree.children[].text`."""
+        key, *at = self.steps[-3:-1] or [None]
+        return key if isinstance(key, str) and at and not isinstance(at[0], str) else None
 
     def _walk(self, value: Any, at: int, holder: Mapping[str, Any]) -> Any:
         if at == len(self.steps) or value is None:
@@ -223,8 +218,8 @@ def map_rows(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, Column], l
                     raise Misfit(f"{path.text!r} is a list; a template takes one value of each part")
                 if name in pieces:
                     require_pieces(value, path.text)
-                if not columns[name].is_template:
-                    require_speaker(path.message(row), name, path.text)
+                if not columns[name].is_template and (holder := path.holder(row)) is not None:
+                    require_writer(holder, name, path.text, path.list_key)
                 texts.append(texts_of(value, path.text))
             except Misfit as misfit:
                 misfits.setdefault(number, str(misfit))
@@ -263,41 +258,6 @@ def require_roots(records: Iterable[Record], columns: Mapping[str, Column]) -> N
                           "the recipe.")
 
 
-def text_of_parts(value: Any) -> Any:
-    """The text of a chat message whose content is a list of parts, `[{type: text, text: ...}]`; else the value itself.
-
-    Raises:
-        Misfit: a part is no text, such as an image or a tool call.
-    """
-    if not isinstance(value, list) or not value:
-        return value
-    if not all(isinstance(part, dict) and "type" in part for part in value):
-        return value
-    texts = [part.get("text") if part["type"] in ("text", "input_text", "output_text") else None for part in value]
-    if not all(isinstance(text, str) for text in texts):
-        raise Misfit(f"it has a part that is no text; its parts are {sorted({str(part['type']) for part in value})}")
-    return "".join(map(str, texts))
-
-
-def require_pieces(value: Any, path: str) -> None:
-    """Raises Misfit where one piece of a text is a list of several, such as the rated alternatives of a step."""
-    for number, piece in enumerate(map(text_of_parts, value) if isinstance(value, list | tuple) else ()):
-        if isinstance(piece, list | tuple) and len(piece) > 1:
-            raise Misfit(f"{path!r} holds {len(piece)} texts for piece {number} of a solution; name one of them, with "
-                         "[0] or [NAME_OF_ITS_NUMBER] in place of the last []")
-
-
-def require_speaker(said: Any, name: str, path: str) -> None:
-    """Raises Misfit where a solution is taken from a message that the model did not write, or a problem from one that
-    the user did not: the last message of a chat may be a tool's, the first one the system's."""
-    for message in said if isinstance(said, list | tuple) else [said]:
-        keys = message if isinstance(message, dict) else {}
-        speaker = next((str(keys[key]).strip() for key in SPEAKER if isinstance(keys.get(key), str)), "")
-        if speaker.lower() in STRANGERS.get(name, ()):
-            raise Misfit(f"{path!r} is a message of {speaker!r}, which is no {name.removesuffix('s')}; name another "
-                         f"message, or write '{{{path}}}' to take it as it is")
-
-
 def texts_of(value: Any, path: str) -> list[str | None]:
     """The texts of a value, however deep its lists are; none for null. Raises Misfit for objects and bytes."""
     value = text_of_parts(value)
@@ -326,8 +286,3 @@ def texts_of(value: Any, path: str) -> list[str | None]:
 def normal(text: str) -> str:
     """Text as it is compared: Unicode composed, white space and line ends folded."""
     return " ".join(unicodedata.normalize("NFC", text).split())
-
-
-def kind_of(value: Any) -> str:
-    names = {dict: "an object", list: "a list", tuple: "a list", bool: "true or false"}
-    return "nothing" if value is None else names.get(type(value), "text or a number")

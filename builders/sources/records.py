@@ -205,11 +205,11 @@ def _read_table(path: Path, delimiters: str) -> Iterator[Record | Drop]:
     with io.TextIOWrapper(raw, encoding="utf-8", errors="surrogateescape", newline="") as lines:
         header = lines.readline()
         delimiter = next((sign for sign in delimiters if sign in _QUOTED.sub("", header)), delimiters[0])
-        reader = csv.DictReader(itertools.chain([header], lines), delimiter=delimiter)
+        reader = csv.DictReader(itertools.chain([header], lines), delimiter=delimiter, strict=True)
         names = reader.fieldnames or []
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"its header contains the columns {twice} twice")
-        for values in reader:
+        for values in _whole(reader):
             where = f"{path.name}:{reader.line_num}"
             if None in values or None in values.values():
                 yield Drop(where, "malformed", "the row has more or fewer cells than the header")
@@ -217,10 +217,22 @@ def _read_table(path: Path, delimiters: str) -> Iterator[Record | Drop]:
                 yield Record(where, values)
 
 
+def _whole(reader: "csv.DictReader[str]") -> Iterator[dict]:
+    """The rows of a table. Raises ValueError for a quote without its partner: behind it rows would hide in a cell."""
+    line = reader.line_num
+    try:
+        for values in reader:
+            yield values
+            line = reader.line_num
+    except csv.Error as error:
+        raise ValueError(f"the row that begins in line {line + 1} has a quoted cell that does not end ({error}); in a "
+                         'quoted cell, a quote is written twice: ""') from None
+
+
 def _parquet_frames(path: Path, columns: Collection[str] | None) -> Iterator[pl.DataFrame]:
     scan = pl.scan_parquet(path, glob=False, hive_partitioning=False)
     kept = _kept(scan.collect_schema().names(), columns)
-    yield from scan.select(kept).collect_batches(chunk_size=BATCH_ROWS, maintain_order=True)
+    yield from map(_short, scan.select(kept).collect_batches(chunk_size=BATCH_ROWS, maintain_order=True))
 
 
 def _arrow_frames(path: Path, columns: Collection[str] | None) -> Iterator[pl.DataFrame]:
@@ -233,7 +245,27 @@ def _arrow_frames(path: Path, columns: Collection[str] | None) -> Iterator[pl.Da
             file.seek(0)
             batches = pa.ipc.open_stream(file)
         for batch in batches:
-            yield pl.DataFrame(batch.select(_kept(batch.schema.names, columns)))
+            yield _short(pl.DataFrame(batch.select(_kept(batch.schema.names, columns))))
+
+
+def _short(frame: pl.DataFrame) -> pl.DataFrame:
+    """The frame with floats of half precision or less as the shortest numbers that they stand for: 0.1, not
+    0.10000000149011612."""
+    for name, kind in frame.schema.items():
+        if (texts := _exchanged(kind, pl.String())) != kind:
+            frame = frame.with_columns(pl.col(name).cast(texts).cast(_exchanged(kind, pl.Float64())))
+    return frame
+
+
+def _exchanged(kind: Any, other: Any) -> Any:
+    """The type with `other` in place of every short float."""
+    if isinstance(kind, pl.List):
+        return pl.List(_exchanged(kind.inner, other))
+    if isinstance(kind, pl.Array):
+        return pl.Array(_exchanged(kind.inner, other), kind.size)
+    if isinstance(kind, pl.Struct):
+        return pl.Struct([pl.Field(field.name, _exchanged(field.dtype, other)) for field in kind.fields])
+    return other if isinstance(kind, pl.Float32 | pl.Float16) else kind
 
 
 def _kept(names: list[str], columns: Collection[str] | None) -> list[str]:

@@ -88,7 +88,8 @@ def generator_id(generator: Generator) -> str:
     """Hash of model, revision, prompt template and sampling settings; names and numbers of samples do not enter."""
     template = template_text(generator.prompt, generator.model)
     if isinstance(generator, RecordedGenerator):
-        place = generator.model_dump(mode="json", exclude={"name", "prompt", "samples"})
+        unset = {"step_mark"} if generator.step_mark is None else set()  # an option that came later changes no id
+        place = generator.model_dump(mode="json", exclude={"name", "prompt", "samples", *unset})
         names = {"paths": [_carried(path) for path in generator.paths], "hub": _carried(generator.hub or "") or None}
         return content_id("recorded", place | names, template)
     if isinstance(generator, HostedModel):

@@ -181,6 +181,11 @@ class RecordedGenerator(Rows):
         "inline", description="Where thoughts go, from a mapped column or from <think> and other models' tags: into "
                               "the solution, into the column `thought`, or nowhere."
     )
+    step_mark: str | None = Field(
+        None, min_length=1, description="Mark that ends the steps within a text, such as that of Math-Shepherd. It is "
+                                        "removed, and a text of `upstream_labels` that has labels in its place gives "
+                                        "the labels."
+    )
     prompt: str = Field("plain", description="Prompt that the release puts before these solutions.")
     samples: int | None = Field(None, ge=1, description="Largest number of samples per problem; by default all.")
 

@@ -33,6 +33,7 @@ from stepforge.pipelines.options.generators import SOLUTIONS, RecordedGenerator
 from stepforge.pipelines.recipe import Recipe
 from stepforge.pipelines.stages.base import Context, drop_row
 from stepforge.pipelines.stages.buckets import write_parts
+from stepforge.pipelines.stages.generate.step_marks import labels_of, require_unmarked, without_marks
 from stepforge.pipelines.stages.generate.thoughts import solution_and_thought
 from stepforge.pipelines.stages.losses import Losses
 from stepforge.pipelines.stages.problems import records_of
@@ -145,7 +146,8 @@ class _Reader:
         """Rows of `solutions`, drops and the problem's position, for every row that is read."""
         mapping = {name: Column(text) for name, text in self.columns.items()}
         lists = set(mapping) - {"problem", "solution"}
-        for batch in mapped_batches(records_of(self.generator, self.columns), mapping, lists, {"solution"}, {"steps"}):
+        for batch in mapped_batches(records_of(self.generator, self.columns), mapping, lists, {"solution"},
+                                    {"steps", "upstream_labels"}):
             for record, texts in batch:
                 if isinstance(record, Drop):
                     yield [], [record], 0
@@ -176,7 +178,11 @@ class _Reader:
 
     def _solution(self, problem_id: str, sample: Sample, where: str) -> dict[str, Any] | Drop:
         """A row of `solutions`, or why the sample is dropped."""
-        text, thought = sample["solution"] or "", sample.get("thought")
+        try:
+            text, labels = self._without_marks(sample)
+        except ValueError as misfit:
+            return Drop(where, "malformed", str(misfit))
+        thought = sample.get("thought")
         if not text.strip() and not (thought and thought.strip()):
             return Drop(where, "no_solution", "the solution is empty")
         model = (sample.get("generator") or "").strip() or None
@@ -199,8 +205,18 @@ class _Reader:
             "completion_tokens": completion.completion_tokens,
             "upstream_verdict": _verdict(sample.get("upstream_verdict")),
             "upstream_first_error": -1 if first_error in ("-1", "-1.0") else _count(first_error),
-            "upstream_labels": sample.get("upstream_labels"),
+            "upstream_labels": labels,
         }
+
+    def _without_marks(self, sample: Mapping[str, Any]) -> tuple[str, list[str] | None]:
+        """Text and labels of a sample, without marks between its steps. Raises ValueError for marks that stay."""
+        text, labels, mark = sample["solution"] or "", sample.get("upstream_labels"), self.generator.step_mark
+        if mark is None:
+            require_unmarked(text)
+            return text, labels
+        if labels and len(labels) == 1 and text.count(mark) > 1:
+            labels = labels_of(text, labels[0] or "", mark)
+        return without_marks(text, mark), labels
 
 
 def samples_of(texts: Mapping[str, Sequence[str | None]]) -> list[dict[str, Any]]:
@@ -213,6 +229,8 @@ def samples_of(texts: Mapping[str, Sequence[str | None]]) -> list[dict[str, Any]
     found = list(texts[kind])
     if kind == "steps" and None in found:
         raise ValueError("one of the steps is empty")
+    if kind == "steps" and len(texts.get("upstream_labels") or ()) > len(found):
+        raise ValueError(f"{len(found)} steps, but {len(texts['upstream_labels'])} labels")
     if kind == "steps" and found:
         found = ["\n".join(step.rstrip("\n") for step in found if step is not None)]
     samples: list[dict[str, Any]] = [{"solution": text} for text in found or [None]]

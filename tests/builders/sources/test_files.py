@@ -79,6 +79,11 @@ def test_data_set_of_the_hub_is_read_under_the_same_mapping(tmp_path):
     first, second = load(read_hub(str(tmp_path / "set"), None, "test", None, {"doc"}), columns, "hub", "test", "MIT")
     assert (first["problem"], first["answer"], first["source"], first["split"]) == ("1+1?", "2", "hub", "test")
     assert second.reason == "no_gold"
+    short = pa.table({"q": ["3/30?"], "a": pa.array([0.1], pa.float32()), "w": pa.array([0.1])})
+    (tmp_path / "short").mkdir()
+    pq.write_table(short, tmp_path / "short/train.parquet")
+    (row,) = read_hub(str(tmp_path / "short"), None, "train", None, {"q", "a", "w"})
+    assert (row.values["a"], row.values["w"]) == ("0.1", 0.1)
     for place in ((str(tmp_path / "set"), None, "train", None), (str(tmp_path / "none"), None, "test", None)):
         with pytest.raises(SourceError, match="cannot load"):
             list(read_hub(*place))

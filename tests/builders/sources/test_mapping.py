@@ -99,8 +99,17 @@ ASKED, SAID, RETURNED = ({"role": role, "content": role} for role in ("user", "a
     ("problem", "m[0].content", {"m": [ASKED]}, None), ("problem", "m[1].content", {"m": [ASKED, SAID]}, "assistant"),
     ("problem", "{m[0].content}", {"m": [RETURNED]}, None), ("answer", "m[-1].content", {"m": [RETURNED]}, None),
     ("problem", "m[3].content", {"m": [ASKED]}, None), ("problem", "content", {"content": "q", "role": "tool"}, None),
-    ("solution", "a.value", {"a": {"value": "1", "role": 3}}, None)])
-def test_a_message_of_somebody_else_is_no_problem_and_no_solution(name: str, path: str, row: dict, fault: str | None
-                                                                  ) -> None:
+    ("solution", "a.value", {"a": {"value": "1", "role": 3}}, None),
+    ("steps", "m[].content", {"m": [ASKED, SAID]}, "user"),
+    ("steps", "m[-1].s[].t", {"m": [{"s": [{"t": "a"}]}]}, None),
+    ("steps", "t.k[].v", {"t": {"k": [{"v": "a", "k": []}]}}, "k"),
+    ("solutions", "t.k[].k[].v", {"t": {"k": [{"v": "a", "k": [{"v": "b", "k": None}]}]}}, "k"),
+    ("solution", "t.k[0].v", {"t": {"k": [{"v": "a", "k": [{"v": "b"}]}]}}, "k"),
+    ("solutions", "o[].o[].v", {"o": [{"o": [{"v": "a"}]}]}, None),
+    ("problem", "k[0].v", {"k": [{"v": "a", "k": 1}]}, None),
+    ("solutions", "{t.k[0].v}", {"t": {"k": [{"v": "a", "k": []}]}}, None),
+    ("solution", "k.v", {"k": {"k": 1, "v": 2}}, None)])
+def test_a_message_of_somebody_else_or_a_node_of_a_tree_is_no_problem_and_no_solution(
+        name: str, path: str, row: dict, fault: str | None) -> None:
     misfits = map_rows([row], {name: Column(path)}).misfits
     assert bool(misfits) == bool(fault) and repr(fault) in (misfits or {0: "None"})[0]

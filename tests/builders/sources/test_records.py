@@ -73,6 +73,18 @@ def test_parquet_and_both_kinds_of_arrow_give_the_same_rows(tmp_path):
         assert values(tmp_path / name, {"absent"}) == ROWS, "so that an error can name what there is"
 
 
+def test_short_floats_are_the_numbers_that_were_written(tmp_path):
+    short = pl.Float32
+    kinds = {"a": short, "l": pl.List(short), "s": pl.Struct({"x": short}), "w": pl.Array(short, 1)}
+    row = {"a": 0.1, "l": [2.7, None], "s": {"x": 0.3}, "w": [1e-7]}
+    frame = pl.DataFrame([row, dict.fromkeys(row)], schema=kinds)
+    frame.write_parquet(tmp_path / "x.parquet")
+    frame.write_ipc(tmp_path / "x.arrow")
+    for name in ("x.parquet", "x.arrow"):
+        first, empty = values(tmp_path / name)
+        assert first == row and empty["a"] is None and empty["l"] is None
+
+
 def test_folder_holds_data_of_one_format(tmp_path):
     (tmp_path / "in/deep").mkdir(parents=True)
     for name in ("in/b.jsonl", "in/deep/a.jsonl", "in/README.md", "in/.hidden.jsonl"):
@@ -101,6 +113,9 @@ def test_lines_that_are_no_row_are_dropped_one_by_one(tmp_path):
     ("x.jsonl.gz", gz(LINES)[:-9], "read"),
     ("x.jsonl.zst", zst(LINES)[:-4], "cannot read"), ("x.jsonl", "{}".encode("utf-16"), "UTF-16"),
     ("x.csv", b"a,a\n1,2\n", r"contains the columns \['a'\] twice"), ("x.parquet", b"PAR1", "cannot read"),
+    ("x.csv", b'a,b\n1,2\n3,"open\n4,5\n', r"begins in line 3 has a quoted cell that does not end"),
+    ("x.csv", b'a,b\n1,"open\n2,"3"\n4,5\n', 'begins in line 2 .* a quote is written twice: ""'),
+    ("x.csv", b'a,b\n1,"he \\"said\\" 2"\n', "line 2"), ("x.tsv", b'a\tb\n"Half" of 4\t2\n', "line 2"),
     ("x.arrow", b"ARROW1", "cannot read"), ("x.parquet.gz", b"", "'.parquet.gz' is not read"),
     ("x.xlsx", b"", "'.xlsx' is not read"), ("x", b"", "'' is not read"),
 ])

@@ -130,6 +130,36 @@ def test_a_step_of_several_texts_is_no_step(read):
     assert [row["solution"] for row in rows] == ["pq\nr"]
 
 
+MARKED = "Step 1: 3+4=7 \u043a\u0438\nStep 2: The answer is: 7 \u043a\u0438"
+PLAIN = "Step 1: 3+4=7\nStep 2: The answer is: 7"
+
+
+@pytest.mark.parametrize(("mark", "text", "labels", "solution", "expected"), [
+    ("\u043a\u0438", MARKED, MARKED.replace("\u043a\u0438", "+"), PLAIN, ["+", "+"]),
+    ("\u043a\u0438", MARKED, "Step 1: 3+4=7 +\nStep 2: The answer is: 7 -", PLAIN, ["+", "-"]),
+    ("\u043a\u0438", MARKED, ["1", "-1"], PLAIN, ["1", "-1"]), ("\u043a\u0438", MARKED, None, PLAIN, None),
+    ("\u043a\u0438", MARKED, "Step 1: 3+4=8 +\nStep 2: The answer is: 7 -", None, None),
+    ("\u043a\u0438", MARKED, "Step 1: 3+4=7 +\nStep 2: The answer is: 7", None, None),
+    ("\u043a\u0438", MARKED, "Step 1: 3+4=7 +\nStep 2: The answer is: 7 + -", None, None),
+    ("<extra_0>", "3+4=7<extra_0>So 7.<extra_0>", "3+4=7+So 7.-1", "3+4=7\nSo 7.", ["+", "-1"]),
+    (None, MARKED, None, None, None), (None, "3+4=7<extra_0>So 7.", None, None, None),
+    (None, "\u042f\u0431\u043b\u043e\u043a\u0438: 7", None, "\u042f\u0431\u043b\u043e\u043a\u0438: 7", None)])
+def test_marks_between_steps_are_removed_or_refused_and_never_solutions(read, mark, text, labels, solution, expected):
+    rows, drops = read({"problem": "id7", "input": text, "label": labels}, step_mark=mark,
+                       columns={"solution": "input", "upstream_labels": "label"})
+    assert [(row["solution"], row["upstream_labels"]) for row in rows] == [(solution, expected)] * bool(solution)
+    assert drops == [("s.jsonl:1:0", "malformed")] * (not solution)
+
+
+def test_a_step_has_one_label_and_a_label_has_a_step(read):
+    columns = {"steps": "s", "upstream_labels": "l[].r"}
+    rows, drops = read({"problem": "id7", "s": ["x", "y"], "l": [{"r": 1}]},
+                       {"problem": "id7", "s": ["x"], "l": [{"r": 1}, {"r": 0}]},
+                       {"problem": "id7", "s": ["x", "y"], "l": [{"r": [1, 0]}]}, columns=columns)
+    assert [row["upstream_labels"] for row in rows] == [["1"]]
+    assert drops == [("s.jsonl:2", "malformed"), ("s.jsonl:3", "malformed")]
+
+
 def test_steps_are_one_sample_and_a_list_is_no_solution(read):
     rows, drops = read({"problem": "id7", "s": ["a\n", "b"], "l": [1, -1], "e": -1},
                        {"problem": "id7", "s": ["a", None]},
@@ -157,6 +187,7 @@ def test_ids_of_samples_do_not_name_a_folder_of_one_machine():
         return generator_id(RecordedGenerator(engine="recorded", name="g", **place))
 
     assert id_of(paths=["/home/ann/s.jsonl"]) == id_of(paths=["/data/bo/s.jsonl"]) != id_of(paths=["/data/bo/t.jsonl"])
+    assert id_of(paths=["s.jsonl"]) != id_of(paths=["s.jsonl"], step_mark="|")
     assert id_of(paths=["weak/s.jsonl"]) != id_of(paths=["strong/s.jsonl"])
     assert id_of(paths=["s3://a/s.jsonl"]) != id_of(paths=["s3://b/s.jsonl"])
     assert id_of(hub="/home/ann/set") == id_of(hub="~/set") != id_of(hub="org/set")

@@ -1,0 +1,80 @@
+"""What a value of a row must be to be one of our texts: who wrote it, of what parts it is, and whether it is whole.
+
+In: a value that a path has found, and the object that held it. Out: nothing, or a `Misfit` that says in words why the
+row is no problem or no solution.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+SAID = ("content", "value")         # what chat messages call their text, and who says it
+SPEAKER = ("role", "from")
+USER = ("user", "human")
+SYSTEM = ("system", "developer", "tool", "function", "function_call", "observation", "ipython")
+MODEL = ("assistant", "gpt", "model", "bot", "chatgpt")
+WRITTEN = ("solution", "solutions", "steps")  # ours that a model wrote
+STRANGERS = {"problem": (*MODEL, *SYSTEM), **dict.fromkeys(WRITTEN, (*USER, *SYSTEM))}
+
+
+class Misfit(ValueError):
+    """A row does not have what a path expects; the message says what it has."""
+
+
+def kind_of(value: Any) -> str:
+    names = {dict: "an object", list: "a list", tuple: "a list", bool: "true or false"}
+    return "nothing" if value is None else names.get(type(value), "text or a number")
+
+
+def text_of_parts(value: Any) -> Any:
+    """The text of a chat message whose content is a list of parts, `[{type: text, text: ...}]`; else the value itself.
+
+    Raises:
+        Misfit: a part is no text, such as an image or a tool call.
+    """
+    if not isinstance(value, list) or not value:
+        return value
+    if not all(isinstance(part, dict) and "type" in part for part in value):
+        return value
+    texts = [part.get("text") if part["type"] in ("text", "input_text", "output_text") else None for part in value]
+    if not all(isinstance(text, str) for text in texts):
+        raise Misfit(f"it has a part that is no text; its parts are {sorted({str(part['type']) for part in value})}")
+    return "".join(map(str, texts))
+
+
+def require_pieces(value: Any, path: str) -> None:
+    """Raises Misfit where one piece of a text, or what is said of it, is a list of several, such as the rated
+    alternatives of a step."""
+    for number, piece in enumerate(map(text_of_parts, value) if isinstance(value, list | tuple) else ()):
+        if isinstance(piece, list | tuple) and len(piece) > 1:
+            raise Misfit(f"{path!r} holds {len(piece)} values for piece {number} of a solution; name one of them, "
+                         "with [0] or [NAME_OF_ITS_NUMBER] in place of the last []")
+
+
+def require_writer(holder: Any, name: str, path: str, list_key: str | None) -> None:
+    """Raises Misfit where a text is not what it is taken for.
+
+    A solution from a message that the model did not write, or a problem from one that the user did not: the last
+    message of a chat may be a tool's, the first one the system's. A solution from one node of a tree: it lacks the
+    nodes before and behind it, and its neighbours are other solutions.
+
+    Args:
+        holder: the object, or lists of them, of which a path takes the text.
+        list_key: the key of the list that holds those objects.
+    """
+    for held in _objects(holder):
+        said = path.rpartition(".")[2] in SAID
+        speaker = next((str(held[key]).strip() for key in SPEAKER if isinstance(held.get(key), str)), "")
+        if said and speaker.lower() in STRANGERS.get(name, ()):
+            raise Misfit(f"{path!r} is a message of {speaker!r}, which is no {name.removesuffix('s')}; name another "
+                         f"message, or write '{{{path}}}' to take it as it is")
+        if name in WRITTEN and list_key in held:
+            raise Misfit(f"{path!r} takes nodes of a tree, each with its own {list_key!r}: none is a whole solution, "
+                         "and neighbours do not belong together. Write one row for every path from the root to a leaf")
+
+
+def _objects(value: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(value, dict):
+        yield value
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _objects(item)
