@@ -4,19 +4,21 @@
 
 In: config `rl`, prompts with gold answers. The model samples, and `--reward` judges: a function `module:name` in TRL's
 signature, which gets the completions and the columns of the data set (`answer` among them) and gives a score or None
-for each.
+for each. With `--prm` and `--alpha`, steps are rewarded for progress too (progress.py).
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import import_module
+from typing import Any
 
 from datasets import Dataset
 from trl import GRPOConfig, GRPOTrainer
 
 from stepforge.train.arguments import ReleaseArguments
+from stepforge.train.progress import ProgressTrainer, open_prover
 from stepforge.train.release import Release, ReleaseError
-from stepforge.train.script import start, user_errors
+from stepforge.train.script import Run, start, user_errors
 
 COLUMNS = {"prompt": "text", "answer": "text"}
 
@@ -27,6 +29,11 @@ class Arguments(ReleaseArguments):
 
     reward: str = field(
         default="stepforge.pipelines.answers:reward", metadata={"help": "Reward function, as module:name."})
+    prm: str | None = field(default=None, metadata={
+        "help": "Process reward model, a folder or Hub id, that also rewards each step for progress."})
+    alpha: float | None = field(default=None, metadata={"help": "Weight of progress, with --prm."})
+    splitter: str | None = field(default=None, metadata={
+        "help": "How solutions are cut into steps for --prm; by default as in the release's `annotate`."})
 
 
 def load_reward(name: str) -> Callable[..., list[float | None]]:
@@ -44,6 +51,24 @@ def prompts(release: Release, config: str, split: str) -> Dataset:
     return release.rows(config, split, COLUMNS).select_columns(list(COLUMNS))
 
 
+def trainer_of(run: Run) -> tuple[type[GRPOTrainer], dict[str, Any]]:
+    """The trainer and what only it takes; ReleaseError for options of --prm that do not go together.
+
+    Q and A are added on one scale, that of probabilities, so rewards must not be divided by their deviation.
+    """
+    script, args = run.script, run.training
+    if script.prm is None and script.alpha is None and script.splitter is None:
+        return GRPOTrainer, {}
+    if script.prm is None or script.alpha is None:
+        raise ReleaseError(f"--prm is {script.prm}, --alpha {script.alpha} and --splitter {script.splitter}; give "
+                           "--prm with --alpha, or none of the three")
+    if args.scale_rewards != "none" or args.multi_objective_aggregation != "sum_then_normalize":
+        raise ReleaseError(f"--scale_rewards is {args.scale_rewards}, --multi_objective_aggregation "
+                           f"{args.multi_objective_aggregation}; with --prm give --scale_rewards none and leave the "
+                           "other out, so that reward and progress have one scale")
+    return ProgressTrainer, {"prover": open_prover(script.prm, script.alpha, script.splitter, run.release)}
+
+
 def main(argv: list[str] | None = None) -> None:
     """Train as the command line says; see `start` and `Run` of script.py."""
     with user_errors("grpo"):
@@ -51,7 +76,8 @@ def main(argv: list[str] | None = None) -> None:
         config = run.script.dataset_config
         train = run.at_most(prompts(run.release, config, run.script.train_split))
         evaluation = run.script.eval_split and prompts(run.release, config, run.script.eval_split)
-        run.fit(run.trainer(GRPOTrainer, train, evaluation, reward_funcs=load_reward(run.script.reward)))
+        kind, more = trainer_of(run)
+        run.fit(run.trainer(kind, train, evaluation, reward_funcs=load_reward(run.script.reward), **more))
 
 
 if __name__ == "__main__":
