@@ -22,9 +22,9 @@ class Stored(NamedTuple):
 
     def beside(self, other: "Stored", config: str) -> dict[str, dict[str, Any]]:
         """Files of a config that the other release has not in the same split, with what the manifest says of them."""
-        known = Counter((facts["split"], facts["sha256"]) for facts in other._files(config).values())
+        known = Counter((facts["split"], facts["sha256"]) for facts in other.files(config).values())
         apart = {}
-        for path, facts in self._files(config).items():
+        for path, facts in self.files(config).items():
             same = (facts["split"], facts["sha256"])
             if known[same]:
                 known[same] -= 1
@@ -36,7 +36,8 @@ class Stored(NamedTuple):
         """Paths of files of a config, once they are safe to read."""
         return demand_shards(self.fetch(sorted(files)), self.manifest | {"files": files}, config)
 
-    def _files(self, config: str) -> dict[str, dict[str, Any]]:
+    def files(self, config: str) -> dict[str, dict[str, Any]]:
+        """Files of a config, with what the manifest says of them."""
         return {path: facts for path, facts in self.manifest["files"].items() if facts.get("config") == config}
 
 

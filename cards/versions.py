@@ -164,12 +164,19 @@ def manifest_of(to: str, version: str) -> tuple[dict | None, Version | None]:
     return manifest, max(there, default=None)
 
 
+def find_version(to: str, version: str) -> Stored:
+    """A version at a target.
+
+    Raises:
+        PublishError: the target has no such version; ReleaseError: its manifest is none of a release.
+    """
+    target = open_target(to)
+    return read_version(target, _demand(target, _known(target), version), f"v{parse_version(version)}")
+
+
 def diff(to: str, old: str, new: str) -> Diff:
     """The changes between two versions at a target: rows, columns and measures."""
-    target = open_target(to)
-    there = _known(target)
-    return compare_versions(*(read_version(target, _demand(target, there, version), f"v{version}")
-                              for version in (old, new)))
+    return compare_versions(find_version(to, old), find_version(to, new))
 
 
 def compare(old: Path, new: Path) -> Diff:
