@@ -1,22 +1,16 @@
 """`stepforge init` writes a recipe that `recipe` and `plan` accept, by questions and by options alone."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 import yaml
+from helpers.cli import stepforge
 
 from stepforge.pipelines.recipe import Recipe, load_recipe
 from stepforge.pipelines.starter import QUESTIONS, is_list, option
 
 ROWS = [{"question": f"What is {n} + 1?", "gold": str(n + 1),
          "outputs": [f"The answer is {n + 1}.", f"The answer is {n}."]} for n in range(4)]
-
-
-def stepforge(*arguments, cwd, typed=""):
-    return subprocess.run([sys.executable, "-m", "stepforge.pipelines.cli", *map(str, arguments)], cwd=cwd, text=True,
-                          capture_output=True, check=False, input=typed)
 
 
 @pytest.fixture

@@ -1,12 +1,12 @@
 """The last stage: the version that a recipe asks for, foreseen before anything is paid; who owns a run's folder."""
 
 import json
-import subprocess
-import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 import yaml
+from helpers import cli
 from helpers.runs import execute
 
 from stepforge.builders.errors import UserError
@@ -62,10 +62,7 @@ def test_the_same_version_from_another_folder_is_no_clash(recipe: dict, tmp_path
 
 
 def test_commands_name_the_version_the_clash_and_the_other_owner(recipe: dict, tmp_path: Path) -> None:
-    def stepforge(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([sys.executable, "-m", "stepforge.pipelines.cli", *arguments], cwd=tmp_path, text=True,
-                              capture_output=True, check=False)
-
+    stepforge = partial(cli.stepforge, cwd=tmp_path)
     (tmp_path / "a.yaml").write_text(yaml.safe_dump(recipe))
     (tmp_path / "b.yaml").write_text(yaml.safe_dump(changed(recipe, version="1.0.0", max_positives_per_problem=1)))
     first = stepforge("run", "a.yaml")
