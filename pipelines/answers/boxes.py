@@ -74,7 +74,7 @@ def boxes(text: str, percent: bool = False) -> list[Statement]:
 
 
 def _denied(text: str, start: int, end: int) -> bool:
-    before = text[max(0, start - 40):start]
+    before = text[max(0, start - 40):start].lower()
     return any(map(before.__contains__, MAY_DENY)) and DENIED_BEFORE.search(before) is not None \
         or DENIED_AFTER.match(text, end, end + 60) is not None
 

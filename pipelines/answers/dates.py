@@ -18,6 +18,8 @@ DATE = re.compile(rf"(?:(?P<weekday>{'|'.join(_DAYS)}),?\s+)?(?:the\s+)?"
                   rf"|(?P<first>\d{{1,2}}){_ORDINAL}\s+(?:of\s+)?(?P<named>{_MONTH})|(?P<alone>{_MONTH})(?=,?\s+\d{{4}}))"
                   r"(?:,?\s+(?P<year>\d{4}))?(?!\w)", re.IGNORECASE)
 _RECORD = re.compile(r"\d{1,4}(?:-\d{1,4}){1,4}|\d{1,2}/\d{1,2}/\d{2,4}").fullmatch
+_DAY = re.compile(r"(?P<year>\d{4})[-/.](?P<month>\d{1,2})[-/.](?P<day>\d{1,2})"
+                  r"|(?P<first>\d{1,2})(?P<sign>[-/.])(?P<second>\d{1,2})(?P=sign)(?P<last>\d{4})").fullmatch
 
 
 class Date(NamedTuple):
@@ -49,9 +51,14 @@ def dates_match(gold: str, answer: str) -> Match | None:
         given = [pair for pair in zip(first, second, strict=True) if None not in pair]
         return SAME_WORDS if all(one == other for one, other in given) else OTHER_WORDS
     if (known := first or second) is not None:
+        if days := _days(answer if first else gold):
+            fitting = [all(one in (None, other) for one, other in zip(known, day, strict=False)) for day in days]
+            return OTHER_WORDS if not any(fitting) else SAME_WORDS if all(fitting) else UNCLEAR
         number = read_number(answer if first else gold)
         return UNCLEAR if isinstance(number, Quantity) and number.value in known[:3] else None
     numbers, others = _numbers(gold), _numbers(answer)
+    if _layout(gold) != _layout(answer) and (days := _days(gold)) and (found := _days(answer)):
+        return OTHER_WORDS if not days & found else SAME_WORDS if days == found else UNCLEAR
     if numbers and others:
         return SAME_WORDS if numbers == others else OTHER_WORDS
     longer = max(numbers or [], others or [], key=len)
@@ -60,6 +67,24 @@ def dates_match(gold: str, answer: str) -> Match | None:
     difference = read_number(answer) if numbers and len(numbers) == 2 else None      # 3-2 beside 1: a score, or a sum
     return UNCLEAR if isinstance(difference, Quantity) and numbers \
         and difference.value == numbers[0] - numbers[1] else None
+
+
+def _days(text: str) -> set[tuple[int, int, int]]:
+    """The days (month, day, year) that a date in digits may mean: of `3/4/2024` two, of `2024-03-04` and `4.3.2024`
+    one."""
+    match = _DAY(text)
+    if match is None:
+        return set()
+    if match["year"]:
+        read = {(int(match["month"]), int(match["day"]), int(match["year"]))}
+    else:
+        first, second, year = int(match["first"]), int(match["second"]), int(match["last"])
+        read = {(second, first, year)} | ({(first, second, year)} if match["sign"] != "." else set())
+    return {day for day in read if 1 <= day[0] <= 12 and 1 <= day[1] <= 31}
+
+
+def _layout(text: str) -> str:
+    return re.sub(r"\d+", lambda digits: "y" if len(digits[0]) == 4 else "d", text)
 
 
 def _numbers(text: str) -> list[int] | None:

@@ -29,7 +29,14 @@ from stepforge.pipelines.answers.matches import (
 from stepforge.pipelines.answers.normalize import canonical
 from stepforge.pipelines.answers.parts import one_of_many, parts_match
 from stepforge.pipelines.answers.quantity import TOO_LARGE, UNDEFINED, Quantity, measured, read_number, same
-from stepforge.pipelines.answers.readings import all_alike, commas_match, labels_match, proportions_match
+from stepforge.pipelines.answers.readings import (
+    all_alike,
+    commas_match,
+    dotted_match,
+    labels_match,
+    letter_match,
+    proportions_match,
+)
 from stepforge.pipelines.answers.regions import Region, is_region, orders, region, unnamed_set
 from stepforge.pipelines.answers.relations import Statement, solution, split, statement, symbols
 from stepforge.pipelines.answers.residues import residues_match
@@ -79,7 +86,8 @@ def _compare(gold: str, answer: str, symbolic: Symbolic | None) -> Match:
     if (conditional := _conditioned(gold, answer, symbolic)) is not None:
         return conditional
     return labels_match(gold, answer) or residues_match(gold, answer) or proportions_match(gold, answer) \
-        or _choices(gold, answer, symbolic) or _regions(gold, answer, symbolic) or _words(gold, answer) \
+        or dotted_match(gold, answer) or letter_match(gold, answer) or _choices(gold, answer, symbolic) \
+        or _regions(gold, answer, symbolic) or _words(gold, answer) \
         or _structures(gold, answer, symbolic) \
         or _statements(gold, answer, symbolic) or _measures(gold, answer, symbolic) \
         or expressions_match(gold, answer, symbolic)
@@ -100,11 +108,15 @@ def _conditioned(gold: str, answer: str, symbolic: Symbolic | None) -> Match | N
 # Words: names, choices, letters -----------------------------------------------------------------------------------
 
 def _choices(gold: str, answer: str, symbolic: Symbolic | None) -> Match | None:
-    """`(B)`, `B)`, `(B)7`: the letter decides where both have one, else what stands behind it does."""
+    """`(B)`, `B)`, `(B)7`: the letter decides where both have one, unless it leads to another number; else what
+    stands behind it does."""
     first, second = choice(gold), choice(answer)
     if first and second and (first.marked or second.marked):
-        same_letter = first.letter.casefold() == second.letter.casefold()
-        return SAME_WORDS if same_letter else OTHER_WORDS
+        if first.letter.casefold() != second.letter.casefold():
+            return OTHER_WORDS
+        values = [read_number(canonical(one.content)) for one in (first, second)]
+        other_value = all(isinstance(value, Quantity) for value in values) and not same(*values)  # type: ignore[arg-type]
+        return UNCLEAR if other_value else SAME_WORDS
     for one, other, text in ((first, second, answer), (second, first, gold)):
         if one and one.content and not other:
             inner = (one.content, text) if text is answer else (text, one.content)

@@ -16,7 +16,7 @@ from stepforge.pipelines.answers.doubts import is_doubted, without_doubt
 from stepforge.pipelines.answers.guesses import SENTENCE_END, guess, without_markup
 from stepforge.pipelines.answers.normalize import canonical
 from stepforge.pipelines.answers.statements import How, Statement, rare_statements, statements
-from stepforge.pipelines.answers.wording import MAY_RETRACT, RETRACTED
+from stepforge.pipelines.answers.wording import MAY_RETRACT, MAY_TURN, RETRACTED, TURN, TURNED_TO
 from stepforge.pipelines.answers.words import LETTERS
 
 MAX_STATED = 3       # honest solutions were seen to box at most two different values
@@ -55,6 +55,7 @@ _TAG = re.compile(r"</?((?:\w+:)?(?:think(?:ing)?|thoughts?|reasoning|scratchpad
 _THOUGHTS = (("[THINK]", "[/THINK]"), ("◁think▷", "◁/think▷"),
              ("<|begin_of_thought|>", "<|end_of_thought|>"),
              ("<|channel|>analysis<|message|>", "<|channel|>final<|message|>"))
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _WHOLE = re.compile(r"\s*(?:\$\$?[^$]{1,200}\$\$?|\\\[[^\[\]]{1,200}\\\]|\\\([^()]{1,200}\\\)|[A-Za-z]{1,30})[\s.]*"
                     ).fullmatch          # the text is its answer alone, be it one letter
 
@@ -83,6 +84,8 @@ def extract_answer(text: str, choices: bool = False, percent: bool = False) -> E
     if any(map(following.__contains__, MAY_RETRACT)) and (retracted := RETRACTED.search(following)):
         return _guessed(text[last.end + retracted.end():], choices)
     chosen = _chosen(stated, last)
+    if _turned(text[last.end:], last.answer):
+        return chosen._replace(sure=False, doubted=True)
     if last.how == "boxed" and (plain := without_doubt(last.answer)) != last.answer:
         return chosen._replace(answer=plain, doubted=True)
     return chosen._replace(doubted=_doubted(text, last))
@@ -130,6 +133,15 @@ def _last(stated: list[Statement]) -> Statement:
     return next((item for item in reversed(stated) if item.firm), stated[-1])
 
 
+def _turned(behind: str, answer: str) -> bool:
+    """Whether the text behind a stated answer turns round and ends in a number that the answer does not have."""
+    opening, ending = behind[:MAX_CLAUSE].lower(), behind[-MAX_CLAUSE:]
+    if not any(map(opening.__contains__, MAY_TURN)) or (turn := TURN.search(opening)) is None:
+        return False
+    other = TURNED_TO.search(ending, max(0, turn.end() - len(behind) + len(ending)))
+    return other is not None and other[1].replace(",", "") not in _NUMBER.findall(answer.replace(",", ""))
+
+
 def _doubted(text: str, said: Statement) -> bool:
     """Whether a sentence leaves the answer open that it names; a box and a plain `The answer is 5` do not."""
     if said.how == "boxed" or said.plain:
@@ -155,6 +167,7 @@ def _guessed(text: str, choices: bool) -> Extraction:
         if not _WHOLE(text):
             return Extraction(None, "none")
         answer = text.strip()
-        return Extraction(answer, "last_formula", 0, True, answer in LETTERS or not answer.isalpha())
+        word = answer.rstrip(". \n")                             # `Done.` answers nothing, `(x)` and `C` may
+        return Extraction(answer, "last_formula", 0, True, word in LETTERS or not word.isalpha())
     how: How = "last_formula" if best.formula else "last_number"
     return Extraction(best.answer, how, 0, best.to_end, best.sure, doubted=best.doubted)

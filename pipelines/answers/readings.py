@@ -1,4 +1,5 @@
-"""Readings that a text has only beside the other side: `0,5` with a decimal comma, `a=b=c=1` as a triple, `3:4:5`."""
+"""Readings that a text has only beside the other side: `0,5` with a decimal comma, `a=b=c=1` as a triple, `3:4:5`, and
+a choice letter beside what may be its option."""
 
 import re
 from fractions import Fraction
@@ -7,10 +8,33 @@ from stepforge.pipelines.answers.matches import EQUAL, UNCLEAR, UNEQUAL, Match
 from stepforge.pipelines.answers.quantity import Quantity, read_number
 from stepforge.pipelines.answers.relations import split
 from stepforge.pipelines.answers.structure import Structure
+from stepforge.pipelines.answers.words import LETTERS, choice, says_none
 
 _LABELLED = re.compile(r"(?:\\text\{)?[A-Z][a-z]+(?: [A-Z][a-z]+)?\}? ?(\d+)").fullmatch
 _TIMES = {"k": 1000, "K": 1000, "M": 10**6}
 _SHORT = re.compile(r"[$€£]?(\d+(?:\.\d+)?)\s*([kKM])").fullmatch
+_LONE_CAPITAL = re.compile(r"(?<![A-Za-z\\])[A-Z](?![A-Za-z])").search
+_DOTTED = re.compile(r"(-?\d{1,3}(?:\.\d{3})+)(?:,(\d+))?").fullmatch
+
+
+def letter_match(gold: str, answer: str) -> Match | None:
+    """A choice letter beside a value, `C` and `42`: whether 42 stands behind C, the reference alone does not say."""
+    for one, other in ((gold, answer), (answer, gold)):
+        letter = choice(one)
+        if letter and not letter.content and letter.letter in LETTERS and not _LONE_CAPITAL(other) \
+                and choice(other) is None and not says_none(other):
+            return UNCLEAR
+    return None
+
+
+def dotted_match(gold: str, answer: str) -> Match | None:
+    """Points between thousands, as many countries write them: `1.234.567`, and `1.234,5` beside 1234.5."""
+    for one, other in ((gold, answer), (answer, gold)):
+        number, dotted = read_number(other), _DOTTED(one)
+        if dotted and isinstance(number, Quantity) and (dotted[2] or dotted[1].count(".") > 1):
+            same = Fraction(f"{dotted[1].replace('.', '')}.{dotted[2] or 0}") == number.value
+            return (UNCLEAR if dotted[2] else EQUAL) if same else None
+    return None
 
 
 def labels_match(gold: str, answer: str) -> Match | None:

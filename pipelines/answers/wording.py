@@ -115,6 +115,15 @@ RETRACTED = _pattern(r"\b", phrases("wait|actually|hmm|oops|no|sorry|hold on|but
                      r"\b")
 MAY_RETRACT = ("wrong", "ncorrect", "mistake", "error", "right", "correct", "possible", "not the answer")
 
+# Behind a stated answer: a sentence turns round, and the text ends in another value, `But wait. ..., so 35.`
+TURN = _pattern(r"(?:^|[.!?\n])[\s\"')*]*(?:but,?\s+)?(?:wait|hold on|oops|hmm+|actually|no(?=,))\b")
+MAY_TURN = ("wait", "hold on", "oops", "hmm", "actually", "no,")
+TURNED_TO = _pattern(r"\b(?:so|thus|hence|therefore|instead|(?:must|should) be|(?:is|it['’]s) actually)\b",
+                     r"(?:[\s,:$*]|\b",
+                     phrases("""it|that|this|the|correct|right|final|real|actual|answer|result|total|is|are|be|must
+|should|would|actually|really|instead|rather|we|get|have|has|she|he|they"""),
+                     r"\b)*\\?(-?\d[\d,]*(?:\.\d+)?)(?:[^\w.!?\n]*\w+)?[^\w.!?\n]*[.!]?\s*$")
+
 # A clause that says something of the answer, not the answer; a sentence that closes a text; a reason behind an answer.
 REMARK = _pattern(phrases("""correct|right|wrong|reasonable|valid|clear|consistent|as follows|below|above|shown|given
 |found|provided|available|included|omitted|missing|in|positive|negative|independent|unique|simplified|rounded|obvious

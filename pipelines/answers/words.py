@@ -87,6 +87,11 @@ def words(text: str) -> str | None:
     return _SAME.get(plain, " ".join(plain.split())) or None
 
 
+def says_none(text: str) -> bool:
+    """Whether a string says that there is no answer: `none`, `no solution`, `cannot be determined`."""
+    return words(text) in ("no solution", "does not exist", "not possible", "not determined")
+
+
 def choice_letters(parts: tuple[str, ...]) -> frozenset[str] | None:
     """The letters of several choices, `B,D` or `BD`; None where a part is no choice letter."""
     if len(parts) == 1:
