@@ -290,7 +290,7 @@ def _into_train(connection: duckdb.DuckDBPyConnection, shards: dict[str, tuple[l
 
     A file that both releases have cannot add any: its rows did not move.
     """
-    joint = [name for name in shards if all("problem_id" in told[name]["columns"] for told in (before, after))]
+    joint = [name for name in shards if all("problem_id" in release[name]["columns"] for release in (before, after))]
     paths = [[[str(path) for path in shards[name][at] if path.name.startswith("train-") == in_train]
               for name in joint] for at, in_train in ((0, False), (1, True))]
     if not all(map(any, paths)):

@@ -52,12 +52,12 @@ def diff_versions(
     from stepforge.cards import versions
     from stepforge.pipelines.views import console
 
-    found = versions.diff(target, old, new)
-    tables = versions.diff_tables(found)
+    difference = versions.diff(target, old, new)
+    tables = versions.diff_tables(difference)
     for table in tables:
         console.out.print(table)
-    if found.leak:
-        console.say(found.leak)
+    if difference.leak:
+        console.say(difference.leak)
     if not tables:
         console.say(f"nothing changed from {old} to {new}: rows, columns and measures are the same")
 

@@ -53,21 +53,21 @@ _DECIMAL = re.compile(r"\d\.(\d+)", re.ASCII)
 
 def equations(text: str) -> list[Equation]:
     """All closed equations in the order in which they stand, a computation on at least one side of each."""
-    found: list[Equation] = []
+    listed: list[Equation] = []
     plain = text
     for match in _ANNOTATION.finditer(text) if "<<" in text else ():
         plain = plain[:match.start()] + " " * (match.end() - match.start()) + plain[match.end():]
         lhs, rhs = match[1].strip(), match[2].strip()
         if (holds := _check(lhs, rhs, set(), False)) != "skip":
-            found.append(Equation(match.start(), match.end(), "annotation", lhs, rhs, holds))
+            listed.append(Equation(match.start(), match.end(), "annotation", lhs, rhs, holds))
         copied = _COPIED.match(text, match.end())
         if copied and (result := _value(rhs)) is not None and (written := _value(copied[1])) is not None:
             holds = _rounds(result, copied[1], written) or _rounds(written, rhs, result)
-            found.append(Equation(match.start(), copied.end(), "copied", rhs, copied[1], holds))
+            listed.append(Equation(match.start(), copied.end(), "copied", rhs, copied[1], holds))
     if "=" in plain or "≈" in plain or r"\approx" in plain:
         for run in runs(plain):
-            found.extend(_chain(plain, run))
-    return sorted(found)
+            listed.extend(_chain(plain, run))
+    return sorted(listed)
 
 
 def first_false_step(steps: Sequence[str]) -> int | None:
@@ -93,8 +93,8 @@ def equation_key(solution: str) -> str:
     count where there are any, because prose repeats them; without equations the key is the normalised text.
     """
     pieces = [solution] if _GOES_ON.search(solution) else solution.split("\n")
-    found = [_computations(piece) for piece in pieces]
-    computed = [c for piece in found for c in piece.annotated] or [c for piece in found for c in piece.prose]
+    pieced = [_computations(piece) for piece in pieces]
+    computed = [c for piece in pieced for c in piece.annotated] or [c for piece in pieced for c in piece.prose]
     if computed:
         key = "=: " + "; ".join(computed)
     else:
@@ -116,9 +116,9 @@ class _Computed(NamedTuple):
 @lru_cache(maxsize=65536)
 def _computations(text: str) -> _Computed:
     """The equations of a text as they enter its key."""
-    found = [(e.kind, f"{_spelling(e.lhs)}={_spelling(e.rhs)}") for e in equations(text) if e.kind != "copied"]
-    return _Computed(tuple(told for kind, told in found if kind == "annotation"),
-                     tuple(told for kind, told in found if kind == "prose"))
+    spelled = [(e.kind, f"{_spelling(e.lhs)}={_spelling(e.rhs)}") for e in equations(text) if e.kind != "copied"]
+    return _Computed(tuple(spelling for kind, spelling in spelled if kind == "annotation"),
+                     tuple(spelling for kind, spelling in spelled if kind == "prose"))
 
 
 def _spelling(side: str) -> str:
@@ -142,7 +142,7 @@ def _chain(text: str, run: Run) -> list[Equation]:
     units = [_units(side) for side in sides]
     sides[0] = [] if run.open_left else _trimmed(sides[0], True)
     sides[-1] = [] if run.open_right else _trimmed(sides[-1], False)
-    found = []
+    chained = []
     for at, relation in enumerate(relations):
         left, right = sides[at], sides[at + 1]
         if not left or not right:
@@ -153,8 +153,8 @@ def _chain(text: str, run: Run) -> list[Equation]:
         if holds is False and (_is_label(lhs, units[at]) or _runs_on(lhs, right) or is_taken_back(text, start, end)):
             holds = None
         if holds != "skip":
-            found.append(Equation(start, end, "prose", text[start:left[-1].end], text[right[0].start:end], holds))
-    return found
+            chained.append(Equation(start, end, "prose", text[start:left[-1].end], text[right[0].start:end], holds))
+    return chained
 
 
 def _is_label(lhs: str, units: set[str]) -> bool:

@@ -57,8 +57,8 @@ def dates_match(gold: str, answer: str) -> Match | None:
         number = read_number(answer if first else gold)
         return UNCLEAR if isinstance(number, Quantity) and number.value in known[:3] else None
     numbers, others = _numbers(gold), _numbers(answer)
-    if _layout(gold) != _layout(answer) and (days := _days(gold)) and (found := _days(answer)):
-        return OTHER_WORDS if not days & found else SAME_WORDS if days == found else UNCLEAR
+    if _layout(gold) != _layout(answer) and (days := _days(gold)) and (answered := _days(answer)):
+        return OTHER_WORDS if not days & answered else SAME_WORDS if days == answered else UNCLEAR
     if numbers and others:
         return SAME_WORDS if numbers == others else OTHER_WORDS
     longer = max(numbers or [], others or [], key=len)

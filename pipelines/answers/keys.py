@@ -111,15 +111,15 @@ def _rounded(value: float) -> str:
 
 
 def _set(text: str) -> str | None:
-    found = region(text) if is_region(text) else None
-    if found is None:
+    solutions = region(text) if is_region(text) else None
+    if solutions is None:
         chain = orders(text) if is_region(text) else None
         forms = [(normal_form(above, signed=True), closed) for above, closed in chain or ()]
         known = all(form is not None for form, _ in forms)
         return known and " and ".join(sorted(f"0<{'=' * closed}{form}" for form, closed in forms)) or None
-    if found.intervals and all(one.low == one.high for one in found.intervals):
-        return _unordered([one.low for one in found.intervals])
-    return " or ".join(map(_interval, found.intervals)) or "no solution"
+    if solutions.intervals and all(one.low == one.high for one in solutions.intervals):
+        return _unordered([one.low for one in solutions.intervals])
+    return " or ".join(map(_interval, solutions.intervals)) or "no solution"
 
 
 def _interval(one: Interval) -> str:

@@ -213,11 +213,11 @@ def _bounded(sides: tuple[str, ...], closed: list[bool]) -> Region | None:
 
 def _solved(left: str, right: str, closed: bool) -> Region | None:
     free = symbols(f"{left} {right}")
-    found = linear(f"({left})-({right})", min(free)) if len(free) == 1 else None
-    if found is None or not found[0]:
+    factors = linear(f"({left})-({right})", min(free)) if len(free) == 1 else None
+    if factors is None or not factors[0]:
         return None
-    end = str(-found[1] / found[0])
-    if found[0] > 0:
+    end = str(-factors[1] / factors[0])
+    if factors[0] > 0:
         return Region(free.pop(), (Interval("-" + INFINITY, False, end, closed),))
     return Region(free.pop(), (Interval(end, closed, INFINITY, False),))
 

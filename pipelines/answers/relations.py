@@ -219,8 +219,8 @@ def solution(sides: tuple[str, ...]) -> str | None:
     free = symbols(f"{sides[0]} {sides[1]}")
     if len(free) != 1:
         return None
-    found = linear(f"({sides[0]})-({sides[1]})", free.pop())
-    return str(-found[1] / found[0]) if found is not None and found[0] else None
+    factors = linear(f"({sides[0]})-({sides[1]})", free.pop())
+    return str(-factors[1] / factors[0]) if factors is not None and factors[0] else None
 
 
 def split(text: str, *separators: str) -> tuple[str, ...]:

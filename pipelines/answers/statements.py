@@ -82,11 +82,11 @@ _HASH = re.compile(r"(?<!#)####(?!#)[ \t]*(?P<clause>\S[^\n]*)")
 
 def statements(text: str, choices: bool = False) -> list[Statement]:
     """The last statements of a text other than its boxes; results and other languages where it names no answer."""
-    found = _at_heads(text, _HEADS, choices)
+    stated = _at_heads(text, _HEADS, choices)
     if "####" in text:
-        found += [statement for match in deque(_HASH.finditer(text), maxlen=MAX_STATEMENTS)
+        stated += [statement for match in deque(_HASH.finditer(text), maxlen=MAX_STATEMENTS)
                   if (statement := _hash(text, match)) is not None]
-    return found
+    return stated
 
 
 def rare_statements(text: str, choices: bool = False) -> list[Statement]:
@@ -207,7 +207,7 @@ def _foreign(text: str, choices: bool) -> list[Statement]:
              for match in deque(pattern.finditer(text), maxlen=MAX_STATEMENTS)]
     if not text.isascii():
         heads += deque(_OTHER_SCRIPTS.finditer(text), maxlen=MAX_STATEMENTS)
-    found = []
+    stated = []
     for head in heads:
         if link := _FOREIGN_LINK.match(text, head.end()):
             clause = text[link.end():link.end() + MAX_CLAUSE]
@@ -216,8 +216,8 @@ def _foreign(text: str, choices: bool) -> list[Statement]:
             if reading.answer is not None and (reading.firm or short) and not _announces(clause):
                 if head[0][0].isascii() or head[0][1:] == "твет":
                     reading = reading._replace(answer=_with_point(reading.answer), sure=not _POINTED(reading.answer))
-                found.append(_statement(text, head.start(), link.end(), reading, False))
-    return found
+                stated.append(_statement(text, head.start(), link.end(), reading, False))
+    return stated
 
 
 def _with_point(answer: str) -> str:

@@ -71,10 +71,10 @@ class Verifier:
 
     def stated(self, solution: str, complete: bool | None) -> tuple[str, str] | None:
         """The stated answer of a solution and its key; None for a number that is not marked as the answer."""
-        found = extract_answer(solution)
-        answer = (found.answer or "").strip()
-        whole = complete is not False or not found.at_end
-        if not answer or found.how not in EXPLICIT or found.stated > MAX_STATED or not whole:
+        extraction = extract_answer(solution)
+        answer = (extraction.answer or "").strip()
+        whole = complete is not False or not extraction.at_end
+        if not answer or extraction.how not in EXPLICIT or extraction.stated > MAX_STATED or not whole:
             return None
         return answer, answer_key(answer)
 
@@ -103,27 +103,27 @@ class Verifier:
     def _begin(self, claim: Claim) -> tuple[Claim, Extraction, Match | Future[Match]]:
         """Compare what can be compared here; an exception costs this claim its verdict, never the rank its work."""
         try:
-            gold, found, match = self._read(claim)
+            gold, extraction, match = self._read(claim)
         except Exception:
             return claim, Extraction(None, "none"), _FAILED
-        if match.reason == NEEDS_SYMBOLIC and found.answer is not None:
-            return claim, found, self._submit(gold, found.answer)
-        return claim, found, match
+        if match.reason == NEEDS_SYMBOLIC and extraction.answer is not None:
+            return claim, extraction, self._submit(gold, extraction.answer)
+        return claim, extraction, match
 
     @staticmethod
     def _read(claim: Claim) -> tuple[str, Extraction, Match]:
         gold, choice, content, percent = _reference(claim.gold)
-        found = extract_answer(claim.solution, choice, percent)
-        if content and found.how not in EXPLICIT and (value := extract_answer(claim.solution)).answer is not None:
-            found = value
-        answer = found.answer
-        cut = claim.complete is False and found.how not in EXPLICIT
-        if not gold or answer is None or cut or found.stated > MAX_STATED:
-            return gold, found, _NO_MATCH
+        extraction = extract_answer(claim.solution, choice, percent)
+        if content and extraction.how not in EXPLICIT and (value := extract_answer(claim.solution)).answer is not None:
+            extraction = value
+        answer = extraction.answer
+        cut = claim.complete is False and extraction.how not in EXPLICIT
+        if not gold or answer is None or cut or extraction.stated > MAX_STATED:
+            return gold, extraction, _NO_MATCH
         match = (_quick_match if len(gold) + len(answer) <= MAX_CHARS else compare)(gold, answer)
-        if match.equal is not True and found.says(gold):
-            return gold, found._replace(answer=gold), SAME_WORDS
-        return gold, found, match
+        if match.equal is not True and extraction.says(gold):
+            return gold, extraction._replace(answer=gold), SAME_WORDS
+        return gold, extraction, match
 
     def _submit(self, gold: str, answer: str) -> Future[Match]:
         pair = canonical(gold), canonical(answer)
@@ -142,39 +142,39 @@ class Verifier:
         except CheckFailed as failure:
             return Match(None, "symbolic", failure.reason)
 
-    def _finish(self, claim: Claim, found: Extraction, match: Match | Future[Match]) -> Verdict:
+    def _finish(self, claim: Claim, extraction: Extraction, match: Match | Future[Match]) -> Verdict:
         decided = match.result() if isinstance(match, Future) else match
         try:
-            return self._conclude(claim, found, decided)
+            return self._conclude(claim, extraction, decided)
         except Exception:
             return Verdict(None, None, "undecided", outcome.VERIFIER_FAILED, "none")
 
     @staticmethod
-    def _conclude(claim: Claim, found: Extraction, match: Match) -> Verdict:
-        answer = found.answer
-        stated = found.how in EXPLICIT
+    def _conclude(claim: Claim, extraction: Extraction, match: Match) -> Verdict:
+        answer = extraction.answer
+        stated = extraction.how in EXPLICIT
         if match is _NO_MATCH:
-            match = _without_comparison(claim, found)
-        elif not (claim.complete or match.equal) and found.at_end \
+            match = _without_comparison(claim, extraction)
+        elif not (claim.complete or match.equal) and extraction.at_end \
                 and claim.gold.strip().startswith((answer or "").strip()):
             match = Match(None, "none", outcome.TRUNCATED)
-        elif match.equal and found.doubted:
+        elif match.equal and extraction.doubted:
             match = Match(None, "none", outcome.GUESSED)
-        elif match.equal is False and not (found.sure and (claim.complete or stated)):
+        elif match.equal is False and not (extraction.sure and (claim.complete or stated)):
             match = Match(None, "none", outcome.GUESSED)
         if answer is None:
             return Verdict(None, None, "undecided", match.reason, "none")
         return _verdict(answer, match) if len(answer) <= MAX_CHARS else _verdict.__wrapped__(answer, match)
 
 
-def _without_comparison(claim: Claim, found: Extraction) -> Match:
+def _without_comparison(claim: Claim, extraction: Extraction) -> Match:
     """What a claim comes to that has no usable reference, no answer, only part of one, or too many."""
     if not _reference(claim.gold).answer:
         return Match(None, "none", outcome.GOLD_UNPARSEABLE)
-    if found.answer is None:
-        cut = claim.complete is False or found.how == "unclosed_thought"
+    if extraction.answer is None:
+        cut = claim.complete is False or extraction.how == "unclosed_thought"
         return Match(None, "none", outcome.TRUNCATED if cut else outcome.NO_ANSWER)
-    if claim.complete is False and found.how not in EXPLICIT:
+    if claim.complete is False and extraction.how not in EXPLICIT:
         return Match(None, "none", outcome.TRUNCATED)
     return Match(False, "none", outcome.MANY_ANSWERS)
 

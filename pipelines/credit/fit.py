@@ -51,15 +51,15 @@ def choose(problems: Sequence[Sequence[Counts]], threshold: float) -> tuple[Chai
     """
     halves = problems[::2], problems[1::2]
     spread, scores = _spread(halves, threshold)
-    default, told = replace(Chain.default(threshold), spread=spread), {}
+    default, by_verdict = replace(Chain.default(threshold), spread=spread), {}
     for verdict, weight in WEIGHTS.items():
         fits = [default.fit(Counts.joined([known[-1] for known in half]), weight=weight) for half in halves if half]
         depths = compare([(fit, half) for fit, half in zip(reversed(fits), halves, strict=False)])
-        told[verdict] = [depth._asdict() for depth in depths]
+        by_verdict[verdict] = [depth._asdict() for depth in depths]
         if all(depth.foretold for depth in depths):
             return default.fit(Counts.joined([known[-1] for known in problems]), weight=weight), \
-                {"verdict": verdict, "depths": told, "sharing": scores}
-    return None, {"verdict": "none", "depths": told, "sharing": scores}
+                {"verdict": verdict, "depths": by_verdict, "sharing": scores}
+    return None, {"verdict": "none", "depths": by_verdict, "sharing": scores}
 
 
 def _spread(halves: Sequence[Sequence[Sequence[Counts]]], threshold: float) -> tuple[float | None, dict[str, float]]:
@@ -130,10 +130,10 @@ def _batch(chain: Chain, before: Counts, after: Counts) -> dict[int, Array]:
     covariance = believed.q_q - believed.q[:, :, None] * believed.q[:, None, :]
     alone = believed.q - np.diagonal(believed.q_q, axis1=1, axis2=2)                       # E q (1 - q)
     level = np.log2(np.maximum(np.arange(made.shape[1]), 1)).astype(int)                   # of node i + 1, step i
-    found = {}
+    moments = {}
     for at in range(level.max() + 1):
         inside = made * ((level == at) & (np.arange(made.shape[1]) > 0))
         together = np.einsum("bi,bij,bj->", inside, covariance, inside)
-        found[at] = np.array([inside.sum(), (seen * (inside > 0)).sum(), (inside * believed.q).sum(),
+        moments[at] = np.array([inside.sum(), (seen * (inside > 0)).sum(), (inside * believed.q).sum(),
                               (inside * alone).sum() + together])
-    return found
+    return moments

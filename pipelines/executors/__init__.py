@@ -47,8 +47,8 @@ def run_pipeline(steps: Sequence[Step], executor: Executor, folder: Path, run: P
         logger.add(sys.stderr, level="WARNING")
     if left := ours.get_incomplete_ranks(skip_completed=True):
         reasons = ours.reasons()
-        told = "; ".join(f"rank {rank}: {reasons.get(rank, 'no reason known')}" for rank in left[:3])
-        raise StageFailed(f"{len(left)} of {executor.tasks} ranks did not finish. {told}. Logs: {ours.logs()}. "
+        unfinished = "; ".join(f"rank {rank}: {reasons.get(rank, 'no reason known')}" for rank in left[:3])
+        raise StageFailed(f"{len(left)} of {executor.tasks} ranks did not finish. {unfinished}. Logs: {ours.logs()}. "
                           "Run the same command again to go on.")
 
 

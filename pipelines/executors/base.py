@@ -26,8 +26,8 @@ class Noted(PipelineExecutor):
 
     def reasons(self) -> dict[int, str]:
         """Why ranks failed, as far as they could tell."""
-        found = self.logging_dir.list_files("failed", glob_pattern="*.txt")
-        written = {int(Path(name).stem): self.logging_dir.cat_file(name).decode() for name in found}
+        files = self.logging_dir.list_files("failed", glob_pattern="*.txt")
+        written = {int(Path(name).stem): self.logging_dir.cat_file(name).decode() for name in files}
         return {rank: reason for rank, reason in written.items() if reason} | self.unwritten
 
     def logs(self) -> str:

@@ -120,7 +120,7 @@ class JobsExecutor(Noted, JobsPipelineExecutor):
         """Copy everything under `name` to `folder`; what is not there yet is nothing."""
         if not self.logging_dir.exists(name):
             return
-        for found in self.logging_dir.find(name):
-            target = folder / Path(found).relative_to(name)
+        for file in self.logging_dir.find(name):
+            target = folder / Path(file).relative_to(name)
             target.parent.mkdir(parents=True, exist_ok=True)
-            self.logging_dir.get_file(found, str(target))
+            self.logging_dir.get_file(file, str(target))

@@ -67,10 +67,10 @@ def read(answer: Any) -> dict[str, Any]:
         raise RequestFailed("the server answered without a choice that can be read")
     usage = answer.get("usage")
     usage = usage if isinstance(usage, dict) else {}
-    found = [_choice(choice) for choice in choices]
-    if any(choice["finish_reason"] == "aborted" for choice in found):
+    readable = [_choice(choice) for choice in choices]
+    if any(choice["finish_reason"] == "aborted" for choice in readable):
         raise RequestFailed("the server gave up while it wrote the answer")
-    return {**answer, "choices": found, "usage": usage}
+    return {**answer, "choices": readable, "usage": usage}
 
 
 def _choice(choice: Mapping[str, Any]) -> dict[str, Any]:
@@ -119,13 +119,13 @@ def _storable(text: str) -> str:
     return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def _logprobs(told: Any) -> tuple[float | None, float | None]:
+def _logprobs(logprobs: Any) -> tuple[float | None, float | None]:
     """Sum and mean of the log-probabilities of a choice; null where one of them is missing or no number."""
-    if not isinstance(told, dict):
+    if not isinstance(logprobs, dict):
         return None, None
-    values = told.get("token_logprobs")
-    if values is None and isinstance(told.get("content"), list):
-        values = [token.get("logprob") if isinstance(token, dict) else None for token in told["content"]]
+    values = logprobs.get("token_logprobs")
+    if values is None and isinstance(logprobs.get("content"), list):
+        values = [token.get("logprob") if isinstance(token, dict) else None for token in logprobs["content"]]
     if not isinstance(values, list) or not values:
         return None, None
     if not all(type(value) in (int, float) for value in values):
@@ -134,8 +134,8 @@ def _logprobs(told: Any) -> tuple[float | None, float | None]:
     return total, total / len(values)
 
 
-def count_of(told: Any, *names: str) -> int | None:
+def count_of(value: Any, *names: str) -> int | None:
     """A number of tokens by its path in `usage`; null where a server does not say it, or says no such number."""
     for name in names:
-        told = told.get(name) if isinstance(told, dict) else None
-    return told if type(told) is int and 0 <= told < MOST else None
+        value = value.get(name) if isinstance(value, dict) else None
+    return value if type(value) is int and 0 <= value < MOST else None

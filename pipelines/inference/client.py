@@ -39,8 +39,8 @@ FILTER = re.compile(r"content[ _-]?(filter|policy|management|moderation)|moderat
 class Busy(Exception):
     """The server is there and has too much to do; `seconds` is what it asks us to wait, if it says."""
 
-    def __init__(self, told: str, seconds: float | None) -> None:
-        super().__init__(told)
+    def __init__(self, refusal: str, seconds: float | None) -> None:
+        super().__init__(refusal)
         self.seconds = seconds
 
 
@@ -140,23 +140,24 @@ class Client:
         """What a status other than success means."""
         text = reply.body.decode("utf-8", "replace")
         said = self._key.redacted(text)
-        told = f"answers {status}: {said}"
+        refusal = f"answers {status}: {said}"
         if status in BUSY:
-            return Busy(told, retry_after(reply.headers))
+            return Busy(refusal, retry_after(reply.headers))
         if 300 <= status < 400:
             to = self._key.redacted(reply.headers.get("Location", "nowhere"))
             return Forbidden(f"{self.url}{self.path} answers {status} and points to {to}; write in `url` where the "
                              "server is, up to and with /v1")
         if status in (400, 403, 422, 451) and FILTER.search(said):
-            return Filtered(f"a content filter refuses it: it {told}")
+            return Filtered(f"a content filter refuses it: it {refusal}")
         if status in (401, 402, 403):
-            return Forbidden(f"{self.url} {told}. Does the variable that `key_variable` names hold the key of an "
+            return Forbidden(f"{self.url} {refusal}. Does the variable that `key_variable` names hold the key of an "
                              "account that may use this model, with credit left?")
         if status in (404, 405, 410):
-            return Forbidden(f"{self.url}{self.path} {told}. Check `url` and `model`; `url` goes up to and with /v1")
+            return Forbidden(f"{self.url}{self.path} {refusal}. Check `url` and `model`; `url` goes up to "
+                             "and with /v1")
         if 400 <= status < 500 and status not in AGAIN:
-            return PromptTooLong(told) if TOO_LONG.search(said) or status == 413 else Refused(told)
-        return Lost(told)
+            return PromptTooLong(refusal) if TOO_LONG.search(said) or status == 413 else Refused(refusal)
+        return Lost(refusal)
 
     async def _at_fault(self, body: dict[str, Any], error: Exception, since: int) -> Exception:
         """`error`, if the request is at fault for it: others are answered. Else a ServerError.

@@ -46,11 +46,11 @@ class SamplerProcess:
         self._lines, self._answers = self._process.stdin, self._process.stdout
         self._lock, self._numbers = threading.Lock(), count()
         self._waiting: dict[int, Future[dict[str, Any]]] = {}
-        told = orjson.loads(self._answers.readline() or b"{}")
-        if not told:
+        hello = orjson.loads(self._answers.readline() or b"{}")
+        if not hello:
             raise self._ended()
-        if "error" in told:
-            raise _error(told)
+        if "error" in hello:
+            raise _error(hello)
         threading.Thread(target=self._read, name="embedded-answers", daemon=True).start()
 
     @property
@@ -80,9 +80,9 @@ class SamplerProcess:
         for line in self._answers:
             if not line.endswith(b"\n"):
                 break  # the process was killed while it wrote
-            told = orjson.loads(line)
-            answer = self._waiting.pop(told["number"])
-            answer.set_exception(_error(told)) if "error" in told else answer.set_result(told["answer"])
+            message = orjson.loads(line)
+            answer = self._waiting.pop(message["number"])
+            answer.set_exception(_error(message)) if "error" in message else answer.set_result(message["answer"])
         self._process.wait()
         with self._lock:
             while self._waiting:
@@ -95,8 +95,8 @@ class SamplerProcess:
         return ServerError(f"the process of the embedded engine ended with code {code}. {last}".strip())
 
 
-def _error(told: dict[str, Any]) -> Exception:
-    name, message = told["error"]
+def _error(answer: dict[str, Any]) -> Exception:
+    name, message = answer["error"]
     return ERRORS[name](message) if name in ERRORS else RuntimeError(f"{name}: {message}")
 
 

@@ -22,11 +22,11 @@ GRACE_SECONDS = 5.0
 def main() -> None:
     """Run the command until it, the parent, or a signal ends it; ends this process, too."""
     parent, command = int(sys.argv[1]), sys.argv[2:]
-    told: list[int] = []
+    signals: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, lambda number, _: told.append(number))
+        signal.signal(number, lambda number, _: signals.append(number))
     server = subprocess.Popen(command, stdin=subprocess.DEVNULL, preexec_fn=_die_with_launcher)
-    while server.poll() is None and os.getppid() == parent and not told:
+    while server.poll() is None and os.getppid() == parent and not signals:
         time.sleep(LOOK_SECONDS)
     if server.poll() is None:
         server.terminate()

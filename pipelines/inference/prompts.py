@@ -63,18 +63,18 @@ class PromptSet(NamedTuple):
 @lru_cache(maxsize=1)
 def prompt_sets() -> dict[str, PromptSet]:
     """The sets that ship with the package, by name."""
-    found = {}
+    sets = {}
     for path in sorted(SETS.glob("*.yaml")):
         loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
         shots = tuple(Shot(**shot) for shot in loaded["shots"])
-        found[path.stem] = PromptSet(loaded["template"], tuple(loaded["stop"]), shots)
-    return found
+        sets[path.stem] = PromptSet(loaded["template"], tuple(loaded["stop"]), shots)
+    return sets
 
 
 def stop_strings(prompt: str) -> tuple[str, ...]:
     """What ends a completion where the recipe names no stop strings: those of a few-shot set, else none."""
-    found = prompt_sets().get(prompt)
-    return found.stop if found else ()
+    prompt_set = prompt_sets().get(prompt)
+    return prompt_set.stop if prompt_set else ()
 
 
 def template_text(prompt: str, model: str) -> str:

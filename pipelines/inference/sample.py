@@ -36,8 +36,8 @@ def sample(model: str, prompts: list[str], *, samples: int = 1, temperature: flo
     settings = {"temperature": temperature, "top_p": top_p, "max_tokens": max_tokens, "stop": stop or []}
     payloads = [{"prompt": prompt, "seed": derive_seed(seed, "evaluate", prompt, index), **settings}
                 for prompt in prompts for index in range(samples)]
-    found = asyncio.run(_answer(model, payloads, skip_too_long))
-    return [found[i * samples:(i + 1) * samples] for i in range(len(prompts))]
+    answers = asyncio.run(_answer(model, payloads, skip_too_long))
+    return [answers[i * samples:(i + 1) * samples] for i in range(len(prompts))]
 
 
 async def _answer(model: str, payloads: list[dict[str, Any]], skip_too_long: bool) -> list[Sampled]:

@@ -165,12 +165,12 @@ class Sampler:
         """Logits, keys and values of a prompt, from the cache of prompts where it was seen of late."""
         key = tuple(request.prompt)
         hit = self._prompts.pop(key, None)
-        self._prompts[key] = found = hit or self.llama.prefill(request.prompt)
+        self._prompts[key] = prefilled = hit or self.llama.prefill(request.prompt)
         if len(self._prompts) > CACHED_PROMPTS:
             self._prompts.popitem(last=False)
         if request.cached_tokens is None:
             request.cached_tokens = len(request.prompt) if hit else 0
-        return found
+        return prefilled
 
     def _step(self) -> None:
         """One more token for every slot; free slots are computed too, so that the shapes stay the same."""
@@ -272,9 +272,9 @@ def serve(settings: dict[str, Any], lines: IO[bytes], answers: IO[bytes]) -> Non
     lines end."""
     lock = threading.Lock()
 
-    def tell(**told: Any) -> None:
+    def tell(**fields: Any) -> None:
         with lock:
-            answers.write(orjson.dumps(told) + b"\n")
+            answers.write(orjson.dumps(fields) + b"\n")
             answers.flush()
 
     def tell_of(number: int | None, error: BaseException) -> None:

@@ -20,7 +20,7 @@ from stepforge.builders.tables import CONTAMINATION, EVALUATIONS, PROBLEMS
 from stepforge.pipelines.options.sources import FilesSource, Source
 from stepforge.pipelines.recipe import Recipe
 from stepforge.pipelines.stages.base import Account, Context, Stage
-from stepforge.pipelines.stages.problems import rows_of, told
+from stepforge.pipelines.stages.problems import rows_of, stated_sources
 
 KEPT_SQL = """
 SELECT * EXCLUDE (file_row_number) FROM candidates
@@ -44,7 +44,7 @@ GROUP BY evaluations.evaluation, rule, outcome ORDER BY ALL
 
 def settings(recipe: Recipe) -> Any:
     options = recipe.decontaminate
-    return options and [options.model_dump(mode="json", exclude={"against"}), told(options.against)]
+    return options and [options.model_dump(mode="json", exclude={"against"}), stated_sources(options.against)]
 
 
 def run(context: Context) -> Account:
@@ -102,8 +102,9 @@ def described(context: Context) -> dict[str, Any] | None:
     if options is None:
         return None
     with context.duckdb("evaluations", "contamination") as connection:
-        found = list(query_rows(connection, FOUND_SQL))
-    return {"ngram": options.ngram, "overlap": options.overlap, "other_numbers": options.other_numbers, "found": found}
+        overlaps = list(query_rows(connection, FOUND_SQL))
+    return {"ngram": options.ngram, "overlap": options.overlap, "other_numbers": options.other_numbers,
+            "found": overlaps}
 
 
 STAGE = Stage("decontaminate", 1, ("synthesize",), settings, run, ("problems", "contamination", "evaluations"),

@@ -34,7 +34,7 @@ WITH told AS (
     FROM (SELECT DISTINCT problem_id, number FROM held JOIN rare USING (gram))
     JOIN ours USING (problem_id) JOIN theirs USING (number)
     WHERE overlap >= $overlap
-), found AS (
+), matched AS (
     SELECT problem_id, evaluation, evaluation_id, 1 AS strength, 'exact' AS rule, 1.0 AS overlap
     FROM ours JOIN theirs USING (signs)
     UNION ALL
@@ -44,7 +44,7 @@ WITH told AS (
 )
 SELECT problem_id, evaluation, evaluation_id, rule, overlap,
        CASE WHEN rule = 'numbers_masked' AND $other_numbers = 'flag' THEN 'flagged' ELSE 'dropped' END AS outcome
-FROM found
+FROM matched
 QUALIFY row_number() OVER (
     PARTITION BY problem_id, evaluation ORDER BY strength, overlap DESC NULLS LAST, evaluation_id) = 1
 ORDER BY problem_id, evaluation

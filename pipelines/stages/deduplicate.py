@@ -34,7 +34,7 @@ SELECT duplicate.* FROM (
     SELECT solution_id, survivor_id, 'near' FROM near
 ) AS duplicate JOIN sample USING (solution_id) ORDER BY position
 """
-PLACED_SQL = "SELECT found.*, position FROM found JOIN sample USING (solution_id) ORDER BY position"
+PLACED_SQL = "SELECT repeats.*, position FROM repeats JOIN sample USING (solution_id) ORDER BY position"
 
 
 def settings(recipe: Recipe) -> Any:
@@ -93,13 +93,13 @@ class DuplicatesStep(PipelineStep):
         yield from ()
 
     def _find(self, connection: duckdb.DuckDBPyConnection, scratch: Path) -> int:
-        """Make the view `found`; returns its number of rows."""
-        exact, found = scratch / "exact.parquet", scratch / "found.parquet"
+        """Make the view `repeats`; returns its number of rows."""
+        exact, with_near = scratch / "exact.parquet", scratch / "near.parquet"
         rows = find_duplicates(connection, self.options.model_dump(include={"by", "keep"}), exact)
         if self.options.near is not None:
             near = self.options.model_dump(include={"keep", "near", "ngram"})
-            rows = add_near(connection, near, exact, found)
-        connection.from_parquet(str(exact if self.options.near is None else found)).create_view("found")
+            rows = add_near(connection, near, exact, with_near)
+        connection.from_parquet(str(exact if self.options.near is None else with_near)).create_view("repeats")
         return rows
 
 

@@ -75,27 +75,27 @@ def multiplier(sizes: Sequence[int], sft_errors: Sequence[float], size: int, err
     return Multiplier(float(np.exp(x)) / size)
 
 
-def middle(found: Sequence[Multiplier]) -> Multiplier:
+def middle(multipliers: Sequence[Multiplier]) -> Multiplier:
     """Lower median of multipliers; a bound counts as beyond every number on its side, and stays a bound."""
-    return ordered(found)[(len(found) - 1) // 2]
+    return ordered(multipliers)[(len(multipliers) - 1) // 2]
 
 
-def ordered(found: Sequence[Multiplier]) -> list[Multiplier]:
+def ordered(multipliers: Sequence[Multiplier]) -> list[Multiplier]:
     """From "at most" over the numbers to "at least", each by value: the order in which quantiles are taken."""
     rank = {"at most": 0, "exact": 1, "at least": 2}
-    return sorted(found, key=lambda one: (rank[one.bound], one.value))
+    return sorted(multipliers, key=lambda one: (rank[one.bound], one.value))
 
 
 def errors(solved: Solved, arm: str, problems: np.ndarray | None = None, seeds: Sequence[int] | None = None
            ) -> dict[int, float]:
     """Mean error of an arm at each size, over the seeds and problems given (repeats count), or over all of them."""
-    found: dict[int, list[float]] = {}
+    by_size: dict[int, list[float]] = {}
     for size in sorted({size for name, size, _ in solved if name == arm}):
         for seed in seeds if seeds is not None else sorted({s for a, z, s in solved if (a, z) == (arm, size)}):
             if (arm, size, seed) in solved:
                 row = solved[arm, size, seed]
-                found.setdefault(size, []).append(1.0 - float((row if problems is None else row[problems]).mean()))
-    return {size: float(np.mean(values)) for size, values in found.items()}
+                by_size.setdefault(size, []).append(1.0 - float((row if problems is None else row[problems]).mean()))
+    return {size: float(np.mean(values)) for size, values in by_size.items()}
 
 
 class AtSize(NamedTuple):
@@ -129,11 +129,11 @@ class ArmResult(NamedTuple):
 
     @property
     def errors(self) -> dict[int, float]:
-        return {size: found.error for size, found in self.sizes.items()}
+        return {size: at.error for size, at in self.sizes.items()}
 
     @property
     def multipliers(self) -> dict[int, Multiplier]:
-        return {size: found.multiplier for size, found in self.sizes.items()}
+        return {size: at.multiplier for size, at in self.sizes.items()}
 
 
 def analyse(solved: Solved, seed: int, resamples: int = 1000, baseline: str = "sft") -> list[ArmResult]:
@@ -160,23 +160,24 @@ def analyse(solved: Solved, seed: int, resamples: int = 1000, baseline: str = "s
     if len(base) < 2:
         raise ValueError(f"analyse: {baseline} has the sizes {list(base)}; needed are two or more")
     for arm in arms:
-        found = errors(solved, arm)
-        by_size = _multipliers(base, found)
-        law = fit_power_law(list(found), list(found.values())) if len(found) > 1 and min(found.values()) > 0 else None
+        error_of = errors(solved, arm)
+        by_size = _multipliers(base, error_of)
+        fits = len(error_of) > 1 and min(error_of.values()) > 0
+        law = fit_power_law(list(error_of), list(error_of.values())) if fits else None
         low, high = _edges(ordered(draws[arm]))
-        sizes = {size: _at_size(base, size, found[size], by_size[size], at.get((arm, size), []),
-                                sum((arm, size, s) in solved for s in everyone)) for size in found}
+        sizes = {size: _at_size(base, size, error_of[size], by_size[size], at.get((arm, size), []),
+                                sum((arm, size, s) in solved for s in everyone)) for size in error_of}
         results.append(ArmResult(arm, sizes, middle(list(by_size.values())), low, high, law))
     return results
 
 
-def _at_size(base: dict[int, float], size: int, error: float, found: Multiplier,
+def _at_size(base: dict[int, float], size: int, error: float, point: Multiplier,
              drawn: Sequence[tuple[Multiplier, float]], seeds: int) -> AtSize:
-    low, high = _edges(ordered([one for one, _ in drawn])) if drawn else (found, found)
+    low, high = _edges(ordered([one for one, _ in drawn])) if drawn else (point, point)
     ratios = [ratio for _, ratio in drawn] or [float("nan")]
     ratio = error / max(base[size], TINY) if size in base else float("nan")
     ratio_low, ratio_high = (float(edge) for edge in np.quantile(ratios, (0.025, 0.975)))
-    return AtSize(error, found, low, high, ratio, ratio_low, ratio_high, local_slope(base, size), seeds)
+    return AtSize(error, point, low, high, ratio, ratio_low, ratio_high, local_slope(base, size), seeds)
 
 
 def _edges(drawn: Sequence[Multiplier]) -> tuple[Multiplier, Multiplier]:
@@ -192,10 +193,10 @@ def local_slope(base: Mapping[int, float], size: int) -> float:
     return float(-np.log(base[above] / base[below]) / np.log(above / below))
 
 
-def _multipliers(base: dict[int, float], found: dict[int, float]) -> dict[int, Multiplier]:
+def _multipliers(base: dict[int, float], error_of: dict[int, float]) -> dict[int, Multiplier]:
     if len(base) < 2:
         return {}
-    return {size: multiplier(list(base), list(base.values()), size, error) for size, error in found.items()}
+    return {size: multiplier(list(base), list(base.values()), size, error) for size, error in error_of.items()}
 
 
 def expected_coverage(pass_rate: float, samples: int, spread: float = 1.0) -> float:

@@ -162,18 +162,18 @@ class Sampled(NamedTuple):
 def report(out: Path, to: Path) -> dict[str, Row]:
     """Errors, differences and data sets; write budget.json into `to`."""
     results, solved = load(out)
-    told: dict[str, Row] = {}
+    setups: dict[str, Row] = {}
     for how in stored(Settings, out).setups:
         arms = {data: {key[2]: row for key, row in solved.items() if key[0] == f"{how}-{data}"} for data in DATA}
-        told[how] = {"error": {data: 1 - float(np.mean(list(rows.values()))) for data, rows in arms.items() if rows}}
+        setups[how] = {"error": {data: 1 - float(np.mean(list(rows.values()))) for data, rows in arms.items() if rows}}
         for data in DATA[1:]:
-            told[how][f"{data} - strong"] = paired(arms[data], arms["strong"])
+            setups[how][f"{data} - strong"] = paired(arms[data], arms["strong"])
     runs = [{key: value for key, value in row.items() if key != "solved"} for row in results]
     to.mkdir(parents=True, exist_ok=True)
     with replacing(to / "budget.json") as temporary:
-        temporary.write_text(json.dumps({"settings": json.loads((out / "settings.json").read_text()), "setups": told,
+        temporary.write_text(json.dumps({"settings": json.loads((out / "settings.json").read_text()), "setups": setups,
                                          "runs": runs}, indent=1) + "\n")
-    return told
+    return setups
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -183,8 +183,8 @@ def main(argv: list[str] | None = None) -> None:
     def work() -> None:
         if not args.report:
             Study(settings(Settings, args.set, task="arithmetic"), args.out, args.device).run(args.seeds)
-        for how, told in report(args.out, args.to or args.out).items():
-            sys.stdout.write(f"{how:8} {json.dumps(told)}\n")
+        for how, setup in report(args.out, args.to or args.out).items():
+            sys.stdout.write(f"{how:8} {json.dumps(setup)}\n")
 
     quietly("budget", work)
 

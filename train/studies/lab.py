@@ -227,27 +227,27 @@ def settings(kind: type[Chosen], given: Sequence[str], preset: Row | None = None
 
     `preset` changes defaults too, before what is given.
     """
-    found: Row = dict(preset or {}) | fixed
+    chosen: Row = dict(preset or {}) | fixed
     for option in given:
         key, _, value = option.partition("=")
         if key not in kind.__dataclass_fields__ or key in fixed:
             allowed = ", ".join(name for name in kind.__dataclass_fields__ if name not in fixed)
             raise UserError(f"--set {option}: allowed keys are {allowed}")
         try:
-            found[key] = json.loads(value)
+            chosen[key] = json.loads(value)
         except json.JSONDecodeError as error:
             raise UserError(f"--set {option}: the value is not JSON ({error})") from error
-        if isinstance(found[key], list):
-            found[key] = tuple(found[key])
-        if not isinstance(found[key], type(getattr(kind, key)) | int):
+        if isinstance(chosen[key], list):
+            chosen[key] = tuple(chosen[key])
+        if not isinstance(chosen[key], type(getattr(kind, key)) | int):
             raise UserError(f"--set {option}: needed is a value like {getattr(kind, key)}")
-    return kind(**found)
+    return kind(**chosen)
 
 
 def stored(kind: type[Chosen], folder: Path) -> Chosen:
     """The settings that a folder was made with."""
     if not (folder / "settings.json").is_file():
         raise UserError(f"{folder} is not the folder of a study: it has no settings.json")
-    found: Row = json.loads((folder / "settings.json").read_text())
-    values: Row = {key: tuple(value) if isinstance(value, list) else value for key, value in found.items()}
+    written: Row = json.loads((folder / "settings.json").read_text())
+    values: Row = {key: tuple(value) if isinstance(value, list) else value for key, value in written.items()}
     return kind(**values)

@@ -47,22 +47,22 @@ def q_per_step(models: dict[str, Path], task_name: str, problems: int, rollouts:
         policy = Policy(folder, device, task.max_tokens)
         values[arm] = np.full((problems, depth + 1), np.nan)
         for step in range(depth + 1):
-            there = [place for place, found in enumerate(steps) if len(found) > step]
+            there = [place for place, q in enumerate(steps) if len(q) > step]
             prefixes = [(asked[place], "".join(steps[place][:step])) for place in there]
             made = collect.roll_out(policy, task, prefixes, rollouts, 0.7, derive_seed(arm, step))
             values[arm][there, step] = [np.mean(outcomes) for outcomes in made]
-    return {arm: {"q": np.nanmean(found, 0).tolist(), "gain": [gain(found[:, step] - values["sft"][:, step])
+    return {arm: {"q": np.nanmean(q, 0).tolist(), "gain": [gain(q[:, step] - values["sft"][:, step])
                                                               for step in range(depth + 1)]}
-            for arm, found in values.items()}
+            for arm, q in values.items()}
 
 
 def gain(differences: np.ndarray) -> list[float]:
     """Mean and 95% interval (normal) of differences; those that are not a number are left out, and none gives []."""
-    found = differences[~np.isnan(differences)]
-    if not len(found):
+    paired = differences[~np.isnan(differences)]
+    if not len(paired):
         return []
-    half = 1.96 * float(found.std()) / len(found) ** 0.5
-    mean = float(found.mean())
+    half = 1.96 * float(paired.std()) / len(paired) ** 0.5
+    mean = float(paired.mean())
     return [mean, mean - half, mean + half]
 
 
@@ -79,13 +79,13 @@ class Spurious(scaling.Study):
 
     def look(self, size: int, seed: int, arms: Sequence[str], held_out: int) -> Row:
         """How often each arm's model writes such a line, and what such steps are worth to the SFT model."""
-        told: Row = {"rate": {}}
+        measured: Row = {"rate": {}}
         for arm in arms:
             folder = self.model(arm, size, seed)
             if finished(folder):
                 policy = Policy(folder, self.device, self.task.max_tokens)
                 texts = policy.complete([row["prompt"] for row in self.tests[:held_out]], 0.7, 0)
-                told["rate"][arm] = gain(np.array([SPURIOUS in text.text for text in texts], float))
+                measured["rate"][arm] = gain(np.array([SPURIOUS in text.text for text in texts], float))
         s = self.settings
         policy = Policy(self.model("sft", size, seed), self.device, self.task.max_tokens)
         with TemporaryDirectory() as temporary:
@@ -96,7 +96,7 @@ class Spurious(scaling.Study):
             steps = [row for row in made.table("steps") if row["advantage"] is not None]
         useless = [row["advantage"] for row in steps if row["step"].startswith(SPURIOUS)]
         others = [row["advantage"] for row in steps if not row["step"].startswith(SPURIOUS)]
-        return told | {"advantage": {"spurious": gain(np.array(useless)),
+        return measured | {"advantage": {"spurious": gain(np.array(useless)),
                                      "other": gain(np.array(others))}}
 
 
@@ -117,13 +117,13 @@ def run_steps(out: Path, models: Path, size: int, seeds: list[int], problems: in
     task = json.loads((models / "settings.json").read_text())["task"]
     for seed in seeds:
         file = out / "steps" / f"{seed}.json"
-        found = {arm: models / "models" / f"{arm}-{size}-{seed}" for arm in scaling.ARMS}
-        there = {arm: folder for arm, folder in found.items() if finished(folder)}
+        folders = {arm: models / "models" / f"{arm}-{size}-{seed}" for arm in scaling.ARMS}
+        there = {arm: folder for arm, folder in folders.items() if finished(folder)}
         if not file.is_file() and "sft" in there:
-            told = q_per_step(there, task, problems, 4, device)
+            steps = q_per_step(there, task, problems, 4, device)
             with replacing(file) as temporary:
-                temporary.write_text(json.dumps(told) + "\n")
-            say(f"steps, seed {seed}: " + ", ".join(f"{arm} {np.mean(one['q']):.3f}" for arm, one in told.items()))
+                temporary.write_text(json.dumps(steps) + "\n")
+            say(f"steps, seed {seed}: " + ", ".join(f"{arm} {np.mean(one['q']):.3f}" for arm, one in steps.items()))
 
 
 def run_spurious(out: Path, chosen: scaling.Settings, size: int, seeds: list[int], device: str) -> None:
@@ -158,18 +158,18 @@ def run_starts(out: Path, chosen: scaling.Settings, size: int, seeds: list[int],
 
 def report(out: Path, to: Path) -> Row:
     """All that is there, in mechanism.json."""
-    told: Row = {name: [json.loads(file.read_text()) for file in sorted((out / name).glob("[0-9]*.json"))]
+    measured: Row = {name: [json.loads(file.read_text()) for file in sorted((out / name).glob("[0-9]*.json"))]
                  for name in ("steps", "spurious")}
     for name in [f"starts-{start}" for start in EPOCHS] + ["spurious"]:
         if (out / name / "results").is_dir():
             results, _ = load(out / name)
-            told[f"{name} errors"] = {f"{row['arm']} {row['seed']}": round(row["error"], 4) for row in results}
+            measured[f"{name} errors"] = {f"{row['arm']} {row['seed']}": round(row["error"], 4) for row in results}
     to.mkdir(parents=True, exist_ok=True)
     with replacing(to / "mechanism.json") as temporary:
-        temporary.write_text(json.dumps(told, indent=1) + "\n")
-    if told["steps"]:
-        plot(told["steps"], to / "mechanism.svg")
-    return told
+        temporary.write_text(json.dumps(measured, indent=1) + "\n")
+    if measured["steps"]:
+        plot(measured["steps"], to / "mechanism.svg")
+    return measured
 
 
 def plot(seeds: list[Row], file: Path) -> None:

@@ -24,17 +24,17 @@ def report(out: Path, to: Path, resamples: int) -> str:
     if len({size for arm, size, _ in solved if arm == "sft"}) < 2:
         raise UserError(f"{out} has SFT at fewer than two sizes, too few for a report; run more of the study")
     settings = json.loads((out / "settings.json").read_text())
-    found = analyse({key: row for key, row in solved.items() if key[0] != "base"}, seed=0, resamples=resamples)
+    arms = analyse({key: row for key, row in solved.items() if key[0] != "base"}, seed=0, resamples=resamples)
     runs = [{key: value for key, value in row.items() if key != "solved"} for row in results]
     name = f"scaling_{settings['task']}"
     to.mkdir(parents=True, exist_ok=True)
     with replacing(to / f"{name}.json") as temporary:
         temporary.write_text(json.dumps(
-            {"settings": settings, "arms": [_told(one) for one in found], "differences": differences(solved),
+            {"settings": settings, "arms": [_told(one) for one in arms], "differences": differences(solved),
              "runs": runs}, indent=1) + "\n")
-    plot(found, to / f"{name}.svg")
+    plot(arms, to / f"{name}.svg")
     base = [f"base model: error {row['error']:.3f}\n" for row in results if row["arm"] == "base"]
-    return "".join(base) + table(found)
+    return "".join(base) + table(arms)
 
 
 def differences(solved: Solved) -> dict[int, dict[str, list[float]]]:
@@ -48,13 +48,13 @@ def differences(solved: Solved) -> dict[int, dict[str, list[float]]]:
                 arms.setdefault(arm, {})[seed] = row
         pairs = {f"{one} - {other}": paired(arms[one], arms[other])
                  for other, one in combinations(sorted(arms, key=lambda arm: (arm != "sft", arm)), 2)}
-        by_size[size] = {name: found for name, found in pairs.items() if found}
+        by_size[size] = {name: pair for name, pair in pairs.items() if pair}
     return by_size
 
 
-def table(found: list[ArmResult]) -> str:
+def table(arms: list[ArmResult]) -> str:
     """One line for every arm and size, the worst first at each size."""
-    rows = sorted(((size, one.arm, at) for one in found for size, at in one.sizes.items()),
+    rows = sorted(((size, one.arm, at) for one in arms for size, at in one.sizes.items()),
                   key=lambda row: (row[0], -row[2].error))
     head = "| problems | arm | seeds | error | of SFT's error | SFT needs N times the problems, N | slope of SFT |"
     lines = [f"| {size:,} | `{arm}` | {at.seeds} | {at.error:.3f} | {at.ratio:.2f} ({at.ratio_low:.2f} to "
@@ -73,13 +73,13 @@ def _at(at: AtSize) -> dict[str, Any]:
     return at._asdict() | {name: str(getattr(at, name)) for name in ("multiplier", "low", "high")}
 
 
-def plot(found: list[ArmResult], file: Path) -> None:
+def plot(arms: list[ArmResult], file: Path) -> None:
     """Error against the number of unique problems, both logarithmic, one line an arm."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.subplots()
-    for one in found:
+    for one in arms:
         axes.plot(list(one.errors), list(one.errors.values()), marker="o", label=f"{one.arm} ({one.overall})")
     axes.set(xscale="log", yscale="log", xlabel="unique problems", ylabel="error on held-out problems (greedy)")
     axes.legend(fontsize="small")

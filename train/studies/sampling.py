@@ -46,7 +46,7 @@ class Policy(Llama):
         """One completion of every prompt; temperature 0 is greedy. The same prompts and seed give the same texts."""
         ids: list[list[int]] = self.tokenizer(list(prompts)).input_ids if prompts else []
         order = sorted(range(len(ids)), key=lambda index: (len(ids[index]), ids[index]))
-        found = [Text("", False)] * len(ids)
+        completed = [Text("", False)] * len(ids)
         rows = ROWS.get(self.device.type, MOST_ROWS)
         start = 0
         while start < len(order):
@@ -56,10 +56,10 @@ class Policy(Llama):
             written = self._continue([ids[index] for index in chosen], temperature, generator)
             texts = self.tokenizer.batch_decode([row for row, _ in written])
             for index, text, (row, ended) in zip(chosen, texts, written, strict=True):
-                found[index] = Text(text, ended)
+                completed[index] = Text(text, ended)
                 self.generated_tokens += len(row) + ended
             start += len(chosen)
-        return found
+        return completed
 
     def _continue(
         self, prompts: list[list[int]], temperature: float, generator: torch.Generator

@@ -158,10 +158,10 @@ def first_wrong_step(solution: str, reference: str) -> int | None:
     """The first line, from 0, whose equation is not the reference's (sums and products may be turned round)."""
 
     def key(line: str) -> tuple[str, ...]:
-        found = EQUATION.search(line)
-        if not found:
+        equation = EQUATION.search(line)
+        if not equation:
             return (line.strip(),)
-        left, operator, right, result = found.groups()
+        left, operator, right, result = equation.groups()
         return (operator, *(sorted((left, right)) if operator in "+*" else (left, right)), result)
 
     ours, theirs = solution.split("\n"), reference.split("\n")

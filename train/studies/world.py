@@ -72,8 +72,8 @@ class Task:
         with self.verifier() as verifier:
             verdicts = verifier.verify_many(
                 Claim(row["answer"], *text) for row, text in zip(problems, texts, strict=True))
-            return [found.verdict == "correct" and text.complete
-                    for found, text in zip(verdicts, texts, strict=True)]
+            return [verdict.verdict == "correct" and text.complete
+                    for verdict, text in zip(verdicts, texts, strict=True)]
 
 
 def stars(count: int, seed: int, split: str) -> Iterable[Row]:

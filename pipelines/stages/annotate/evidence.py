@@ -25,18 +25,18 @@ def first_errors(solution: Mapping[str, Any], prompt: str, steps: Sequence[str],
         prompt: what the policy reads before the solution, and the value model too.
         steps: of the solution, those that the judge saw.
     """
-    told: dict[Source, int | None] = {}
+    errors: dict[Source, int | None] = {}
     if settings.search != "adaptive":
-        return told
+        return errors
     if "equations" in settings.evidence:
-        told["equations"] = first_false_step(steps)
+        errors["equations"] = first_false_step(steps)
     if "judge" in settings.evidence and solution["soundness"] == "sound":
-        told["judge"] = None
+        errors["judge"] = None
     if "judge" in settings.evidence and solution["soundness"] == "unsound":
-        told["judge"] = solution["first_error"]
+        errors["judge"] = solution["first_error"]
     if "values" in settings.evidence:
         assert settings.value_model is not None  # the options refuse it
         scores = score_steps(settings.value_model, settings.value_revision, prompt, steps)
         if scores is not None:
-            told["values"] = next((i for i, score in enumerate(scores) if score < settings.value_cut), None)
-    return told
+            errors["values"] = next((i for i, score in enumerate(scores) if score < settings.value_cut), None)
+    return errors

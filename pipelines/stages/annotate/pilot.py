@@ -58,9 +58,9 @@ def teach(parts: Iterable[Path]) -> tuple[Chain | None, dict[str, Any]]:
         return None, {}
     known = [[Counts.of(counts) for counts in orjson.loads(row["known"])] for row in rows]
     chain, fit = choose(known, rows[0]["threshold"])
-    told = {"pilot_problems": len(rows), "pilot_solutions": sum(len(counts[-1].last) for counts in known), "fit": fit}
+    facts = {"pilot_problems": len(rows), "pilot_solutions": sum(len(counts[-1].last) for counts in known), "fit": fit}
     if chain is None:
-        return None, told
+        return None, facts
     seen = [Seen(*each) for row in rows for each in orjson.loads(row["lengths"])]
     record = replace(chain, lengths=lengths.fit(seen, rows[0]["typical"])).record()
-    return Chain.of(record), {**told, **record}
+    return Chain.of(record), {**facts, **record}

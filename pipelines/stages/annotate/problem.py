@@ -131,11 +131,11 @@ class Problem:
 
     async def alternatives(self, search: Search, steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Candidates for every pit, each valued by rollouts of its own."""
-        found = [candidate for step in steps if step["is_pit"] for candidate in self._candidates(search, step)]
+        alternatives = [candidate for step in steps if step["is_pit"] for candidate in self._candidates(search, step)]
         # Solutions may share a candidate: each start once, else two requests under way at once would both be paid for.
         starts = {(prefix, index): Start(prefix, row["solution_id"], row["step_index"], index, "alternative",
                                          self.ids.get(prefix))
-                  for row in found if not row["complete"] for prefix in [self._with_candidate(row)]
+                  for row in alternatives if not row["complete"] for prefix in [self._with_candidate(row)]
                   for index in range(self.settings.rollouts)}
         rows = await self._roll_out(list(starts.values()))
         counts: dict[str, list[bool]] = {}
@@ -144,10 +144,10 @@ class Problem:
         for (prefix, _), row in zip(starts, rows, strict=True):
             if (outcome := outcome_of(row)) != "excluded":
                 counts.setdefault(prefix, []).append(outcome == "success")
-        for row in found:
+        for row in alternatives:
             outcomes = counts.get(self._with_candidate(row), [])
             row |= {"rollouts": len(outcomes), "successes": sum(outcomes)} | _value(row["complete"], outcomes)
-        return found
+        return alternatives
 
     def _with_candidate(self, row: dict[str, Any]) -> str:
         return self.prefix(row["solution_id"], row["step_index"] - 1) + row["step"]
@@ -162,11 +162,11 @@ class Problem:
         if index == 0:
             continuations += [(s["solution_id"], s["solution"]) for s in self.row["solutions"] if s["correct"]]
         opened = [(source, splitting.split(self.splitters[solution_id], text)) for source, text in continuations]
-        found = other_steps(self.texts[solution_id][index:], opened)[: self.settings.alternatives_per_pit]
+        others = other_steps(self.texts[solution_id][index:], opened)[: self.settings.alternatives_per_pit]
         return [{"alternative_id": content_id("alternative", solution_id, index, step),
                  "problem_id": self.row["problem_id"], "solution_id": solution_id, "step_index": index, "step": step,
                  "complete": not rest, "taken_from": source, "sound": first_false_step([step]) is None}
-                for source, (step, *rest) in found]
+                for source, (step, *rest) in others]
 
 
 async def _ask_later(request: Request) -> list[Completion]:
@@ -190,12 +190,12 @@ def other_steps(lost: Sequence[str], opened: Iterable[tuple[str, Sequence[str]]]
     Steps are of one kind where they do the same computations, or without any say the same, and both or neither end
     the solution: of two wordings of one thought, rollouts tell by chance alone which is the better one.
     """
-    kinds, found = {_kind(lost)}, []
+    kinds, others = {_kind(lost)}, []
     for source, steps in opened:
         if steps and _kind(steps) not in kinds:
             kinds.add(_kind(steps))
-            found.append((source, steps))
-    return found
+            others.append((source, steps))
+    return others
 
 
 def _kind(steps: Sequence[str]) -> tuple[str, bool]:

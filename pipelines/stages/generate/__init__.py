@@ -58,18 +58,18 @@ def settings(recipe: Recipe) -> Any:
         UserError: a prompt cannot be rendered, a model cannot be found, or two generators are one.
     """
     check_apart(recipe.generators)
-    told = []
+    stated = []
     for generator in recipe.generators:
         check_prompt(generator.prompt, generator.model)
         files = recorded_files(generator) if isinstance(generator, RecordedGenerator) else []
         matching = generator.model_dump(mode="json") if isinstance(generator, RecordedGenerator) else None
         kept = [] if (thoughts := getattr(generator, "thoughts", "inline")) == "inline" else [thoughts]
-        told.append([generator.name, generator_id(generator), generator.samples, files, matching, *kept])
+        stated.append([generator.name, generator_id(generator), generator.samples, files, matching, *kept])
     if recipe.budget is None:
-        return [told, recipe.seed]
+        return [stated, recipe.seed]
     spending = [[g.name, g.parameters, g.price, g.input_price] for g in recipe.generators
                 if not isinstance(g, RecordedGenerator)]
-    return [told, recipe.seed, recipe.budget.model_dump(mode="json"), spending]
+    return [stated, recipe.seed, recipe.budget.model_dump(mode="json"), spending]
 
 
 def run(context: Context) -> Account:
@@ -110,13 +110,13 @@ def within_budget(context: Context, problems: int) -> Sequence[Generator]:
         able = [g for g in generators if not isinstance(g, RecordedGenerator) and g.samples]
         costs = {g.name: token_cost(budget.match, g, model_path(g.model)) for g in able}
         lengths = _pilot(context, able, budget, problems)
-        found = allot(budget, costs, lengths, {g.name: g.samples for g in able}, {g.name: g for g in able})
+        allotments = allot(budget, costs, lengths, {g.name: g.samples for g in able}, {g.name: g for g in able})
         rows = [{"generator": name, "match": budget.match, "budget": float(given.limit),
                  "token_cost": None if (cost := costs[name]) is None else float(cost),
                  "pilot_samples": lengths[name].samples, "pilot_tokens": lengths[name].tokens,
                  "sample_cost": float(given.cost), "samples": given.samples, "remainder": float(given.left)}
-                for name, given in found.items()]
-        generators = [g.model_copy(update={"samples": found[g.name].samples}) if g.name in found else g
+                for name, given in allotments.items()]
+        generators = [g.model_copy(update={"samples": allotments[g.name].samples}) if g.name in allotments else g
                       for g in generators]
     write_rows(context.file("budgets"), rows, BUDGETS.schema)
     return generators
@@ -133,12 +133,12 @@ def _pilot(context: Context, generators: Sequence[Writer], budget: Budget, probl
         return {}
     with context.duckdb() as database:
         database.read_parquet([str(part) for part in context.parts("solutions", works)]).create_view("solutions")
-        found = {row["generator"]: Length(row["tokens"], row["samples"], row["read"])
+        pilot = {row["generator"]: Length(row["tokens"], row["samples"], row["read"])
                  for row in query_rows(database, LENGTHS_SQL)}
-    if silent := [generator.name for generator in generators if generator.name not in found]:
+    if silent := [generator.name for generator in generators if generator.name not in pilot]:
         raise StageFailed(f"generate: no request of the pilot of {silent} came back with a number of tokens; see "
                           f"{context.folder / 'logs'}. A budget by flops or price needs servers that say `usage`")
-    return found
+    return pilot
 
 
 def _generate(generator: Writer, number: int, context: Context, work: Path, problems: int) -> None:

@@ -70,15 +70,16 @@ def models(recipe: Recipe, solutions: Path) -> list[tuple[RecordedGenerator, str
     """
     names = pl.scan_parquet(parts_of(solutions)).select("generator", "generator_id").unique().collect().sort(pl.all())
     recorded = [g for g in recipe.generators if isinstance(g, RecordedGenerator)]
-    found = [(generator.model_copy(update={"name": name, "model": name}), source) for name, source in names.iter_rows()
-             for generator in recorded if source == model_id(generator, name)]
+    generators = [(generator.model_copy(update={"name": name, "model": name}), source)
+                  for name, source in names.iter_rows()
+                  for generator in recorded if source == model_id(generator, name)]
     given = Counter([name for name, _ in names.iter_rows()] + [g.name for g in recipe.generators if g.name not in
                     {name for name, source in names.iter_rows() if source == generator_id(g)}])
     if twice := sorted(name for name, count in given.items() if count > 1):
         raise StageFailed(f"generate: {twice} is the name of two generators: of one in the recipe and of a model that "
                           "a recorded file names, or of models in two files. Read files of the same models as one "
                           "generator with several `paths`, or rename the generator")
-    return found
+    return generators
 
 
 def read_recorded(generator: RecordedGenerator, order: int, context: Context, work: Path) -> Losses:
@@ -94,8 +95,8 @@ def read_recorded(generator: RecordedGenerator, order: int, context: Context, wo
     with context.tell(work, f"read {generator.name}", 0), TableOutput(work, OUTPUT) as output:
         output.open(0)
         for solutions, drops, position in reader.rows():
-            told = [drop_row("generate", *drop) for drop in drops]
-            output.write_tables({"solutions": solutions, "drops": told}, 0, order * max(1, problems) + position)
+            dropped = [drop_row("generate", *drop) for drop in drops]
+            output.write_tables({"solutions": solutions, "drops": dropped}, 0, order * max(1, problems) + position)
             losses.add(len(solutions), drops)
     if divided:
         _divide(context, work)
@@ -226,14 +227,14 @@ def samples_of(texts: Mapping[str, Sequence[str | None]]) -> list[dict[str, Any]
         ValueError: there are not as many values of a column as there are samples, nor one for all.
     """
     kind = next(name for name in SOLUTIONS if name in texts)
-    found = list(texts[kind])
-    if kind == "steps" and None in found:
+    recorded = list(texts[kind])
+    if kind == "steps" and None in recorded:
         raise ValueError("one of the steps is empty")
-    if kind == "steps" and len(texts.get("upstream_labels") or ()) > len(found):
-        raise ValueError(f"{len(found)} steps, but {len(texts['upstream_labels'])} labels")
-    if kind == "steps" and found:
-        found = ["\n".join(step.rstrip("\n") for step in found if step is not None)]
-    samples: list[dict[str, Any]] = [{"solution": text} for text in found or [None]]
+    if kind == "steps" and len(texts.get("upstream_labels") or ()) > len(recorded):
+        raise ValueError(f"{len(recorded)} steps, but {len(texts['upstream_labels'])} labels")
+    if kind == "steps" and recorded:
+        recorded = ["\n".join(step.rstrip("\n") for step in recorded if step is not None)]
+    samples: list[dict[str, Any]] = [{"solution": text} for text in recorded or [None]]
     for name, values in texts.items():
         if name == "upstream_labels":
             samples[0][name] = list(values) or None
@@ -248,10 +249,10 @@ def samples_of(texts: Mapping[str, Sequence[str | None]]) -> list[dict[str, Any]
 def _end(sample: Sample) -> tuple[str, bool | None]:
     """finish_reason and complete, as far as the sample says; a text that either calls cut is cut."""
     reason = ended(sample.get("finish_reason"))
-    told = WORDS.get((sample.get("complete") or "").strip().lower())
-    if told is False or reason == "length":
+    whole = WORDS.get((sample.get("complete") or "").strip().lower())
+    if whole is False or reason == "length":
         return "length" if reason == "unknown" else reason, False
-    return reason, True if told or reason == "stop" else None
+    return reason, True if whole or reason == "stop" else None
 
 
 def _verdict(text: str | None) -> str | None:

@@ -87,10 +87,10 @@ def read_vote(text: str, steps: int, finished: bool) -> Vote:
     _, opened, thought = text.rpartition("<think>")
     if not finished or (opened and "</think>" not in thought):
         return UNDECIDED
-    found = _VERDICT.fullmatch(text.strip().rpartition("\n")[2])
-    if found is None:
+    verdict = _VERDICT.fullmatch(text.strip().rpartition("\n")[2])
+    if verdict is None:
         return UNDECIDED
-    if found[1]:
+    if verdict[1]:
         return Vote("sound")
-    step = int(found[2])
+    step = int(verdict[2])
     return Vote("unsound", step - 1) if 1 <= step <= steps else UNDECIDED

@@ -112,8 +112,8 @@ def kappa_rows(first_errors: Iterable[tuple]) -> Iterator[Row]:
     for generator, by, group, judge_error, rollouts_error, n in first_errors:
         groups[generator, by, group][judge_error, rollouts_error] = n
     for group, counts in groups.items():
-        if (found := kappa_of(dict(sorted(counts.items())))) is not None:
-            yield _row((*group, "first_error_kappa"), None, found.value, (found.low, found.high), "wilson", found.n)
+        if (kappa := kappa_of(dict(sorted(counts.items())))) is not None:
+            yield _row((*group, "first_error_kappa"), None, kappa.value, (kappa.low, kappa.high), "wilson", kappa.n)
 
 
 def mean_rows(means: Iterable[tuple]) -> Iterator[Row]:
@@ -146,13 +146,13 @@ def ledger_rows(ledger: Iterable[tuple], recipe: Recipe) -> Iterator[Row]:
 
 def flops_per_token(recipe: Recipe) -> dict[str, Fraction]:
     """By generator, where its parameters are told or its model lies here."""
-    found = {}
+    flops = {}
     for generator in recipe.generators:
         if isinstance(generator, RecordedGenerator):
             continue
         if generator.parameters or isinstance(generator, EmbeddedGenerator):
-            found[generator.name] = token_cost("flops", generator, model_path(generator.model)) or Fraction(0)
-    return found
+            flops[generator.name] = token_cost("flops", generator, model_path(generator.model)) or Fraction(0)
+    return flops
 
 
 def _row(group: Iterable[str], k: int | None, value: float, interval: tuple[float, float] | None, kind: str, n: int

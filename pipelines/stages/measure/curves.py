@@ -43,7 +43,7 @@ def curve_rows(totals: Iterable[tuple], spread: Iterable[tuple], ks: Sequence[in
     """Rows of coverage and diversity for every group and every k up to its largest n, from sums of `count_classes`."""
     means = _means(totals, ks)
     sums = {(row[:4], row[4]): Sums(*row[5:]) for row in spread}
-    return _rows({key: (means[key] / found.n, found) for key, found in sums.items()})
+    return _rows({key: (means[key] / summed.n, summed) for key, summed in sums.items()})
 
 
 def count_classes(connection: duckdb.DuckDBPyConnection, ks: Sequence[int]) -> tuple[list[tuple], list[tuple]]:
@@ -78,15 +78,15 @@ def _means(totals: Iterable[tuple], ks: Sequence[int]) -> dict[tuple[Group, int]
 def majority_rows(profiles: Iterable[tuple], ks: Sequence[int]) -> list[dict[str, Any]]:
     """Rows of maj@k, from `count_votes`: problems with the same number of votes for each answer are counted once."""
     known: dict[tuple, dict[int, Fraction]] = {}
-    found: defaultdict[tuple[Group, int], list[tuple[Fraction, int]]] = defaultdict(list)
+    values_at: defaultdict[tuple[Group, int], list[tuple[Fraction, int]]] = defaultdict(list)
     for generator, by, group, n, votes, problems in profiles:
         key = (n, tuple(map(tuple, votes)))
         if key not in known:
             known[key] = majority(n, [Vote(*vote) for vote in votes], [k for k in ks if k <= n])
         for k, value in known[key].items():
-            found[(generator, by, group, "majority"), k].append((value, problems))
+            values_at[(generator, by, group, "majority"), k].append((value, problems))
     rows = {}
-    for at, values in found.items():
+    for at, values in values_at.items():
         nano = [(round(value * NANO), problems) for value, problems in values]
         sums = Sums(sum(problems for _, problems in values), sum(value * problems for value, problems in nano),
                     sum(value * value * problems for value, problems in nano))
@@ -94,14 +94,14 @@ def majority_rows(profiles: Iterable[tuple], ks: Sequence[int]) -> list[dict[str
     return _rows(rows)
 
 
-def _rows(found: dict[tuple[Group, int], tuple[Fraction, Sums]]) -> list[dict[str, Any]]:
+def _rows(points: dict[tuple[Group, int], tuple[Fraction, Sums]]) -> list[dict[str, Any]]:
     """Rows of `measures`; every group has a row at k = 1, which all of its problems are in."""
     rows = []
-    for (group, k), (value, sums) in sorted(found.items()):
+    for (group, k), (value, sums) in sorted(points.items()):
         generator, by, name, measure = group
         mean, interval = float(value), mean_interval(sums, measure in SHARES)
         low, high = (min(interval[0], mean), max(interval[1], mean)) if interval else (None, None)  # sums are rounded
         rows.append({"generator": generator, "by": by, "group": name, "measure": measure, "k": k, "value": mean,
                      "low": low, "high": high, "interval": "problems", "n": sums.n,
-                     "excluded": found[group, 1][1].n - sums.n})
+                     "excluded": points[group, 1][1].n - sums.n})
     return rows

@@ -84,14 +84,14 @@ def _opinion(row: dict[str, Any]) -> Opinion:
 
 def rates(opinions: Iterable[Opinion]) -> Iterator[tuple[str, Rate]]:
     """By generator, the share of correct solutions that people find unsound, weighted back to the strata."""
-    found: defaultdict[str, defaultdict[str, dict[str, Stratum]]] = defaultdict(lambda: defaultdict(dict))
+    strata_of: defaultdict[str, defaultdict[str, dict[str, Stratum]]] = defaultdict(lambda: defaultdict(dict))
     for opinion in opinions:
         if opinion.verdict == "correct":
-            strata = found[opinion.generator][opinion.audit_id]
+            strata = strata_of[opinion.generator][opinion.audit_id]
             size, judged, hits = strata.get(opinion.stratum, Stratum(opinion.population, 0, 0))
             strata[opinion.stratum] = Stratum(size, judged + (opinion.people is not None),
                                               hits + (opinion.people == "unsound"))
-    for generator, samples in sorted(found.items()):
+    for generator, samples in sorted(strata_of.items()):
         if rate := stratified_rate([list(strata.values()) for strata in samples.values()]):
             yield generator, rate
 

@@ -49,25 +49,25 @@ ORDER BY file_row_number
 def rows_of(source: Source) -> Iterator[dict | Drop]:
     """Rows of a source, cut at its limit; rows that are dropped do not count against it."""
     limit = source.limit
-    found: Iterator[dict | Drop]
+    rows: Iterator[dict | Drop]
     match source:
         case ArithmeticSource():
-            found = arithmetic.generate(source.limit, source.seed, source.split, source.steps, source.max_operand)
+            rows = arithmetic.generate(source.limit, source.seed, source.split, source.steps, source.max_operand)
         case StarGraphSource():
-            found = star_graph.generate(source.limit, source.seed, source.split, source.degree, source.path_length,
+            rows = star_graph.generate(source.limit, source.seed, source.split, source.degree, source.path_length,
                                         source.nodes)
         case TerseTeacherSource():
-            found = terse_teacher.generate(source.limit, source.seed, source.split, source.operations, source.modulus,
+            rows = terse_teacher.generate(source.limit, source.seed, source.split, source.operations, source.modulus,
                                            source.double)
         case FilesSource():
-            found = files.load(records_of(source, source.columns), source.columns, source.source, source.split,
+            rows = files.load(records_of(source, source.columns), source.columns, source.source, source.split,
                                source.license, source.answer == "majority" or source.answer_from is not None)
             if source.answer_from is not None:
-                found = map(partial(with_stated_answer, required=source.answer == "gold"), found)
+                rows = map(partial(with_stated_answer, required=source.answer == "gold"), rows)
         case PublicSource():
-            found = public.load(source.source, source.path, source.hub, source.revision, source.split)
+            rows = public.load(source.source, source.path, source.hub, source.revision, source.split)
     kept = 0
-    for row in found:
+    for row in rows:
         kept += not isinstance(row, Drop)
         yield row
         if limit is not None and kept >= limit:
@@ -86,20 +86,20 @@ def settings(recipe: Recipe) -> Any:
     """The sources as the recipe states them, and the hash of every local file that they read."""
     drawn = [] if recipe.subset is None else [recipe.subset, recipe.seed]
     versions = [arithmetic.VERSION, star_graph.VERSION, terse_teacher.VERSION]
-    return [told(recipe.problems), *versions, recipe.deduplicate.near_problems, *drawn]
+    return [stated_sources(recipe.problems), *versions, recipe.deduplicate.near_problems, *drawn]
 
 
-def told(sources: Iterable[Source]) -> list[Any]:
+def stated_sources(sources: Iterable[Source]) -> list[Any]:
     """Sources as they are stated, each with the hashes of the local files that it reads."""
-    found = []
+    identities = []
     for source in sources:
         paths: list[str] = []
         if isinstance(source, FilesSource):
             paths = source.paths
         elif isinstance(source, PublicSource) and source.path:
             paths = [source.path]
-        found.append([source.model_dump(mode="json"), [file_hash(str(path)) for path in expand(paths)]])
-    return found
+        identities.append([source.model_dump(mode="json"), [file_hash(str(path)) for path in expand(paths)]])
+    return identities
 
 
 def file_hash(path: str) -> str:

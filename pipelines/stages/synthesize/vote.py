@@ -41,8 +41,8 @@ def election(solutions: Sequence[Completion], agreement: float, verifier: AnyVer
     # Among equals the smallest key, so that what is told of a tie does not depend on the order of the solutions.
     winner, count = min(votes.items(), key=lambda item: (-item[1], item[0]))
     share = count / len(came)
-    told = f"{count} of {len(came)} solutions give one answer"
+    agreed = f"{count} of {len(came)} solutions give one answer"
     if share < agreement:
-        return Election("disagreement", told, agreement=share)
+        return Election("disagreement", agreed, agreement=share)
     spellings = Counter(answer for answer, key in answers if key == winner)
-    return Election("kept", told, min(spellings, key=lambda text: (-spellings[text], len(text), text)), share)
+    return Election("kept", agreed, min(spellings, key=lambda text: (-spellings[text], len(text), text)), share)

@@ -110,8 +110,8 @@ def _unusable_golds(context: Context, facts: dict[str, Any]) -> dict[str, Any]:
         count = next(query_rows(connection, UNUSABLE_SQL, {"reason": GOLD_UNPARSEABLE}))["n"]
     if not count:
         return {}
-    told = f"{count:,} problems have no usable gold answer, so their solutions are undecided"
-    return {"unusable_golds": count, "warnings": [*facts.get("warnings", ()), told]}
+    sentence = f"{count:,} problems have no usable gold answer, so their solutions are undecided"
+    return {"unusable_golds": count, "warnings": [*facts.get("warnings", ()), sentence]}
 
 
 def spent(recipe: Recipe) -> Spent | None:
