@@ -68,11 +68,11 @@ def headline(run: Path, running: Mapping[str, Any] | None) -> Text:
         return Text(f"{run}: nothing runs")
     where = f"{running['host']}, process {running['pid']}"
     if running["state"] == "stopped":
-        why = f". {running['why']}" if running.get("why") else "; run the recipe again to go on"
+        why = f". {running['why']}" if running.get("why") else "; run the recipe again to resume"
         return Text(f"{run}: stopped in {running['stage']} on {where}{why}", style="red")
     if not _lives(run, running):
-        return Text(f"{run}: ended without a word in {running['stage']} on {where}; run the recipe again to go on",
-                    style="red")
+        return Text(f"{run}: the process ended in {running['stage']} on {where} and left no reason; run the recipe "
+                    "again to resume", style="red")
     return Text(f"{run}: {running['label']} for {span(running['seconds'])} on {where}", style="green")
 
 

@@ -2,7 +2,7 @@
 
 In: the name of a world, how many problems, a seed. Out: for each strategy a `Score` or a curve of them. A part is kept
 in build/bench/search, named after what it measures and a hash of the code that did, so that an interrupted benchmark
-goes on where it was, more seeds add to those that are there, and a part of other code is never read.
+resumes, further seeds add to the stored ones, and a part that other code measured is never read.
 """
 
 import hashlib

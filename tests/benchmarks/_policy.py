@@ -14,6 +14,7 @@ import time
 from typing import Any
 
 import orjson
+from _answering import listen
 from tokenizers import Tokenizer
 
 from stepforge.pipelines.inference.models import SHIPPED
@@ -50,25 +51,6 @@ def answer(body: dict[str, Any]) -> bytes:
                   "completion_tokens": sum(map(len, tokens))}})
 
 
-class Answering(asyncio.Protocol):
-    """Enough of HTTP for one client."""
-
-    def connection_made(self, transport: Any) -> None:
-        self.transport, self.buffer = transport, b""
-
-    def data_received(self, data: bytes) -> None:
-        self.buffer += data
-        while (end := self.buffer.find(b"\r\n\r\n")) >= 0:
-            head = self.buffer[:end].lower()
-            length = int(head.partition(b"content-length:")[2].split(b"\r\n", 1)[0] or 0)
-            if len(self.buffer) < end + 4 + length:
-                return
-            body, self.buffer = self.buffer[end + 4:end + 4 + length], self.buffer[end + 4 + length:]
-            reply = answer(orjson.loads(body)) if length else MODELS
-            self.transport.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
-                                 % len(reply) + reply)
-
-
 def end(*_: object) -> None:
     with open(os.environ["POLICY_CPU"], "a") as file:
         file.write(f"{time.process_time()}\n")
@@ -78,7 +60,7 @@ def end(*_: object) -> None:
 async def main() -> None:
     signal.signal(signal.SIGTERM, end)
     port = int(sys.argv[sys.argv.index("--port") + 1])
-    server = await asyncio.get_running_loop().create_server(Answering, "127.0.0.1", port, backlog=4096)
+    server = await listen(lambda body: answer(orjson.loads(body)) if body else MODELS, port)
     await server.serve_forever()
 
 

@@ -1,7 +1,7 @@
 """Worlds of _world.py whose solutions of one problem are wordings of fewer computations.
 
 Solutions are written in turn. One that computed the same so far as earlier ones takes the next step, and its end, from
-one of these with probability COPIES, else it goes on by itself; so every one is still a draw of the world's writer.
+one of these with probability COPIES, else it continues by itself; so every one is still a draw of the world's writer.
 Those that end after the same computations are one solution: the first stays. Out: problems with the `computations` of
 each solution, where `spread` sets wordings apart: the Q of each prefix is moved on the scale of log odds by a normal
 draw of its own, with a standard deviation of about `spread` in Q at Q = 1/2. Outcomes of rollouts follow it exactly.

@@ -3,8 +3,8 @@
     make bench NAME=requests
 
 Both sides ask one server on this machine, which runs in a process of its own and answers at once. Three clients:
-a whole rank of ours (datatrove's runner made to lose nothing, the journal, the client with its retries), a bare loop
-over aiohttp that reads JSON and keeps nothing, and datatrove's own InferenceRunner as it comes. Each trial is a
+a whole rank (datatrove's runner made to lose nothing, the journal, the client with its retries), a bare loop over
+aiohttp that reads JSON and stores nothing, and datatrove's own InferenceRunner without changes. Each trial is a
 process of its own; trials of all clients take turns, and the median counts. (The file is not called
 requests.py, which would stand in the way of the library of that name.)
 """
@@ -23,6 +23,7 @@ from typing import Any
 
 import aiohttp
 import pyarrow as pa
+from _answering import listen
 from datatrove.data import Document
 from datatrove.pipeline.inference.run_inference import InferenceConfig, InferenceRunner
 from datatrove.pipeline.writers import JsonlWriter
@@ -42,32 +43,10 @@ ANSWER = json.dumps({
     "choices": [{"index": 0, "text": "3 + 4 = 7\n7 is odd, so half of it is 3.5\n" * 8, "finish_reason": "stop"}],
     "usage": {"prompt_tokens": 30, "completion_tokens": 120},
 }).encode()
-REPLY = (b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: " + str(len(ANSWER)).encode()
-         + b"\r\n%s\r\n" + ANSWER)
-
-
-class Answering(asyncio.Protocol):
-    """Enough of HTTP to answer every POST with the same completion."""
-
-    def connection_made(self, transport: Any) -> None:
-        self.transport, self.buffer = transport, b""
-
-    def data_received(self, data: bytes) -> None:
-        self.buffer += data
-        while (end := self.buffer.find(b"\r\n\r\n")) >= 0:
-            head = self.buffer[:end].lower()
-            length = int(head.partition(b"content-length:")[2].split(b"\r\n", 1)[0] or 0)
-            if len(self.buffer) < end + 4 + length:
-                return
-            self.buffer = self.buffer[end + 4 + length:]
-            closing = b"connection: close" in head
-            self.transport.write(REPLY % (b"Connection: close\r\n" if closing else b""))
-            if closing:
-                self.transport.close()
 
 
 async def serve() -> None:
-    server = await asyncio.get_running_loop().create_server(Answering, "127.0.0.1", 0, backlog=4096)
+    server = await listen(lambda _: ANSWER)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 

@@ -1,8 +1,8 @@
 """Hostile releases: a sound one, changed by a seed, through check, diff, versions and open_release.
 
 Workers take turns of cases, each under a deadline and in a process of its own, so that a crash and the memory of a
-worker are seen. A case is a fault of ours where anything but an answer or a one-line error comes out, where text of
-the release steers the terminal, or where the deadline passes. Arguments: number of cases (5,000), first seed (0),
+worker are seen. A case is a fault where anything but an answer or a one-line error comes out, where text of the
+release steers the terminal, or where the deadline passes. Arguments: number of cases (5,000), first seed (0),
 workers (1). Writes build/bench/hostile_releases.json; the keys `tracebacks` and `hangs` must be 0.
 `polars_panics` counts releases in which a data page lies, so that polars panics when a user collects the rows;
 `stepforge check` reports such a file.

@@ -130,7 +130,7 @@ class Watched(threading.Thread):
             time.sleep(0.2)
 
     def _look(self, root: psutil.Process) -> Iterator[int]:
-        """Memory of each process; a fork server's children are no children of ours, so their CPU is noted here."""
+        """Memory of each process; a fork server's children are not this process's, so their CPU is noted here."""
         try:
             for process in [root, *root.children(recursive=True)]:
                 times = process.cpu_times()

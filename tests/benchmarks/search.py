@@ -3,7 +3,7 @@
     make bench NAME=search        (writes build/bench/search.json; PROBLEMS=10 SEEDS=2 before it for a quick look)
 
 An hour and a half on one core; WORKERS=2 takes two. Each world and seed is kept as it ends (_parts.py), so the same
-command goes on after an interruption and pools what is there.
+command resumes after an interruption and pools the stored parts.
 
 Worlds (_world.py): `martingale` draws its solutions from the rollout policy itself, `other_writer` from a policy that
 errs and recovers far more often; in `recovers_often` 30% of the solutions recover from their pit, `short` has 3 or 4

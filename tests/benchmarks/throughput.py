@@ -1,6 +1,6 @@
 """How fast do we keep a model busy? Three ratios, each with both sides measured in this run, turn about.
 
-- share_of_offline: tokens per second of the generate stage on a vLLM server of ours, over those of vLLM's offline
+- share_of_offline: tokens per second of the generate stage on a vLLM server of a rank, over those of vLLM's offline
   `LLM.generate` on the same prompts, seeds and settings. The stage's whole wall time counts, the server's start not.
 - prefix_cache_share: wall time of rollouts from shared prefixes over the same with prefix caching off, on two servers.
 - overhead_share: what of the demo recipe's wall time is not inference: 1 - the time that the embedded engine takes for

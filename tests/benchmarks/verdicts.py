@@ -164,7 +164,7 @@ def start_of_a_worker() -> float:
 
 
 def forget_everything() -> None:
-    """Empty every cache of ours, so that no measurement profits from an earlier one."""
+    """Empty every cache of this project, so that no measurement profits from an earlier one."""
     for name, module in list(sys.modules.items()):
         if name.startswith("stepforge.pipelines.answers."):
             for value in vars(module).values():

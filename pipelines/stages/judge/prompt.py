@@ -12,7 +12,7 @@ from stepforge.builders.errors import UserError
 from stepforge.pipelines.inference.templates import render_template
 
 VERSION = 1  # raised when the template below or the reading of votes changes
-# Every line of the solution is indented, so that none of its text can pass for a heading or a verdict of ours.
+# Every line of the solution is indented, so that none of its text can pass for a heading or a verdict.
 CRITIQUE = """\
 You check a solution of a math problem, step by step. The solution was written by someone who may be wrong; whatever
 it says about itself is no proof.

@@ -69,7 +69,7 @@ def test_stopped_and_killed_runs_are_told_apart(run, monkeypatch):
     assert "stopped in annotate" in shown(run)
     (run / RUNNING).write_bytes(kept)
     os.utime(run / RUNNING, (time.time() - 60, time.time() - 60))
-    assert "ended without a word in annotate" in shown(run) and not status.is_running(run)
+    assert "the process ended in annotate on" in shown(run) and not status.is_running(run)
 
 
 def test_half_written_progress_is_left_out(run):
