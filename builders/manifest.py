@@ -96,7 +96,7 @@ class File(_Part):
     rows: Count | None = Field(None, description="Their number.")
 
 
-class Config(_Part):
+class ConfigFacts(_Part):
     """A config of the release."""
 
     columns: Annotated[dict[Name, Name], _at_most(300)] = Field(
@@ -148,7 +148,7 @@ class Manifest(_Part):
     """What a release says about itself."""
 
     name: Name = Field(description="Name of the recipe.")
-    configs: Annotated[dict[ConfigName, Config], _at_most(100)] = Field(description="Columns and rows by config.")
+    configs: Annotated[dict[ConfigName, ConfigFacts], _at_most(100)] = Field(description="Columns and rows by config.")
     files: Annotated[dict[Inside, File], _at_most(20_000)] = Field(
         description="Every file by its path below the release.")
     recipe: RecipeFacts | None = Field(None, description="The recipe that made it.")

@@ -19,7 +19,7 @@ from stepforge.builders.release import ReleaseError, list_files, read_manifest
 from stepforge.builders.sources import GENERATED
 from stepforge.cards.edits import LICENSE, Card, parse_card
 from stepforge.cards.markdown import clean, environment
-from stepforge.cards.sections import PLOTS, Config, by_rank, context, default_config, title
+from stepforge.cards.sections import PLOTS, ShownConfig, by_rank, context, default_config, title
 
 CARD = "README.md"
 TAGS = ["math", "reasoning", "synthetic", "process-supervision", "preference", "trl", "stepforge"]
@@ -84,18 +84,18 @@ def validate(card: str) -> None:
         raise ReleaseError(f"the card describes configs {unnamed} but names {sorted(named)}; it must name them all")
 
 
-def _config(folder: Path, name: str, rows: dict[str, int]) -> Config:
+def _config(folder: Path, name: str, rows: dict[str, int]) -> ShownConfig:
     first = sorted((folder / name).glob("*.parquet"), key=lambda path: (not path.name.startswith("train"), path.name))
     with pq.ParquetFile(first[0]) as file:
         row = next(file.iter_batches(batch_size=1)).to_pylist()[0]
-        return Config(name, rows, file.schema_arrow, {key: _as_text(value) for key, value in row.items()})
+        return ShownConfig(name, rows, file.schema_arrow, {key: _as_text(value) for key, value in row.items()})
 
 
 def _as_text(value: object) -> str:
     return value if isinstance(value, str) else yaml.safe_dump(value, allow_unicode=True).removesuffix("...\n")
 
 
-def _header(folder: Path, manifest: dict, configs: list[Config]) -> dict:
+def _header(folder: Path, manifest: dict, configs: list[ShownConfig]) -> dict:
     sources = manifest.get("licenses", {})
     origins = {"original" if source in GENERATED else f"extended|{clean(source)}" for source in sources}
     data = DatasetCardData(
@@ -112,12 +112,12 @@ def _header(folder: Path, manifest: dict, configs: list[Config]) -> dict:
     return license | header  # side by side, as a merge with people's edits keeps them
 
 
-def _data_files(config: Config, default: bool) -> dict:
+def _data_files(config: ShownConfig, default: bool) -> dict:
     files = [{"split": split, "path": f"{config.name}/{split}-*.parquet"} for split in config.filled]
     return {"config_name": config.name, "data_files": files} | ({"default": True} if default else {})
 
 
-def _info(folder: Path, manifest: dict, config: Config) -> DatasetInfo:
+def _info(folder: Path, manifest: dict, config: ShownConfig) -> DatasetInfo:
     splits, memory = SplitDict(), 0
     for split in config.filled:
         size = sum(_uncompressed(path) for path in (folder / config.name).glob(f"{split}-*.parquet"))

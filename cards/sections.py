@@ -27,7 +27,7 @@ _PLACES = {"before": "before the pit of an incorrect solution", "pit": "at the p
            "unreached": "of such a one, behind that step", "correct": "in a correct solution"}
 
 
-class Config(NamedTuple):
+class ShownConfig(NamedTuple):
     """One config as the card shows it; `sample` holds its first row as text."""
 
     name: str
@@ -67,7 +67,7 @@ def by_rank(names: Iterable[str]) -> list[str]:
     return sorted(names, key=lambda name: (ranks.get(name, len(ranks) + 200), name))
 
 
-def context(manifest: dict, configs: list[Config], plots: list[str]) -> dict:
+def context(manifest: dict, configs: list[ShownConfig], plots: list[str]) -> dict:
     stages = manifest.get("stages", {})
     sampled = {name for name, config in CONFIGS.items() if config.sampled}
     whole = [row for row in manifest.get("measures", []) if row.get("by", "all") == "all"]

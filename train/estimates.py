@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from stepforge.pipelines.statistics.intervals import wilson
-from stepforge.pipelines.statistics.subsets import Vote, hit, majority
+from stepforge.pipelines.statistics.subsets import AnswerCount, hit, majority_at_k
 
 RESAMPLES = 10_000
 SUBSETS = 2_000  # most of them that are counted one by one; beyond, so many are drawn
@@ -43,7 +43,7 @@ def maj_at_k(votes: Sequence[str | None], correct: Sequence[bool], k: int) -> fl
     """
     size = Counter(vote for vote in votes if vote is not None)
     right = Counter(vote for vote, good in zip(votes, correct, strict=True) if good)
-    return float(majority(len(votes), [Vote(size[vote], right[vote]) for vote in size], [k])[k])
+    return float(majority_at_k(len(votes), [AnswerCount(size[vote], right[vote]) for vote in size], [k])[k])
 
 
 def best_of_n(scores: Sequence[float], correct: Sequence[bool], n: int) -> float:

@@ -31,7 +31,7 @@ ERRORS = {kind.__name__: kind for kind in (UserError, PromptTooLong, ValueError)
 
 
 class SamplerProcess:
-    """A sampler in a process of its own; `settings` are the arguments of `Sampler`.
+    """A sampler in a process of its own; `settings` are the arguments of `BatchSampler`.
 
     Raises UserError for a model that cannot be used, ServerError where the process ends before it is ready.
     """
@@ -58,7 +58,7 @@ class SamplerProcess:
         return self._process.poll() is None
 
     def submit(self, payload: dict[str, Any]) -> "Future[dict[str, Any]]":
-        """Sends a payload; the future gives the answer, or what `Sampler.submit` raises, or ServerError."""
+        """Sends a payload; the future gives the answer, or what `BatchSampler.submit` raises, or ServerError."""
         number, answer = next(self._numbers), Future[dict[str, Any]]()
         answer.set_running_or_notify_cancel()  # from here on it cannot be cancelled, only ignored
         line = orjson.dumps({"number": number, "payload": payload}) + b"\n"

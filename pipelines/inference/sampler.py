@@ -6,7 +6,7 @@ beside it, in whatever order, so that a run which was interrupted and resumed gi
 Three things make it so: the arithmetic of `llama.py` has fixed shapes, every token's draw comes from a counter-based
 generator keyed by the request's own seed, and a prompt is computed by itself (once for all requests that share it).
 
-    Sampler("tiny").submit({"prompt": "Ada has 3 ...\\n", "seed": 7, "max_tokens": 120}).result()
+    BatchSampler("tiny").submit({"prompt": "Ada has 3 ...\\n", "seed": 7, "max_tokens": 120}).result()
     {"choices": [{"index": 0, "text": "That makes 3 + 4 = 7.\\n...", "finish_reason": "stop", "stop_reason": None,
                   "token_ids": [301, ...]}],
      "usage": {"prompt_tokens": 48, "completion_tokens": 61, "prompt_tokens_details": {"cached_tokens": 48}}}
@@ -73,7 +73,7 @@ class Settings:
 
 
 @dataclass(eq=False)
-class Request:
+class Payload:
     """One payload under way; `choices` fills up as its sequences end."""
 
     prompt: list[int]
@@ -88,13 +88,13 @@ class Request:
 class Sequence:
     """One choice of a request: its tokens so far and the uniform draws, one a token, that its seed alone decides."""
 
-    request: Request
+    request: Payload
     index: int
     draws: np.ndarray
     ids: list[int] = field(default_factory=list)
 
 
-class Sampler:
+class BatchSampler:
     """Continuous batching over a fixed number of slots, in one background thread that `submit` feeds.
 
     A sequence that ends leaves its slot to the next in the queue, first come first served.
@@ -123,7 +123,7 @@ class Sampler:
         room = self.llama.context - len(ids)
         if room < 1:
             raise PromptTooLong(f"prompt of {len(ids)} tokens leaves no room in the context of {self.llama.context}")
-        request = Request(ids, settings, Future())
+        request = Payload(ids, settings, Future())
         request.answer.set_running_or_notify_cancel()  # from here on it cannot be cancelled, only ignored
         for index in range(settings.n):
             bits = np.random.Philox(key=_choice_seed(settings.seed, index))
@@ -161,7 +161,7 @@ class Sampler:
                 token = self._sample(logits[None], [sequence])[0]
                 held = self._slots[slot] if self._extend(slot, token) else None
 
-    def _prefill(self, request: Request) -> tuple[torch.Tensor, ...]:
+    def _prefill(self, request: Payload) -> tuple[torch.Tensor, ...]:
         """Logits, keys and values of a prompt, from the cache of prompts where it was seen of late."""
         key = tuple(request.prompt)
         hit = self._prompts.pop(key, None)
@@ -256,7 +256,7 @@ def _choice_seed(seed: int, index: int) -> int:
     return seed % 2**128
 
 
-def _answer(request: Request) -> dict[str, Any]:
+def _answer(request: Payload) -> dict[str, Any]:
     return {
         "choices": [request.choices[index] for index in range(request.settings.n)],
         "usage": {
@@ -285,7 +285,7 @@ def serve(settings: dict[str, Any], lines: IO[bytes], answers: IO[bytes]) -> Non
         tell_of(number, error) if error else tell(number=number, answer=answer.result())
 
     try:
-        sampler = Sampler(**settings)
+        sampler = BatchSampler(**settings)
     except Exception as error:
         tell_of(None, error)
         return

@@ -13,7 +13,7 @@ from pathlib import Path
 from stepforge.builders.errors import StageFailed
 from stepforge.pipelines.inference.demand import Starts
 from stepforge.pipelines.inference.server_process import Address, ServerProcess, engine, tail
-from stepforge.pipelines.inference.slurm_servers import SlurmServers, served
+from stepforge.pipelines.inference.slurm_servers import ServerJobs, served
 from stepforge.pipelines.options.executor import Executor
 from stepforge.pipelines.options.generators import LaunchedGenerator, Writer
 
@@ -36,7 +36,7 @@ class Servers:
         self._addresses: list[Address] = []
         self._served: dict[str, object] | None = None
         self._restarts = 0
-        self._cluster: SlurmServers | None = None
+        self._cluster: ServerJobs | None = None
 
     def __enter__(self) -> "Servers":
         return self
@@ -54,7 +54,7 @@ class Servers:
             if self._cluster is not None:
                 self._cluster.close()
             assert self.folder is not None
-            self._cluster = SlurmServers(self.folder, self.logs, executor.slurm)
+            self._cluster = ServerJobs(self.folder, self.logs, executor.slurm)
         return self._cluster
 
     def addresses(self, generator: Writer) -> tuple[Address, ...]:

@@ -50,7 +50,7 @@ class Beat:
         return time.monotonic() - self._since
 
 
-class SlurmServers:
+class ServerJobs:
     """Jobs with servers; `addresses` submits them and replaces those that are over."""
 
     def __init__(self, folder: Path, logs: Path, settings: Slurm) -> None:

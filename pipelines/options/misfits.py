@@ -32,7 +32,7 @@ MUST_BE = {
 QUOTED = re.compile(r"'([^']*)'")
 
 
-class Place(NamedTuple):
+class ErrorPlace(NamedTuple):
     """Where an error is: its dotted name, the models whose options stand there, and the option's own record."""
 
     name: str
@@ -76,7 +76,7 @@ def sentence(error: ErrorDetails, model: type[BaseModel]) -> str:
     return error["msg"].removeprefix("Value error, ")
 
 
-def place(model: type[BaseModel], location: tuple[int | str, ...]) -> Place:
+def place(model: type[BaseModel], location: tuple[int | str, ...]) -> ErrorPlace:
     """Follow a location of pydantic's through the models; its words for kinds of a union are no part of the name."""
     models, names, field = [model], [], None
     for part in location:
@@ -90,7 +90,7 @@ def place(model: type[BaseModel], location: tuple[int | str, ...]) -> Place:
             names.append(str(part))
         elif part != "[key]" and not (field is not None and not models and _is_union(field.annotation)):
             names.append(str(part))
-    return Place(".".join(names), models, field)
+    return ErrorPlace(".".join(names), models, field)
 
 
 def _discriminator(error: ErrorDetails) -> list[str]:

@@ -35,7 +35,7 @@ ORDER BY file_row_number
 """
 
 
-class Vote(NamedTuple):
+class Agreement(NamedTuple):
     """The answer of a problem, empty where there is none, and the share of its samples that gives the commonest."""
 
     problem_id: str
@@ -69,7 +69,7 @@ def vote(context: Context, options: Verify) -> dict[str, Any]:
     return facts
 
 
-def votes_of(samples: Iterable[dict], agreement: float, verifier: AnyVerifier) -> Iterator[Vote]:
+def votes_of(samples: Iterable[dict], agreement: float, verifier: AnyVerifier) -> Iterator[Agreement]:
     """One vote for every problem, from its samples in a row."""
     for problem_id, group in groupby(samples, key=lambda row: row["problem_id"]):
         ends = {True: "stop", False: "length", None: "unknown"}
@@ -77,4 +77,4 @@ def votes_of(samples: Iterable[dict], agreement: float, verifier: AnyVerifier) -
         result = election(given, agreement, verifier)
         share = result.agreement or 0.0
         answered = result.answer is not None and round(share * len(given)) >= LEAST
-        yield Vote(problem_id, result.answer or "" if answered else "", share)
+        yield Agreement(problem_id, result.answer or "" if answered else "", share)

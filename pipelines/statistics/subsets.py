@@ -10,7 +10,7 @@ from math import comb
 from typing import NamedTuple
 
 
-class Vote(NamedTuple):
+class AnswerCount(NamedTuple):
     """Samples that give one answer, and how many of them are correct (all or none, but for an unlucky key)."""
 
     size: int
@@ -30,7 +30,7 @@ def hit(n: int, members: int, k: int) -> Fraction:
     return Fraction(comb(n, k) - comb(n - members, k), comb(n, k))
 
 
-def majority(n: int, votes: Sequence[Vote], ks: Iterable[int]) -> dict[int, Fraction]:
+def majority_at_k(n: int, votes: Sequence[AnswerCount], ks: Iterable[int]) -> dict[int, Fraction]:
     """maj@k: probability that the commonest answer of a random k-subset is correct; ties are split evenly.
 
     Samples beyond those of `votes` gave no answer: they take a place in the subset and cast no vote. The sum runs over

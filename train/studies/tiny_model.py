@@ -30,7 +30,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from stepforge.builders.sources.arithmetic import generate
 from stepforge.pipelines.inference.llama import TINY
-from stepforge.pipelines.inference.sampler import Sampler
+from stepforge.pipelines.inference.sampler import BatchSampler
 
 STEPS_OF_PROBLEMS = (2, 6)
 BATCH, CHUNK = 64, 16  # problems a batch; batches sorted by length together, so that little is padding
@@ -174,7 +174,7 @@ def first_wrong_step(solution: str, reference: str) -> int | None:
 def evaluate(folder: Path, count: int, temperature: float, seed: int = 0) -> dict[str, Any]:
     """How often one sample a problem is right on held-out problems of 3 to 6 steps, and where the others go wrong."""
     rows = list(generate(count, seed, "test"))
-    sampler = Sampler(str(folder))
+    sampler = BatchSampler(str(folder))
     payloads = ({"prompt": PROMPT.format(**r), "seed": i, "temperature": temperature} for i, r in enumerate(rows))
     answers = [future.result()["choices"][0] for future in [sampler.submit(payload) for payload in payloads]]
     right, total, wrong_at = Counter[str](), Counter[str](), Counter[str]()

@@ -45,7 +45,7 @@ Sample = Mapping[str, str | None]
 OUTPUT = (TABLES["solutions"], DROPS)
 
 
-class Place(NamedTuple):
+class KnownProblem(NamedTuple):
     """A problem of the run, and its place in the table."""
 
     problem_id: str
@@ -115,15 +115,15 @@ def _divide(context: Context, work: Path) -> None:
     whole.unlink()
 
 
-def _known(table: Path, by_id: bool) -> tuple[dict[str, tuple[Place, ...]], int]:
+def _known(table: Path, by_id: bool) -> tuple[dict[str, tuple[KnownProblem, ...]], int]:
     """Problems by what samples name them by, a text or an id of the source, and by problem_id; and how many."""
-    known: dict[str, tuple[Place, ...]] = {}
+    known: dict[str, tuple[KnownProblem, ...]] = {}
     position = -1
     for position, row in enumerate(read_rows(table, ["problem_id", "problem", "source_id"])):
-        place = Place(row["problem_id"], position)
+        place = KnownProblem(row["problem_id"], position)
         for key in {row["problem_id"], row["source_id"].strip() if by_id else normal(row["problem"])}:
             known[key] = (*known.get(key, ()), place)
-    loose: dict[str, tuple[Place, ...]] = {}  # an id that is a whole number, by its digits alone
+    loose: dict[str, tuple[KnownProblem, ...]] = {}  # an id that is a whole number, by its digits alone
     for key, places in known.items() if by_id else ():
         loose[_digits(key)] = (*loose.get(_digits(key), ()), *places)
     return loose | known, position + 1
@@ -137,7 +137,7 @@ def _digits(key: str) -> str:
 class _Reader:
     """Turns the rows of a recorded generator into rows of `solutions`."""
 
-    def __init__(self, generator: RecordedGenerator, known: Mapping[str, tuple[Place, ...]]) -> None:
+    def __init__(self, generator: RecordedGenerator, known: Mapping[str, tuple[KnownProblem, ...]]) -> None:
         self.generator = generator
         self.known = known
         self.columns = generator.mapping

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from stepforge.builders.sql import load_sql
 from stepforge.pipelines.statistics.intervals import NANO, Sums, mean_interval
-from stepforge.pipelines.statistics.subsets import Vote, hit, majority
+from stepforge.pipelines.statistics.subsets import AnswerCount, hit, majority_at_k
 
 CHANCE = pa.schema([("n", pa.int64()), ("members", pa.int64()), ("k", pa.int64()), ("nano", pa.int64())])
 SHARES = ("coverage", "majority")  # values from 0 to 1
@@ -82,7 +82,7 @@ def majority_rows(profiles: Iterable[tuple], ks: Sequence[int]) -> list[dict[str
     for generator, by, group, n, votes, problems in profiles:
         key = (n, tuple(map(tuple, votes)))
         if key not in known:
-            known[key] = majority(n, [Vote(*vote) for vote in votes], [k for k in ks if k <= n])
+            known[key] = majority_at_k(n, [AnswerCount(*vote) for vote in votes], [k for k in ks if k <= n])
         for k, value in known[key].items():
             values_at[(generator, by, group, "majority"), k].append((value, problems))
     rows = {}

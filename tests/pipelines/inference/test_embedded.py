@@ -22,15 +22,15 @@ from stepforge.pipelines.inference.embedded import EmbeddedServer, SamplerProces
 from stepforge.pipelines.inference.engines import check_ready
 from stepforge.pipelines.inference.errors import PromptTooLong
 from stepforge.pipelines.inference.llama import TINY, Llama
-from stepforge.pipelines.inference.sampler import Sampler, _filtered
+from stepforge.pipelines.inference.sampler import BatchSampler, _filtered
 from stepforge.pipelines.options.generators import EmbeddedGenerator
 
 PROMPTS = [f"{row['problem']}\n" for row in generate(16, 0, "test")]
 
 
 @pytest.fixture(scope="module")
-def sampler() -> Sampler:
-    return Sampler("tiny")
+def sampler() -> BatchSampler:
+    return BatchSampler("tiny")
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def reference():
     return AutoModelForCausalLM.from_pretrained(TINY), AutoTokenizer.from_pretrained(TINY)
 
 
-def ask(sampler: Sampler, **payload) -> dict:
+def ask(sampler: BatchSampler, **payload) -> dict:
     return sampler.submit(payload).result(timeout=120)
 
 
@@ -112,7 +112,7 @@ def test_text_is_the_same_alone_in_a_crowd_and_shuffled(sampler):
 
 
 def test_text_does_not_depend_on_the_process_or_its_prompt_cache(sampler):
-    fresh = Sampler("tiny")
+    fresh = BatchSampler("tiny")
     for payload in crowd(10):
         assert ask(fresh, **payload)["choices"] == ask(sampler, **payload)["choices"]
 
@@ -226,7 +226,7 @@ def test_payload_that_is_not_allowed_is_named(sampler, payload, message):
 
 
 def test_error_in_a_step_reaches_its_requests_and_the_next_is_served(monkeypatch):
-    sampler = Sampler("tiny", slots=4)
+    sampler = BatchSampler("tiny", slots=4)
 
     def broken(*_: object) -> None:
         raise MemoryError("no memory for this step")

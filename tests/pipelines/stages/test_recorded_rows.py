@@ -11,9 +11,10 @@ from stepforge.builders.sources.mapping import normal
 from stepforge.builders.tables import TABLES
 from stepforge.pipelines.inference.engines import generator_id
 from stepforge.pipelines.options.generators import RecordedGenerator
-from stepforge.pipelines.stages.generate.recorded import Place, _known, _Reader
+from stepforge.pipelines.stages.generate.recorded import KnownProblem, _known, _Reader
 
-KNOWN = {normal("Caf\u00e9?\n5"): (Place("p", 0),), "twice": (Place("q", 1), Place("r", 2)), "id7": (Place("p", 0),)}
+KNOWN = {normal("Caf\u00e9?\n5"): (KnownProblem("p", 0),), "twice": (KnownProblem("q", 1), KnownProblem("r", 2)),
+         "id7": (KnownProblem("p", 0),)}
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from itertools import combinations, product
 
 import pytest
 
-from stepforge.pipelines.statistics.subsets import Vote, hit, majority
+from stepforge.pipelines.statistics.subsets import AnswerCount, hit, majority_at_k
 
 
 @pytest.mark.parametrize("n", range(1, 9))
@@ -30,10 +30,10 @@ def test_majority_is_the_mean_over_all_subsets(seed):
     draw = random.Random(seed)
     answers = [draw.choice(["right", "right again", "a", "b", "c", None][: draw.randint(2, 6)])
                for _ in range(draw.randint(1, 9))]
-    votes = [Vote(answers.count(answer), answers.count(answer) * answer.startswith("right"))
+    votes = [AnswerCount(answers.count(answer), answers.count(answer) * answer.startswith("right"))
              for answer in sorted({answer for answer in answers if answer})]
     ks = range(1, len(answers) + 1)
-    for k, value in majority(len(answers), votes, ks).items():
+    for k, value in majority_at_k(len(answers), votes, ks).items():
         subsets = list(combinations(answers, k))
         assert value == sum(map(outcome, subsets), Fraction(0)) / len(subsets)
 
@@ -41,9 +41,9 @@ def test_majority_is_the_mean_over_all_subsets(seed):
 def test_majority_of_a_hundred_samples_meets_a_simulation():
     """20,000 random subsets for each k; five standard errors are missed by chance once in a million."""
     answers = ["right"] * 34 + ["a"] * 30 + ["b"] * 9 + list("cdefghijklmnopq") + [None] * 12
-    votes = [Vote(34, 34), Vote(30, 0), Vote(9, 0), *[Vote(1, 0)] * 15]
+    votes = [AnswerCount(34, 34), AnswerCount(30, 0), AnswerCount(9, 0), *[AnswerCount(1, 0)] * 15]
     draw = random.Random(0)
-    for k, value in majority(100, votes, [1, 3, 10, 30]).items():
+    for k, value in majority_at_k(100, votes, [1, 3, 10, 30]).items():
         mean = sum(outcome(draw.sample(answers, k)) for _ in range(20_000)) / 20_000
         assert abs(float(value) - float(mean)) < 5 * 0.5 / 20_000**0.5
 
@@ -69,4 +69,4 @@ def test_impossible_counts_are_refused(n, members, k):
 
 def test_more_votes_than_samples_are_refused():
     with pytest.raises(ValueError, match="3 votes of 2 samples"):
-        majority(2, [Vote(3, 3)], [1])
+        majority_at_k(2, [AnswerCount(3, 3)], [1])
