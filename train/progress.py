@@ -8,10 +8,10 @@ mean reward of its group, and A is the reward model's value at the end of the st
 before.
 
 A reward model has no value of the bare problem. In its place, for the first step, stands the mean over the group of
-the values after the first step. That baseline depends on the problem alone, so it changes no expected gradient, but
-for the factor (n - 1) / n that a mean over n samples with one's own brings to GRPO too. Two kinds of steps have no
-progress: one that the length limit cuts off, and those of a completion that is empty or too long for the reward model.
-TRL logs the share of the first completions as `completions/clipped_ratio`, `progress/unread` is that of the others.
+the values after the first step. Like GRPO's own mean over n samples, that baseline changes the expected gradient only
+by the factor (n - 1) / n. Two kinds of steps have no progress: one that the length limit cuts off, and those of a
+completion that is empty or too long for the reward model. TRL logs the share of cut completions as
+`completions/clipped_ratio`; `progress/unread` is the share in which no step has a value.
 """
 
 from bisect import bisect_right
