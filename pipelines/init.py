@@ -1,4 +1,4 @@
-"""`stepforge init`: a first recipe by questions, each of which an option answers beforehand.
+"""`stepforge init`: asks a few questions and writes a first recipe; an option of the command answers each of them.
 
 In: the kind of generator, and options. Out: a commented recipe, and beside it the schema by which editors complete and
 check it.

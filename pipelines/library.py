@@ -1,4 +1,4 @@
-"""The tool as functions: run a recipe, foresee it, annotate a handful of solutions in memory.
+"""The tool as functions: run a recipe, show its plan, annotate a handful of solutions in memory.
 
 In: a recipe as a name, a path, a dict or a `Recipe`. Out: a `Run`, whose tables are polars LazyFrames. Works in a
 script without a `__main__` guard and in a notebook: ranks run in this process unless the recipe asks for more workers.

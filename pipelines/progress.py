@@ -1,9 +1,9 @@
-"""How far a run has come, told in small files that any machine can read while it works.
+"""How far a run has come, in small files that any machine can read while the run works.
 
 Out: RUN/running.json by the process of the run (stage, label, how many documents, a pulse), and progress/RANK.json in
 a stage's working folder by every rank (counts, and the seconds that it has worked by its own clock). Files are
-replaced whole, so a reader never sees half of one. No two clocks are compared: rates use the rank's own, and what is
-told of silence uses the times of files, which one file server gives.
+replaced whole, so a reader never sees half of one. No two clocks are compared: rates use the rank's own, and how
+long a run has been silent is measured by the times of files, which one file server sets.
 """
 
 import os

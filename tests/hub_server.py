@@ -138,8 +138,8 @@ class Handler(Requests, Reading, BaseHTTPRequestHandler):
     def _route(self, path: str, silent: bool) -> None:
         self.silent = silent
         for method, pattern, action in ROUTES:
-            if self.command in method and (found := re.fullmatch(pattern, path)):
-                return action(self, **found.groupdict())
+            if self.command in method and (match := re.fullmatch(pattern, path)):
+                return action(self, **match.groupdict())
         raise Refused(404, "EntryNotFound", f"no such address: {self.command} {path}")
 
     def _repo(self, name: str, write: bool = False) -> Repo:

@@ -53,10 +53,10 @@ class Repo:
         return commit
 
     def at(self, revision: str) -> Commit:
-        found = self.commits.get(self.refs.get(revision, revision))
-        if found is None:
+        commit = self.commits.get(self.refs.get(revision, revision))
+        if commit is None:
             raise Refused(404, "RevisionNotFound", f"no revision {revision}")
-        return found
+        return commit
 
 
 class Refused(Exception):

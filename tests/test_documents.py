@@ -53,10 +53,10 @@ def test_program_runs(language, code, tmp_path):
 def options_by_command(command, name=""):
     """`audit export` -> its options, for every command."""
     options = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
-    found = {name: options | {"--help"}}
+    by_command = {name: options | {"--help"}}
     for part, inner in getattr(command, "commands", {}).items():
-        found |= options_by_command(inner, f"{name} {part}".strip())
-    return found
+        by_command |= options_by_command(inner, f"{name} {part}".strip())
+    return by_command
 
 
 COMMANDS = options_by_command(typer.main.get_command(app))

@@ -1,4 +1,4 @@
-"""Where a pipeline of a stage runs: datatrove's executors, made loud on failure and free of orphans.
+"""Where a pipeline of a stage runs: datatrove's executors, which report failures here and leave no process.
 
 In: pipeline steps that datatrove can pickle, and the executor settings of the stage. Out: every rank done, or an error
 with the ranks that failed, why, and where their logs lie. Ranks that finished before are not run again. The stages are

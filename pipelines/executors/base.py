@@ -1,4 +1,4 @@
-"""What all executors share: a rank that goes wrong says why in a file, which needs no pickling and no live parent."""
+"""What all executors share: a rank that fails writes the reason to a file, without pickling or a live parent."""
 
 import errno
 import os

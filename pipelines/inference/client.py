@@ -1,4 +1,4 @@
-"""The client of an OpenAI-compatible server: no answer lost to a server's bad day, none paid for twice.
+"""The client of an OpenAI-compatible server: it retries transient failures and pays for no answer twice.
 
 In: the body of a completion. Out: the parsed answer (answer.py). Transient failures are retried: no connection, a
 time-out, a truncated answer, invalid JSON, 5xx, and 429 or 503, whose `Retry-After` is honoured. Permanent failures

@@ -1,4 +1,4 @@
-"""Servers on demand: what a journal holds needs none, so none starts before a request that it does not hold.
+"""Servers on demand: a server starts only when a request comes whose answer is not in the journal.
 
 In: what starts the run's servers, and a folder that the process of the run shares with its ranks. A rank that needs a
 server leaves the file `wanted` there and waits. A thread of the run's process sees it, starts the servers and writes

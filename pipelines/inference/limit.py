@@ -1,8 +1,8 @@
-"""How many requests may be under way at once: found by trying, as TCP finds the width of a line.
+"""How many requests may be under way at once: found by trial, as TCP finds the bandwidth of a line.
 
-The window doubles with every round of answers until the server first says that it is too much; each such word halves
-it, and from then on it grows by one a round. Words about requests that were sent before the last cut do not count
-again. A pause that the server asks for holds back everything that has not been sent.
+The window doubles with every round of answers until the server first answers that it is overloaded. Each such answer
+halves it; from then on it grows by one per round. Such answers to requests that were sent before the last cut do not
+count. When the server asks for a pause, no further request is sent until the pause is over.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""What ranks hand back: rows of tables in Parquet parts, and how far they have come.
+"""What ranks write: rows of tables in Parquet parts, and their progress.
 
 There is a part for each table and rank or, in a large run, for each table and bucket of problem ids.
 A part takes its name when it is whole, so a rank that was cut off leaves none; one that starts over writes its parts

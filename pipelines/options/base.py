@@ -1,4 +1,4 @@
-"""What every group of options shares: frozen, unknown keys and numbers without end refused, a sentence for each."""
+"""What all groups of options share: frozen, a sentence for each field; unknown keys and infinite numbers refused."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -2,9 +2,9 @@
 
 In: `solutions` and `verdicts`. Out: `duplicates`, every solution that is set aside with its reason and its survivor;
 the solutions themselves stay as they are, since measures count samples before deduplication. The rules are
-deduplicate.sql and, where the recipe asks for `near` duplicates, near.sql over what the first has left. That takes its
-time, and only solutions of one problem are compared: so every rank then does all of it for its problems or buckets,
-and data beyond one machine need no approximation such as MinHash.
+deduplicate.sql and, where the recipe asks for `near` duplicates, near.sql over what the first has left. Near
+duplicates are slow to find, and only solutions of one problem are compared. So each rank finds those of its own
+problems or buckets, and a run larger than one machine needs no approximation such as MinHash.
 """
 
 from collections.abc import Iterator, Mapping

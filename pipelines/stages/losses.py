@@ -1,4 +1,4 @@
-"""What a run says where rows are lost at its entrances: a warning where many are, an error where all are."""
+"""Rows that are lost when a run reads its inputs: a warning where many are, an error where all are."""
 
 from collections import Counter
 from collections.abc import Iterable

@@ -2,8 +2,8 @@
 
 In: a recipe. Out: estimates for every stage that asks an engine: requests, tokens, time, FLOPs and price of the whole
 run. The problems are a random subset, drawn by hash, and the probe is a run like any other in RUN/probe (with a card
-and a release to look at, never published). Its journals are those of the run itself, linked, so what it paid for the
-whole run does not pay for again.
+and a release to look at, never published). It uses the journals of the run itself through
+links, so the whole run does not pay for its requests again.
 """
 
 from collections.abc import Callable, Iterator

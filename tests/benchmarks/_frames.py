@@ -87,7 +87,7 @@ def with_polars(samples: Path, duplicates: Path, chance: Chance) -> Curves:
             chances = pl.Series("value", table[enough["n"], enough["members"]])
             value = enough.with_columns(chances).group_by(PROBLEM).agg(pl.sum("value"))
             value = n.filter(pl.col("n") >= k).join(value, on=PROBLEM, how="left").fill_null(0.0)
-            found = value.group_by("generator").agg(mean=pl.mean("value"), std=pl.std("value"), problems=pl.len())
+            statistics = value.group_by("generator").agg(mean=pl.mean("value"), std=pl.std("value"), problems=pl.len())
             curves |= {(row["generator"], measure, k): (row["mean"], row["std"] / row["problems"]**0.5)
-                       for row in found.iter_rows(named=True)}
+                       for row in statistics.iter_rows(named=True)}
     return curves

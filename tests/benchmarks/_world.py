@@ -134,7 +134,7 @@ def _moves(fatal: Array, drop: float, rise: float, recover: float) -> Array:
 
 def judged(problems: Sequence[Problem], sensitivity: float, specificity: float, seed: int) -> list[Problem]:
     """The same problems, each of their solutions read by a judge."""
-    rng, found = np.random.default_rng(seed), []
+    rng, problems_judged = np.random.default_rng(seed), []
     for problem in problems:
         solutions = []
         for solution, q in zip(problem.solutions, problem.q, strict=True):
@@ -143,8 +143,8 @@ def judged(problems: Sequence[Problem], sensitivity: float, specificity: float, 
             named = next((step for step, rate in enumerate(rates) if rng.random() < rate), None)
             solutions.append(replace(solution, first_errors={"judge": named}))
         read = READ * sum(solution.cost_after(-1) for solution in solutions)
-        found.append(replace(problem, solutions=solutions, read_tokens=read))
-    return found
+        problems_judged.append(replace(problem, solutions=solutions, read_tokens=read))
+    return problems_judged
 
 
 def exact_pit(q: Array, eps: float = EPS) -> int:

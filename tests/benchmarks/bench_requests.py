@@ -130,9 +130,9 @@ def main() -> None:
     finally:
         server.kill()
     rate = {case: median(values) for case, values in rates.items()}
-    found = {f"requests_per_cpu_s_{n}": rate["ours", n] for n in (64, 256)}
-    found |= {f"{side}_per_cpu_s_{n}": rate[side, n] for side in ("bare", "datatrove") for n in (64, 256)}
-    found |= {"ratio_bare": rate["bare", 64] / rate["ours", 64],
+    result = {f"requests_per_cpu_s_{n}": rate["ours", n] for n in (64, 256)}
+    result |= {f"{side}_per_cpu_s_{n}": rate[side, n] for side in ("bare", "datatrove") for n in (64, 256)}
+    result |= {"ratio_bare": rate["bare", 64] / rate["ours", 64],
               "ratio_bare_256": rate["bare", 256] / rate["ours", 256],
               "ratio_256_to_64": rate["ours", 256] / rate["ours", 64],
               "ratio_datatrove": rate["ours", 64] / rate["datatrove", 64],
@@ -141,8 +141,8 @@ def main() -> None:
     for side in SIDES:
         print(f"{side:28}{rate[side, 64]:10.0f}{rate[side, 256]:10.0f}")
     for name in ("ratio_bare", "ratio_256_to_64", "ratio_datatrove"):
-        print(f"{name:28}{found[name]:10.2f}")
-    Path("build/bench/requests.json").write_text(json.dumps(found, indent=2) + "\n")
+        print(f"{name:28}{result[name]:10.2f}")
+    Path("build/bench/requests.json").write_text(json.dumps(result, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -94,8 +94,8 @@ def cut_file(pattern: str, killed: bool) -> Callable[[Trial], None]:
         if killed and trial.wait(process):
             process.kill()
         trial.finish(process)
-        if found := [path for path in sorted(trial.run.glob(pattern)) if path.stat().st_size]:
-            path = trial.draw.choice(found)
+        if files := [path for path in sorted(trial.run.glob(pattern)) if path.stat().st_size]:
+            path = trial.draw.choice(files)
             left = trial.draw.randrange(path.stat().st_size)
             trial.note = f"{path.relative_to(trial.run).name} to {left} of {path.stat().st_size} bytes"
             os.truncate(path, left)
@@ -158,9 +158,9 @@ FAULTS = [
 
 # What must hold afterwards ---------------------------------------------------------------------------------------
 
-def told(trial: Trial) -> dict[str, Any]:
+def seen(trial: Trial) -> dict[str, Any]:
     """Every table and published file, without what depends on the engine's cache and on the server's address."""
-    found: dict[str, Any] = {}
+    contents: dict[str, Any] = {}
     for path in [path for folder in (trial.run / "tables", trial.run / "release", trial.folder / "published")
                  for path in sorted(folder.rglob("*.parquet")) if "/.unfinished-" not in str(path)]:
         try:
@@ -169,16 +169,16 @@ def told(trial: Trial) -> dict[str, Any]:
             rows = [{"unreadable": path.stat().st_size}]
         for row in rows:
             row.pop("cached_prompt_tokens", None)
-        found[str(path.relative_to(trial.folder))] = [
+        contents[str(path.relative_to(trial.folder))] = [
             row for row in rows if not str(row.get("measure")).endswith("cached_prompt_tokens")]
-    return found
+    return contents
 
 
-def faults_of(found: dict[str, Any], expected: dict[str, Any]) -> list[str]:
+def faults_of(contents: dict[str, Any], expected: dict[str, Any]) -> list[str]:
     """What is wrong with a run's tables, in words."""
-    wrong = [f"{name} differs" for name in sorted(expected.keys() | found.keys())
-             if found.get(name) != expected.get(name)]
-    solutions, rollouts = found["chaos/tables/solutions.parquet"], found["chaos/tables/rollouts.parquet"]
+    wrong = [f"{name} differs" for name in sorted(expected.keys() | contents.keys())
+             if contents.get(name) != expected.get(name)]
+    solutions, rollouts = contents["chaos/tables/solutions.parquet"], contents["chaos/tables/rollouts.parquet"]
     for name, rows in (("solution_id", solutions), ("rollout_id", rollouts)):
         if len({row[name] for row in rows}) != len(rows):
             wrong.append(f"{name} is not unique")
@@ -190,8 +190,8 @@ def faults_of(found: dict[str, Any], expected: dict[str, Any]) -> list[str]:
         place = (row["problem_id"], row["solution_id"], row["step_index"], row["origin"])
         seeds[place].add(row["seed"])
         counts[place] += 1
-    wrong += [f"{len(found)} seeds at {place}" for place, found in seeds.items()
-              if len(found) != counts.get(place, SAMPLES)]
+    wrong += [f"{len(contents)} seeds at {place}" for place, contents in seeds.items()
+              if len(contents) != counts.get(place, SAMPLES)]
     return wrong
 
 
@@ -213,7 +213,7 @@ def reference(server: Server) -> tuple[dict[str, Any], int, int]:
             raise SystemExit((folder / "log").read_text())
         lines = trial.answers()
         size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-        return told(trial), lines, size
+        return seen(trial), lines, size
 
 
 def attempt(fault: Fault, server: Server, seed: int, expected: tuple[dict[str, Any], int, int]) -> dict[str, Any]:
@@ -224,7 +224,7 @@ def attempt(fault: Fault, server: Server, seed: int, expected: tuple[dict[str, A
         for _ in range(RERUNS):
             if trial.finish(trial.start()) == 0:
                 break
-        wrong = faults_of(told(trial), expected[0]) if trial.codes[-1] == 0 else [(folder / "log").read_text()[-600:]]
+        wrong = faults_of(seen(trial), expected[0]) if trial.codes[-1] == 0 else [(folder / "log").read_text()[-600:]]
         return {"fault": fault.kind, "note": trial.note, "exit codes": trial.codes, "survived": not wrong,
                 "traceback": "Traceback" in (folder / "log").read_text(), "wrong": wrong[:4]}
 
@@ -242,19 +242,19 @@ def main() -> None:
         stack.callback(lambda: server.kill())
         expected = reference(server)
         print(f"{'fault':24}{'when':44}{'exit codes':16}survived", flush=True)
-        found = []
+        results = []
         for number, fault in enumerate(chosen):
             result = attempt(fault, server, arguments.seed * 1000 + number, expected)
-            found.append(result)
+            results.append(result)
             print(f"{result['fault']:24}{result['note']:44}{result['exit codes']!s:16}"
                   f"{'yes' if result['survived'] else 'NO: ' + '; '.join(result['wrong'])}"
                   f"{' (traceback shown)' if result['traceback'] else ''}", flush=True)
-    survived = sum(result["survived"] for result in found)
-    print(f"{survived} of {len(found)} runs survived")
+    survived = sum(result["survived"] for result in results)
+    print(f"{survived} of {len(results)} runs survived")
     path = Path("build/bench/chaos.json")
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"survived": survived, "runs": len(found), "trials": found}, indent=2) + "\n")
-    if survived < len(found):
+    path.write_text(json.dumps({"survived": survived, "runs": len(results), "trials": results}, indent=2) + "\n")
+    if survived < len(results):
         raise SystemExit(1)
 
 

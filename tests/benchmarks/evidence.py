@@ -35,7 +35,7 @@ CHARACTERS = 4      # of a token, about
 
 def marked(solutions: list[dict[str, Any]]) -> list[Problem]:
     """A problem for each solution with a wrong answer and a marked step; the first wrong step is the exact pit."""
-    rng, found = np.random.default_rng(0), []
+    rng, problems_marked = np.random.default_rng(0), []
     for row in solutions:
         steps, label = row["steps"], row["label"]
         if label < 0 or row["final_answer_correct"] or len(steps) < 2:
@@ -48,8 +48,8 @@ def marked(solutions: list[dict[str, Any]]) -> list[Problem]:
         outcomes = rng.random((len(steps), ROLLOUTS)) < q[:-1, None]
         rest = np.array([solution.cost_after(step - 1) for step in range(len(steps))])
         cost = np.maximum(1, rest[:, None] * rng.uniform(0.7, 1.3, outcomes.shape)).astype(int)
-        found.append(Problem([solution], [q], int(rng.binomial(BASE, q[0])), [outcomes], [cost]))
-    return found
+        problems_marked.append(Problem([solution], [q], int(rng.binomial(BASE, q[0])), [outcomes], [cost]))
+    return problems_marked
 
 
 def without(problem: Problem) -> Problem:

@@ -31,29 +31,29 @@ ONLY = ("positives", "step_pairs", "stepwise", "solutions")
 
 
 def main(cases: int = 5000, first: int = 0, workers: int = 1) -> dict:
-    started, waiting, running, found = time.monotonic(), list(range(first, first + cases, TURN)), [], []
+    started, waiting, running, results = time.monotonic(), list(range(first, first + cases, TURN)), [], []
     while waiting or running:
         while waiting and len(running) < workers:
-            seed, told = waiting.pop(0), tempfile.TemporaryFile("w+")  # a full pipe would stop all but the first
-            running.append((seed, told, subprocess.Popen([sys.executable, __file__, "--turn", str(seed), str(
-                min(TURN, first + cases - seed))], stdout=told, text=True)))
-        seed, told, process = running.pop(0)
+            seed, output = waiting.pop(0), tempfile.TemporaryFile("w+")  # a full pipe would stop all but the first
+            running.append((seed, output, subprocess.Popen([sys.executable, __file__, "--turn", str(seed), str(
+                min(TURN, first + cases - seed))], stdout=output, text=True)))
+        seed, output, process = running.pop(0)
         process.wait()
-        told.seek(0)
-        lines = told.read().splitlines()
-        found += [json.loads(line) for line in lines]
+        output.seek(0)
+        lines = output.read().splitlines()
+        results += [json.loads(line) for line in lines]
         if process.returncode:
-            found.append({"seed": seed + len(lines), "did": "the worker died", "died": process.returncode})
-        wrong = sum(bool(case.get("fault") or case.get("died")) for case in found)
-        sys.stderr.write(f"{len(found):,} of {cases:,} cases, {wrong} faults\n")
-    faults = [case for case in found if case.get("fault") or case.get("died")]
+            results.append({"seed": seed + len(lines), "did": "the worker died", "died": process.returncode})
+        wrong = sum(bool(case.get("fault") or case.get("died")) for case in results)
+        sys.stderr.write(f"{len(results):,} of {cases:,} cases, {wrong} faults\n")
+    faults = [case for case in results if case.get("fault") or case.get("died")]
     result = {
-        "cases": len(found), "tracebacks": sum(not case.get("hang") for case in faults),
+        "cases": len(results), "tracebacks": sum(not case.get("hang") for case in faults),
         "hangs": sum(bool(case.get("hang")) for case in faults),
-        "polars_panics": sum("panicked" in case.get("ends", {}).values() for case in found),
-        "peak_mib": max(case.get("peak_mib", 0) for case in found),
-        "slowest_s": max(case.get("seconds", 0) for case in found),
-        "outcomes": Counter(f"{reader}: {end}" for case in found for reader, end in case.get("ends", {}).items()),
+        "polars_panics": sum("panicked" in case.get("ends", {}).values() for case in results),
+        "peak_mib": max(case.get("peak_mib", 0) for case in results),
+        "slowest_s": max(case.get("seconds", 0) for case in results),
+        "outcomes": Counter(f"{reader}: {end}" for case in results for reader, end in case.get("ends", {}).items()),
         "faults": faults, "seconds": round(time.monotonic() - started)}
     out = Path("build/bench/hostile_releases.json")
     out.parent.mkdir(parents=True, exist_ok=True)

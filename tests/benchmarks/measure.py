@@ -70,14 +70,14 @@ def race(samples: Path, folder: Path) -> dict[str, float]:
     }
     seconds: dict[str, list[float]] = {name: [] for name in sides}
     for _ in range(ROUNDS):
-        found = {}
+        results = {}
         for name, side in sides.items():
             started = time.perf_counter()
-            found[name] = side()
+            results[name] = side()
             seconds[name].append(time.perf_counter() - started)
     for other in ("pandas", "pandas_at_once", "polars"):
         same_duplicates(folder / "stepforge.parquet", folder / f"{other}.parquet")
-        same_numbers(found["stepforge"], found[other])
+        same_numbers(results["stepforge"], results[other])
     ratios = {f"ratio_{name}": median(theirs / ours for theirs, ours in zip(spent, seconds["stepforge"], strict=True))
               for name, spent in seconds.items() if name != "stepforge"}
     return {f"seconds_{name}": median(spent) for name, spent in seconds.items()} | ratios
@@ -132,19 +132,19 @@ def main() -> None:
     samples = folder / "samples_1m.parquet"
     try:
         write_samples(samples, PROBLEMS)
-        found = race(samples, folder)
+        facts = race(samples, folder)
         print(f"{'a million solutions':24}{'seconds':>10}{'ratio':>8}")
         for name in ("stepforge", "pandas", "pandas_at_once", "polars"):
-            print(f"{name:24}{found[f'seconds_{name}']:10.2f}{found.get(f'ratio_{name}', 1.0):8.2f}")
-        found |= grow(folder, samples)
-        found |= near_duplicates(folder)
-        print(f"{'near, 100,000':24}{found['seconds_near_100k']:10.2f}  beside {found['seconds_exact_100k']:.2f} for "
-              f"exact ones; removed {found['removed_exact']:.1%} and then {found['removed_near']:.1%} in all")
-        print(f"{'ten million, 2 GiB':24}{found['seconds_10m']:10.2f}  {found['growth_10x']:.1f} times a million, "
-              f"peak {found['peak_gib_10m']:.2f} GiB")
+            print(f"{name:24}{facts[f'seconds_{name}']:10.2f}{facts.get(f'ratio_{name}', 1.0):8.2f}")
+        facts |= grow(folder, samples)
+        facts |= near_duplicates(folder)
+        print(f"{'near, 100,000':24}{facts['seconds_near_100k']:10.2f}  beside {facts['seconds_exact_100k']:.2f} for "
+              f"exact ones; removed {facts['removed_exact']:.1%} and then {facts['removed_near']:.1%} in all")
+        print(f"{'ten million, 2 GiB':24}{facts['seconds_10m']:10.2f}  {facts['growth_10x']:.1f} times a million, "
+              f"peak {facts['peak_gib_10m']:.2f} GiB")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    Path("build/bench/measure.json").write_text(json.dumps(found, indent=2) + "\n")
+    Path("build/bench/measure.json").write_text(json.dumps(facts, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -75,9 +75,9 @@ def write_inputs(folder: Path, rows: int) -> int:
     """The problems and the files of recorded solutions; returns how many solutions there are."""
     chosen = problems()[: -(-rows // SAMPLES)]
     written = 0
-    with (folder / "problems.jsonl").open("wb") as told, (folder / "samples.jsonl").open("wb") as recorded:
+    with (folder / "problems.jsonl").open("wb") as problems_file, (folder / "samples.jsonl").open("wb") as recorded:
         for number, problem in enumerate(chosen):
-            told.write(orjson.dumps(problem) + b"\n")
+            problems_file.write(orjson.dumps(problem) + b"\n")
             texts = solutions(problem, number)[: rows - written]
             written += len(texts)
             recorded.write(orjson.dumps({"question": problem["question"], "outputs": texts}) + b"\n")
@@ -166,12 +166,12 @@ def print_and_save(runs: list[Run]) -> None:
     for label, numbers in (("wall", [run.wall for run in runs]), ("CPU", [run.cpu for run in runs])):
         print(f"{label:14}" + "".join(f"{number:12.1f} s" for number in numbers) + f"{numbers[-1] / numbers[0]:9.1f}")
     print(f"{'peak memory':14}" + "".join(f"{run.peak / 2**30:10.2f} GiB" for run in runs))
-    found = {"growth_10x": last.wall / first.wall, "growth_10x_cpu": last.cpu / first.cpu,
+    result = {"growth_10x": last.wall / first.wall, "growth_10x_cpu": last.cpu / first.cpu,
              "peak_gib": last.peak / 2**30, "rows": [run.rows for run in runs],
              "seconds": {run.rows: run.stages for run in runs}}
     path = Path("build/bench/million.json")
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(found, indent=2) + "\n")
+    path.write_text(json.dumps(result, indent=2) + "\n")
 
 
 if __name__ == "__main__":

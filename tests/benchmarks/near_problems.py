@@ -58,8 +58,8 @@ def groups(texts: list[str], scratch: Path) -> tuple[dict[str, str], float]:
     del table
     with open_duckdb("2GiB", scratch / "spill", {"seeds": scratch / "seeds.parquet"}, 2) as connection:
         started = time.process_time()
-        found = linked(near_pairs(connection, NEAR))
-        return found, time.process_time() - started
+        grouped = linked(near_pairs(connection, NEAR))
+        return grouped, time.process_time() - started
 
 
 def all_pairs(texts: list[str]) -> dict[str, str]:
@@ -97,21 +97,21 @@ def alone(count: int) -> dict[str, float]:
 
 def main(sizes: list[int]) -> None:
     try:
-        found: dict[str, object] = {"same_groups_5k": same_groups()}
-        print(f"{CHECKED} problems: the same groups as all pairs: {found['same_groups_5k']}")
+        result: dict[str, object] = {"same_groups_5k": same_groups()}
+        print(f"{CHECKED} problems: the same groups as all pairs: {result['same_groups_5k']}")
         print(f"{'problems':>12}{'CPU s':>10}{'peak GiB':>10}{'linked':>12}")
         rows = []
         for size in sizes:
             rows.append(alone(size))
             print(f"{size:12,}{rows[-1]['cpu']:10.1f}{rows[-1]['peak_gib']:10.2f}{rows[-1]['linked']:12,}", flush=True)
-        found |= {f"cpu_{size}": row["cpu"] for size, row in zip(sizes, rows, strict=True)}
+        result |= {f"cpu_{size}": row["cpu"] for size, row in zip(sizes, rows, strict=True)}
         if len(sizes) > 1:
-            found["exponent"] = math.log(rows[-1]["cpu"] / rows[-2]["cpu"]) / math.log(sizes[-1] / sizes[-2])
-            print(f"exponent of the growth {found['exponent']:.2f}")
-        found["peak_gib"] = rows[-1]["peak_gib"]
+            result["exponent"] = math.log(rows[-1]["cpu"] / rows[-2]["cpu"]) / math.log(sizes[-1] / sizes[-2])
+            print(f"exponent of the growth {result['exponent']:.2f}")
+        result["peak_gib"] = rows[-1]["peak_gib"]
     finally:
         shutil.rmtree(FOLDER, ignore_errors=True)
-    Path("build/bench/near_problems.json").write_text(json.dumps(found, indent=2) + "\n")
+    Path("build/bench/near_problems.json").write_text(json.dumps(result, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -17,18 +17,18 @@ from stepforge.pipelines.answers import equations, first_false_step
 
 def count(solutions: list[dict[str, Any]]) -> dict[str, int]:
     """Counts over all solutions, and over the few with a right answer above a wrong step."""
-    found = [(first_false_step(solution["steps"]), solution["label"]) for solution in solutions]
+    pairs = [(first_false_step(solution["steps"]), solution["label"]) for solution in solutions]
     lucky = [first_false_step(solution["steps"]) for solution in solutions
              if solution["final_answer_correct"] and solution["label"] >= 0]
     checked = [equation for solution in solutions for step in solution["steps"] for equation in equations(step)]
     return {
         "solutions": len(solutions),
-        "with_a_wrong_step": sum(label >= 0 for _, label in found),
-        "flagged": sum(step is not None for step, _ in found),
-        "flagged_at_the_first_wrong_step": sum(step is not None and step == label for step, label in found),
+        "with_a_wrong_step": sum(label >= 0 for _, label in pairs),
+        "flagged": sum(step is not None for step, _ in pairs),
+        "flagged_at_the_first_wrong_step": sum(step is not None and step == label for step, label in pairs),
         "flagged_at_another_step_of_a_wrong_solution": sum(step is not None and step != label >= 0 for step,
-                                                           label in found),
-        "flagged_although_nothing_is_wrong": sum(step is not None and label < 0 for step, label in found),
+                                                           label in pairs),
+        "flagged_although_nothing_is_wrong": sum(step is not None and label < 0 for step, label in pairs),
         "right_answer_with_a_wrong_step": len(lucky),
         "of_these_flagged": sum(step is not None for step in lucky),
         "equations": len(checked),

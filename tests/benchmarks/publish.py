@@ -117,33 +117,33 @@ def main() -> None:
 def measure(scratch: Path) -> dict[str, float]:
     base = [list(problem_rows(index)) for index in range(PROBLEMS)]
     after = next_versions(base)
-    found: dict[str, float] = {}
+    result: dict[str, float] = {}
     for suffix, chunked in (("", True), ("_without", False)):
         old = stored(write_version(scratch / f"old{suffix}", _flat(base), chunked))
         for name, problems in after.items():
             new = stored(write_version(scratch / "new", _flat(problems), chunked))
-            found[f"{name}_share{suffix}"] = share(old, new)
-            found[f"bytes{suffix}"] = sum(new.values())
+            result[f"{name}_share{suffix}"] = share(old, new)
+            result[f"bytes{suffix}"] = sum(new.values())
     by_id = [sorted(_flat(problems), key=lambda row: row["solution_id"]) for problems in (base, after["appended"])]
     versions = [stored(write_version(scratch / f"by_id{index}", rows, True)) for index, rows in enumerate(by_id)]
-    found["appended_share_ordered_by_id"] = share(*versions)
-    return found
+    result["appended_share_ordered_by_id"] = share(*versions)
+    return result
 
 
 def _flat(problems: list[list[dict]]) -> list[dict]:
     return [row for rows in problems for row in rows]
 
 
-def print_and_save(found: dict[str, float]) -> None:
-    print(f"share of bytes to upload (new version: {found['bytes'] / 1e6:.1f} MB)")
+def print_and_save(result: dict[str, float]) -> None:
+    print(f"share of bytes to upload (new version: {result['bytes'] / 1e6:.1f} MB)")
     print(f"{'next version':34}{'as published':>14}{'plain pages':>14}{'ratio':>8}")
     for name in ("appended", "scattered", "inserted"):
-        with_, without = found[f"{name}_share"], found[f"{name}_share_without"]
+        with_, without = result[f"{name}_share"], result[f"{name}_share_without"]
         print(f"{name:34}{with_:14.1%}{without:14.1%}{without / with_:8.2f}")
-    print(f"{'appended, rows ordered by id':34}{found['appended_share_ordered_by_id']:14.1%}")
+    print(f"{'appended, rows ordered by id':34}{result['appended_share_ordered_by_id']:14.1%}")
     path = Path("build/bench/publish.json")
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(found, indent=2) + "\n")
+    path.write_text(json.dumps(result, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -45,19 +45,19 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="stepforge-bench-") as scratch, serving() as hub:
         folder = Path(scratch)
         clients = Clients(hub, folder)
-        found = {}
+        results = {}
         tiny = write_large(folder / "tiny", 1, ROWS, arguments.characters)
         imports = clients.publish(tiny, "hub:org/tiny", "1.0.0")["value"]["read"]  # of the program's own files
         for version, files in (("1.0.0", arguments.files), ("1.1.0", arguments.files + 2)):
             release = write_large(folder / version, files, ROWS, arguments.characters)
-            found[version] = publish(clients, hub, release, version, imports)
-    print(f"{'version':10}" + "".join(f"{name:>15}" for name in found["1.0.0"]))
-    for version, numbers in found.items():
+            results[version] = publish(clients, hub, release, version, imports)
+    print(f"{'version':10}" + "".join(f"{name:>15}" for name in results["1.0.0"]))
+    for version, numbers in results.items():
         print(f"{version:10}" + "".join(f"{number:15,.4f}" if isinstance(number, float) else f"{number:15,}"
                                         for number in numbers.values()))
     path = Path("build/bench/publish_many.json")
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(found, indent=2) + "\n")
+    path.write_text(json.dumps(results, indent=2) + "\n")
 
 
 if __name__ == "__main__":

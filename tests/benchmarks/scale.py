@@ -41,8 +41,8 @@ def write_problems(path: Path, count: int) -> None:
     with path.open("w") as file:
         for number in range(count):
             start, parts = draw.randint(1, 99), [draw.randint(2, 60) for _ in range(4)]
-            told = ", then ".join(f"{part} more" for part in parts)
-            problem = f"Ada starts with {start} coins. She finds {told}. How many coins are there (problem {number})?"
+            gains = ", then ".join(f"{part} more" for part in parts)
+            problem = f"Ada starts with {start} coins. She finds {gains}. How many coins are there (problem {number})?"
             file.write(json.dumps({"problem": problem, "answer": str(start + sum(parts))}) + "\n")
 
 
@@ -133,8 +133,8 @@ def report(sizes: dict[int, dict[str, Any]], tasks: int) -> None:
     million = {size: SAMPLES * size / 1e6 for size in sizes}
     print(f"{'CPU s per million solutions':30}" + "".join(f"{size:>12,}" for size in sizes))
     for stage in STAGES:
-        print(f"{stage:30}" + "".join(f"{found[stage]['cpu'] / million[size]:12.0f}" for size, found in sizes.items()))
-    totals = {size: sum(found[stage]["cpu"] for stage in STAGES) for size, found in sizes.items()}
+        print(f"{stage:30}" + "".join(f"{costs[stage]['cpu'] / million[size]:12.0f}" for size, costs in sizes.items()))
+    totals = {size: sum(costs[stage]["cpu"] for stage in STAGES) for size, costs in sizes.items()}
     print(f"{'all':30}" + "".join(f"{totals[size] / million[size]:12.0f}" for size in sizes))
     first, last = min(sizes), max(sizes)
     ended = sizes[last]

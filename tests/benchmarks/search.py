@@ -56,30 +56,30 @@ class Scores:
             tokens = tokens_for(curve[name], key, base[key] - slack)
             return None if tokens is None else tokens / base["tokens"]
 
-        found = {"ratio_pit_raw32": ratio("pits", "pit", 0.01, raw32),
+        ratios = {"ratio_pit_raw32": ratio("pits", "pit", 0.01, raw32),
                  "ratio_pit_decoded16": ratio("pits", "pit", 0, base16),
                  "ratio_recovering": ratio("pits", "recovering", 0.03, base16),
                  "ratio_advantage": ratio("values", "error", 0, base16)}
         if "oracle" in curve:
-            best, ours = ratio("oracle", "error", 0, base16), found["ratio_advantage"]
-            found |= {"oracle": best, "ratio_to_oracle": None if None in (best, ours) else ours / best}
+            best, ours = ratio("oracle", "error", 0, base16), ratios["ratio_advantage"]
+            ratios |= {"oracle": best, "ratio_to_oracle": None if None in (best, ours) else ours / best}
         for judge in JUDGES:
             if f"pits, {judge}" in curve:
-                found |= {f"ratio_pit_raw32_{judge}": ratio(f"pits, {judge}", "pit", 0.01, raw32),
+                ratios |= {f"ratio_pit_raw32_{judge}": ratio(f"pits, {judge}", "pit", 0.01, raw32),
                           f"ratio_pit_{judge}": ratio(f"pits, {judge}", "pit", 0, base16),
                           f"ratio_advantage_{judge}": ratio(f"values, {judge}", "error", 0, base16)}
-        return found
+        return ratios
 
     def intervals(self) -> dict[str, tuple[float, float] | None]:
         """Central 95% of each ratio over resamples of the problems; None where a resample does not reach it."""
         size, rng = len(self.single["exhaustive-32"].problems), np.random.default_rng(0)
         drawn = [self.ratios(rng.multinomial(size, np.full(size, 1 / size)).astype(float)) for _ in range(RESAMPLES)]
-        found: dict[str, tuple[float, float] | None] = {}
+        intervals: dict[str, tuple[float, float] | None] = {}
         for key in drawn[0]:
             seen = [ratios[key] for ratios in drawn]
             low, high = np.quantile([np.inf if r is None else r for r in seen], (0.025, 0.975), method="nearest")
-            found[key] = None if np.isinf(high) else (float(low), float(high))
-        return found
+            intervals[key] = None if np.isinf(high) else (float(low), float(high))
+        return intervals
 
 
 def world_report(part: Part) -> dict[str, Any]:

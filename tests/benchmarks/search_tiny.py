@@ -78,16 +78,16 @@ def record(row: dict[str, Any], policy: Policy) -> dict[str, Any]:
     texts, right, _ = policy.outcomes(answer, "", gold)
     ended = [choice["finish_reason"] == "stop" for choice in answer.result()["choices"]]
     wrong = dict.fromkeys(text for text, good, end in zip(texts, right, ended, strict=True) if good is False and end)
-    found: dict[str, Any] = {"base": sum(map(bool, right)), "negatives": list(wrong)[:NEGATIVES], "nodes": {}}
-    steps = [split("newline", text) for text in found["negatives"]]
+    sampled: dict[str, Any] = {"base": sum(map(bool, right)), "negatives": list(wrong)[:NEGATIVES], "nodes": {}}
+    steps = [split("newline", text) for text in sampled["negatives"]]
     starts = dict.fromkeys("".join(pieces[:i]) for pieces in steps for i in range(len(pieces)))
     running = {prefix: policy.start(prompt + prefix, SPARE + REFERENCE) for prefix in starts}
     for prefix, answer in running.items():
         _, right, tokens = policy.outcomes(answer, prefix, gold)
         if None in right:
             raise SystemExit(f"a rollout of {row['source_id']} has no verdict; every one of this source should")
-        found["nodes"][prefix] = {"right": right, "tokens": tokens}
-    return found
+        sampled["nodes"][prefix] = {"right": right, "tokens": tokens}
+    return sampled
 
 
 def recorded(problems: int) -> Iterator[dict[str, Any]]:
@@ -99,22 +99,22 @@ def recorded(problems: int) -> Iterator[dict[str, Any]]:
             path = CACHE / f"{content_id(row['problem'], SAMPLING, SPARE, REFERENCE, NEGATIVES)}.json"
             if not path.exists():
                 path.write_text(json.dumps(record(row, policy)))
-            found = json.loads(path.read_text())
-            if found["negatives"]:
-                yield found
+            sampled = json.loads(path.read_text())
+            if sampled["negatives"]:
+                yield sampled
 
 
-def as_problem(found: dict[str, Any]) -> Problem:
+def as_problem(sampled: dict[str, Any]) -> Problem:
     """In the form that the searches of search.py are driven with; costs of steps in tokens as far as rollouts tell."""
     solutions = []
-    for b, text in enumerate(found["negatives"]):
+    for b, text in enumerate(sampled["negatives"]):
         steps = split("newline", text)
-        size = np.mean(found["nodes"][""]["tokens"]) / np.mean([len(t) for t in found["negatives"]])
+        size = np.mean(sampled["nodes"][""]["tokens"]) / np.mean([len(t) for t in sampled["negatives"]])
         solutions.append(Solution(str(b), tuple(steps), False, tuple(max(1, round(size * len(s))) for s in steps),
                                   {"equations": first_false_step(steps)}))
-    problem = Problem(solutions, [], found["base"], [], [])
+    problem = Problem(solutions, [], sampled["base"], [], [])
     for names in prefixes(problem):
-        nodes = [found["nodes"][name] for name in names[:-1]]
+        nodes = [sampled["nodes"][name] for name in names[:-1]]
         right, tokens = np.array([n["right"] for n in nodes], bool), np.array([n["tokens"] for n in nodes])
         problem.q.append(np.append(right[:, SPARE:].mean(1), 0.0))
         problem.outcomes.append(right[:, :SPARE])
@@ -128,7 +128,7 @@ def without_evidence(problem: Problem) -> Problem:
 
 def main() -> None:
     began = time.monotonic()
-    problems = [as_problem(found) for found in recorded(int(os.environ.get("PROBLEMS", "40")))]
+    problems = [as_problem(sampled) for sampled in recorded(int(os.environ.get("PROBLEMS", "40")))]
     truths = [q for p in problems for q in p.q]
     plain_problems = list(map(without_evidence, problems))
     single = {f"{name}-{n}": plain(name, problems, n) for name in ("exhaustive", "scan", "bisect")

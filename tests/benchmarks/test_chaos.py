@@ -37,5 +37,5 @@ def test_run_survives(chaos, setting, kind):
     (fault,) = (fault for fault in chaos.FAULTS if fault.kind == kind)
     if reason := fault.needs():
         pytest.skip(reason)
-    found = chaos.attempt(fault, server, 5, expected)
-    assert found["survived"] and not found["traceback"], found
+    outcome = chaos.attempt(fault, server, 5, expected)
+    assert outcome["survived"] and not outcome["traceback"], outcome

@@ -63,11 +63,11 @@ class Lent:
 
 def recipe(problems: int) -> Recipe:
     """The demo up to the solutions, in one shard, so that no process starts while the clock runs."""
-    found = load_recipe(Path("demo"))
-    return found.model_copy(update={
-        "problems": (found.problems[0].model_copy(update={"limit": problems}),), "generators": (GENERATOR,),
-        "annotate": None, "release": found.release.model_copy(update={"to": None}),
-        "executor": found.executor.model_copy(update={"tasks": 1, "workers": 1})})
+    loaded = load_recipe(Path("demo"))
+    return loaded.model_copy(update={
+        "problems": (loaded.problems[0].model_copy(update={"limit": problems}),), "generators": (GENERATOR,),
+        "annotate": None, "release": loaded.release.model_copy(update={"to": None}),
+        "executor": loaded.executor.model_copy(update={"tasks": 1, "workers": 1})})
 
 
 def generate(asked: Recipe, folder: Path, address: Address) -> tuple[int, float]:
@@ -95,8 +95,8 @@ def offline(work: Path):
     def measure() -> tuple[int, float]:
         process.stdin.write("go\n")
         process.stdin.flush()
-        told = json.loads(answer())
-        return told["tokens"], told["seconds"]
+        timed = json.loads(answer())
+        return timed["tokens"], timed["seconds"]
 
     try:
         answer()
@@ -109,9 +109,9 @@ def offline(work: Path):
 def share_of_offline(scratch: Path, address: Address, problems: int, rounds: int) -> float:
     asked, shares = recipe(problems), []
     generate(asked, scratch / "warm", address)
-    found = list(read_rows(scratch / "warm" / "tables" / "problems.parquet"))
-    prompts = [render(GENERATOR.prompt, row["problem"], GENERATOR.model) for row in found]
-    seeds = [seed_of(GENERATOR, 0, asked.seed, "sample", generator_id(GENERATOR), row["problem_id"]) for row in found]
+    rows = list(read_rows(scratch / "warm" / "tables" / "problems.parquet"))
+    prompts = [render(GENERATOR.prompt, row["problem"], GENERATOR.model) for row in rows]
+    seeds = [seed_of(GENERATOR, 0, asked.seed, "sample", generator_id(GENERATOR), row["problem_id"]) for row in rows]
     sampling = {**sampling_of(GENERATOR), "n": GENERATOR.samples}
     work = scratch / "work.json"
     work.write_text(json.dumps({"engine": ENGINE, "prompts": prompts, "seeds": seeds, "sampling": sampling}))
@@ -153,9 +153,9 @@ def prefix_cache_share(on: Address, off: Address, scratch: Path, rounds: int) ->
 
 def overhead_share(scratch: Path, problems: int, rounds: int) -> float:
     """All stages of the demo on the embedded engine, against its requests alone, turn about."""
-    found, payloads = load_recipe(Path("demo")), []
-    small = found.model_copy(update={"executor": found.executor.model_copy(update={"tasks": 1, "workers": 1}),
-                                     "release": found.release.model_copy(update={"to": None})})
+    demo, payloads = load_recipe(Path("demo")), []
+    small = demo.model_copy(update={"executor": demo.executor.model_copy(update={"tasks": 1, "workers": 1}),
+                                     "release": demo.release.model_copy(update={"to": None})})
     kept = SamplerProcess.submit
 
     def noting(self: SamplerProcess, payload: dict) -> object:
@@ -163,7 +163,7 @@ def overhead_share(scratch: Path, problems: int, rounds: int) -> float:
         return kept(self, payload)
 
     def run(folder: Path, limit: int) -> float:
-        plan.run(small.model_copy(update={"problems": (found.problems[0].model_copy(update={"limit": limit}),)}),
+        plan.run(small.model_copy(update={"problems": (demo.problems[0].model_copy(update={"limit": limit}),)}),
                  folder, plan.silent, lambda *_: None)
         return sum(entry["seconds"] for entry in plan.read_state(folder).values())
 
@@ -189,29 +189,29 @@ def overhead_share(scratch: Path, problems: int, rounds: int) -> float:
 
 
 def say(*cells: object) -> None:
-    told = [f"{cell:.3f}" if isinstance(cell, float) else str(cell) for cell in cells]
-    print("".join(f"{cell:<24}" for cell in told) + f"load {os.getloadavg()[0]:.1f}", flush=True)
+    texts = [f"{cell:.3f}" if isinstance(cell, float) else str(cell) for cell in cells]
+    print("".join(f"{cell:<24}" for cell in texts) + f"load {os.getloadavg()[0]:.1f}", flush=True)
 
 
 def main() -> None:
     problems, rounds = (int(sys.argv[1]) if len(sys.argv) > 1 else 240), (int(sys.argv[2]) if len(sys.argv) > 2 else 3)
     os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
     with tempfile.TemporaryDirectory() as name:
-        scratch, found = Path(name), {}
-        found["overhead_share"] = overhead_share(scratch, problems, rounds)
+        scratch, result = Path(name), {}
+        result["overhead_share"] = overhead_share(scratch, problems, rounds)
         on = ServerProcess(GENERATOR, scratch / "on.log")
         off = ServerProcess(GENERATOR.model_copy(update={"prefix_caching": False}), scratch / "off.log")
         try:
             address = on.start()
-            found["share_of_offline"] = share_of_offline(scratch, address, problems, rounds)
-            found["prefix_cache_share"] = prefix_cache_share(address, off.start(), scratch, rounds)
+            result["share_of_offline"] = share_of_offline(scratch, address, problems, rounds)
+            result["prefix_cache_share"] = prefix_cache_share(address, off.start(), scratch, rounds)
         finally:
             on.stop()
             off.stop()
-    for key, value in found.items():
+    for key, value in result.items():
         print(f"{key:<24}{value:.3f}")
     Path("build/bench").mkdir(parents=True, exist_ok=True)
-    Path("build/bench/throughput.json").write_text(json.dumps(found, indent=2) + "\n")
+    Path("build/bench/throughput.json").write_text(json.dumps(result, indent=2) + "\n")
 
 
 if __name__ == "__main__":

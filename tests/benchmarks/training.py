@@ -89,9 +89,9 @@ def main() -> None:
         report[row["method"]] = {"tokens_per_second": round(speed, 1), "peak_mib": round(memory, 1),
                                  "speed_of_sft": round(speed / sft["tokens_per_second"], 3),
                                  "memory_of_sft": round(memory / max(1.0, sft["peak_mib"] - base), 3)}
-        told = report[row["method"]]
-        print(f"{row['method']:10} {speed:9.0f} {told['speed_of_sft']:7.2f} {memory:23.0f} "
-              f"{told['memory_of_sft']:7.2f}")
+        measured = report[row["method"]]
+        print(f"{row['method']:10} {speed:9.0f} {measured['speed_of_sft']:7.2f} {memory:23.0f} "
+              f"{measured['memory_of_sft']:7.2f}")
     file = Path("build/bench/training.json")
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps({"steps": steps, "python": sys.version.split()[0], "methods": report}, indent=2) + "\n")

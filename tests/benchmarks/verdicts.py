@@ -184,18 +184,18 @@ def theirs(rows: list[Row]) -> tuple[list[str], float]:
 
 def differences(rows: list[Row], our: list[str], their: list[str]) -> list[dict[str, Any]]:
     """One entry for each distinct pair on which the sides differ."""
-    found: dict[tuple[str, str | None], dict[str, Any]] = {}
+    entries: dict[tuple[str, str | None], dict[str, Any]] = {}
     for row, mine, other in zip(rows, our, their, strict=False):
         if mine == other:
             continue
         truth = "correct" if row.equal else "incorrect"
         answer = extract_answer(row.claim.solution).answer
         right = "ours" if mine == truth else "math-verify" if other == truth else "neither"
-        entry = found.setdefault((row.claim.gold, answer), {"gold": row.claim.gold, "answer": answer, "ours": mine,
+        entry = entries.setdefault((row.claim.gold, answer), {"gold": row.claim.gold, "answer": answer, "ours": mine,
                                                             "math_verify": other, "truth": truth, "right": right,
                                                             "rows": 0})
         entry["rows"] += 1
-    return list(found.values())
+    return list(entries.values())
 
 
 def contest(name: str, rows: list[Row], tile_to: int | None = None) -> dict[str, Any]:

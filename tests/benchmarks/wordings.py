@@ -40,9 +40,9 @@ def taught(pilot: Sequence[Problem]) -> tuple[Chain, dict[str, Any]]:
         finish(search, problem, BATCH)
         known.append([*search.history, search.evidence()])
         seen += search.lengths()
-    chain, told = fit.choose(known, EPS)
-    assert chain is not None, told
-    return replace(chain, lengths=lengths.fit(seen, typical_length(pilot))), told
+    chain, record = fit.choose(known, EPS)
+    assert chain is not None, record
+    return replace(chain, lengths=lengths.fit(seen, typical_length(pilot))), record
 
 
 def compared(name: str, spread: float, size: int, seeds: int) -> dict[str, Any]:
@@ -54,8 +54,8 @@ def compared(name: str, spread: float, size: int, seeds: int) -> dict[str, Any]:
         test = draw_wordings(WORLDS[name], size, 8, seed, spread)
         share += repeated(test) / seeds
         for key, seen in (("computations", lambda p: p), ("text", in_text_alone)):
-            chain, told = taught(list(map(seen, pilot)))
-            chosen += [(chain.spread, told["sharing"])] if key == "computations" else []
+            chain, record = taught(list(map(seen, pilot)))
+            chosen += [(chain.spread, record["sharing"])] if key == "computations" else []
             runs[key].append(as_run(list(map(seen, test)), chain, BATCH))
             curves[key].append(adaptive(list(map(seen, test)), chain, "values", BATCH)[:KEPT])
     rows: dict[str, list[Row]] = {key: [pooled(list(points)).row() for points in zip(*parts, strict=True)]

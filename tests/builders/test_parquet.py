@@ -52,5 +52,5 @@ def test_text_reaches_sql_as_a_value(tmp_path):
     hostile = "'; DROP TABLE t; --"
     write_rows(tmp_path / "t.parquet", [{"n": 1, "text": hostile}], SCHEMA)
     with open_duckdb("256MiB", tmp_path / "spill", {"t": tmp_path / "t.parquet"}) as connection:
-        found = list(query_rows(connection, "SELECT n FROM t WHERE text = $text", {"text": hostile}))
-    assert found == [{"n": 1}]
+        matches = list(query_rows(connection, "SELECT n FROM t WHERE text = $text", {"text": hostile}))
+    assert matches == [{"n": 1}]

@@ -111,8 +111,8 @@ def test_building_again_removes_old_shards_and_keeps_everything_else(tmp_path: P
     (tmp_path / "r/README.md").write_text("mine")
     (tmp_path / "r/positives/notes.txt").write_text("mine too")
     manifest = write_release(tmp_path / "r", table(tmp_path, "positives", rows(range(10))), {"name": "x"})
-    found = {p.relative_to(tmp_path / "r").as_posix() for p in (tmp_path / "r").rglob("*") if p.is_file()}
-    assert found == {*manifest["files"], "stepforge.json", "README.md", "positives/notes.txt"}
+    files = {p.relative_to(tmp_path / "r").as_posix() for p in (tmp_path / "r").rglob("*") if p.is_file()}
+    assert files == {*manifest["files"], "stepforge.json", "README.md", "positives/notes.txt"}
     assert not (tmp_path / "r/negatives").exists()
 
 

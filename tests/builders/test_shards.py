@@ -38,9 +38,9 @@ def written(path: Path, table: pa.Table, **options: object) -> tuple[Path, int, 
 ], ids=["rows", "one long text in a dictionary", "plain texts", "texts of one prefix", "a list of long texts",
         "a long list of nothing"])
 def test_a_small_file_that_becomes_large_is_refused(tmp_path: Path, table: pa.Table, options: dict) -> None:
-    found = wrong_with_shard(*written(tmp_path / "x.parquet", table, **options))
-    assert [(wrong.what, wrong.readable) for wrong in found] == [
-        ("it would expand to more than a release holds", False)], found
+    faults = wrong_with_shard(*written(tmp_path / "x.parquet", table, **options))
+    assert [(wrong.what, wrong.readable) for wrong in faults] == [
+        ("it would expand to more than a release holds", False)], faults
 
 
 @pytest.mark.parametrize("dictionary", [True, False])
@@ -91,16 +91,16 @@ def test_a_connection_that_became_useless_costs_one_file_alone(tmp_path: Path) -
 def test_columns_that_differ_by_case_alone_are_refused(tmp_path: Path) -> None:
     """DuckDB takes them for one column."""
     wrong = wrong_with_shard(*written(tmp_path / "x.parquet", pa.table({"a": [1], "A": [2]})))
-    assert [found.what for found in wrong] == ["two of its columns have one name"]
+    assert [fault.what for fault in wrong] == ["two of its columns have one name"]
 
 
 def test_other_columns_and_another_number_of_rows_are_told(tmp_path: Path) -> None:
     path, rows, columns = written(tmp_path / "x.parquet", pa.table({"a": [1]}))
     assert wrong_with_shard(path, rows, columns) == []
-    found = wrong_with_shard(path, rows + 1, columns | {"b": "string"})
-    assert [wrong.what for wrong in found] == ["columns differ from the manifest",
+    faults = wrong_with_shard(path, rows + 1, columns | {"b": "string"})
+    assert [wrong.what for wrong in faults] == ["columns differ from the manifest",
                                                "the number of rows differs from the manifest"]
-    assert all(wrong.readable for wrong in found)
+    assert all(wrong.readable for wrong in faults)
 
 
 def test_files_of_a_config_are_demanded_as_the_manifest_lists_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch

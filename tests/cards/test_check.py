@@ -48,13 +48,13 @@ def set_value(config: str, column: str, value: object, row: int = 0) -> Callable
     (lambda rows: rows["positives"].append(rows["positives"][0]), "twice", "positives"),
 ])
 def test_a_bad_row_is_found(make_release: Callable[..., Path], change, what: str, config: str | None) -> None:
-    found = check_folder(make_release(change=change))
-    assert any(what in problem.what and config in (None, problem.config) for problem in found), found
+    problems = check_folder(make_release(change=change))
+    assert any(what in problem.what and config in (None, problem.config) for problem in problems), problems
 
 
 def test_every_problem_that_is_found_names_an_example(make_release: Callable[..., Path]) -> None:
-    found = check_folder(make_release(change=lambda rows: rows["solutions"].clear() or rows["problems"].pop()))
-    assert found and all(problem.example and problem.cases for problem in found)
+    problems = check_folder(make_release(change=lambda rows: rows["solutions"].clear() or rows["problems"].pop()))
+    assert problems and all(problem.example and problem.cases for problem in problems)
 
 
 def test_changed_missing_and_foreign_files_are_found(make_release: Callable[..., Path]) -> None:
@@ -96,8 +96,8 @@ def test_an_unsound_row_that_the_recipe_drops_is_found(make_release: Callable[..
     recipe = {"name": "pears", "release": {"unsound_positives": "drop"}}
     change = set_value(config, column, "unsound")
     assert check_folder(make_release("kept", change=change)) == []
-    found = check_folder(make_release("lost", change=change, recipe=recipe))
-    assert [(problem.config, problem.cases) for problem in found] == ([(config, 1)] if CONFIGS[config].trains else [])
+    wrong = check_folder(make_release("lost", change=change, recipe=recipe))
+    assert [(problem.config, problem.cases) for problem in wrong] == ([(config, 1)] if CONFIGS[config].trains else [])
 
 
 def test_a_pit_without_a_fall_is_found(make_release: Callable[..., Path]) -> None:
@@ -105,8 +105,8 @@ def test_a_pit_without_a_fall_is_found(make_release: Callable[..., Path]) -> Non
         rows["steps"][1]["fall_low"], rows["negatives"][0]["fall_low"] = -0.1, None
         rows["step_pairs"][0]["fall_low"] = 0.0
 
-    found = {(problem.config, problem.what) for problem in check_folder(make_release(change=flat))}
-    assert found == {(name, "a pit without a fall") for name in ("steps", "negatives", "step_pairs")}
+    problems = {(problem.config, problem.what) for problem in check_folder(make_release(change=flat))}
+    assert problems == {(name, "a pit without a fall") for name in ("steps", "negatives", "step_pairs")}
 
 
 def test_a_chat_config_is_checked_like_the_rest(make_release: Callable[..., Path]) -> None:
@@ -118,8 +118,8 @@ def test_a_chat_config_is_checked_like_the_rest(make_release: Callable[..., Path
         third["chosen"] = [{"role": "assistant", "content": ""}]
 
     assert check_folder(make_release("sound", chat=True)) == []
-    found = [(p.what, p.cases) for p in check_folder(make_release("spoilt", change=spoil, chat=True))]
-    assert [what for what, _ in found] == [
+    problems = [(p.what, p.cases) for p in check_folder(make_release("spoilt", change=spoil, chat=True))]
+    assert [what for what, _ in problems] == [
         "a problem is in more than one split", "a solution has another verdict than its place demands",
         "a text is empty, or chosen and rejected are the same"]
 

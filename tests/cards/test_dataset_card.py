@@ -56,8 +56,8 @@ def test_the_users_own_section_survives(make_release: Callable[..., Path]) -> No
 
 
 def test_the_card_says_how_many_problems_have_no_usable_gold_answer() -> None:
-    told = limits({"configs": {}, "stages": {"verify": {"facts": {"unusable_golds": 1234}}}})
-    assert "1,234 problems have no usable gold answer; their solutions are undecided." in told
+    sentences = limits({"configs": {}, "stages": {"verify": {"facts": {"unusable_golds": 1234}}}})
+    assert "1,234 problems have no usable gold answer; their solutions are undecided." in sentences
 
 
 @pytest.mark.parametrize("card", ["", "no markers", OWN_BEGIN, f"x\n{OWN_END}", f"\n{OWN_END}\n{OWN_BEGIN}\n"])
@@ -95,9 +95,9 @@ def test_a_long_sample_is_cut_and_says_so(make_release: Callable[..., Path]) -> 
 
 def test_the_card_tells_how_the_data_were_made(make_release: Callable[..., Path]) -> None:
     text = write_card(make_release(left_out={})).read_text(encoding="utf-8")
-    for told in ("| `verify` | 10 | 9 | no\\_text 1 |", "0.360 to 0.440", "equations that are false",
+    for words in ("| `verify` | 10 | 9 | no\\_text 1 |", "0.360 to 0.440", "equations that are false",
                  "Question: {{ problem }}", "| `generate` | 1,000 | 10 | 5,000 |", "first version"):
-        assert told in text
+        assert words in text
 
 
 def test_the_programs_on_the_card_compile_and_their_loading_runs(make_release: Callable[..., Path]) -> None:
@@ -196,9 +196,9 @@ def test_a_license_that_the_hub_does_not_know_is_named_beside_other() -> None:
 
 def test_card_tells_what_was_found_in_evaluation_sets(make_release: Callable[..., Path]) -> None:
     assert "were not compared with evaluation sets" in write_card(make_release("a")).read_text(encoding="utf-8")
-    found = [{"evaluation": "gsm8k test", "compared": 1319, "rule": "ngrams", "outcome": "dropped", "problems": 2},
+    facts = [{"evaluation": "gsm8k test", "compared": 1319, "rule": "ngrams", "outcome": "dropped", "problems": 2},
              {"evaluation": "math test", "compared": 500, "rule": None, "outcome": None, "problems": 0}]
-    folder = make_release("b", decontamination={"ngram": 8, "overlap": 0.5, "other_numbers": "flag", "found": found})
+    folder = make_release("b", decontamination={"ngram": 8, "overlap": 0.5, "other_numbers": "flag", "found": facts})
     section = write_card(folder).read_text(encoding="utf-8").split("## Decontamination")[1].split("\n## ")[0]
     assert "| gsm8k test | 1,319 | ngrams | dropped | 2 |" in section
     assert "| math test | 500 | – | – | 0 |" in section

@@ -42,16 +42,16 @@ def test_without_edits_the_next_card_is_the_tools() -> None:
 def test_keys_that_people_added_stay() -> None:
     there = edited(extra_gated_prompt="Agree.\nThen load.", extra_gated_fields={"Country": "country"}, viewer=False)
     assert again(there).header == there.header
-    told = merge(Written.of(TOOL), there, TOOL).notes
-    assert [note.split("`")[1] for note in told] == ["extra_gated_prompt", "extra_gated_fields", "viewer"]
+    notes = merge(Written.of(TOOL), there, TOOL).notes
+    assert [note.split("`")[1] for note in notes] == ["extra_gated_prompt", "extra_gated_fields", "viewer"]
 
 
 def test_values_that_people_changed_or_removed_stay_and_are_told() -> None:
     there = edited(pretty_name="Pears of Ann", task_categories=["question-answering"])
     del there.header["language"]
     newer = TOOL._replace(header=TOOL.header | {"pretty_name": "pears 2"})
-    found = again(there, newer).header
-    assert found["pretty_name"] == "Pears of Ann" and "language" not in found
+    header = again(there, newer).header
+    assert header["pretty_name"] == "Pears of Ann" and "language" not in header
     notes = merge(Written.of(TOOL), there, newer).notes
     assert any('"Pears of Ann", stays; the release would say "pears 2"' in note for note in notes)
 
@@ -76,8 +76,8 @@ def test_a_tag_that_the_tool_drops_is_not_one_of_people() -> None:
 ])
 def test_a_license_that_one_side_changed_is_taken(there: dict, ours: dict, stays: dict) -> None:
     newer = TOOL._replace(header=TOOL.header | ours)
-    found = again(edited(**there), newer).header
-    assert {key: value for key, value in found.items() if key.startswith("license")} == stays
+    header = again(edited(**there), newer).header
+    assert {key: value for key, value in header.items() if key.startswith("license")} == stays
 
 
 @pytest.mark.parametrize("there", [{"license": "cc-by-4.0"}, {"license": "other", "license_name": "x"}, {}])
@@ -93,9 +93,9 @@ def test_a_config_of_people_stays_and_what_files_decide_is_the_tools() -> None:
     info = [{"config_name": "pairs", "splits": [{"name": "train", "num_examples": 999}]}]
     there = edited(configs=[{**TOOL.header["configs"][0], "drop_labels": True}, theirs], dataset_info=info)
     more = [{"config_name": "pairs", "splits": [{"name": "train", "num_examples": 6}]}]
-    found = again(there, TOOL._replace(header=TOOL.header | {"dataset_info": more})).header
-    assert found["dataset_info"] == more
-    assert found["configs"] == [{**TOOL.header["configs"][0], "drop_labels": True}, theirs]
+    header = again(there, TOOL._replace(header=TOOL.header | {"dataset_info": more})).header
+    assert header["dataset_info"] == more
+    assert header["configs"] == [{**TOOL.header["configs"][0], "drop_labels": True}, theirs]
     assert any("dataset_info.pairs.splits" in note for note in merge(Written.of(TOOL), there, TOOL).notes)
 
 
@@ -109,10 +109,10 @@ def test_lines_of_people_in_the_tools_text_move_to_their_section() -> None:
     body = TOOL.body.replace("More of it.", "Mind the pears:\n\n```python\neat()\n```\n\nMore of it.")
     there = parse_card(TOOL._replace(body=f"{body}\n\nLast line of theirs.", own="first").text(), "card")
     newer = TOOL._replace(body="# pears\n\nNew text of the tool.")
-    found = again(there, newer)
-    assert found.body == newer.body and found.own.startswith("first\n\n")
-    assert all(line in found.own for line in ("Mind the pears:", "eat()", "Last line of theirs."))
-    assert "Text of the tool" not in found.own
+    card = again(there, newer)
+    assert card.body == newer.body and card.own.startswith("first\n\n")
+    assert all(line in card.own for line in ("Mind the pears:", "eat()", "Last line of theirs."))
+    assert "Text of the tool" not in card.own
 
 
 def test_text_behind_the_markers_and_text_without_markers_stay() -> None:

@@ -131,8 +131,8 @@ def test_rows_that_take_too_long_to_compare_are_given_up(copy: Path, sound: Path
         manifest["files"][name] |= facts
         manifest["configs"][config]["rows"]["train"] = count
     write_manifest(copy, manifest)
-    (found,) = [problem for problem in check_folder(copy) if problem.what == "its rows cannot be tested"]
-    assert "nterrupt" in found.example
+    (given_up,) = [problem for problem in check_folder(copy) if problem.what == "its rows cannot be tested"]
+    assert "nterrupt" in given_up.example
 
 
 def test_names_of_a_release_do_not_steer_the_terminal(copy: Path) -> None:

@@ -19,13 +19,13 @@ def test_every_problem_of_a_version_has_its_split(make_release: Callable[..., Pa
     release = make_release(only=configs)
     publish(release, f"local:{tmp_path / 'there'}", "1.0.0")
     publish(make_release("more", range(60), only=configs), f"local:{tmp_path / 'there'}", "1.1.0")
-    told = {}
+    splits = {}
     for name in configs:
         for shard in (release / name).glob("*.parquet"):
-            told |= {row["problem_id"]: shard.name.partition("-")[0] for row in read_rows(shard, ["problem_id"])}
+            splits |= {row["problem_id"]: shard.name.partition("-")[0] for row in read_rows(shard, ["problem_id"])}
     path = tmp_path / "kept.parquet"
-    assert write_kept_splits(f"local:{tmp_path / 'there'}@1.0.0", path) == len(told) == 40
-    assert {row["problem_id"]: row["split"] for row in read_rows(path)} == told and len(set(told.values())) > 1
+    assert write_kept_splits(f"local:{tmp_path / 'there'}@1.0.0", path) == len(splits) == 40
+    assert {row["problem_id"]: row["split"] for row in read_rows(path)} == splits and len(set(splits.values())) > 1
 
 
 def test_of_two_splits_the_stricter_one_counts(make_release: Callable[..., Path], tmp_path: Path) -> None:

@@ -247,8 +247,8 @@ def test_a_pull_request_is_tagged_after_it_was_merged(make_small: Callable[..., 
 def test_a_new_repository_is_private_unless_asked_and_an_old_one_is_never_changed(
         make_small: Callable[..., Path], hub: Hub, clients, repo: str) -> None:
     folder = make_small()
-    told = clients.publish(folder, f"hub:{repo}", None)["value"]["notes"]
-    assert hub.repos[repo].private and "new and private" in told[0]
+    notes = clients.publish(folder, f"hub:{repo}", None)["value"]["notes"]
+    assert hub.repos[repo].private and "new and private" in notes[0]
     assert clients.publish(folder, f"hub:{repo}", None, private=True)["value"]["already"]
     assert "is private, and publishing never changes" in clients.publish(folder, f"hub:{repo}", None,
                                                                          private=False)["message"]

@@ -29,8 +29,8 @@ from stepforge.cards.versions import (
 
 
 def test_the_same_rows_are_no_change(make_release: Callable[..., Path]) -> None:
-    found = compare(make_release("a"), make_release("b"))
-    assert found.kind is None and found.summary() == {}
+    difference = compare(make_release("a"), make_release("b"))
+    assert difference.kind is None and difference.summary() == {}
 
 
 def test_rows_added_removed_and_changed_are_counted_by_id(make_release: Callable[..., Path]) -> None:
@@ -40,19 +40,19 @@ def test_rows_added_removed_and_changed_are_counted_by_id(make_release: Callable
         rows["negatives"][5]["pit_index"] = None
         rows["steps"].append(dict(rows["steps"][0]))  # a key that stands twice counts as a row more
 
-    found = compare(make_release("a", range(40)), make_release("b", range(45), change=change))
-    assert found.configs["positives"][:3] == (5, 3, 1)
-    assert found.configs["negatives"][:3] == (5, 0, 1)
-    assert found.configs["steps"][:3] == (16, 0, 0)
-    assert found.kind == "minor"
+    difference = compare(make_release("a", range(40)), make_release("b", range(45), change=change))
+    assert difference.configs["positives"][:3] == (5, 3, 1)
+    assert difference.configs["negatives"][:3] == (5, 0, 1)
+    assert difference.configs["steps"][:3] == (16, 0, 0)
+    assert difference.kind == "minor"
 
 
 def test_a_row_that_moves_to_another_split_is_changed(make_release: Callable[..., Path]) -> None:
     def move(rows: dict) -> None:
         rows["pairs"][0]["split"] = "test" if rows["pairs"][0]["split"] == "train" else "train"
 
-    found = compare(make_release("a"), make_release("b", change=move))
-    assert found.configs["pairs"][:3] == (0, 0, 1) and found.kind == "patch"
+    difference = compare(make_release("a"), make_release("b", change=move))
+    assert difference.configs["pairs"][:3] == (0, 0, 1) and difference.kind == "patch"
 
 
 def test_problems_that_move_from_test_to_train_are_counted_and_told(make_small: Callable[..., Path], tmp_path: Path
@@ -90,10 +90,10 @@ def test_rows_removed_or_changed_alone_are_a_patch(rows: tuple[int, int, int], k
 
 
 def test_measures_stand_side_by_side(make_release: Callable[..., Path]) -> None:
-    found = compare(make_release("a"), make_release("b", measures=[]))
-    assert ("tiny", "coverage", 1, 0.4, None) in found.measures
+    difference = compare(make_release("a"), make_release("b", measures=[]))
+    assert ("tiny", "coverage", 1, 0.4, None) in difference.measures
     with Console(record=True, width=200) as console:
-        console.print(*diff_tables(found))
+        console.print(*diff_tables(difference))
     assert "coverage" in console.export_text()
 
 

@@ -121,9 +121,9 @@ def ray_cluster(environment: dict[str, str]) -> Iterator[str]:
 
 
 def _port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
 
 
 def _output(command: list[str], environment: dict[str, str]) -> str:

@@ -34,7 +34,7 @@ def wait_for(process, folder, kind, count):
     return False
 
 
-def told(folder, table):
+def comparable(folder, table):
     ignored = {"cached_prompt_tokens"}  # depends on what the engine had in its cache
     return [{name: value for name, value in row.items() if name not in ignored} for row in rows(folder, table)
             if not str(row.get("measure")).endswith("cached_prompt_tokens")]

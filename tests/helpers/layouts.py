@@ -40,7 +40,7 @@ class Layout:
     drops: dict[str, int] = field(default_factory=dict)
     negatives: int = 0
     beside: list[dict] = field(default_factory=list)
-    told: list[dict] = field(default_factory=list)
+    tells: list[dict] = field(default_factory=list)
 
     def text(self) -> str:
         return "\n".join(json.dumps(row) for row in self.rows)
@@ -77,7 +77,7 @@ LAYOUTS = {
                 columns: {solution: "response.body.choices[0].message.content",
                           finish_reason: "response.body.choices[0].finish_reason",
                           completion_tokens: response.body.usage.completion_tokens}
-            """), verdicts="cccuuu", told=[{"finish_reason": "stop", "complete": True, "completion_tokens": 25},
+            """), verdicts="cccuuu", tells=[{"finish_reason": "stop", "complete": True, "completion_tokens": 25},
                                           {"finish_reason": "length", "complete": False}],
         beside=[{"custom_id": f"p{i}", "problem": p, "answer": g} for i, (p, g, *_) in enumerate(ALL)]),
     "chat_messages": Layout(
@@ -126,7 +126,7 @@ LAYOUTS = {
                 engine: recorded
                 paths: [FILE]
                 columns: {problem: doc.question, solutions: resps, upstream_verdict: exact_match}
-            """), verdicts="ccc", told=[{"upstream_verdict": "correct", "complete": None}]),
+            """), verdicts="ccc", tells=[{"upstream_verdict": "correct", "complete": None}]),
     "json_in_text": Layout(
         [{"problem_id": f"q{i}", "prompt": p, "verification_info": json.dumps({"ground_truth": g}),
           "responses": json.dumps([r])} for i, (p, g, r, _, _) in enumerate(ALL)],
@@ -158,7 +158,7 @@ LAYOUTS = {
                 columns: {problem: question.problem,
                           steps: "label.steps[].completions[chosen_completion].text",
                           upstream_labels: "label.steps[].completions[chosen_completion].rating"}
-            """), verdicts="iii", negatives=3, told=[{"solution": WRONG[0], "upstream_labels": ["-1", "-1", "-1"]}]),
+            """), verdicts="iii", negatives=3, tells=[{"solution": WRONG[0], "upstream_labels": ["-1", "-1", "-1"]}]),
     "openr1": Layout(
         [{"problem": p, "answer": g, "problem_type": "Algebra", "generations": [r, w, c],
           "finish_reasons": ["stop", "stop", "length"], "correctness_math_verify": [True, False, False],
@@ -172,7 +172,7 @@ LAYOUTS = {
                 paths: [FILE]
                 columns: {solutions: generations, finish_reason: finish_reasons, complete: is_reasoning_complete,
                           upstream_verdict: correctness_math_verify}
-            """), verdicts="ccciiiuuu", negatives=3, told=[{"complete": True, "upstream_verdict": "correct"},
+            """), verdicts="ccciiiuuu", negatives=3, tells=[{"complete": True, "upstream_verdict": "correct"},
                                                             {"upstream_verdict": "incorrect"}, {"complete": False}]),
     "placeholder_answers": Layout(
         [{"problem": p, "answer": a, "solution": r}
@@ -219,7 +219,7 @@ LAYOUTS = {
                 paths: [FILE]
                 columns: {steps: steps, generator: generator, upstream_verdict: final_answer_correct,
                           upstream_first_error: label}
-            """), verdicts="uuu", told=[{"solution": WRONG[0], "generator": "m-7b", "upstream_verdict": "incorrect",
+            """), verdicts="uuu", tells=[{"solution": WRONG[0], "generator": "m-7b", "upstream_verdict": "incorrect",
                                          "upstream_first_error": 0}]),
     "thinking": Layout(
         [{"problem": p, "answer": g, "reasoning_content": w, "content": text, "finish_reason": end}
@@ -232,7 +232,7 @@ LAYOUTS = {
                 paths: [FILE]
                 columns: {solution: content, thought: reasoning_content, finish_reason: finish_reason}
                 thoughts: column
-            """), verdicts="ccu", told=[{"solution": RIGHT[0], "thought": WRONG[0]}, {},
+            """), verdicts="ccu", tells=[{"solution": RIGHT[0], "thought": WRONG[0]}, {},
                                         {"solution": "", "thought": WRONG[2], "complete": False}]),
     "two_answers_for_one_problem": Layout(
         [{"problem": PROBLEMS[n], "answer": a, "solution": RIGHT[n]}

@@ -50,7 +50,7 @@ class Server(ThreadingHTTPServer):
         self.behaviour = behaviour
         self.url = f"http://127.0.0.1:{self.server_address[1]}/v1"
         self.seen: list[dict] = []        # bodies that were answered
-        self.told: Counter[str] = Counter()  # faults by kind, and `most`
+        self.done: Counter[str] = Counter()  # faults by kind, and `most`
         self.arrivals: list[float] = []   # when requests came, by the monotonic clock
         self.connections = 0
         self.under_way = self.peak = 0
@@ -59,12 +59,12 @@ class Server(ThreadingHTTPServer):
 
     def fault(self) -> str | None:
         """What goes wrong with the next request."""
-        if self.behaviour.at_most is not None and sum(self.told[kind] for kind in FAULTS) >= self.behaviour.at_most:
+        if self.behaviour.at_most is not None and sum(self.done[kind] for kind in FAULTS) >= self.behaviour.at_most:
             return None
         at = self._draw.random()
         for kind, share in self.behaviour.faults.items():
             if at < share:
-                self.told[kind] += 1
+                self.done[kind] += 1
                 return kind
             at -= share
         return None
@@ -97,7 +97,7 @@ class Handler(BaseHTTPRequestHandler):
             server.under_way += 1
             server.peak = max(server.peak, server.under_way)
             crowded = behaviour.most is not None and server.under_way > behaviour.most
-            server.told["most"] += crowded
+            server.done["most"] += crowded
         try:
             if crowded:
                 self.error(429, "too many requests")
@@ -128,7 +128,7 @@ class Handler(BaseHTTPRequestHandler):
         if chat:
             payload["prompt"] = body["messages"][-1]["content"]
         try:
-            found = self.scripted(payload) if self.server.behaviour.script else shared_sampler(
+            completion = self.scripted(payload) if self.server.behaviour.script else shared_sampler(
                 model="tiny").submit(payload).result()
         except PromptTooLong as error:
             self.error(400, f"This model's maximum context length is 256 tokens: {error}")
@@ -138,14 +138,14 @@ class Handler(BaseHTTPRequestHandler):
             return
         if chat:
             choices = [{"index": c["index"], "finish_reason": c["finish_reason"],
-                        "message": {"role": "assistant", "content": c["text"]}} for c in found["choices"]]
+                        "message": {"role": "assistant", "content": c["text"]}} for c in completion["choices"]]
         else:
             ids = bool(body.get("return_token_ids"))
-            choices = [c if ids else {k: v for k, v in c.items() if k != "token_ids"} for c in found["choices"]]
+            choices = [c if ids else {k: v for k, v in c.items() if k != "token_ids"} for c in completion["choices"]]
         if not cut:
             with self.server.lock:
                 self.server.seen.append(body)
-        self.send(200, found | {"choices": choices}, cut)
+        self.send(200, completion | {"choices": choices}, cut)
 
     def scripted(self, payload: dict) -> dict:
         """The script's answer to one prompt, which counts three tokens whatever it says."""

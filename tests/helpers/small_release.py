@@ -62,14 +62,14 @@ def tables():
 def with_more(successes=(4, 2, None), **texts):
     """The tables with the steps of c valued anew, and further incorrect solutions that nobody annotated."""
     def changed():
-        found = tables()
-        found["steps"] = [*steps_of("c", list(successes)), *steps_of("w", [3, 0, None])]
+        rows = tables()
+        rows["steps"] = [*steps_of("c", list(successes)), *steps_of("w", [3, 0, None])]
         for number, (name, text) in enumerate(texts.items()):
-            found["solutions"].append(filled("solutions", solution_id=name, problem_id="p", generator="g",
+            rows["solutions"].append(filled("solutions", solution_id=name, problem_id="p", generator="g",
                                              generator_id="gid", sample_index=9 + number, solution=text,
                                              finish_reason="stop", complete=True))
-            found["verdicts"].append(filled("verdicts", solution_id=name, method="numeric", soundness="undecided",
+            rows["verdicts"].append(filled("verdicts", solution_id=name, method="numeric", soundness="undecided",
                                             verdict="correct" if text.endswith("7") else "incorrect"))
-        return found
+        return rows
 
     return changed

@@ -17,8 +17,8 @@ BATCH = 8
 def pairs(count: int, theme: str, seed: int = 1) -> list[tuple[str, str]]:
     """`count` problems of a theme and, as the text to write, the next one."""
     rows = (row["problem"] for row in generate(count * 20, seed, "train", (2, 3), 30) if row["subject"] == theme)
-    found = [next(rows) for _ in range(count + 1)]
-    return [(f"{one}\nNew problem:\n", other) for one, other in zip(found, found[1:], strict=False)]
+    texts = [next(rows) for _ in range(count + 1)]
+    return [(f"{one}\nNew problem:\n", other) for one, other in zip(texts, texts[1:], strict=False)]
 
 
 def make_writer(folder: Path, steps: int = 160, theme: str = "money") -> list[float]:

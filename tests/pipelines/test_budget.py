@@ -105,9 +105,9 @@ def test_a_mixture_counts_the_experts_that_compute_a_token(tmp_path, kind, optio
     config = {"model_type": kind, "vocab_size": 64, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2,
               "num_attention_heads": 4, "num_key_value_heads": 2, **options}
     (tmp_path / "config.json").write_text(json.dumps(config))
-    found = model_parameters(str(tmp_path))
+    parameters = model_parameters(str(tmp_path))
     idle = options.get("num_local_experts", options.get("num_experts")) - 2
-    assert found.total - found.active == 2 * idle * experts and found.active > 0
+    assert parameters.total - parameters.active == 2 * idle * experts and parameters.active > 0
 
 
 def test_a_model_without_a_config_is_the_users_mistake(tmp_path):

@@ -89,8 +89,8 @@ finally:
 ])
 def test_command_imports_nothing_heavy(small_run, tmp_path, arguments, heavy):
     """Startup counts: a module that takes long to import belongs into the command that needs it."""
-    told = [str(small_run) if word == "RUN" else word for word in arguments]
-    done = subprocess.run([sys.executable, "-c", IMPORTED, *told], cwd=tmp_path, text=True, capture_output=True,
+    words = [str(small_run) if word == "RUN" else word for word in arguments]
+    done = subprocess.run([sys.executable, "-c", IMPORTED, *words], cwd=tmp_path, text=True, capture_output=True,
                           check=False)
     assert done.returncode == 0, done.stderr
     assert heavy & set(done.stderr.split()) == set()

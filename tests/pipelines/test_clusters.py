@@ -34,25 +34,25 @@ def demo(executor: dict) -> dict:
     return recipe | {"executor": {"tasks": 4, "workers": 2} | executor}
 
 
-def told(run: Path) -> dict[str, list[dict]]:
+def contents_of(run: Path) -> dict[str, list[dict]]:
     """Every table and every file of the release, without what depends on the engine's cache."""
-    found = {name: rows(run, name) for name in TABLES if name != "drops"}
+    contents = {name: rows(run, name) for name in TABLES if name != "drops"}
     for path in sorted((run / "release").glob("*/*.parquet")):
-        found[f"{path.parent.name}/{path.name}"] = pq.read_table(path).to_pylist()
-    for table in found.values():
+        contents[f"{path.parent.name}/{path.name}"] = pq.read_table(path).to_pylist()
+    for table in contents.values():
         for row in table:
             row.pop("cached_prompt_tokens", None)
-    found["measures"] = [row for row in found["measures"] if not row["measure"].endswith("cached_prompt_tokens")]
-    return found
+    contents["measures"] = [row for row in contents["measures"] if not row["measure"].endswith("cached_prompt_tokens")]
+    return contents
 
 
 @pytest.fixture(scope="module")
 def local(tmp_path_factory):
     run = tmp_path_factory.mktemp("local") / "demo"
     execute(demo({}), run)
-    found = told(run)
-    assert len(found["solutions"]) == 48 and found["steps"] and any("step_pairs/" in name for name in found)
-    return found
+    contents = contents_of(run)
+    assert len(contents["solutions"]) == 48 and contents["steps"] and any("step_pairs/" in name for name in contents)
+    return contents
 
 
 @pytest.fixture(scope="module")
@@ -66,12 +66,12 @@ def on_ray():
 
 def test_slurm_makes_the_rows_that_one_machine_makes(on_slurm, local, tmp_path):
     execute(demo(SLURM), tmp_path / "demo")
-    assert told(tmp_path / "demo") == local
+    assert contents_of(tmp_path / "demo") == local
 
 
 def test_ray_makes_the_rows_that_one_machine_makes(on_ray, local, tmp_path):
     execute(demo(on_ray), tmp_path / "demo")
-    assert told(tmp_path / "demo") == local
+    assert contents_of(tmp_path / "demo") == local
 
 
 @pytest.mark.parametrize(("how", "reason"), [("raises", "no space left"), ("killed", "is FAILED")])

@@ -11,17 +11,17 @@ from stepforge.pipelines.executors import StageFailed, run_pipeline
 from stepforge.pipelines.options.executor import Executor
 
 
-@pytest.mark.parametrize(("workers", "how", "told"), [
+@pytest.mark.parametrize(("workers", "how", "message"), [
     (1, "raises", "no space left"), (2, "raises", "no space left"),
     (2, "killed", "killed (signal 9), as a system does that has no memory left"),
     (2, "cannot be unpickled", "a failure"),
     (1, "fills the disk", "No space left on device"), (2, "fills the disk", "No space left on device"),
 ])
-def test_failed_rank_is_told_and_only_it_runs_again(tmp_path, workers, how, told):
+def test_failed_rank_is_told_and_only_it_runs_again(tmp_path, workers, how, message):
     step, executor = FailsOnce(tmp_path, how), Executor(tasks=3, workers=workers)
     with pytest.raises(StageFailed, match="1 of 3 ranks") as caught:
         run_pipeline([step], executor, tmp_path / "work")
-    assert "rank 1" in str(caught.value) and told in str(caught.value)
+    assert "rank 1" in str(caught.value) and message in str(caught.value)
     run_pipeline([step], executor, tmp_path / "work")
     assert visits(tmp_path) == [1, 2, 1]
 
@@ -41,7 +41,7 @@ def test_rank_imports_nothing_that_the_run_has_imported(tmp_path):
     assert [path.read_text() for path in sorted(tmp_path.glob("imports-*"))] == ["", ""]
 
 
-@pytest.mark.parametrize(("options", "told"), [
+@pytest.mark.parametrize(("options", "message"), [
     ({"kind": "slurm"}, "needs `slurm` with at least `partition`"),
     ({"kind": "jobs"}, "needs `jobs` with at least `staging` and `install`"),
     ({"stages": {"annotate": {"kind": "slurm"}}}, "kind 'slurm' of annotate needs"),
@@ -50,10 +50,10 @@ def test_rank_imports_nothing_that_the_run_has_imported(tmp_path):
     ({"stages": {"anotate": {"tasks": 2}}}, "Input should be 'synthesize', 'generate'"),
     ({"kind": "cloud"}, "Input should be 'local', 'slurm', 'ray' or 'jobs'"),
 ])
-def test_executor_that_cannot_work_is_refused_before_anything_runs(options, told):
+def test_executor_that_cannot_work_is_refused_before_anything_runs(options, message):
     with pytest.raises(ValueError) as caught:
         Executor.model_validate(options)
-    assert told in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_stage_has_its_own_shards_and_the_rest_of_the_recipes():

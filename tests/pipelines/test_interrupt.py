@@ -4,7 +4,7 @@ import os
 import signal
 
 import pytest
-from helpers.kills import lines, start, told, wait_for
+from helpers.kills import comparable, lines, start, wait_for
 
 from stepforge.builders.tables import TABLES
 
@@ -25,6 +25,6 @@ def test_interrupted_run_ends_like_one_that_was_not(tmp_path, small_run, signal_
     output, _ = process.communicate(timeout=600)
     assert process.returncode == 0, output
     for name in TABLES.keys() - {"drops"}:
-        assert told(small_run, name) == told(tmp_path / "small", name), name
+        assert comparable(small_run, name) == comparable(tmp_path / "small", name), name
     keys = [line[:50] for kind in ("generated", "rollouts") for line in lines(tmp_path, kind)]
     assert len(set(keys)) == len(keys), "a completion was paid for twice"

@@ -40,5 +40,5 @@ def test_plan_and_run_tell_of_it(tmp_path):
     assert Recipe.model_validate(hosted("https://router.huggingface.co/v1")).warnings() == []
     (tmp_path / "r.yaml").write_text(yaml.safe_dump(recipe))
     for command in (["plan", "r.yaml"], ["run", "r.yaml"]):
-        told = stepforge(*command, cwd=tmp_path)
-        assert "warning: generator 'far': the variable HF_TOKEN" in told.stderr, told.stderr
+        result = stepforge(*command, cwd=tmp_path)
+        assert "warning: generator 'far': the variable HF_TOKEN" in result.stderr, result.stderr

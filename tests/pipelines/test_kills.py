@@ -7,7 +7,7 @@ import signal
 import time
 
 import pytest
-from helpers.kills import lines, start, told, wait_for
+from helpers.kills import comparable, lines, start, wait_for
 from helpers.runs import SMALL, execute
 
 from stepforge.pipelines.plan import read_state, write_state
@@ -36,12 +36,12 @@ def test_twenty_kills_of_one_annotation(tmp_path):
     process = start(tmp_path, wanted)
     output, _ = process.communicate(timeout=600)
     assert process.returncode == 0, output
-    found = told(tmp_path / "small", "rollouts")
-    places = [(row["problem_id"], row["solution_id"], row["step_index"], row["index"]) for row in found
+    rollouts = comparable(tmp_path / "small", "rollouts")
+    places = [(row["problem_id"], row["solution_id"], row["step_index"], row["index"]) for row in rollouts
               if row["origin"] == "prefix"]
     assert len(set(places)) == len(places) > 300
-    assert len({row["seed"] for row in found}) == len({row["rollout_id"] for row in found}) == len(found)
+    assert len({row["seed"] for row in rollouts}) == len({row["rollout_id"] for row in rollouts}) == len(rollouts)
     for name in ("rollouts", "steps", "alternatives"):
-        assert told(tmp_path / "undisturbed", name) == told(tmp_path / "small", name), name
+        assert comparable(tmp_path / "undisturbed", name) == comparable(tmp_path / "small", name), name
     keys = [line[:50] for line in lines(tmp_path, "rollouts")]
     assert len(set(keys)) == len(keys), "a rollout was paid for twice"

@@ -46,10 +46,10 @@ def journal_lines(folder, kind):
 
 def texts(folder, table):
     """Rows without what depends on the engine's cache."""
-    found = rows(folder, table)
-    for row in found:
+    table_rows = rows(folder, table)
+    for row in table_rows:
         row.pop("cached_prompt_tokens", None)
-    return found
+    return table_rows
 
 
 def test_finished_run_runs_nothing(run_folder):
@@ -134,8 +134,8 @@ def test_failed_requests_are_asked_again_until_they_are_answered(tmp_path, monke
         assert execute(recipe | {"generators": generators(server.url)}, tmp_path / "run") == ["generate"]
         assert len(asked(server)) == 6, "what was answered is not asked again"
     with serving() as server:
-        told = plan.plan(Recipe.model_validate(recipe | {"generators": generators(server.url)}), tmp_path / "run")
-        reasons = {item.stage.name: item.reason for item in told}
+        items = plan.plan(Recipe.model_validate(recipe | {"generators": generators(server.url)}), tmp_path / "run")
+        reasons = {item.stage.name: item.reason for item in items}
         assert reasons["generate"] == "2 requests got no answer and are asked again"
         ran = execute(recipe | {"generators": generators(server.url)}, tmp_path / "run")
         assert {"generate", "verify", "deduplicate", "measure", "build", "card"} <= set(ran)
@@ -243,8 +243,8 @@ def test_a_run_on_another_machine_is_seen_by_its_pulse_where_no_lock_is_shared(t
     def beat(pulse=0):
         while not stop.wait(0.05):
             pulse += 1
-            told = {"state": "running", "host": "node\x1b7", "pid": 12, "pulse": pulse}
-            (tmp_path / "new").write_text(json.dumps(told))
+            state = {"state": "running", "host": "node\x1b7", "pid": 12, "pulse": pulse}
+            (tmp_path / "new").write_text(json.dumps(state))
             (tmp_path / "new").replace(running)
 
     beating = threading.Thread(target=beat)

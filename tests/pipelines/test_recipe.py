@@ -117,9 +117,9 @@ def test_misfit_names_field_and_what_is_allowed(tmp_path, changes, parts):
     ({"rollouts": 8}, {"labels": "threshold"}, False), ({"rollouts": 8}, {"configs": ["steps"]}, False),
     ({"rollouts": 8, "search": "adaptive"}, {}, False), ({"rollouts": 1}, {"false_below": 1}, False)])
 def test_rollouts_that_can_make_no_label_false_are_told(tmp_path, annotate, release, warned):
-    found = load(tmp_path, annotate={"policy": "tiny", **annotate}, release=release).warnings()
-    assert len(found) == warned
-    assert not found or "no step false but a last one; take annotate.rollouts " in found[0]
+    warnings = load(tmp_path, annotate={"policy": "tiny", **annotate}, release=release).warnings()
+    assert len(warnings) == warned
+    assert not warnings or "no step false but a last one; take annotate.rollouts " in warnings[0]
     assert clopper_pearson(0, 11)[1] <= 0.3 < clopper_pearson(0, 10)[1] and clopper_pearson(0, 8)[1] <= 0.37
 
 
@@ -262,8 +262,8 @@ def test_every_pattern_of_an_option_has_words():
 def patterns_in(schema):
     if isinstance(schema, dict):
         own = [schema["pattern"]] if isinstance(schema.get("pattern"), str) else []
-        return own + [found for inner in schema.values() for found in patterns_in(inner)]
-    return [found for inner in schema for found in patterns_in(inner)] if isinstance(schema, list) else []
+        return own + [pattern for inner in schema.values() for pattern in patterns_in(inner)]
+    return [pattern for inner in schema for pattern in patterns_in(inner)] if isinstance(schema, list) else []
 
 
 def test_shipped_recipes_name_their_schema_for_editors():

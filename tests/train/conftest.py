@@ -70,16 +70,16 @@ def rows_of_release() -> dict[str, list[dict]]:
 def write_release(folder: Path, rows: dict[str, list[dict]], version: str = "1.0.0") -> Path:
     """A release as the pipeline writes it: Parquet shards and a manifest with their checksums."""
     files = {"README.md": {"sha256": "0" * 64, "bytes": 1}}  # as published: the card has no config and no split
-    for config, found in rows.items():
+    for config, config_rows in rows.items():
         file = folder / config / "train-00000-of-00001.parquet"
         file.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(pa.Table.from_pylist(found), file)
+        pq.write_table(pa.Table.from_pylist(config_rows), file)
         files[file.relative_to(folder).as_posix()] = {
             "sha256": hashlib.sha256(file.read_bytes()).hexdigest(), "bytes": file.stat().st_size,
-            "rows": len(found), "config": config, "split": "train"}
+            "rows": len(config_rows), "config": config, "split": "train"}
     configs = {config: {"columns": {field.name: str(field.type) for field in pq.read_schema(
-        folder / config / "train-00000-of-00001.parquet")}, "rows": {"train": len(found)}}
-        for config, found in rows.items()}
+        folder / config / "train-00000-of-00001.parquet")}, "rows": {"train": len(config_rows)}}
+        for config, config_rows in rows.items()}
     manifest = {"name": "tests", "recipe": {"name": "tests", "release": {"version": version}}, "configs": configs,
                 "files": files, "left_out": {"rollouts": "no rows"}}
     (folder / "stepforge.json").write_text(json.dumps(manifest))

@@ -42,8 +42,8 @@ def test_file_of_the_user_goes_before_a_shipped_recipe(tmp_path: Path, monkeypat
     (["--learning_rate", "fast"], ["--learning_rate", "fast"]),
 ])
 def test_mistake_names_what_is_allowed(tmp_path: Path, arguments: list[str], parts: list[str]) -> None:
-    told = refusal(tmp_path, *arguments)
-    assert all(part in told for part in parts), told
+    message = refusal(tmp_path, *arguments)
+    assert all(part in message for part in parts), message
 
 
 @pytest.mark.parametrize(("text", "part"), [

@@ -67,9 +67,9 @@ def test_every_token_weighs_what_its_step_weighs_and_eos_what_the_last_one_does(
     release: Path, tokenizer: PreTrainedTokenizerBase
 ) -> None:
     row = open_release(str(release), "v1.0.0").rows("weighted", "train", WEIGHTED)[0]
-    found = encode_row(tokenizer, row)
+    encoded = encode_row(tokenizer, row)
     by_weight: dict[float, list[int]] = {}
-    for token, weight in zip(found["input_ids"], found["weights"], strict=True):
+    for token, weight in zip(encoded["input_ids"], encoded["weights"], strict=True):
         by_weight.setdefault(weight, []).append(token)
     texts = {weight: tokenizer.decode(tokens) for weight, tokens in by_weight.items()}
     start, end = row["ends"][:2]

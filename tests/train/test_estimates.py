@@ -77,16 +77,16 @@ def test_too_many_subsets_are_drawn_from_a_seed_and_near_the_mean_over_all() -> 
     rng = random.Random(1)
     votes: list[str | None] = [rng.choice("abc") for _ in range(24)]
     correct, same = [vote == "a" for vote in votes], [0.5] * 24
-    found = weighted_maj_at_k(votes, correct, same, 12, 7)
-    assert 0 < found < 1 and found == weighted_maj_at_k(votes, correct, same, 12, 7)
-    assert found == pytest.approx(maj_at_k(votes, correct, 12), abs=0.06)
-    assert found != weighted_maj_at_k(votes, correct, same, 12, 8)
+    share = weighted_maj_at_k(votes, correct, same, 12, 7)
+    assert 0 < share < 1 and share == weighted_maj_at_k(votes, correct, same, 12, 7)
+    assert share == pytest.approx(maj_at_k(votes, correct, 12), abs=0.06)
+    assert share != weighted_maj_at_k(votes, correct, same, 12, 8)
 
 
 def test_harmonic_mean_by_hand() -> None:
-    found = harmonic_mean(Estimate(0.5, 0, 1, 40, 1), Estimate(0.8, 0, 1, 60, 2), seed=0)
-    assert (found.value, found.n, found.excluded) == (pytest.approx(2 * 0.5 * 0.8 / 1.3), 100, 3)
-    assert 0.4 < found.low < 0.5 < found.value < 0.7 < found.high < 0.8
+    f1 = harmonic_mean(Estimate(0.5, 0, 1, 40, 1), Estimate(0.8, 0, 1, 60, 2), seed=0)
+    assert (f1.value, f1.n, f1.excluded) == (pytest.approx(2 * 0.5 * 0.8 / 1.3), 100, 3)
+    assert 0.4 < f1.low < 0.5 < f1.value < 0.7 < f1.high < 0.8
     nothing = harmonic_mean(proportion([False] * 9), proportion([True] * 9), seed=0)
     assert nothing.value == nothing.low == 0 and 0.1 < nothing.high < 0.6
     assert harmonic_mean(proportion([]), proportion([True]), seed=0) == Estimate(0.0, 0.0, 1.0, 0, 0)
@@ -99,8 +99,8 @@ def test_interval_of_the_harmonic_mean_holds_it_about_as_often_as_it_says() -> N
     rng, held, truth = random.Random(0), 0, 2 * 0.3 * 0.9 / 1.2
     for seed in range(60):
         one, other = ([rng.random() < p for _ in range(n)] for p, n in ((0.3, 50), (0.9, 80)))
-        found = harmonic_mean(proportion(one), proportion(other), seed)
-        held += found.low <= truth <= found.high
+        f1 = harmonic_mean(proportion(one), proportion(other), seed)
+        held += f1.low <= truth <= f1.high
     assert held >= 50
 
 
@@ -125,8 +125,8 @@ def test_k_beyond_the_samples_is_refused(k: int) -> None:
 
 
 def test_unknown_outcomes_are_excluded_and_counted() -> None:
-    found = proportion([True, False, None, True])
-    assert (found.value, found.n, found.excluded) == (pytest.approx(2 / 3), 3, 1)
+    share = proportion([True, False, None, True])
+    assert (share.value, share.n, share.excluded) == (pytest.approx(2 / 3), 3, 1)
     nothing = proportion([None])
     assert (nothing.low, nothing.high, nothing.n, nothing.excluded) == (0.0, 1.0, 0, 1)
 
@@ -141,9 +141,9 @@ def test_mcnemar_is_the_exact_binomial_test() -> None:
 def test_comparison_is_paired() -> None:
     first = [True] * 60 + [False] * 40
     second = [True] * 50 + [False] * 50
-    found = compare(first, second, seed=0)
-    assert (found.difference, found.only_first, found.only_second) == (pytest.approx(0.1), 10, 0)
-    assert found.low > 0 and found.p < 0.01
+    comparison = compare(first, second, seed=0)
+    assert (comparison.difference, comparison.only_first, comparison.only_second) == (pytest.approx(0.1), 10, 0)
+    assert comparison.low > 0 and comparison.p < 0.01
     with pytest.raises(ValueError, match="1 and 2 outcomes"):
         compare([True], [True, False], seed=0)
 
@@ -152,6 +152,6 @@ def test_bootstrap_interval_covers_the_mean_about_as_often_as_it_says() -> None:
     """40 sets of 200 draws; fewer than 32 intervals that hold 0.5 happen by chance once in 20,000."""
     rng, held = random.Random(0), 0
     for seed in range(40):
-        found = mean_over_problems([rng.random() for _ in range(200)], seed)
-        held += found.low <= 0.5 <= found.high
+        mean = mean_over_problems([rng.random() for _ in range(200)], seed)
+        held += mean.low <= 0.5 <= mean.high
     assert held >= 32

@@ -21,21 +21,21 @@ def row(index: int, greedy: bool | None, *samples: tuple[bool | None, str]) -> d
 def test_estimates_are_means_over_problems() -> None:
     rows = [row(0, True, (True, "1"), (True, "1"), (False, "2"), (False, "3")),
             row(1, False, (True, "1"), (False, "2"), (False, "2"), (False, "2"))]
-    found = summary(rows, seed=0)
-    assert list(found) == ["greedy pass@1", "pass@1", "pass@2", "pass@4", "maj@1", "maj@2", "maj@4",
+    estimates = summary(rows, seed=0)
+    assert list(estimates) == ["greedy pass@1", "pass@1", "pass@2", "pass@4", "maj@1", "maj@2", "maj@4",
                            "false equation, greedy", "false equation, samples"]
-    assert found["greedy pass@1"].value == 0.5
-    assert found["pass@1"].value == pytest.approx((0.5 + 0.25) / 2)
-    assert found["pass@4"].value == 1.0
-    assert found["maj@4"].value == 0.5
+    assert estimates["greedy pass@1"].value == 0.5
+    assert estimates["pass@1"].value == pytest.approx((0.5 + 0.25) / 2)
+    assert estimates["pass@4"].value == 1.0
+    assert estimates["maj@4"].value == 0.5
 
 
 def test_sample_without_a_verdict_does_not_count_and_its_problem_is_excluded_where_too_few_are_left() -> None:
     rows = [row(0, None, (True, "1"), (None, "2")), row(1, True, (False, "1"), (True, "2"))]
-    found = summary(rows, seed=0)
-    assert (found["greedy pass@1"].n, found["greedy pass@1"].excluded) == (1, 1)
-    assert (found["pass@1"].value, found["pass@1"].excluded) == (0.75, 0)
-    assert (found["pass@2"].value, found["pass@2"].n, found["pass@2"].excluded) == (1.0, 1, 1)
+    estimates = summary(rows, seed=0)
+    assert (estimates["greedy pass@1"].n, estimates["greedy pass@1"].excluded) == (1, 1)
+    assert (estimates["pass@1"].value, estimates["pass@1"].excluded) == (0.75, 0)
+    assert (estimates["pass@2"].value, estimates["pass@2"].n, estimates["pass@2"].excluded) == (1.0, 1, 1)
 
 
 @pytest.mark.parametrize(("solution", "correct"), [
@@ -51,8 +51,8 @@ def test_undecided_for_our_own_reasons_is_neither() -> None:
 def test_models_are_compared_on_the_problems_that_both_solved_or_failed() -> None:
     mine = [row(index, index < 8) for index in range(10)]
     other = [row(index, index < 3) for index in range(9)] + [row(20, True)]
-    found = against(mine, other, seed=0)
-    assert (found.n, found.only_first, found.only_second) == (9, 5, 0)
+    comparison = against(mine, other, seed=0)
+    assert (comparison.n, comparison.only_first, comparison.only_second) == (9, 5, 0)
     with pytest.raises(UserError, match="share no judged problem"):
         against(mine, [row(99, True)], seed=0)
 
@@ -135,9 +135,9 @@ def test_best_of_n_by_each_rule_and_the_weighted_majority() -> None:
     weight by `min`, .6 against .65, until the sample without scores is gone that votes for it and weighs nothing.
     """
     rows = [scored((True, "1", [0.6, 0.6]), (False, "2", [0.5, 0.95]), (False, "2", [0.15, 1.0]), (True, "1", None))]
-    found = {name: estimate.value for name, estimate in summary(rows, seed=0).items()}
-    assert (found["best-of-min@4"], found["best-of-last@4"], found["best-of-product@4"]) == (1, 0, 0)
-    assert (found["maj@4"], found["weighted-maj@4"], found["samples without scores"]) == (0.5, 0, 0.25)
+    values = {name: estimate.value for name, estimate in summary(rows, seed=0).items()}
+    assert (values["best-of-min@4"], values["best-of-last@4"], values["best-of-product@4"]) == (1, 0, 0)
+    assert (values["maj@4"], values["weighted-maj@4"], values["samples without scores"]) == (0.5, 0, 0.25)
     heavier = [scored((True, "1", [0.6, 0.6]), (True, "1", [0.1]), (False, "2", [0.5, 0.95]), (False, "2", [0.15]))]
     assert summary(heavier, seed=0)["weighted-maj@4"].value == 1
     last = [scored((True, "1", None), (False, "2", [0.01]))]

@@ -13,9 +13,9 @@ from stepforge.train.release import ReleaseError, open_release
 
 
 def test_prompts_and_answers_are_the_rows_of_rl(release: Path) -> None:
-    found = prompts(open_release(str(release), "v1.0.0"), "rl", "train")
-    assert len(found) == 24
-    for row in found:
+    prompt_rows = prompts(open_release(str(release), "v1.0.0"), "rl", "train")
+    assert len(prompt_rows) == 24
+    for row in prompt_rows:
         assert sum(int(number) for number in re.findall(r"\d+", row["prompt"])) == int(row["answer"])
 
 

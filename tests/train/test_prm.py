@@ -40,11 +40,11 @@ def tokenizer(tiny: Path) -> PreTrainedTokenizerBase:
 def test_targets_stand_on_the_last_token_of_each_step(
     tokenizer: PreTrainedTokenizerBase, loss: Loss, successes: list[float], trials: list[float]
 ) -> None:
-    found = encode_row(tokenizer, ROW, loss)
-    marked = [index for index, target in enumerate(found["labels"]) if target != IGNORE]
-    assert [found["labels"][index] for index in marked] == successes
-    assert [found["trials"][index] for index in marked] == trials and sum(found["trials"]) == sum(trials)
-    texts = [tokenizer.decode(found["input_ids"][:index + 1]) for index in marked]
+    encoded = encode_row(tokenizer, ROW, loss)
+    marked = [index for index, target in enumerate(encoded["labels"]) if target != IGNORE]
+    assert [encoded["labels"][index] for index in marked] == successes
+    assert [encoded["trials"][index] for index in marked] == trials and sum(encoded["trials"]) == sum(trials)
+    texts = [tokenizer.decode(encoded["input_ids"][:index + 1]) for index in marked]
     assert texts == ["Add 1, 2, 4.\n" + "".join(STEPS[:count]) for count in (1, 2, 3)]
 
 
@@ -95,9 +95,9 @@ def test_an_older_release_without_counts_trains_on_values() -> None:
 def test_binomial_by_hand() -> None:
     """Scores log 1 and log 3 make p = 3/4: 3 of 4 cost -3 log 3/4 - log 1/4."""
     scores = torch.tensor([[0.0, math.log(3)]] * 3)
-    found = binomial(scores, torch.tensor([3.0, 0.0, 0.5]), torch.tensor([4.0, 2.0, 1.0]))
+    computed = binomial(scores, torch.tensor([3.0, 0.0, 0.5]), torch.tensor([4.0, 2.0, 1.0]))
     expected = [-3 * math.log(0.75) - math.log(0.25), -2 * math.log(0.25), -(math.log(0.75) + math.log(0.25)) / 2]
-    assert found.tolist() == pytest.approx(expected)
+    assert computed.tolist() == pytest.approx(expected)
 
 
 def test_beta_binomial_by_hand() -> None:
@@ -106,8 +106,8 @@ def test_beta_binomial_by_hand() -> None:
     Of Beta(3, 2), 2 of 3: B(5, 3) / B(3, 2) = (4! 2! / 7!) / (2! 1! / 4!) = (1 / 105) / (1 / 12) = 12 / 105.
     """
     scores = torch.tensor([[0.0, 0.0], [0.0, 0.0], [math.log(2), math.log(3)]])
-    found = beta_binomial(scores, torch.tensor([1.0, 0.0, 2.0]), torch.tensor([2.0, 3.0, 3.0]))
-    assert found.tolist() == pytest.approx([math.log(6), math.log(4), math.log(105 / 12)])
+    computed = beta_binomial(scores, torch.tensor([1.0, 0.0, 2.0]), torch.tensor([2.0, 3.0, 3.0]))
+    assert computed.tolist() == pytest.approx([math.log(6), math.log(4), math.log(105 / 12)])
 
 
 def test_beta_binomial_is_the_function_of_gammas_and_binomial_where_the_model_is_sure() -> None:
@@ -151,14 +151,14 @@ def test_loss_of_a_batch_is_divided_by_its_steps_and_the_mean_of_trials(
     rows = [encode_row(tokenizer, ROW, loss), encode_row(tokenizer, ROW | {"rollouts": [4, 4, 0]}, loss)]
     batch = collate(rows, 1)
     scores = torch.randn(*batch["input_ids"].shape, 2)
-    found = trainer(loss, 5.0).compute_loss(lambda **_: type("Out", (), {"logits": scores})(), dict(batch))
+    whole = trainer(loss, 5.0).compute_loss(lambda **_: type("Out", (), {"logits": scores})(), dict(batch))
     known = batch["trials"] > 0
     each = {"binomial": binomial, "beta_binomial": beta_binomial}[loss](
         scores[known], batch["labels"][known], batch["trials"][known])
-    assert len(each) == 6 and found.item() == pytest.approx(each.sum().item() / 6 / 5)
+    assert len(each) == 6 and whole.item() == pytest.approx(each.sum().item() / 6 / 5)
     halves = trainer(loss, 5.0).compute_loss(lambda **_: type("Out", (), {"logits": scores})(), dict(batch),
                                              num_items_in_batch=torch.tensor(12))
-    assert halves.item() == pytest.approx(found.item() / 2)  # of two accumulated batches of as many steps
+    assert halves.item() == pytest.approx(whole.item() / 2)  # of two accumulated batches of as many steps
 
 
 def test_mean_of_trials_is_over_known_steps() -> None:

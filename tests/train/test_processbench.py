@@ -80,12 +80,12 @@ def test_first_step_below_the_threshold_is_the_error(threshold: float, step: int
 def test_shares_and_their_harmonic_mean_by_hand() -> None:
     rows = [solution(1, 0.9, 0.2), solution(0, 0.9, 0.2), solution(0, 0.6, 0.2), solution(1, 0.4, 0.1),
             solution(-1, 0.9, 0.8), solution(-1, 0.9, 0.4), solution(0, 0.1, too_long=True, step_scores=None)]
-    found = measure(rows, Threshold(0.5), seed=0)
+    estimates = measure(rows, Threshold(0.5), seed=0)
     assert [row["predicted"] for row in rows] == [1, 1, 1, 0, -1, 1, None]
-    wrong, right, f1 = found.values()
+    wrong, right, f1 = estimates.values()
     assert (wrong.value, wrong.n, wrong.excluded) == (0.25, 4, 1) and (right.value, right.n) == (0.5, 2)
     assert f1.value == pytest.approx(2 * 0.25 * 0.5 / 0.75) and f1.low < f1.value < f1.high
-    assert list(found) == ["first error found in wrong solutions", "none named in right solutions", "F1"]
+    assert list(estimates) == ["first error found in wrong solutions", "none named in right solutions", "F1"]
 
 
 def test_best_threshold_is_the_best_of_all() -> None:
@@ -105,8 +105,8 @@ def test_threshold_is_chosen_on_a_share_and_measured_on_the_others() -> None:
     chosen = choose_threshold(rows, 0.3, seed=0)
     tuned = [row["id"] for row in rows if row["tuned"]]
     assert chosen == Threshold(0.8, len(tuned)) and 10 < len(tuned) < 40
-    found = measure(rows, chosen, 0)
-    assert found["F1"].value == 1 and found["F1"].n == 80 - len(tuned)
+    estimates = measure(rows, chosen, 0)
+    assert estimates["F1"].value == 1 and estimates["F1"].n == 80 - len(tuned)
     choose_threshold(rows, 0.6, seed=0)
     assert set(tuned) < {row["id"] for row in rows if row["tuned"]}, "a larger share holds the smaller one"
     choose_threshold(rows, 0.3, seed=1)
@@ -138,10 +138,10 @@ def test_judge_names_the_first_error_without_being_told_the_answer(monkeypatch: 
     assert [row["predicted"] for row in rows] == [1, -1, None, None, None]
     assert rows[0]["critique"] == "Hm.\nFirst error: step 2"
     assert all("nswer:" not in prompt and "Step 2:" in prompt for prompt in asked)
-    found = measure(rows, None, seed=0)
-    wrong, right, f1, unreadable = found.values()
+    estimates = measure(rows, None, seed=0)
+    wrong, right, f1, unreadable = estimates.values()
     assert (wrong.value, wrong.n, wrong.excluded) == (0.5, 2, 1) and right.value == 0.5 and f1.value == 0.5
-    assert (unreadable.value, unreadable.n) == (0.5, 4) and "critiques without a verdict" in found
+    assert (unreadable.value, unreadable.n) == (0.5, 4) and "critiques without a verdict" in estimates
 
 
 @pytest.fixture(scope="module")
@@ -176,10 +176,10 @@ def test_solution_that_is_too_long_for_the_judge_is_excluded(tmp_path: Path) -> 
     out, file = tmp_path / "r.jsonl", written(tmp_path / "a.jsonl", GOOD, GOOD | {"label": -1})
     main(["--source", "processbench", "--path", file, "--judge", "tiny", "--out", str(out)])
     estimates = json.loads(out.with_suffix(".summary.json").read_text())["estimates"]
-    assert {name: found["excluded"] for name, found in estimates.items()} == {
+    assert {name: estimate["excluded"] for name, estimate in estimates.items()} == {
         "first error found in wrong solutions": 1, "none named in right solutions": 1, "F1": 2,
         "critiques without a verdict": 0}
-    assert not any(found["n"] for found in estimates.values())
+    assert not any(estimate["n"] for estimate in estimates.values())
 
 
 @pytest.mark.parametrize(("options", "message"), [

@@ -58,8 +58,8 @@ def fives(text: str) -> list[str]:
 
 def test_progress_of_a_step_is_the_value_after_it_less_the_value_before() -> None:
     whole, cut, empty = Valued([0.75, 0.25, 1.0], [2, 3, 6]), Valued([0.5], [1, 5]), Valued([], [])
-    found = progress_of_tokens([whole, cut, empty], [0.5, 0.25, float("nan")], 7)
-    assert found.tolist() == [[0.25, 0.25, -0.5, 0.75, 0.75, 0.75, 0], [0.25, 0, 0, 0, 0, 0, 0], [0] * 7]
+    progress = progress_of_tokens([whole, cut, empty], [0.5, 0.25, float("nan")], 7)
+    assert progress.tolist() == [[0.25, 0.25, -0.5, 0.75, 0.75, 0.75, 0], [0.25, 0, 0, 0, 0, 0, 0], [0] * 7]
 
 
 def test_a_group_may_lie_on_several_processes_and_have_unread_completions() -> None:
@@ -138,14 +138,14 @@ def test_the_gradient_is_that_of_q_plus_alpha_times_a(
 
     trainer.current_gradient_accumulation_steps = 1
     trainer.compute_loss(trainer.model, batch).backward()
-    found = [p.grad.clone() for p in trainer.model.parameters()]
+    gradients = [p.grad.clone() for p in trainer.model.parameters()]
     trainer.model.zero_grad()
     ids = torch.cat([batch["prompt_ids"], batch["completion_ids"]], 1)
     seen = torch.cat([batch["prompt_mask"], batch["completion_mask"]], 1)
     logs = trainer.model(input_ids=ids, attention_mask=seen).logits[:, :-1].log_softmax(-1)
     logs = logs.gather(2, ids[:, 1:, None])[..., 0][:, -batch["completion_ids"].shape[1]:]
     (-(expected * logs)[kept].sum() / kept.sum()).backward()
-    for mine, theirs in zip(trainer.model.parameters(), found, strict=True):
+    for mine, theirs in zip(trainer.model.parameters(), gradients, strict=True):
         torch.testing.assert_close(theirs, mine.grad, rtol=1e-3, atol=1e-5)
 
 

@@ -31,9 +31,9 @@ def row(greedy: dict[str, Any], *samples: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_wrong_and_undecided_answers_have_no_share() -> None:
-    found = false_positives([row(solved(GOOD)), row(solved(BAD)), row(solved(BAD, False)), row(solved(BAD, None))], 0)
-    assert list(found) == ["false equation, greedy"]
-    greedy = found["false equation, greedy"]
+    shares = false_positives([row(solved(GOOD)), row(solved(BAD)), row(solved(BAD, False)), row(solved(BAD, None))], 0)
+    assert list(shares) == ["false equation, greedy"]
+    greedy = shares["false equation, greedy"]
     assert (greedy.value, greedy.n, greedy.excluded) == (0.5, 2, 2)
 
 
@@ -47,9 +47,9 @@ def test_share_of_samples_is_a_mean_over_problems_with_right_ones() -> None:
 def test_critique_that_cannot_be_read_is_excluded() -> None:
     rows = [row(solved(text, judged=judged))
             for text, judged in ((GOOD, "unsound"), (GOOD, "sound"), (BAD, "undecided"))]
-    found = false_positives(rows, 0)
-    assert (found["judged unsound, greedy"].value, found["judged unsound, greedy"].excluded) == (0.5, 1)
-    assert found["false equation, greedy"].value == pytest.approx(1 / 3)
+    shares = false_positives(rows, 0)
+    assert (shares["judged unsound, greedy"].value, shares["judged unsound, greedy"].excluded) == (0.5, 1)
+    assert shares["false equation, greedy"].value == pytest.approx(1 / 3)
 
 
 def test_right_answers_alone_are_read_by_the_judge(long_context: Path) -> None:

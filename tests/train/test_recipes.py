@@ -19,9 +19,9 @@ RECIPES = sorted(path for path in Path(str(files("stepforge.train") / "recipes")
 
 
 def methods(recipe: Path) -> list[str]:
-    found = re.fullmatch(r"tiny_(\w+)", recipe.stem)
+    match = re.fullmatch(r"tiny_(\w+)", recipe.stem)
     line = recipe.read_text().splitlines()[0]
-    return [found[1]] if found else re.findall(r"\w+", line.removeprefix("# For ").split(":")[0])
+    return [match[1]] if match else re.findall(r"\w+", line.removeprefix("# For ").split(":")[0])
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)

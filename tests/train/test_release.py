@@ -21,9 +21,9 @@ def copy(release: Path, tmp_path: Path) -> Path:
 
 def test_folder_of_versions_gives_the_version_asked_for(release: Path) -> None:
     for name in (str(release), f"local:{release}"):
-        found = open_release(name, "v1.0.0")
-        assert found.revision == "v1.0.0"
-        assert len(found.rows("positives", "train", COLUMNS)) == 24
+        opened = open_release(name, "v1.0.0")
+        assert opened.revision == "v1.0.0"
+        assert len(opened.rows("positives", "train", COLUMNS)) == 24
 
 
 def test_folder_of_one_release_needs_no_revision(release: Path) -> None:
@@ -44,17 +44,17 @@ def test_missing_release_is_explained(release: Path, name: str, revision: str | 
 
 
 def test_unknown_config_split_and_column_are_explained(copy: Path) -> None:
-    found = open_release(str(copy), None)
+    release = open_release(str(copy), None)
     with pytest.raises(ReleaseError, match="no config 'nothing'; it has negatives, pairs"):
-        found.rows("nothing", "train", COLUMNS)
+        release.rows("nothing", "train", COLUMNS)
     with pytest.raises(ReleaseError, match=r"no config 'rollouts' \(no rows\)"):
-        found.rows("rollouts", "train", COLUMNS)
+        release.rows("rollouts", "train", COLUMNS)
     with pytest.raises(ReleaseError, match="no split 'test'; it has train"):
-        found.rows("positives", "test", COLUMNS)
+        release.rows("positives", "test", COLUMNS)
     with pytest.raises(ReleaseError, match="no column 'complete'; there are problem_id"):
-        found.rows("unpaired", "train", COLUMNS)
+        release.rows("unpaired", "train", COLUMNS)
     with pytest.raises(ReleaseError, match="column 'completion' holds text; needed is bool"):
-        found.rows("positives", "train", {"completion": "bool"})
+        release.rows("positives", "train", {"completion": "bool"})
 
 
 def test_the_version_that_was_published_counts_not_the_recipes(copy: Path) -> None:
@@ -62,12 +62,12 @@ def test_the_version_that_was_published_counts_not_the_recipes(copy: Path) -> No
     manifest |= {"version": "1.1.0"}
     manifest["configs"]["positives"]["rows"]["test"] = 0
     (copy / "stepforge.json").write_text(json.dumps(manifest))
-    found = open_release(str(copy), "v1.1.0")
-    assert found.revision == "v1.1.0"
+    release = open_release(str(copy), "v1.1.0")
+    assert release.revision == "v1.1.0"
     with pytest.raises(ReleaseError, match="is version v1.1.0, not v1.0.0"):
         open_release(str(copy), "v1.0.0")
     with pytest.raises(ReleaseError, match="config 'positives' has no rows in its split 'test'"):
-        found.rows("positives", "test", COLUMNS)
+        release.rows("positives", "test", COLUMNS)
 
 
 def test_changed_file_is_refused(copy: Path) -> None:

@@ -53,9 +53,9 @@ def test_changed_settings_are_refused_by_name_with_both_values(
     before = (cut / "stepforge_training.json").read_text()
     with pytest.raises(SystemExit, match="2"):
         train(tiny, release, cut, 4, "--learning_rate", "1e-2", "--max_rows", "8")
-    told = capsys.readouterr().err
-    assert "learning_rate: 0.001 before, 0.01 now" in told and "max_rows: None before, 8 now" in told
-    assert "another --output_dir" in told and "max_steps" not in told
+    message = capsys.readouterr().err
+    assert "learning_rate: 0.001 before, 0.01 now" in message and "max_rows: None before, 8 now" in message
+    assert "another --output_dir" in message and "max_steps" not in message
     assert (cut / "stepforge_training.json").read_text() == before
 
 

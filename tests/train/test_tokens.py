@@ -79,8 +79,8 @@ def test_full_vs_truncated_ends_the_chosen_and_not_the_rejected(
     tokenizer: PreTrainedTokenizerBase, step_pairs: Dataset
 ) -> None:
     for row in step_pairs.filter(lambda mode: mode == "full_vs_truncated", input_columns="mode"):
-        found = encode_pair(tokenizer, row)
-        prompt, chosen, rejected = (found[key] for key in ("prompt_ids", "chosen_ids", "rejected_ids"))
+        encoded = encode_pair(tokenizer, row)
+        prompt, chosen, rejected = (encoded[key] for key in ("prompt_ids", "chosen_ids", "rejected_ids"))
         assert prompt == tokenizer(row["prompt"]).input_ids
         assert prompt + chosen == [*tokenizer(row["prompt"] + row["chosen"]).input_ids, tokenizer.eos_token_id]
         assert prompt + rejected == tokenizer(row["prompt"] + row["rejected"]).input_ids

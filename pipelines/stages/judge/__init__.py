@@ -3,7 +3,7 @@
 In: a sample of `solutions` with their problems, and on request those that are annotated (judge.sql). Out:
 `judgements`: per solution, the votes by outcome and the majority outcome. They complement the result of the equation
 check (`verdicts.soundness`) and do not replace it. The judge is a generator of the recipe under another
-prompt (judge_prompt.py). The account counts votes: a request that failed for good is a vote dropped with the reason
+prompt (prompt.py). The account counts votes: a request that failed for good is a vote dropped with the reason
 `error`, and the others decide. Without a judge in the recipe the table is empty and nothing is asked.
 """
 

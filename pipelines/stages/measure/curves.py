@@ -2,7 +2,7 @@
 
 In: a connection that sees `sample` (samples.sql) and `grouping` (groups.sql). Out: rows of `measures`. SQL counts
 classes of equal samples bucket by bucket, which is the work; the chance that k of n samples meet a class is a fraction
-of whole numbers (pipelines/subsets.py), so a mean over problems is exact. Intervals are over problems.
+of whole numbers (pipelines/statistics/subsets.py), so a mean over problems is exact. Intervals are over problems.
 """
 
 from collections import defaultdict

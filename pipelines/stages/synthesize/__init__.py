@@ -6,7 +6,7 @@ and kept where a stated majority of the solutions gives one answer, which become
 of its seed problem, so that no split tells them apart. Seeds of a test split are never written after.
 
 Writer and solver are generators of the recipe; what they wrote lies in journals. Dropped with a reason: drafts that
-are no problem (synthesize_prompt.py), `duplicate`s of a seed or of an earlier draft, drafts without a stated answer
+are no problem (prompt.py), `duplicate`s of a seed or of an earlier draft, drafts without a stated answer
 (`unsolved`) or without a majority (`disagreement`), requests that failed (`error`). Without `synthesize` in the recipe
 the candidates are the seeds.
 """

@@ -44,8 +44,8 @@ def build(tmp_path):
 
     def built(configs, tables=tables, account=False, **changes):
         paths = {name: tmp_path / "in" / f"{name}.parquet" for name in [*tables(), "prompts", "tails"]}
-        for name, found in tables().items():
-            write_rows(paths[name], found, TABLES[name].schema)
+        for name, rows_of_table in tables().items():
+            write_rows(paths[name], rows_of_table, TABLES[name].schema)
         write_rows(paths["prompts"], [PROMPT], PROMPTS)
         write_rows(paths["tails"], [], TAILS)
         names = [configs] if isinstance(configs, str) else configs

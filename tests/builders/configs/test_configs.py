@@ -16,9 +16,9 @@ def test_positives_leave_out_duplicates_and_negatives_leave_out_truncated_and_un
 
 def test_a_correct_solution_that_was_cut_stays_and_says_so(build):
     def cut():
-        found = tables()
-        found["verdicts"][3]["verdict"] = "correct"
-        return found
+        data = tables()
+        data["verdicts"][3]["verdict"] = "correct"
+        return data
 
     rows = build(("positives", "positives_chat"), cut)
     assert {row["solution_id"]: row["complete"] for row in rows["positives"]} == {"c": True, "cut": False}
@@ -39,17 +39,17 @@ def test_a_negative_without_a_pit_says_whether_one_was_in_doubt(build, fall, pit
 @pytest.mark.parametrize("seed", "01234")
 def test_an_unsound_positive_comes_last_whatever_the_draw(build, seed):
     def unsound():
-        found = with_more((4, 4, None), k="k\n7")()
-        found["verdicts"][0]["soundness"] = "unsound"
-        return found
+        data = with_more((4, 4, None), k="k\n7")()
+        data["verdicts"][0]["soundness"] = "unsound"
+        return data
 
     assert [row["solution_id"] for row in build("positives", unsound, seed=seed, max_positives_per_problem=1)] == ["k"]
 
 
 def test_solution_of_unknown_end_that_states_an_answer_stays_and_says_so(build):
     def unknown():
-        return {name: [row | {"complete": None} if name == "solutions" and row["complete"] else row for row in found]
-                for name, found in tables().items()}
+        return {name: [row | {"complete": None} if name == "solutions" and row["complete"] else row for row in table]
+                for name, table in tables().items()}
 
     names = ("positives", "negatives", "positives_chat", "negatives_chat", "step_pairs", "pairs_chat")
     known, open_ended = build(names), build(names, unknown)
@@ -65,13 +65,13 @@ def test_solution_of_unknown_end_that_states_an_answer_stays_and_says_so(build):
     ("unsound", "unsound", "equations")])
 def test_positive_that_equations_or_a_judge_found_wrong_is_flagged_or_dropped(build, equations, judge, by):
     def judged():
-        found = tables()
-        found["verdicts"][0] |= {"soundness": equations, "judged_by": "equations"}
+        data = tables()
+        data["verdicts"][0] |= {"soundness": equations, "judged_by": "equations"}
         if judge:
-            found["judgements"] = [filled("judgements", solution_id="c", soundness=judge, sampled=True, first_error=1,
+            data["judgements"] = [filled("judgements", solution_id="c", soundness=judge, sampled=True, first_error=1,
                                           steps=3, votes_sound=0, votes_unsound=1, votes_undecided=0, judge="j",
                                           judge_id="j", prompt_tokens=1, completion_tokens=1)]
-        return found
+        return data
 
     flagged = build(("positives", "pairs", "step_pairs", "unpaired", "stepwise", "weighted", "solutions"), judged)
     assert [(row["soundness"], row["checked_by"]) for row in flagged["positives"]] == [("unsound", by)]
@@ -99,10 +99,10 @@ def test_unpaired_labels_both_sides(build):
 def test_positives_with_the_least_spurious_content_come_first_and_unknown_ones_last(build):
     def two_annotated(better):
         def changed():
-            found = with_more((4, 2, None), **{f"other{i}": f"{i}\n7" for i in range(6)})()
-            found["steps"] += [row | {"solution_id": "other3", "advantage": 0.1 if better else -0.9}
-                               for row in found["steps"] if row["solution_id"] == "c"]
-            return found
+            data = with_more((4, 2, None), **{f"other{i}": f"{i}\n7" for i in range(6)})()
+            data["steps"] += [row | {"solution_id": "other3", "advantage": 0.1 if better else -0.9}
+                               for row in data["steps"] if row["solution_id"] == "c"]
+            return data
 
         return changed
 
@@ -114,8 +114,8 @@ def test_positives_with_the_least_spurious_content_come_first_and_unknown_ones_l
 
 def test_rollouts_fill_up_the_positives_marked_and_are_no_samples(build):
     def rolled():
-        found = tables()
-        found["rollouts"] = [
+        data = tables()
+        data["rollouts"] = [
             filled("rollouts", rollout_id=name, problem_id="p", solution_id=solution_id, step_index=step, index=0,
                    policy="gid", origin=origin, token_exact=True, seed=1, completion=text,
                    finish_reason="stop", verdict=verdict)
@@ -125,7 +125,7 @@ def test_rollouts_fill_up_the_positives_marked_and_are_no_samples(build):
                 ("recovered", "w", 1, "prefix", "no, 7", "correct"), ("bare", None, -1, "prefix", "7", "correct"),
                 ("other step", "w", 0, "alternative", "q\n7", "correct"),
                 ("wrong", "w", 0, "prefix", "9", "incorrect"))]
-        return found
+        return data
 
     assert [row["origin"] for row in build("positives", rolled)] == ["sample"]
     rows = {row["solution_id"]: row for row in build("positives", rolled, rollout_positives=True)}
@@ -141,13 +141,13 @@ def test_rollouts_fill_up_the_positives_marked_and_are_no_samples(build):
 @pytest.mark.parametrize(("successes", "begun"), [((3, 0, None), [0]), ((0, 3, None), [0, 1]), ((0, 0, None), [])])
 def test_rollouts_of_a_negative_without_a_pit_begin_where_the_answer_was_still_reached(build, successes, begun):
     def rolled():
-        found = tables()
-        found["steps"] = [*steps_of("c", [4, 0, None]), *(row | {"is_pit": False} for row in steps_of("w", successes))]
-        found["rollouts"] = [
+        data = tables()
+        data["steps"] = [*steps_of("c", [4, 0, None]), *(row | {"is_pit": False} for row in steps_of("w", successes))]
+        data["rollouts"] = [
             filled("rollouts", rollout_id=f"{name}{step}", problem_id="p", solution_id=name, step_index=step, index=0,
                    policy="gid", origin="prefix", token_exact=True, seed=1, completion=f"{name}{step}\n9",
                    finish_reason="stop", verdict="incorrect") for name, step in (("c", 1), ("w", 0), ("w", 1))]
-        return found
+        return data
 
     rows = [row for row in build("negatives", rolled, rollout_negatives=True) if row["origin"] == "rollout"]
     assert sorted(row["solution_id"] for row in rows) == ["c1", *(f"w{step}" for step in begun)]
@@ -200,10 +200,10 @@ def test_what_a_config_leaves_out_is_counted_by_reason(build, config, options, l
 
 def test_a_problem_whose_answer_cannot_be_read_is_no_task(build):
     def unreadable():
-        found = tables()
-        for row in found["verdicts"]:
+        data = tables()
+        for row in data["verdicts"]:
             row |= {"verdict": "undecided", "reason": "gold_unparseable"}
-        return found
+        return data
 
     assert build("rl", unreadable) == []
     assert build("rl", unreadable, account=True).excluded == {"rl": {"gold_unparseable": 1}}
@@ -211,9 +211,9 @@ def test_a_problem_whose_answer_cannot_be_read_is_no_task(build):
 
 def test_a_time_out_is_no_sample_of_a_pass_rate(build):
     def late():
-        found = tables()
-        found["verdicts"][4] |= {"verdict": "undecided", "reason": "timeout"}
-        return found
+        data = tables()
+        data["verdicts"][4] |= {"verdict": "undecided", "reason": "timeout"}
+        return data
 
     assert [(row["n_samples"], row["pass_rate"]) for row in build("rl", late)] == [(4, 0.5)]
     (problem,) = build("problems", late)

@@ -114,8 +114,8 @@ def test_first_error_of_rollouts_is_the_first_step_from_which_none_succeeds(
         for name in ("steps", "judgements"):
             connection.from_parquet(str(tmp_path / f"{name}.parquet")).create_view(name)
         connection.execute(load_sql("stepforge.builders.configs", "first_errors"))
-        [found] = connection.execute("SELECT rollouts_error FROM first_error").fetchall()
-    assert found == (first_error,)
+        [rollouts_error] = connection.execute("SELECT rollouts_error FROM first_error").fetchall()
+    assert rollouts_error == (first_error,)
 
 
 def test_each_stepwise_row_holds_what_it_holds_without_consensus(tmp_path: Path) -> None:

@@ -6,10 +6,10 @@ from helpers.small_release import TEXT, tables, with_more
 
 def test_better_step_with_a_false_equation_comes_last_is_flagged_or_dropped(build):
     def steps_found_wrong(*wrong):
-        found = tables()
-        for row in found["alternatives"]:
+        data = tables()
+        for row in data["alternatives"]:
             row["sound"] = row["step"] not in wrong
-        return found
+        return data
 
     def chosen(wrong, **changes):
         return [(row["chosen"], row["chosen_soundness"], row["chosen_checked_by"])
@@ -70,9 +70,9 @@ def test_a_cap_takes_the_same_negatives_for_all_kinds_of_pairs(build):
 
 def test_pairs_of_unlike_length_can_be_left_out(build):
     more = with_more((4, 4, None), long="so\n" * 20 + "7")
-    for ratio, found in ((None, {"c", "long"}), (2.0, {"c"})):
+    for ratio, allowed in ((None, {"c", "long"}), (2.0, {"c"})):
         rows = build("pairs", more, max_length_ratio=ratio)
-        assert {row["chosen_id"] for row in rows if row["rule"] == "max_edit_distance"} <= found
+        assert {row["chosen_id"] for row in rows if row["rule"] == "max_edit_distance"} <= allowed
         assert len(rows) == 2
     assert build("pairs", more, max_length_ratio=2.0)[0]["chosen_id"] == "c"
     (pair,) = [r for r in build("step_pairs", more, max_length_ratio=2.0) if r["mode"] == "full_vs_truncated"]
@@ -84,10 +84,10 @@ def test_pairs_of_unlike_length_can_be_left_out(build):
 
 def test_negatives_of_a_problem_take_its_positives_in_turn_and_a_cap_leaves_the_later_ones_out(build):
     def two_lost():
-        found = with_more((4, 4, None), k="k\n7", z="a\nx\n8")()
-        found["steps"] += [row | {"solution_id": "z"} for row in found["steps"] if row["solution_id"] == "w"]
-        found["alternatives"] = []
-        return found
+        data = with_more((4, 4, None), k="k\n7", z="a\nx\n8")()
+        data["steps"] += [row | {"solution_id": "z"} for row in data["steps"] if row["solution_id"] == "w"]
+        data["alternatives"] = []
+        return data
 
     rows = build("step_pairs", two_lost)
     assert [row["rejected_id"] for row in rows] == ["w", "z"] and {row["chosen_id"] for row in rows} == {"c", "k"}
@@ -99,12 +99,12 @@ def test_negatives_of_a_problem_take_its_positives_in_turn_and_a_cap_leaves_the_
 @pytest.mark.parametrize("complete", [True, False])
 def test_a_negative_that_was_cut_off_at_its_pit_wants_no_end_of_text(build, complete):
     def lost_at_the_end():
-        found = tables()
-        found["solutions"][2]["complete"] = complete
-        for row in found["steps"]:
+        data = tables()
+        data["solutions"][2]["complete"] = complete
+        for row in data["steps"]:
             row["is_pit"] = (row["solution_id"], row["step_index"]) == ("w", 2)
             row["fall_low"] = 0.5 if row["is_pit"] else None
-        return found | {"alternatives": [row | {"step_index": 2} for row in found["alternatives"]]}
+        return data | {"alternatives": [row | {"step_index": 2} for row in data["alternatives"]]}
 
     rows = build(("pairs", "step_pairs"), lost_at_the_end, keep_truncated=True)
     assert {(row["chosen_complete"], row["rejected_complete"]) for row in rows["pairs"]} == {(True, complete)}

@@ -28,14 +28,14 @@ def test_a_step_of_a_positive_that_lowers_the_value_is_spurious(build):
 
 @pytest.mark.parametrize(("by_model", "spurious"), [(0.1, False), (-0.9, True), (None, True)])
 def test_the_model_says_what_is_spurious_where_it_knows_more_than_the_counts(build, by_model, spurious):
-    def told():
-        found = with_more()()
-        for step in found["steps"]:
+    def with_estimates():
+        data = with_more()()
+        for step in data["steps"]:
             if (step["solution_id"], step["step_index"]) == ("c", 1):
                 step["advantage_model"] = by_model
-        return found
+        return data
 
-    (row,) = [row for row in build("steps", told) if (row["solution_id"], row["step_index"]) == ("c", 1)]
+    (row,) = [row for row in build("steps", with_estimates) if (row["solution_id"], row["step_index"]) == ("c", 1)]
     assert row["spurious"] is spurious
 
 
@@ -52,12 +52,12 @@ def test_weights_are_exponential_in_the_advantage_with_mean_one(build):
 
 def test_a_step_without_rollouts_is_masked_and_its_solution_stays(build):
     def unknown(*places):
-        found = tables()
-        for row in found["steps"]:
+        data = tables()
+        for row in data["steps"]:
             if (row["solution_id"], row["step_index"]) in places:
                 row |= {"q": None, "q_low": 0.0, "q_high": 1.0, "rollouts": 0, "successes": 0, "advantage": None}
             row |= {"q_model": 0.5, "advantage_model": -0.25}
-        return found
+        return data
 
     some = lambda: unknown(("w", 0), ("c", 1))  # noqa: E731
     rows = {row["solution_id"]: row for row in build("stepwise", some)}
@@ -84,17 +84,17 @@ def test_a_step_without_rollouts_is_masked_and_its_solution_stays(build):
 ])
 def test_labels_follow_the_evidence_under_each_rule(build, won, options, labels):
     def five_steps():
-        found = tables()
-        found["solutions"][2]["solution"] = "1\n2\n3\n4\n5"
+        data = tables()
+        data["solutions"][2]["solution"] = "1\n2\n3\n4\n5"
         k = options.get("best_of", 1)
-        found["steps"] = [
+        data["steps"] = [
             filled("steps", solution_id="w", problem_id="p", step_index=index, step=f"{index + 1}", start=2 * index,
                    end=2 * index + 1, splitter="newline", rollouts=0 if hits is None else 4, successes=hits or 0,
                    q=(hits or 0) / 4,
                    q_low=0.0, q_high=0.0 if hits is None else 1 - (1 - clopper_pearson(hits, 4)[1]) ** k,
                    estimator="fixed_n", is_pit=False)
             for index, hits in enumerate([*won, None])]
-        return found
+        return data
 
     (row,) = build("stepwise", five_steps, **options)
     assert row["labels"] == labels

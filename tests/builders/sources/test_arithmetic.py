@@ -50,9 +50,9 @@ def test_quantities_stay_whole_positive_and_bounded():
 
 def test_every_number_of_the_text_is_used_by_the_solution():
     for row in generate(200, 2, "train"):
-        told = re.findall(r"\d+", row["problem"])
+        numbers = re.findall(r"\d+", row["problem"])
         used = [n for a, _, b, _ in EQUATION.findall(row["reference_solution"]) for n in (a, b)]
-        assert not set(told) - set(used), row
+        assert not set(numbers) - set(used), row
 
 
 def test_splits_share_no_group():

@@ -65,9 +65,9 @@ def test_placeholders_are_no_gold_and_words_that_may_be_answers_are(tmp_path):
     given = ["proof", "Proof.", "notfound", "Not found", "N/A", "None", "null", "nan", "?", "--", "(unknown)", " ",
              "none", "no solution", "No", "0", "-1", "A"]
     (tmp_path / "p.jsonl").write_text("\n".join(json.dumps({"q": f"{n}?", "a": a}) for n, a in enumerate(given)))
-    found = read(tmp_path / "p.jsonl")
-    assert {row.reason for row in found[:12]} == {"no_gold"}
-    assert [row["answer"] for row in found[12:]] == given[12:]
+    outcomes = read(tmp_path / "p.jsonl")
+    assert {row.reason for row in outcomes[:12]} == {"no_gold"}
+    assert [row["answer"] for row in outcomes[12:]] == given[12:]
 
 
 def test_data_set_of_the_hub_is_read_under_the_same_mapping(tmp_path):

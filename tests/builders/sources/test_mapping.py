@@ -21,7 +21,7 @@ def texts(column, **options):
     return mapped.frame["ours"].to_list()[0]
 
 
-@pytest.mark.parametrize(("column", "found"), [
+@pytest.mark.parametrize(("column", "values"), [
     ("a.b[0].c", ["1"]), ("a.b[-2].c", ["1"]), ("a.b[].c", ["1", "2"]), ("a.b[].d", [None, None]), ("a.b[7].c", []),
     ("absent", []), ("a.absent.c", []), ("flat.name", ["x"]), ('odd["x.y"]', ["z"]), ("text.k[0]", ["v"]),
     ("text.k[1]", ["2.50"]), ("n", ["47.0"]), ("flag", ["true"]), ("nan", []), ("steps[].all[chosen]", ["q", None]),
@@ -32,8 +32,8 @@ def texts(column, **options):
     (r"flat.name ~ ^x$", ["x"]), (r"n ~ ^(\d+)\.", ["47"]), ("n ~ ^a", [None]),
     (r"a.b[].c ~ [12]", ["1", "2"]), (r"{n} {n} ~ \d+ (\d)", ["4"]),
 ])
-def test_what_a_column_finds(column, found):
-    assert texts(column) == found
+def test_what_a_column_finds(column, values):
+    assert texts(column) == values
 
 
 def test_text_that_holds_a_list_of_texts_is_one_where_a_list_is_asked_for():

@@ -19,8 +19,8 @@ def memory(monkeypatch, tmp_path):
 
 def test_rows_of_remote_files_in_the_order_of_their_names(memory):
     memory.pipe({"/set/b.jsonl": b'{"n": 2}\n', "/set/a.jsonl": b'{"n": 1}\n', "/set/c.txt": b""})
-    found = list(read_records(["memory://set/*.jsonl"]))
-    assert found == [Record("a.jsonl:1", {"n": "1"}), Record("b.jsonl:1", {"n": "2"})]
+    records = list(read_records(["memory://set/*.jsonl"]))
+    assert records == [Record("a.jsonl:1", {"n": "1"}), Record("b.jsonl:1", {"n": "2"})]
 
 
 def test_remote_folder_is_read_as_a_folder_here(memory):

@@ -37,8 +37,8 @@ def test_line_that_is_wrong_is_counted() -> None:
 def test_larger_share_keeps_the_problems_and_doubles_more() -> None:
     """400 problems; at 0.6 a solution of three operations has a double line in 84% of cases, 5 errors are 9 points."""
     rows = {share: list(generate(400, 3, "train", double=share)) for share in (0.0, 0.2, 0.6, 1.0)}
-    doubled = {share: [double_lines(row["reference_solution"]) > 0 for row in found] for share, found in rows.items()}
-    assert len({tuple(row["problem"] for row in found) for found in rows.values()}) == 1
+    doubled = {share: [double_lines(row["reference_solution"]) > 0 for row in drawn] for share, drawn in rows.items()}
+    assert len({tuple(row["problem"] for row in drawn) for drawn in rows.values()}) == 1
     assert not any(doubled[0.0]) and all(doubled[1.0])
     assert abs(sum(doubled[0.6]) / 400 - 0.84) < 0.09
     assert all(more or not less for less, more in zip(doubled[0.2], doubled[0.6], strict=True))

@@ -100,8 +100,8 @@ def test_offsets_name_the_place() -> None:
 
 
 def test_annotation_copy_and_prose_are_judged_apart() -> None:
-    found = {equation.kind: equation.holds for equation in equations("She has 16 - 3 = <<16-3=13>>14 eggs")}
-    assert found == {"annotation": True, "copied": False, "prose": False}
+    holds = {equation.kind: equation.holds for equation in equations("She has 16 - 3 = <<16-3=13>>14 eggs")}
+    assert holds == {"annotation": True, "copied": False, "prose": False}
 
 
 def test_chain_is_checked_link_by_link() -> None:
@@ -154,10 +154,10 @@ def test_no_solution_without_a_wrong_step_is_flagged_in_the_marked_data() -> Non
 @needs_data
 def test_calculator_annotations_of_the_reference_solutions_hold() -> None:
     lines = (DATA / "gsm8k_test.jsonl").read_text(encoding="utf-8").splitlines()
-    found = [equation for line in lines for equation in equations(json.loads(line)["answer"])]
-    assert len(found) > 10_000
-    assert sum(equation.holds is False for equation in found if equation.kind != "prose") == 0
-    assert sum(equation.holds is False for equation in found) <= 10
+    read = [equation for line in lines for equation in equations(json.loads(line)["answer"])]
+    assert len(read) > 10_000
+    assert sum(equation.holds is False for equation in read if equation.kind != "prose") == 0
+    assert sum(equation.holds is False for equation in read) <= 10
 
 
 PIECES = ["3", "12", "x", " ", "\n", "=", "+", "/", "per", "hour", "**", "\\text{", "}", "{", "$", "<<3+4=7>>", "7",
@@ -166,7 +166,7 @@ PIECES = ["3", "12", "x", " ", "\n", "=", "+", "/", "per", "hour", "**", "\\text
 
 @given(st.lists(st.sampled_from(PIECES), min_size=3, max_size=24).map("".join))
 def test_key_of_lines_read_one_by_one_is_the_key_of_the_whole_text(text):
-    found = [equation for equation in equations(text) if equation.kind != "copied"]
-    annotated = [equation for equation in found if equation.kind == "annotation"]
-    told = [f"{arithmetic._spelling(e.lhs)}={arithmetic._spelling(e.rhs)}" for e in annotated or found]
-    assert not told or equation_key(text) == "=: " + "; ".join(told)
+    own = [equation for equation in equations(text) if equation.kind != "copied"]
+    annotated = [equation for equation in own if equation.kind == "annotation"]
+    spellings = [f"{arithmetic._spelling(e.lhs)}={arithmetic._spelling(e.rhs)}" for e in annotated or own]
+    assert not spellings or equation_key(text) == "=: " + "; ".join(spellings)

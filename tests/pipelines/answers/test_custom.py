@@ -200,8 +200,8 @@ def test_rollouts_are_judged_by_the_verifier_of_the_recipe(here: Path) -> None:
 
 def test_order_is_kept_and_others_are_untouched_by_a_crash(behaviours: CustomVerifier) -> None:
     solutions = ["right", "raises", "crashes", "unknown"] * 5
-    found = list(behaviours.verify_many(Claim("5", text) for text in solutions))
-    assert [verdict.reason for verdict in found] == [None, "verifier_failed", "worker_died", "no_proof"] * 5
+    verdicts = list(behaviours.verify_many(Claim("5", text) for text in solutions))
+    assert [verdict.reason for verdict in verdicts] == [None, "verifier_failed", "worker_died", "no_proof"] * 5
 
 
 def test_vote_is_the_key_that_the_function_gives(behaviours: CustomVerifier) -> None:
@@ -212,13 +212,13 @@ def test_vote_is_the_key_that_the_function_gives(behaviours: CustomVerifier) -> 
 
 
 def test_messages_are_logged_once_each_and_few(behaviours: CustomVerifier) -> None:
-    told: list[str] = []
-    sink = logger.add(lambda message: told.append(message.record["message"]), level="WARNING")
+    messages: list[str] = []
+    sink = logger.add(lambda message: messages.append(message.record["message"]), level="WARNING")
     behaviours._complaints.clear()
     list(behaviours.verify_many(Claim("5", f"no {number % 20}") for number in range(60)))
     logger.remove(sink)
-    assert len(told) == len(set(told)) == 10
-    assert told[0].startswith("verifier behaviours:verify: KeyError:") and "behaviours.py:" in told[0]
+    assert len(messages) == len(set(messages)) == 10
+    assert messages[0].startswith("verifier behaviours:verify: KeyError:") and "behaviours.py:" in messages[0]
 
 
 def test_math_is_the_default() -> None:

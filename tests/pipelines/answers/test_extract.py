@@ -40,8 +40,8 @@ from stepforge.pipelines.answers.extract import text_behind
     ("nothing to see", None, "none"),
 ])
 def test_answer_is_found(text: str, answer: str | None, how: str) -> None:
-    found = extract_answer(text)
-    assert (found.answer, found.how) == (answer, how)
+    extraction = extract_answer(text)
+    assert (extraction.answer, extraction.how) == (answer, how)
 
 
 def test_later_box_outranks_an_earlier_phrase() -> None:
@@ -71,8 +71,8 @@ def test_boxes_joined_by_a_connective_are_one_list(text: str) -> None:
 
 
 def test_repeated_box_is_one_answer() -> None:
-    found = extract_answer(r"\boxed{5} and so \boxed{5}")
-    assert (found.answer, found.stated) == ("5", 1)
+    extraction = extract_answer(r"\boxed{5} and so \boxed{5}")
+    assert (extraction.answer, extraction.stated) == ("5", 1)
 
 
 def test_different_statements_are_counted() -> None:

@@ -185,8 +185,8 @@ def shared() -> Verifier:
 def test_hostile_references_are_survived() -> None:
     """A hostile reference against an honest answer: no crash, and nothing but a true equal is correct."""
     with Verifier(workers=2, timeout_s=DEADLINE) as verifier:
-        found = list(verifier.verify_many(Claim(gold, "The answer is 31") for gold in BOXED))
-    assert [gold[:60] for gold, verdict in zip(BOXED, found, strict=True) if verdict.verdict == "correct"] == []
+        verdicts = list(verifier.verify_many(Claim(gold, "The answer is 31") for gold in BOXED))
+    assert [gold[:60] for gold, verdict in zip(BOXED, verdicts, strict=True) if verdict.verdict == "correct"] == []
 
 
 def test_no_single_string_holds_the_process_for_long() -> None:

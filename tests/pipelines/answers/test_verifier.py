@@ -203,6 +203,6 @@ def test_an_exception_of_ours_costs_one_verdict_and_not_the_rank(monkeypatch, pl
 
     monkeypatch.setattr(verifier, place, fails)
     with Verifier() as ours:
-        found = list(ours.verify_many(Claim("7", f"The answer is {number}") for number in (7, 733, 8)))
-    assert [verdict[2:4] for verdict in found] == [
+        verdicts = list(ours.verify_many(Claim("7", f"The answer is {number}") for number in (7, 733, 8)))
+    assert [verdict[2:4] for verdict in verdicts] == [
         ("correct", None), ("undecided", "verifier_failed"), ("incorrect", None)]

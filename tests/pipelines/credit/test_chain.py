@@ -194,13 +194,13 @@ def test_a_round_of_the_fit_counts_the_kinds_of_all_paths() -> None:
         lost = np.column_stack([paths < LOST, np.full(len(paths), not correct)])
         kind = np.where(~lost[:, 1:], KINDS.index("alive"), np.where(lost[:, :-1], KINDS.index("lost"),
                                                                      KINDS.index("fall")))
-        told = flags()
+        evidence = flags()
         for t in range(1, last + 1):
-            weight *= told.factors(CHAIN.rates)[row, t][kind[:, t - 1]]
+            weight *= evidence.factors(CHAIN.rates)[row, t][kind[:, t - 1]]
         weight /= weight.sum()
         for t in range(1, last + 1):
             share = np.bincount(kind[:, t - 1], weights=weight, minlength=len(KINDS))
-            reads += np.stack([told.named[row, t], told.passed[row, t]])[..., None] * share
+            reads += np.stack([evidence.named[row, t], evidence.passed[row, t]])[..., None] * share
     expected = (reads[0] + 20 * CHAIN.rates) / (reads.sum(0) + 20)
     np.testing.assert_allclose(CHAIN.fit(FLAGGED, rounds=1).rates, expected, atol=1e-9)
 

@@ -46,16 +46,16 @@ def search(**first_errors: int | None) -> Adaptive:
 
 
 def test_evidence_moves_the_pit_and_leaves_counts_and_their_intervals_alone() -> None:
-    plain, told = search().values()["s"], search(judge=2).values()["s"]
-    assert max(range(6), key=lambda i: told[i].pit_probability or 0) == 2
-    assert (told[2].pit_probability or 0) > 1.5 * (plain[2].pit_probability or 0)
-    assert (told[2].q_model or 0) < (plain[2].q_model or 0) and (told[1].q_model or 0) > (plain[1].q_model or 0)
-    assert [value[:9] for value in told] == [value[:9] for value in plain]
+    plain, judged = search().values()["s"], search(judge=2).values()["s"]
+    assert max(range(6), key=lambda i: judged[i].pit_probability or 0) == 2
+    assert (judged[2].pit_probability or 0) > 1.5 * (plain[2].pit_probability or 0)
+    assert (judged[2].q_model or 0) < (plain[2].q_model or 0) and (judged[1].q_model or 0) > (plain[1].q_model or 0)
+    assert [value[:9] for value in judged] == [value[:9] for value in plain]
 
 
 def test_a_source_that_finds_nothing_speaks_against_a_fall() -> None:
-    plain, told = (s.values()["s"] for s in (search(), search(judge=None)))
-    assert (told[4].q_model or 0) > (plain[4].q_model or 0)
+    plain, judged = (s.values()["s"] for s in (search(), search(judge=None)))
+    assert (judged[4].q_model or 0) > (plain[4].q_model or 0)
 
 
 @pytest.mark.parametrize(("first_errors", "message"), [

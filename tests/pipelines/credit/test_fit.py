@@ -12,7 +12,7 @@ STEPS = 5
 
 def problems(rate: float, count: int, batches: int = 3, seed: int = 0) -> list[list[Counts]]:
     """Single negatives, 4 rollouts at every unfinished step in each batch, all of which succeed at the same rate."""
-    rng, found = np.random.default_rng(seed), []
+    rng, counts = np.random.default_rng(seed), []
     for _ in range(count):
         won = np.zeros((batches + 1, 1, STEPS + 1))
         won[1:, 0, 1:STEPS] = rng.binomial(4, rate, (batches, STEPS - 1))
@@ -21,9 +21,9 @@ def problems(rate: float, count: int, batches: int = 3, seed: int = 0) -> list[l
         made[0, 0, 0], won[0, 0, 0] = 16, rng.binomial(16, rate)
         won, made = won.cumsum(0), made.cumsum(0)
         place = np.arange(STEPS + 1)[None]
-        found.append([Counts(w, m - w, np.array([STEPS]), np.array([False]), place)
+        counts.append([Counts(w, m - w, np.array([STEPS]), np.array([False]), place)
                       for w, m in zip(won, made, strict=True)])
-    return found
+    return counts
 
 
 def test_sums_are_those_of_the_batches_and_expectations_those_of_the_model() -> None:
@@ -69,9 +69,9 @@ def test_values_from_the_model_itself_are_foretold() -> None:
 
 
 def test_a_model_that_fits_is_kept_and_told() -> None:
-    chain, told = choose(drawn(24), 0.05)
-    assert chain is not None and told["verdict"] == "fits" and list(told["depths"]) == ["fits"]
-    assert {"first", "last", "rollouts", "successes", "expected", "apart"} == set(told["depths"]["fits"][0])
+    chain, record = choose(drawn(24), 0.05)
+    assert chain is not None and record["verdict"] == "fits" and list(record["depths"]) == ["fits"]
+    assert {"first", "last", "rollouts", "successes", "expected", "apart"} == set(record["depths"]["fits"][0])
 
 
 def test_each_half_is_foretold_by_the_fit_of_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,13 +90,13 @@ def test_where_no_model_foretells_there_is_none(monkeypatch: pytest.MonkeyPatch)
     lost = [[*problem[:2], *(after._replace(successes=problem[1].successes,
                                             failures=after.failures + after.successes - problem[1].successes)
                              for after in problem[2:])] for problem in known]
-    chain, told = choose(lost, 0.05)
-    assert chain is None and told["verdict"] == "none" and list(told["depths"]) == ["fits", "wider"]
+    chain, record = choose(lost, 0.05)
+    assert chain is None and record["verdict"] == "none" and list(record["depths"]) == ["fits", "wider"]
     seen: list[int] = []
     monkeypatch.setattr(fit, "compare", lambda halves: seen.append(1) or
                         [Depth(0, 0, 100, 90, 50.0, 9.0 if len(seen) == 1 else 1.0)])
-    chain, told = choose(known, 0.05)
-    assert chain is not None and told["verdict"] == "wider"
+    chain, record = choose(known, 0.05)
+    assert chain is not None and record["verdict"] == "wider"
 
 
 @pytest.mark.parametrize(("apart", "expected", "foretold"), [(9.0, 50.0, False), (-9.0, 120.0, False),

@@ -46,11 +46,11 @@ def test_scan_stops_a_step_at_its_first_success_and_the_solution_at_its_first_lo
 
 def test_bisect_needs_few_steps_and_is_misled_by_a_recovery() -> None:
     lost, recovered = [1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0], [1.0, 0.0, 0.0, 1.0, 1.0, 1.0, 0.0, 0.0]
-    for q, found in ((lost, 2), (recovered, 6)):
+    for q, expected in ((lost, 2), (recovered, 6)):
         search = make_search("bisect", [solution(q)], SearchSettings(rollouts=8), 5, 10)
         asked = drive(search, {"s": q})
         assert len(asked) <= 3
-        assert pit(search.values()["s"]) == found
+        assert pit(search.values()["s"]) == expected
 
 
 def test_plain_strategies_leave_correct_solutions_alone_and_exhaustive_does_not() -> None:

@@ -24,9 +24,9 @@ def written() -> dict:
 def test_a_greedy_continuation_of_each_prefix_is_the_rest_of_the_solution(written: dict) -> None:
     text, ids = written["text"], written["token_ids"]
     ends = [i + 1 for i, c in enumerate(text) if c == "\n"]
-    found, start = prefix_ids(TINY, PROMPT, text, ids, ends), load_tokenizer("tiny")(PROMPT).input_ids
-    assert ends and list(found) == [text[:end] for end in ends]
-    for prefix, tokens in found.items():
+    by_prefix, start = prefix_ids(TINY, PROMPT, text, ids, ends), load_tokenizer("tiny")(PROMPT).input_ids
+    assert ends and list(by_prefix) == [text[:end] for end in ends]
+    for prefix, tokens in by_prefix.items():
         assert tokens[:len(start)] == start and tokens[len(start):] == ids[:len(tokens) - len(start)]
         assert complete(tokens)["text"] == text[len(prefix):]
 
@@ -43,9 +43,9 @@ def test_other_texts_and_other_engines_are_left_to_the_tokenizer(written: dict) 
     assert prefix_ids(TINY, PROMPT, "Something else.\nYes.", ids, [16]) == {}
     assert prefix_ids(TINY, PROMPT, text, None, [1]) == {}
     endpoint = EndpointGenerator(name="e", engine="endpoint", url="http://localhost:1/v1", model="m")
-    told = VllmGenerator(name="v", engine="vllm", model="tiny", arguments=("--tokenizer", "other"))
+    with_tokenizer = VllmGenerator(name="v", engine="vllm", model="tiny", arguments=("--tokenizer", "other"))
     missing = VllmGenerator(name="v", engine="vllm", model="/no/such/folder")
-    for generator in (endpoint, told, missing):
+    for generator in (endpoint, with_tokenizer, missing):
         assert prefix_ids(generator, PROMPT, text, ids, [len(text)]) == {}
 
 

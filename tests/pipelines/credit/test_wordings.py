@@ -124,9 +124,9 @@ def pilot(spread: float | None, problems: int = 24, wordings: int = 6) -> list[l
 @pytest.mark.parametrize(("spread", "shared"), [(0.0, SPREADS), (0.6, (0.3, 0.6)), (None, (None,))])
 def test_the_pilot_decides_whether_wordings_tell_of_each_other(spread: float | None, shared: tuple[float | None, ...]
                                                                 ) -> None:
-    chain, told = choose(pilot(spread), 0.05)
-    assert chain is not None and chain.spread in shared, told["sharing"]
-    assert len(told["sharing"]) == 3 and (max(told["sharing"].values()) > 3) is (chain.spread is not None)
+    chain, record = choose(pilot(spread), 0.05)
+    assert chain is not None and chain.spread in shared, record["sharing"]
+    assert len(record["sharing"]) == 3 and (max(record["sharing"].values()) > 3) is (chain.spread is not None)
 
 
 SOLUTIONS = [Solution("a", ("Half is 3.\n", "Wrong turn.\n", "So 5."), False, computations=("6/2=3", "6/2=3", "")),

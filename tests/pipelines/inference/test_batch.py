@@ -130,8 +130,8 @@ def test_answers_that_are_none_wait_on_and_others_are_outcomes(tmp_path):
     assert import_batch(run, tmp_path / "answers.jsonl") == Imported(3, 1, 4, 3)
     (folder,) = (run / "generated").iterdir()
     journal = Journal(folder)
-    found = [journal.get(key) for key in keys]
-    reasons = [record and record["choices"][0]["finish_reason"] for record in found[:6]]
+    records = [journal.get(key) for key in keys]
+    reasons = [record and record["choices"][0]["finish_reason"] for record in records[:6]]
     assert reasons == ["stop", None, "prompt_too_long", "filtered", None, None]
     (path,) = export_batch(run, tmp_path / "again.jsonl")
     assert len(path.read_bytes().splitlines()) == 5

@@ -36,9 +36,9 @@ def ask(server, payloads, **options):
     """Answers or exceptions, in order, and the client that asked."""
     async def all_of_them():
         client = Client(server.url, **options)
-        found = await asyncio.gather(*(client.ask(p) for p in payloads), return_exceptions=True)
+        answers = await asyncio.gather(*(client.ask(p) for p in payloads), return_exceptions=True)
         await client.close()
-        return found, client
+        return answers, client
 
     return asyncio.run(all_of_them())
 
@@ -72,14 +72,14 @@ def test_no_answer_is_lost_to_a_fault(kind, expected):
     """At 30% a request fails eight times in a row with odds of 1 in 15,000."""
     with serving(Behaviour(faults={kind: 0.3}, seed=1)) as server:
         answers, _ = ask(server, map(payload, range(16)))
-        assert server.told[kind] > 0
+        assert server.done[kind] > 0
     assert texts(answers) == expected
 
 
 def test_late_answer_is_asked_for_again(expected):
     with serving(Behaviour(faults={"slow": 1.0}, at_most=1, slow_s=600)) as server:
         answers, _ = ask(server, map(payload, range(2)), timeout_s=10)
-        assert server.told["slow"] == 1
+        assert server.done["slow"] == 1
     assert texts(answers) == expected[:2]
 
 
@@ -103,7 +103,7 @@ def test_retry_after_is_seconds_or_a_date_by_the_servers_clock(headers, seconds)
 def test_concurrency_falls_to_what_the_server_takes(expected):
     with serving(Behaviour(most=3, retry_after="0.01")) as server:
         answers, client = ask(server, map(payload, range(16)), most=16, first=16)
-        assert server.told["most"] > 0 and client.limit.window <= 12
+        assert server.done["most"] > 0 and client.limit.window <= 12
     assert texts(answers) == expected
 
 

@@ -63,15 +63,15 @@ def sample(folder, generator: EndpointGenerator, names: list[str]) -> tuple[dict
 
 
 def twice(folder, modes: dict[str, Mode], **options: Any) -> Outcome:
-    found = Outcome([], [], [], b"")
+    outcome = Outcome([], [], [], b"")
     with scripted({name: mode.script for name, mode in modes.items()}) as server:
         for _ in range(2):
             server.asked.clear()
             solutions, drops = sample(folder, endpoint(server, **options), list(modes))
-            found.solutions.append(solutions)
-            found.drops.append(drops)
-            found.asked.append(dict(server.asked))
-    return found._replace(files=b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file()))
+            outcome.solutions.append(solutions)
+            outcome.drops.append(drops)
+            outcome.asked.append(dict(server.asked))
+    return outcome._replace(files=b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file()))
 
 
 @pytest.fixture(scope="module")
@@ -94,10 +94,10 @@ def test_mode_of_chat(name, chats):
     compare(name, CHATS[name], chats)
 
 
-def compare(name: str, mode: Mode, found: Outcome) -> None:
+def compare(name: str, mode: Mode, outcome: Outcome) -> None:
     """One row or one drop in each run, as the mode says, for as many requests as it says."""
     expected = mode.becomes
-    for solutions, drops in zip(found.solutions, found.drops, strict=True):
+    for solutions, drops in zip(outcome.solutions, outcome.drops, strict=True):
         if isinstance(expected, Recorded):
             row = solutions[name]
             assert name not in drops
@@ -109,18 +109,18 @@ def compare(name: str, mode: Mode, found: Outcome) -> None:
             assert name not in solutions
             assert drops[name]["reason"] == expected.reason
             assert_told(expected.words, drops[name]["detail"])
-    assert found.asked[0][name] == mode.asked
+    assert outcome.asked[0][name] == mode.asked
     again = isinstance(expected, Dropped) and expected.again
-    assert (found.asked[1].get(name, 0) > 0) == again
+    assert (outcome.asked[1].get(name, 0) > 0) == again
 
 
-def assert_told(words: str, told: str) -> None:
-    assert re.search(words, told, re.S), told
+def assert_told(words: str, message: str) -> None:
+    assert re.search(words, message, re.S), message
 
 
 def test_there_are_modes_enough_and_none_is_lost(completions, chats):
-    for modes, found in ((COMPLETIONS, completions), (CHATS, chats)):
-        for solutions, drops in zip(found.solutions, found.drops, strict=True):
+    for modes, outcome in ((COMPLETIONS, completions), (CHATS, chats)):
+        for solutions, drops in zip(outcome.solutions, outcome.drops, strict=True):
             assert solutions.keys() | drops.keys() == modes.keys() and not solutions.keys() & drops.keys()
     assert len(COMPLETIONS) + len(CHATS) + len(ENDS) >= 60
 

@@ -58,8 +58,8 @@ def test_several_processes_write_one_folder_and_are_killed_at_any_moment(tmp_pat
     for turn in range(3):
         writers = [subprocess.Popen([sys.executable, "-c", WRITER, str(folder), f"{turn}{part}", str(
             tmp_path / f"done-{turn}-{part}")]) for part in "ab"]
-        told = [tmp_path / f"done-{turn}-{part}" for part in "ab"]
-        while min(path.stat().st_size if path.exists() else 0 for path in told) < 500:
+        ended = [tmp_path / f"done-{turn}-{part}" for part in "ab"]
+        while min(path.stat().st_size if path.exists() else 0 for path in ended) < 500:
             assert [writer.poll() for writer in writers] == [None, None]
             time.sleep(0.005)
         for writer in writers:

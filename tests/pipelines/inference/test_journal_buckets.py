@@ -104,9 +104,9 @@ for turn in range(100_000):
 def test_a_writer_that_is_killed_while_it_compacts_loses_no_answer(tmp_path):
     folder, draw = tmp_path / "journal", random.Random(3)
     for turn in range(4):
-        told = tmp_path / f"done-{turn}"
-        writer = subprocess.Popen([sys.executable, "-c", WRITER, str(folder), str(told)])
-        while not told.exists() or told.stat().st_size < 3000:
+        done_file = tmp_path / f"done-{turn}"
+        writer = subprocess.Popen([sys.executable, "-c", WRITER, str(folder), str(done_file)])
+        while not done_file.exists() or done_file.stat().st_size < 3000:
             assert writer.poll() is None
             time.sleep(0.002)
         time.sleep(draw.random() / 10)

@@ -24,10 +24,10 @@ STUBBORN = "trap '' TERM; sh -c \"trap '' TERM; sleep 600\" & echo up; sleep 600
 def tree(process: psutil.Process, count: int) -> list[psutil.Process]:
     """All descendants, once there are as many as expected."""
     deadline = time.monotonic() + 60
-    while len(found := process.children(recursive=True)) < count and time.monotonic() < deadline:
+    while len(descendants := process.children(recursive=True)) < count and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert len(found) >= count, found
-    return found
+    assert len(descendants) >= count, descendants
+    return descendants
 
 
 @pytest.fixture
@@ -39,9 +39,9 @@ def parent():
 
 
 def test_nothing_is_left_when_the_parent_is_killed(parent):
-    found = tree(parent, 4)
+    descendants = tree(parent, 4)
     parent.kill()
-    assert_gone(found)
+    assert_gone(descendants)
 
 
 def test_nothing_is_left_when_the_launcher_is_told_to_end(parent):

@@ -17,7 +17,7 @@ from stepforge.pipelines.inference.llama import TINY
 from stepforge.pipelines.inference.prompts import ASKED, PROMPTS, check_prompt, prompt_sets, render, template_text
 from stepforge.pipelines.options.generators import EmbeddedGenerator
 
-SHOTS = [(name, shot) for name, found in prompt_sets().items() for shot in found.shots]
+SHOTS = [(name, shot) for name, named in prompt_sets().items() for shot in named.shots]
 # The answers once more, by other ways than those of the solutions.
 RECOMPUTED = {
     "gsm8k_8shot": [
@@ -32,7 +32,7 @@ RECOMPUTED = {
 
 
 def test_sets_hold_what_their_names_say():
-    assert {name: len(found.shots) for name, found in prompt_sets().items()} == {"gsm8k_8shot": 8, "math_4shot": 4}
+    assert {name: len(named.shots) for name, named in prompt_sets().items()} == {"gsm8k_8shot": 8, "math_4shot": 4}
 
 
 @pytest.mark.parametrize(("name", "shot"), SHOTS)
@@ -85,7 +85,7 @@ def test_named_prompts_are_templates(prompt):
     assert generator_id(generator(prompt=prompt)) == generator_id(generator(prompt=PROMPTS[prompt]))
 
 
-@pytest.mark.parametrize(("prompt", "told"), [
+@pytest.mark.parametrize(("prompt", "message"), [
     ("instuct", "neither one of .*instruct.*gsm8k_8shot.*chat.*nor a Jinja template"),
     ("{{ question }}", "'question' is undefined; it may use `problem` alone"),
     ("{{ problem }} {% if %}", "cannot be rendered: Expected an expression"),
@@ -96,8 +96,8 @@ def test_named_prompts_are_templates(prompt):
     ("{{ problem / 2 }}", "cannot be rendered"),
     ("chat", "no chat template"),
 ])
-def test_wrong_prompt_is_told(prompt, told):
-    with pytest.raises(UserError, match=told):
+def test_wrong_prompt_is_told(prompt, message):
+    with pytest.raises(UserError, match=message):
         check_prompt(prompt, "tiny")
 
 

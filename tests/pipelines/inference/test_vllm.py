@@ -116,11 +116,11 @@ def shared(holder):
 
 def demo(**changes) -> dict:
     """The recipe of the demo with fewer problems, its model served by vLLM."""
-    found = load_recipe(Path("demo")).model_dump(mode="json")
-    found["problems"][0]["limit"] = 16
-    found["generators"] = [GENERATOR]
-    found["annotate"]["policy"] = "served"
-    return found | {"release": found["release"] | {"to": None}} | changes
+    recipe = load_recipe(Path("demo")).model_dump(mode="json")
+    recipe["problems"][0]["limit"] = 16
+    recipe["generators"] = [GENERATOR]
+    recipe["annotate"]["policy"] = "served"
+    return recipe | {"release": recipe["release"] | {"to": None}} | changes
 
 
 @pytest.fixture(scope="module")
@@ -133,8 +133,8 @@ def run(holder, tmp_path_factory):
 
 def answered(address: Address) -> int:
     """Completions that the server has made so far, by its own count."""
-    told = httpx.get(address.url.removesuffix("/v1") + "/metrics", trust_env=False).text
-    return sum(int(float(n)) for n in re.findall(r"^vllm:request_success_total\{.*\} (\S+)$", told, re.M))
+    metrics = httpx.get(address.url.removesuffix("/v1") + "/metrics", trust_env=False).text
+    return sum(int(float(n)) for n in re.findall(r"^vllm:request_success_total\{.*\} (\S+)$", metrics, re.M))
 
 
 def ask(address: Address, **payload) -> dict:
@@ -212,9 +212,9 @@ def test_prompt_that_is_too_long_is_an_outcome(shared, tmp_path):
 
 def test_completion_that_fills_the_context_ends_there(shared, tmp_path):
     execute(demo(generators=[GENERATOR | {"max_tokens": 4000, "temperature": 2}], annotate=None), tmp_path)
-    found = rows(tmp_path, "solutions")
-    assert "length" in {row["finish_reason"] for row in found}
-    assert max(row["prompt_tokens"] + row["completion_tokens"] for row in found) <= 256
+    solutions = rows(tmp_path, "solutions")
+    assert "length" in {row["finish_reason"] for row in solutions}
+    assert max(row["prompt_tokens"] + row["completion_tokens"] for row in solutions) <= 256
 
 
 def test_adapter_writes_what_the_model_with_it_writes(shared, adapter, tmp_path):
@@ -229,16 +229,16 @@ def test_adapter_writes_what_the_model_with_it_writes(shared, adapter, tmp_path)
     asked = GENERATOR | {"adapter": str(folder), "temperature": 0, "max_tokens": 40, "samples": 1}
     execute(demo(generators=[asked], annotate=None), tmp_path)
     problems = {row["problem_id"]: row["problem"] for row in rows(tmp_path, "problems")}
-    found = {row["solution"]: greedy(problems[row["problem_id"]]) for row in rows(tmp_path, "solutions")}
+    by_text = {row["solution"]: greedy(problems[row["problem_id"]]) for row in rows(tmp_path, "solutions")}
     with adapted.disable_adapter():
-        assert not set(found) & {greedy(problem) for problem in problems.values()}
-    assert len(found) == 16 and sum(ours == theirs for ours, theirs in found.items()) >= 15  # near ties may turn
+        assert not set(by_text) & {greedy(problem) for problem in problems.values()}
+    assert len(by_text) == 16 and sum(ours == theirs for ours, theirs in by_text.items()) >= 15  # near ties may turn
 
 
 def test_no_process_is_left_when_the_run_is_killed(holder):
     """The last test of this file: it takes the server away."""
     process, _ = holder
-    found = psutil.Process(process.pid).children(recursive=True)
-    assert len(found) >= 4 and any("EngineCore" in " ".join(p.cmdline()) for p in found)
+    descendants = psutil.Process(process.pid).children(recursive=True)
+    assert len(descendants) >= 4 and any("EngineCore" in " ".join(p.cmdline()) for p in descendants)
     process.kill()
-    assert_gone(found)
+    assert_gone(descendants)

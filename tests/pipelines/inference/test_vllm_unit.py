@@ -32,8 +32,8 @@ def test_payloads_travel_together_while_their_seeds_follow_one_another(given, ex
 
 
 def test_seeds_of_a_prompt_follow_one_another_under_vllm_and_are_hashes_elsewhere():
-    found = [seed_of(vllm(), index, "run", "problem") for index in range(3)]
-    assert found == [found[0], found[0] + 1, found[0] + 2]
+    seeds = [seed_of(vllm(), index, "run", "problem") for index in range(3)]
+    assert seeds == [seeds[0], seeds[0] + 1, seeds[0] + 2]
     tiny = EmbeddedGenerator(engine="embedded", name="tiny")
     assert seed_of(tiny, 1, "run", "problem") - seed_of(tiny, 0, "run", "problem") != 1
 
@@ -76,10 +76,10 @@ def test_settings_of_the_server_reach_its_command_line(some_python, tmp_path):
     commit = "0123456789" * 4
     line = command(vllm(model="org/name", revision=commit, adapter=str(tmp_path), tensor_parallel=2, gpu_memory=0.8,
                         max_model_len=99, arguments=("--enforce-eager",)), 1234)
-    told = dict(zip(line, line[1:], strict=False))
-    assert (told["serve"], told["--revision"], told["--tokenizer-revision"]) == ("org/name", commit, commit)
-    assert (told["--lora-modules"], told["--max-lora-rank"]) == (f"adapter={tmp_path}", "16")
-    assert (told["--tensor-parallel-size"], told["--max-model-len"], told["--gpu-memory-utilization"], line[-1]) == (
+    args = dict(zip(line, line[1:], strict=False))
+    assert (args["serve"], args["--revision"], args["--tokenizer-revision"]) == ("org/name", commit, commit)
+    assert (args["--lora-modules"], args["--max-lora-rank"]) == (f"adapter={tmp_path}", "16")
+    assert (args["--tensor-parallel-size"], args["--max-model-len"], args["--gpu-memory-utilization"], line[-1]) == (
         "2", "99", "0.8", "--enforce-eager")
 
 

@@ -44,8 +44,8 @@ def begun(run, folder):
     return folder
 
 
-def by_key(found, key):
-    return sorted(found, key=lambda row: tuple((row[name] is not None, row[name]) for name in key))
+def by_key(table, key):
+    return sorted(table, key=lambda row: tuple((row[name] is not None, row[name]) for name in key))
 
 
 def tables_of(folder):
@@ -54,11 +54,11 @@ def tables_of(folder):
 
 def release_of(folder):
     manifest = json.loads((folder / "release" / "stepforge.json").read_text())
-    found = {}
+    tables = {}
     for name, facts in manifest["files"].items():
         if "config" in facts:
-            found.setdefault((facts["config"], facts["split"]), []).extend(read_rows(folder / "release" / name))
-    return {(config, split): by_key(table, configs.CONFIGS[config].key) for (config, split), table in found.items()}
+            tables.setdefault((facts["config"], facts["split"]), []).extend(read_rows(folder / "release" / name))
+    return {(config, split): by_key(table, configs.CONFIGS[config].key) for (config, split), table in tables.items()}
 
 
 @pytest.mark.parametrize("buckets", [4, 7])
@@ -71,8 +71,8 @@ def test_a_run_of_many_buckets_gives_the_rows_of_one(small_run, tmp_path, bucket
         path = table_path(folder, name)
         assert buckets_of(path) == buckets and len(parts_of(path)) == buckets
         for bucket in range(buckets):
-            found = [row for part in parts_of(path, bucket) for row in read_rows(part)]
-            assert all(shard_of(row["problem_id"], buckets) == bucket for row in found if "problem_id" in row)
+            in_bucket = [row for part in parts_of(path, bucket) for row in read_rows(part)]
+            assert all(shard_of(row["problem_id"], buckets) == bucket for row in in_bucket if "problem_id" in row)
 
 
 WORDS = "We add both numbers and find that the sum of the two is {}.\nThe answer is {}"
@@ -180,8 +180,8 @@ def test_a_bucket_that_is_done_is_not_made_again_and_half_a_bucket_is_none(tmp_p
         assert output.write_tables({"verdicts": [VERDICT | {"solution_id": "b"}]}, 0, 5, bucket=2) is None
         assert output.write_tables({"verdicts": [VERDICT]}, 0, 3, bucket=2, bucket_size=2) == 2
     assert [output.has(bucket) for bucket in range(4)] == [True, False, True, False]
-    found = list(read_rows(parts_path(tmp_path, "verdicts") / "00002.parquet"))
-    assert [row["solution_id"] for row in found] == ["a", "b"] and set(found[0]) == set(VERDICTS.schema.names)
+    verdicts = list(read_rows(parts_path(tmp_path, "verdicts") / "00002.parquet"))
+    assert [row["solution_id"] for row in verdicts] == ["a", "b"] and set(verdicts[0]) == set(VERDICTS.schema.names)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc to count what is read")
@@ -265,5 +265,5 @@ def test_a_run_in_buckets_that_is_killed_in_its_stages_ends_like_one_that_was_no
 
 def without_cache(tables):
     """Tables but for what the engine had in its cache."""
-    return {name: [{key: value for key, value in row.items() if key != "cached_prompt_tokens"} for row in found
-                   if not str(row.get("measure")).endswith("cached_prompt_tokens")] for name, found in tables.items()}
+    return {name: [{key: value for key, value in row.items() if key != "cached_prompt_tokens"} for row in table
+                   if not str(row.get("measure")).endswith("cached_prompt_tokens")] for name, table in tables.items()}

@@ -132,9 +132,9 @@ def test_planted_gsm8k_test_problems_are_all_found(tmp_path, monkeypatch):
                   {"source": "math", "split": "test", "path": str(Path(DATA, "math500_test.jsonl"))}]}}
     plan.run(Recipe.model_validate(recipe), tmp_path / "run", plan.silent, lambda planned, account: None)
     name = {row["problem_id"]: row["source_id"] for row in rows(tmp_path / "run", "candidates")}
-    found = {name[row["problem_id"]]: row for row in rows(tmp_path / "run", "contamination")}
-    seen = [found.pop(f"planted.jsonl:{number + 1}")["rule"] for number in range(90)]
+    hits = {name[row["problem_id"]]: row for row in rows(tmp_path / "run", "contamination")}
+    seen = [hits.pop(f"planted.jsonl:{number + 1}")["rule"] for number in range(90)]
     softer = Counter(rule for rule, wanted in zip(seen, rules, strict=True) if rule != wanted)
     assert set(softer) <= {"ngrams"}, "few numbers in a long text leave runs of words that are equal"
-    assert len(found) < 10 and {row["evaluation"] for row in found.values()} <= {"gsm8k test"}
-    assert len(list(read_rows(tmp_path / "run/tables/problems.parquet"))) == 7473 + 30 - softer.total() - len(found)
+    assert len(hits) < 10 and {row["evaluation"] for row in hits.values()} <= {"gsm8k test"}
+    assert len(list(read_rows(tmp_path / "run/tables/problems.parquet"))) == 7473 + 30 - softer.total() - len(hits)

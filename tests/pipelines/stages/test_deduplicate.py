@@ -60,9 +60,9 @@ def test_problems_are_apart_and_the_first_that_ended_stays(removed):
 @pytest.mark.parametrize(("keep", "stays"), [("first", "s0"), ("shortest", "s2"), ("longest", "s1")])
 def test_preference_decides_among_equal_computations(removed, keep, stays):
     samples = [sample(0, "we add: 5", 7), sample(1, "we add the two: 5", 7), sample(2, "5", 7)]
-    found = removed(samples, by="equations", keep=keep)
-    assert {survivor for _, survivor, _ in found} == {stays} and len(found) == 2
-    assert {reason for *_, reason in found} == {"equations"}
+    duplicates = removed(samples, by="equations", keep=keep)
+    assert {survivor for _, survivor, _ in duplicates} == {stays} and len(duplicates) == 2
+    assert {reason for *_, reason in duplicates} == {"equations"}
 
 
 def test_equations_make_only_correct_solutions_equal(removed):
@@ -82,7 +82,7 @@ def test_survivors_are_not_near_and_the_removed_are_near_to_theirs(removed, seed
     for number in range(40):
         words = [draw.choice(WORDS) if draw.random() < 0.06 else word for word in WORDS[draw.randint(0, 3):]]
         samples.append(sample(number, " ".join(words), correct=draw.random() < 0.7, problem=draw.choice("pq")))
-    found = {solution: (survivor, reason) for solution, survivor, reason in removed(samples, near=0.6)}
+    duplicates = {solution: (survivor, reason) for solution, survivor, reason in removed(samples, near=0.6)}
     known = {row[0]: row for row in samples}
 
     def near(one, other):
@@ -90,11 +90,11 @@ def test_survivors_are_not_near_and_the_removed_are_near_to_theirs(removed, seed
         return known[one][1] == known[other][1] and known[one][4] == known[other][4] and (
             len(ours & theirs) / len(ours | theirs) >= 0.6)
 
-    assert "near" in {reason for _, reason in found.values()}
-    for solution, (survivor, reason) in found.items():
-        assert survivor not in found
+    assert "near" in {reason for _, reason in duplicates.values()}
+    for solution, (survivor, reason) in duplicates.items():
+        assert survivor not in duplicates
         assert reason != "near" or (near(solution, survivor) and known[survivor][2] < known[solution][2])
-    assert not any(near(one, other) for one, other in combinations(known.keys() - found.keys(), 2))
+    assert not any(near(one, other) for one, other in combinations(known.keys() - duplicates.keys(), 2))
 
 
 def test_survivor_of_an_exact_duplicate_is_one_that_is_left(removed):
@@ -124,6 +124,6 @@ def test_ranks_find_together_what_one_process_finds(tasks, tmp_path):
         connection.execute(load_sql(stages.__name__, "samples"))
         find_duplicates(connection, {"by": "text", "keep": "first"}, tmp_path / "exact.parquet")
         add_near(connection, near | {"keep": "first"}, tmp_path / "exact.parquet", tmp_path / "both.parquet")
-    found = rows(tmp_path / "run", "duplicates")
-    assert found == pq.read_table(tmp_path / "both.parquet").to_pylist()
-    assert {row["reason"] for row in found} == {"near", "text"} and 12 < len(found) < 84
+    duplicates = rows(tmp_path / "run", "duplicates")
+    assert duplicates == pq.read_table(tmp_path / "both.parquet").to_pylist()
+    assert {row["reason"] for row in duplicates} == {"near", "text"} and 12 < len(duplicates) < 84

@@ -96,16 +96,16 @@ def test_no_pair_of_near_duplicates_is_lost_among_texts_of_any_length(tmp_path, 
     sets = dict(zip(names, map(runs, texts), strict=True))
     expected = linked((one, other) for one, other in itertools.combinations(names, 2)
                       if len(sets[one] & sets[other]) / len(sets[one] | sets[other]) >= near)
-    found, crowded = link_all(tmp_path, texts, near)
-    assert expected and found == expected and not crowded
+    links, crowded = link_all(tmp_path, texts, near)
+    assert expected and links == expected and not crowded
 
 
 def test_a_crowd_is_compared_in_part_and_said_to_be(tmp_path):
     stock = "read the following problem with care and give one number as the answer"
     family = [f"{stock} a shop sells pens at a fair price to {chr(97 + n // 26)}{chr(97 + n % 26)}" for n in range(90)]
     others = [f"{stock} {' '.join(random.Random(n).sample('abcdefghijklmnopqrstuvwxyz', 20))}" for n in range(90)]
-    found, crowded = link_all(tmp_path, others + family)
-    assert len(found) == 89 and set(found.values()) == {"0090"}
+    links, crowded = link_all(tmp_path, others + family)
+    assert len(links) == 89 and set(links.values()) == {"0090"}
     assert crowded
 
 

@@ -28,8 +28,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "run"
 
 
-def coverage(found: list[dict]) -> dict[str, tuple[float, int]]:
-    return {row["group"]: (row["value"], row["n"]) for row in found
+def coverage(measures: list[dict]) -> dict[str, tuple[float, int]]:
+    return {row["group"]: (row["value"], row["n"]) for row in measures
             if row["by"] == "subject" and row["measure"] == "coverage" and row["k"] == 1}
 
 

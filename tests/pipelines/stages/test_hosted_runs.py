@@ -103,9 +103,9 @@ def test_tokens_of_a_server_that_counts_only_some_answers(tmp_path):
         asked = recipe(tmp_path, server)
         execute(asked | {"release": asked["release"] | {"splits": {"test": 1e-6}}}, tmp_path / "run")
         counted = sum(body["seed"] % 3 > 0 for body in server.bodies)
-    (found,) = [row for row in rows(tmp_path / "run", "measures")
+    (tokens,) = [row for row in rows(tmp_path / "run", "measures")
                 if row["measure"] == "generate_completion_tokens" and row["by"] == "all"]
-    assert 0 < counted < 32 and (found["value"], found["n"]) == (12 * counted, counted)
+    assert 0 < counted < 32 and (tokens["value"], tokens["n"]) == (12 * counted, counted)
     (warning,) = read_state(tmp_path / "run")["build"]["facts"]["warnings"]
     assert warning.startswith("release.splits.test: 1e-06 of the problems are asked for, and none is there")
 
@@ -121,8 +121,8 @@ def test_stop_string_that_the_server_sends_along_or_does_not_heed(rest, tmp_path
             execute(recipe(tmp_path, server, samples=2, stop=["\n\nQuestion:"]), tmp_path / "run", "generate")
             (tmp_path / "run" / "state.json").unlink()
     assert len(server.bodies) == 8
-    found = {(row["solution"], row["complete"]) for row in rows(tmp_path / "run", "solutions")}
-    assert found == {(f"The answer is {answer}", True) for answer in SUMS.values()}
+    ends = {(row["solution"], row["complete"]) for row in rows(tmp_path / "run", "solutions")}
+    assert ends == {(f"The answer is {answer}", True) for answer in SUMS.values()}
 
 
 def test_the_first_of_several_stop_strings_ends_a_text():
@@ -146,7 +146,7 @@ def test_release_waits_for_failed_requests_and_comes_with_their_answers(tmp_path
                 execute(asked, tmp_path / "run")
             assert len(rows(tmp_path / "run", "solutions")) == 6
             stopped = read_json(tmp_path / "run" / RUNNING) or {}
-            assert "stopped in build" in (told := str(headline(tmp_path / "run", stopped))) and "allow_failed" in told
+            assert "stopped in build" in (line := str(headline(tmp_path / "run", stopped))) and "allow_failed" in line
         assert not (tmp_path / "published").exists() and not (tmp_path / "run/release").exists()
         broken["now"] = False
         ran = execute(asked, tmp_path / "run")

@@ -195,13 +195,13 @@ def first_errors_of_rollouts(folder):
     for row in sorted(rows(folder, "steps"), key=lambda row: row["step_index"]):
         share = row["successes"] / row["rollouts"] if row["rollouts"] else row["q"]
         shares[row["solution_id"]].append(share)
-    found = {}
+    first_errors = {}
     for solution_id, values in shares.items():
         lost = len(values)
         while lost and not values[lost - 1]:
             lost -= 1
-        found[solution_id] = -1 if lost == len(values) else lost if values[lost] is not None else None
-    return found
+        first_errors[solution_id] = -1 if lost == len(values) else lost if values[lost] is not None else None
+    return first_errors
 
 
 def test_consensus_from_a_judge_of_annotated_solutions_to_release_card_and_measures(run_folder):

@@ -57,8 +57,8 @@ def test_layout_is_read_and_judged(name, tmp_path):
     layout = LAYOUTS[name]
     assert len(layout.recipe.strip().splitlines()) <= 15
     tables = read(*write(layout, tmp_path))
-    assert [row | layout.told[n] for n, row in enumerate(tables["solutions"][:len(layout.told)])
-            ] == tables["solutions"][:len(layout.told)]
+    assert [row | layout.tells[n] for n, row in enumerate(tables["solutions"][:len(layout.tells)])
+            ] == tables["solutions"][:len(layout.tells)]
 
 
 @pytest.mark.parametrize("name", RELEASED)

@@ -12,9 +12,9 @@ from stepforge.pipelines.views.console import account_line
 
 
 def losses(kept, **reasons):
-    found = Losses("generator g")
-    found.add(kept, [Drop(f"f:{n}", reason, f"why {n}") for reason, count in reasons.items() for n in range(count)])
-    return found
+    counted = Losses("generator g")
+    counted.add(kept, [Drop(f"f:{n}", reason, f"why {n}") for reason, count in reasons.items() for n in range(count)])
+    return counted
 
 
 def test_more_than_half_lost_warns_with_the_commonest_reason_and_what_costs_nothing_does_not():
@@ -24,8 +24,8 @@ def test_more_than_half_lost_warns_with_the_commonest_reason_and_what_costs_noth
 
 
 def test_nothing_left_names_one_row_what_stands_beside_it_and_the_table():
-    told = str(losses(0, malformed=1, no_problem=2).nothing(Path("drops.parquet"), ". A problem is 'x'"))
-    assert told == ("generator g: none of 3 rows can be used; 2 are dropped as no_problem. The first of these is f:0: "
+    text = str(losses(0, malformed=1, no_problem=2).nothing(Path("drops.parquet"), ". A problem is 'x'"))
+    assert text == ("generator g: none of 3 rows can be used; 2 are dropped as no_problem. The first of these is f:0: "
                     "why 0. A problem is 'x'. All are in drops.parquet")
     assert str(losses(0).nothing(Path("d"))) == "generator g: its input has no rows"
 

@@ -33,8 +33,8 @@ def test_agreed_answer_becomes_gold_and_is_counted_anew_with_other_samples(tmp_p
     verdicts = {}
     for row in rows(tmp_path / "run", "verdicts"):
         verdicts[row["solution_id"]] = row["verdict"]
-    found = [verdicts[row["solution_id"]] for row in rows(tmp_path / "run", "solutions")]
-    assert found == ["correct", "correct", "incorrect", *["undecided"] * 2, *["incorrect"] * 2, *["undecided"] * 3]
+    outcomes = [verdicts[row["solution_id"]] for row in rows(tmp_path / "run", "solutions")]
+    assert outcomes == ["correct", "correct", "incorrect", *["undecided"] * 2, *["incorrect"] * 2, *["undecided"] * 3]
     samples["Two and three?"], samples["One or two?"] = "5 6 6 6", "1 1 2"
     write()
     assert [golds()[name] for name in list(samples)[:3]] == [("6", 0.75), ("1", 0.67), ("7", None)]

@@ -23,14 +23,14 @@ COLUMNS = "generator VARCHAR, problem_id VARCHAR, correct BOOLEAN, counts BOOLEA
 
 def made_up(seed):
     """Samples of two generators on four problems, up to six of each that count; few texts, fewer equations."""
-    draw, found = random.Random(seed), []
+    draw, samples = random.Random(seed), []
     for generator in ("weak", "strong"):
         for problem in "pqrs":
             for _ in range(draw.randint(1, 6)):
                 answer = draw.choice(["1", "2", "3", None])
                 text = draw.randint(1, 4)
-                found.append((generator, problem, answer == "1", draw.random() < 0.9, text, text // 2, answer))
-    return found
+                samples.append((generator, problem, answer == "1", draw.random() < 0.9, text, text // 2, answer))
+    return samples
 
 
 def measured(samples, ks, groups):
@@ -66,9 +66,9 @@ def test_measures_equal_enumeration_to_the_last_digit(seed):
     for sample in samples:
         if sample[3]:
             of_problem[sample[:2]].append(sample)
-    found = measured(samples, ks, groups)
-    assert {row["group"] for row in found} == {"all", "easy", "hard"}
-    for row in found:
+    measures = measured(samples, ks, groups)
+    assert {row["group"] for row in measures} == {"all", "easy", "hard"}
+    for row in measures:
         counted = [picked for (generator, problem), picked in of_problem.items()
                    if generator == row["generator"] and problem in members[row["by"], row["group"]]]
         enough = [picked for picked in counted if len(picked) >= row["k"]]
@@ -93,28 +93,28 @@ def test_run_without_any_sample_has_no_curves():
 
 
 def test_groups_means_histograms_and_costs_of_a_run(small_run):
-    found = {(row["by"], row["group"], row["measure"], row["k"]): row for row in rows(small_run, "measures")}
+    measures = {(row["by"], row["group"], row["measure"], row["k"]): row for row in rows(small_run, "measures")}
     steps = rows(small_run, "steps")
     solutions = rows(small_run, "solutions")
     levels = {row["level"] for row in rows(small_run, "problems")}
-    assert {group for by, group, *_ in found if by == "level"} == levels and len(levels) > 1
+    assert {group for by, group, *_ in measures if by == "level"} == levels and len(levels) > 1
     tokens = sum(row["completion_tokens"] for row in solutions)
-    assert found["all", "all", "generate_completion_tokens", None]["value"] == tokens
-    flops = found["all", "all", "generate_flops", None]["value"] / tokens
+    assert measures["all", "all", "generate_completion_tokens", None]["value"] == tokens
+    flops = measures["all", "all", "generate_flops", None]["value"] / tokens
     assert flops % 2 == 0 and 100_000 < flops < 10_000_000, "twice the parameters of the shipped model"
-    of_levels = [found["level", level, "generate_completion_tokens", None]["value"] for level in levels]
+    of_levels = [measures["level", level, "generate_completion_tokens", None]["value"] for level in levels]
     assert sum(of_levels) == tokens
     advantages = [row["advantage"] for row in steps if row["advantage"] is not None]
     mean = sum(advantages) / len(advantages)
-    assert found["all", "all", "advantage", None]["value"] == pytest.approx(mean, abs=1e-6)
-    bins = [found["all", "all", "advantage_histogram", k]["value"] for k in range(20)]
+    assert measures["all", "all", "advantage", None]["value"] == pytest.approx(mean, abs=1e-6)
+    bins = [measures["all", "all", "advantage_histogram", k]["value"] for k in range(20)]
     assert sum(bins) == pytest.approx(1)
     assert bins[10] == sum(0 <= advantage < 0.1 for advantage in advantages) / len(advantages)
     last = {row["solution_id"]: row["step_index"] for row in steps}
     positions = [row["step_index"] / max(1, last[row["solution_id"]]) for row in steps if row["is_pit"]]
     mean = sum(positions) / len(positions)
-    assert found["all", "all", "first_pit_position", None]["value"] == pytest.approx(mean, abs=1e-6)
-    assert sum(found["all", "all", "first_pit_histogram", k]["value"] for k in range(10)) == pytest.approx(1)
+    assert measures["all", "all", "first_pit_position", None]["value"] == pytest.approx(mean, abs=1e-6)
+    assert sum(measures["all", "all", "first_pit_histogram", k]["value"] for k in range(10)) == pytest.approx(1)
 
 
 def test_terminal_shows_what_was_measured(small_run):
@@ -130,18 +130,18 @@ def test_terminal_shows_what_was_measured(small_run):
 @pytest.mark.skipif(not DATA, reason="STEPFORGE_TEST_DATA names no folder with real samples")
 def test_real_samples_of_two_models(real_run):
     """100 samples of Llama-2-7B and Mistral-7B for ten GSM8K problems: with as many samples, the better one leads."""
-    found = {(row["generator"], row["measure"], row["k"]): row["value"] for row in rows(real_run, "measures")
+    value = {(row["generator"], row["measure"], row["k"]): row["value"] for row in rows(real_run, "measures")
              if row["by"] == "all"}
-    curves = {key: [round(found[*key, k], 2) for k in (1, 3, 10, 30, 100)]
+    curves = {key: [round(value[*key, k], 2) for k in (1, 3, 10, 30, 100)]
               for key in ((model, measure) for model in ("llama7b-2", "mistral7b")
                           for measure in ("coverage", "diversity_text", "diversity_equations", "majority"))}
     for (model, measure), values in curves.items():
         assert values == sorted(values) or measure == "majority", (model, measure)
     for model in ("llama7b-2", "mistral7b"):
-        assert found[model, "coverage", 100] == 1.0
-        assert found[model, "coverage", 1] == pytest.approx(found[model, "diversity_text", 1])
-        assert 1 < found[model, "diversity_equations", 100] < found[model, "diversity_text", 100] <= 100
-    assert found["llama7b-2", "coverage", 1] < found["mistral7b", "coverage", 1]
+        assert value[model, "coverage", 100] == 1.0
+        assert value[model, "coverage", 1] == pytest.approx(value[model, "diversity_text", 1])
+        assert 1 < value[model, "diversity_equations", 100] < value[model, "diversity_text", 100] <= 100
+    assert value["llama7b-2", "coverage", 1] < value["mistral7b", "coverage", 1]
 
 
 @pytest.fixture(scope="module")

@@ -44,13 +44,13 @@ def test_the_search_is_adaptive_where_enough_problems_can_teach_it(run, small_ru
     assert {row["q_model"] is None for row in rows(small_run, "steps")} == {True}
 
 
-@pytest.mark.parametrize(("options", "problems", "told"), [
+@pytest.mark.parametrize(("options", "problems", "words"), [
     ({}, 32, "(adaptive, for 32 problems and a pilot of 32)"), ({}, 31, "(exhaustive, for 31"),
     ({"pilot": 0}, 99, "(exhaustive, "), ({"search": "adaptive"}, 2, "(adaptive)"),
     ({"search": "scan"}, 99, "(scan)")])
-def test_the_plan_tells_the_search_and_why(tmp_path, options, problems, told):
+def test_the_plan_tells_the_search_and_why(tmp_path, options, problems, words):
     recipe = Recipe.model_validate(SMALL | {"annotate": {"policy": "tiny", **options}})
-    assert told in expects(recipe, problems, tmp_path).text
+    assert words in expects(recipe, problems, tmp_path).text
 
 
 def test_a_policy_that_is_asked_in_batches_is_asked_once(tmp_path):

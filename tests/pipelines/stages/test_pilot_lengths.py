@@ -49,7 +49,7 @@ def test_lengths_are_those_of_the_rollouts_in_characters(row):
 def test_the_fitted_lengths_are_in_the_model_and_in_its_record(row, tmp_path):
     part = tmp_path / "0.parquet"
     write_rows(part, [row], pilot.EVIDENCE.schema)
-    chain, told = pilot.teach([part])
+    chain, record = pilot.teach([part])
     fitted = lengths.fit([Seen(*each) for each in orjson.loads(row["lengths"])], 8.0)
     assert chain.lengths == pytest.approx(fitted, rel=1e-3) and abs(fitted - lengths.UNFITTED).max() > 0.1
-    assert Chain.of(told).lengths.tolist() == chain.lengths.tolist()
+    assert Chain.of(record).lengths.tolist() == chain.lengths.tolist()

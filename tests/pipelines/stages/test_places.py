@@ -58,13 +58,13 @@ def test_no_file_of_a_release_names_the_machine(tmp_path: Path, monkeypatch: pyt
         execute(recipe, home / "run")
     manifest = json.loads((home / "published/v1.0.0/stepforge.json").read_text())
     assert manifest["recipe"]["generators"][0]["url"].startswith("address-")
-    told = everything(home / "run/release") + everything(home / "published/v1.0.0")
+    texts = everything(home / "run/release") + everything(home / "published/v1.0.0")
     names = [ODD, "alice", str(tmp_path), tmp_path.name, f":{port}", "127.0.0.1", "KEY_OF_ALICE", "/scratch",
              socket.gethostname(), str(Path.home() / ""), os.getcwd()]
-    assert [name for name in names if len(name) > 2 and name in told] == []
+    assert [name for name in names if len(name) > 2 and name in texts] == []
     if len(getpass.getuser()) > 4:
-        assert getpass.getuser() not in told
-    assert "#### 30" in told and "It is 31." in told
+        assert getpass.getuser() not in texts
+    assert "#### 30" in texts and "It is 31." in texts
 
 
 @pytest.mark.parametrize(("text", "name"), [
@@ -90,27 +90,27 @@ def test_one_recipe_describes_itself_alike_in_every_working_folder(tmp_path: Pat
     """Else the same recipe, run from another folder, is refused under its own version as one of other settings."""
     given = [str(tmp_path / "a/b.jsonl"), str(tmp_path / "a/../../b.jsonl"), "samples/c.jsonl"]
     recipe = Recipe.model_validate(SMALL | {"problems": [{"source": "files", "paths": given}]})
-    told = []
+    descriptions = []
     for folder in (tmp_path, tmp_path / "a", Path("/")):
         folder.mkdir(exist_ok=True)
         monkeypatch.chdir(folder)
-        told.append(described(recipe))
-    assert told[0] == told[1] == told[2]
-    assert told[0]["problems"][0]["paths"][2] == "samples/c.jsonl"
+        descriptions.append(described(recipe))
+    assert descriptions[0] == descriptions[1] == descriptions[2]
+    assert descriptions[0]["problems"][0]["paths"][2] == "samples/c.jsonl"
 
 
 def test_names_of_options_are_replaced_wherever_they_stand() -> None:
     recipe = Recipe.model_validate(SMALL | {"problems": [{"source": "files", "paths": ["/data/alice/x.jsonl"]}]})
-    told = conceal({"found": ["/data/alice/x.jsonl, b"], "/data/alice/x.jsonl": 1, "prompt": "1 / 2"}, recipe)
-    assert "alice" not in json.dumps(told) and told["prompt"] == "1 / 2" and told["found"][0].endswith(", b")
+    safe = conceal({"found": ["/data/alice/x.jsonl, b"], "/data/alice/x.jsonl": 1, "prompt": "1 / 2"}, recipe)
+    assert "alice" not in json.dumps(safe) and safe["prompt"] == "1 / 2" and safe["found"][0].endswith(", b")
 
 
 def test_a_short_path_changes_no_text_that_only_contains_its_letters() -> None:
     recipe = Recipe.model_validate(SMALL | {"problems": [{"source": "files", "paths": ["/data"]}]})
     free = ["https://example.org/data/license", "my/data", "/database", "/data.zip", "/data-2"]
     assert conceal(free, recipe) == free
-    told = conceal(["/data", "in /data, /data/a.jsonl:", "(/data)", "See /data."], recipe)
-    assert not any("/data" in text for text in told) and told[1].endswith("/a.jsonl:")
+    concealed = conceal(["/data", "in /data, /data/a.jsonl:", "(/data)", "See /data."], recipe)
+    assert not any("/data" in text for text in concealed) and concealed[1].endswith("/a.jsonl:")
 
 
 PLACES = {"path", "paths", "url", "to", "adapter", "value_model", "arguments", "extra"}

@@ -68,8 +68,8 @@ def test_commands_name_the_version_the_clash_and_the_other_owner(recipe: dict, t
     first = stepforge("run", "a.yaml")
     assert first.returncode == 0 and "published   local:" in first.stdout and first.stdout.rstrip().endswith("v1.0.0")
     assert "warning" not in first.stderr + stepforge("plan", "a.yaml").stderr
-    told = stepforge("plan", "b.yaml").stderr
-    assert "warning: runs/own was made by" in told and "a.yaml, and b.yaml has the same `name`" in told
-    assert "has v1.0.0, made with other settings" in told
+    stderr = stepforge("plan", "b.yaml").stderr
+    assert "warning: runs/own was made by" in stderr and "a.yaml, and b.yaml has the same `name`" in stderr
+    assert "has v1.0.0, made with other settings" in stderr
     second = stepforge("run", "b.yaml")
     assert second.returncode == 2 and "nothing was run" in second.stderr and "was made by" in second.stderr

@@ -33,9 +33,9 @@ def test_lists_of_samples_are_flattened_and_the_rest_is_accounted_for(tmp_path):
         {"question": "no such column", "solution": "x"},
     ]
     execute(recipe(tmp_path, samples), tmp_path / "run")
-    found = rows(tmp_path / "run", "solutions")
+    solutions = rows(tmp_path / "run", "solutions")
     verdicts = {row["solution_id"]: row["verdict"] for row in rows(tmp_path / "run", "verdicts")}
-    assert [(row["solution"], row["sample_index"], verdicts[row["solution_id"]]) for row in found] == [
+    assert [(row["solution"], row["sample_index"], verdicts[row["solution_id"]]) for row in solutions] == [
         ("It is 5.", 0, "correct"), ("The answer is 6", 1, "incorrect"), ("7", 2, "undecided"),
         ("The answer is 5/2", 0, "correct"), ("The answer is 2.5", 1, "correct"),
     ]
@@ -48,8 +48,8 @@ def test_equal_computations_are_duplicates_when_the_recipe_says_so(tmp_path):
                                                 "3+2=5\nThe answer is 5", "2+3=5\nThe answer is  5"]}]
     execute(recipe(tmp_path, samples) | {"deduplicate": {"by": "equations"}}, tmp_path / "run")
     texts = {row["solution_id"]: row["sample_index"] for row in rows(tmp_path / "run", "solutions")}
-    found = rows(tmp_path / "run", "duplicates")
-    assert [(texts[r["solution_id"]], texts[r["survivor_id"]], r["reason"]) for r in found] == [
+    duplicates = rows(tmp_path / "run", "duplicates")
+    assert [(texts[r["solution_id"]], texts[r["survivor_id"]], r["reason"]) for r in duplicates] == [
         (1, 0, "equations"), (3, 0, "text")]
 
 
@@ -84,8 +84,8 @@ def test_problems_without_a_usable_gold_answer_are_counted_and_their_solutions_u
     (tmp_path / "golds.jsonl").write_text("\n".join(
         json.dumps({"problem": f"{n}?", "answer": gold}) for n, gold in enumerate(golds)))
     samples = [{"problem": f"{n}?", "solution": ["The answer is 5.", "The answer is 6."]} for n in range(len(golds))]
-    told = recipe(tmp_path, samples) | {"problems": [{"source": "files", "paths": [str(tmp_path / "golds.jsonl")]}]}
-    execute(told, tmp_path / "run")
+    made = recipe(tmp_path, samples) | {"problems": [{"source": "files", "paths": [str(tmp_path / "golds.jsonl")]}]}
+    execute(made, tmp_path / "run")
     facts = read_state(tmp_path / "run")["verify"]["facts"]
     assert Counter((row["verdict"], row["reason"]) for row in rows(tmp_path / "run", "verdicts")) == {
         ("correct", None): 1, ("incorrect", None): 1, ("undecided", "gold_unparseable"): 6}

@@ -73,14 +73,14 @@ def test_samples_are_counted_by_problem_and_model(read):
     assert len({row["generator_id"] for row in rows}) == 3 and drops == [("s.jsonl:5:0", "over_limit")]
 
 
-@pytest.mark.parametrize(("told", "expected"), [
+@pytest.mark.parametrize(("columns", "expected"), [
     ({"f": "eos"}, ("stop", True)), ({"f": "max_tokens"}, ("length", False)), ({"f": "odd"}, ("unknown", None)),
     ({}, ("unknown", None)),
     ({"c": True}, ("unknown", True)), ({"c": "false"}, ("length", False)),
     ({"c": False, "f": "stop"}, ("stop", False)),
     ({"c": True, "f": "length"}, ("length", False)), ({"c": "perhaps"}, ("unknown", None))])
-def test_how_a_sample_ended_is_what_it_says_and_nothing_more(read, told, expected):
-    (row,), _ = read({"problem": "id7", "solution": "a", "f": None, "c": None} | told,
+def test_how_a_sample_ended_is_what_it_says_and_nothing_more(read, columns, expected):
+    (row,), _ = read({"problem": "id7", "solution": "a", "f": None, "c": None} | columns,
                      columns={"solution": "solution", "finish_reason": "f", "complete": "c"})
     assert (row["finish_reason"], row["complete"]) == expected
 

@@ -27,9 +27,9 @@ def test_every_stage_accounts_for_its_rows(small_run):
 
 
 def test_keys_are_unique(tables):
-    for name, found in tables.items():
-        keys = Counter(tuple(row[column] for column in TABLES[name].key) for row in found)
-        assert found and max(keys.values()) == 1, name
+    for name, table in tables.items():
+        keys = Counter(tuple(row[column] for column in TABLES[name].key) for row in table)
+        assert table and max(keys.values()) == 1, name
 
 
 def test_every_solution_has_a_verdict_and_samples_differ_in_seed(tables):
@@ -47,9 +47,9 @@ def test_steps_joined_give_back_the_solution(tables):
     steps = defaultdict(list)
     for row in tables["steps"]:
         steps[row["solution_id"]].append(row)
-    for solution_id, found in steps.items():
-        assert "".join(row["step"] for row in found) == text[solution_id]
-        assert all(text[solution_id][row["start"]:row["end"]] == row["step"] for row in found)
+    for solution_id, own_steps in steps.items():
+        assert "".join(row["step"] for row in own_steps) == text[solution_id]
+        assert all(text[solution_id][row["start"]:row["end"]] == row["step"] for row in own_steps)
 
 
 def test_values_are_counts_of_rollouts_and_the_last_is_the_verdict(tables):
@@ -144,8 +144,8 @@ def test_diversity_equals_enumeration_of_all_subsets(tables):
         measured = {row["k"]: row["value"] for row in tables["measures"]
                     if (row["measure"], row["by"]) == (measure, "all")}
         means = []
-        for found in samples.values():
-            subsets = list(combinations(found, 2))
+        for classes in samples.values():
+            subsets = list(combinations(classes, 2))
             means.append(sum(len({s[part] for s in subset if s[0]}) for subset in subsets) / len(subsets))
         assert math.isclose(measured[2], sum(means) / len(means), abs_tol=1e-9)
 

@@ -97,10 +97,10 @@ def solution(answer, reason="stop"):
     (["9" * 300, "9" * 300], "unsolved", None, None),
 ])
 def test_majority_of_the_solutions_gives_the_answer(answers, outcome, answer, agreement):
-    found = vote_of([solution(text) for text in answers], 0.6)
-    assert (found.outcome, found.answer) == (outcome, answer)
-    assert found.agreement == (None if agreement is None else pytest.approx(agreement))
-    assert vote_of([solution(text) for text in reversed(answers)], 0.6) == found
+    election = vote_of([solution(text) for text in answers], 0.6)
+    assert (election.outcome, election.answer) == (outcome, answer)
+    assert election.agreement == (None if agreement is None else pytest.approx(agreement))
+    assert vote_of([solution(text) for text in reversed(answers)], 0.6) == election
 
 
 def test_failed_requests_do_not_vote_and_too_many_of_them_decide_nothing():
@@ -177,8 +177,8 @@ def test_new_problem_knows_its_parent_and_shares_its_split(seeds, scripted):
                 for row in read_rows(path)}
     assert all(released[row["problem_id"]] == released[row["parent_id"]] for row in new)
     assert {row["problem_id"] for row in rows(seeds, "solutions")} >= {row["problem_id"] for row in new}
-    told = read_manifest(seeds / "release")["synthesize"]
-    assert told["prompt_template"] == "WRITE {{ problem }}" and (told["prompt_version"], told["agreement"]) == (1, 0.6)
+    made = read_manifest(seeds / "release")["synthesize"]
+    assert made["prompt_template"] == "WRITE {{ problem }}" and (made["prompt_version"], made["agreement"]) == (1, 0.6)
 
 
 def test_drafts_and_what_they_cost_are_counted_once_in_many_buckets(seeds, scripted, tmp_path):

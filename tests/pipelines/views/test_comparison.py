@@ -50,20 +50,20 @@ def brute_force(run, generator: str, k: int, measure: str) -> float:
     values = []
     for problem in rows(run, "problems"):
         refuted = measure == "diversity_sound"
-        found = [None if (v := verdicts[s["solution_id"]])["verdict"] != "correct" or
+        classes = [None if (v := verdicts[s["solution_id"]])["verdict"] != "correct" or
                  refuted and v["false_step"] is not None else
                  s["solution"] if measure == "diversity_text" else v["equation_key"]
                  for s in rows(run, "solutions")
                  if s["generator"] == generator and s["problem_id"] == problem["problem_id"]]
-        counts = [len(set(subset) - {None}) for subset in combinations(found, k)]
+        counts = [len(set(subset) - {None}) for subset in combinations(classes, k)]
         values.append(sum(min(1, n) if measure == "coverage" else n for n in counts) / len(counts))
     return sum(values) / len(values)
 
 
 def test_levels_are_what_every_subset_of_the_samples_gives(run):
-    found = compare(run, match="samples")
-    assert {row["level"] for row in found.rows} == {1, 2, 3} and len(found.rows) == 3 * 2 * 4
-    for row in found.rows:
+    comparison = compare(run, match="samples")
+    assert {row["level"] for row in comparison.rows} == {1, 2, 3} and len(comparison.rows) == 3 * 2 * 4
+    for row in comparison.rows:
         assert isclose(row["value"], brute_force(run, row["generator"], row["k"], row["measure"]), abs_tol=1e-12)
         assert row["low"] <= row["value"] <= row["high"] and row["n"] == PROBLEMS
 
@@ -92,29 +92,29 @@ def test_solutions_that_a_judge_found_unsound_are_not_among_the_sound_ones(run, 
 
 
 def test_differences_are_taken_problem_by_problem(run):
-    found = compare(run, match="samples")
-    value = {(row["level"], row["generator"], row["measure"]): row["value"] for row in found.rows}
-    for row in found.rows:
-        if row["generator"] == found.reference:
+    table = compare(run, match="samples")
+    value = {(row["level"], row["generator"], row["measure"]): row["value"] for row in table.rows}
+    for row in table.rows:
+        if row["generator"] == table.reference:
             assert row["difference"] is None
         else:
             level, measure = row["level"], row["measure"]
-            assert isclose(row["difference"], row["value"] - value[level, found.reference, measure], abs_tol=1e-12)
+            assert isclose(row["difference"], row["value"] - value[level, table.reference, measure], abs_tol=1e-12)
             assert row["difference_low"] < row["difference"] < row["difference_high"]
 
 
 def test_within_a_level_only_its_problems_count(run):
-    found = compare(run, by="level", match="samples")
-    assert {(row["group"], row["n"]) for row in found.rows} == {("0", 2), ("1", 3)}
+    comparison = compare(run, by="level", match="samples")
+    assert {(row["group"], row["n"]) for row in comparison.rows} == {("0", 2), ("1", 3)}
 
 
 def test_what_one_alone_solves_is_counted_on_the_first_samples(run):
     """With three samples each, right ones first: the weak one fails problem 1 alone, the strong one problem 4."""
-    found = {row.generator: row for row in compare(run, match="samples").solved}
+    solved = {row.generator: row for row in compare(run, match="samples").solved}
     gold = {row["problem_id"]: row["answer"] for row in rows(run, "problems")}
-    assert [gold[problem] for problem in found["weak"].alone] == ["12"] and found["weak"].solved == 4
-    assert [gold[problem] for problem in found["strong"].alone] == ["3"] and found["strong"].n == PROBLEMS
-    assert found["weak"].low < found["weak"].share == 0.2 < found["weak"].high
+    assert [gold[problem] for problem in solved["weak"].alone] == ["12"] and solved["weak"].solved == 4
+    assert [gold[problem] for problem in solved["strong"].alone] == ["3"] and solved["strong"].n == PROBLEMS
+    assert solved["weak"].low < solved["weak"].share == 0.2 < solved["weak"].high
 
 
 def test_a_cheap_generator_gets_more_samples_for_the_same_cost():
@@ -127,11 +127,11 @@ def test_a_cheap_generator_gets_more_samples_for_the_same_cost():
 
 
 def test_unique_solutions_for_a_unit_of_cost(run):
-    found = compare(run, match="samples")
-    diversity = {row["generator"]: row for row in found.rows
+    comparison = compare(run, match="samples")
+    diversity = {row["generator"]: row for row in comparison.rows
                  if row["level"] == 3 and row["measure"] == "diversity_equations"}
-    assert "unique correct, not found unsound" in [*comparison_tables(found)[2].columns[0].cells]
-    for row in unique_for_cost(found, "diversity_equations"):
+    assert "unique correct, not found unsound" in [*comparison_tables(comparison)[2].columns[0].cells]
+    for row in unique_for_cost(comparison, "diversity_equations"):
         assert isclose(row["value"] * 3, diversity[row["generator"]]["value"])
 
 

@@ -25,9 +25,9 @@ def test_probe_foresees_the_whole_and_the_whole_uses_what_it_paid_for(tmp_path, 
     """Every answer has 3 tokens, so what depends on counts alone is foreseen exactly."""
     monkeypatch.chdir(tmp_path)
     scripted(lambda prompt, count: "One.\nThe answer is 1.")
-    found = probed(TWENTY, tmp_path / "run", 5)
-    assert (found.problems, found.of) == (5, 20)
-    by_stage = {row.stage: row for row in found.estimates}
+    estimate = probed(TWENTY, tmp_path / "run", 5)
+    assert (estimate.problems, estimate.of) == (5, 20)
+    by_stage = {row.stage: row for row in estimate.estimates}
     generate = by_stage["generate"]
     assert (generate.requests, generate.completion_tokens, generate.prompt_tokens) == (120, 360, 840)
     assert generate.margin == 0 and generate.seconds > 0 and generate.flops > 1e6 and generate.price is None
@@ -53,8 +53,8 @@ def test_second_probe_is_done_and_keeps_its_times(tmp_path, scripted):
 def test_interval_is_that_of_a_draw_without_replacement(tmp_path):
     """A real model; the formula once more, from the table of the probe. The draw is fixed."""
     recipe = SMALL | {"judge": None, "annotate": None}
-    found = probed(recipe, tmp_path, 6)
-    (row,) = found.estimates
+    estimate = probed(recipe, tmp_path, 6)
+    (row,) = estimate.estimates
     tokens = Counter()
     for solution in rows(tmp_path / "probe", "solutions"):
         tokens[solution["problem_id"]] += solution["completion_tokens"]
@@ -67,10 +67,10 @@ def test_interval_is_that_of_a_draw_without_replacement(tmp_path):
         r["solution_id"] for r in rows(tmp_path, "solutions")}
 
 
-@pytest.mark.parametrize(("seconds", "told"), [(None, "?"), (5.4, "5 s"), (90, "1.5 min"), (7200, "2.0 h"),
+@pytest.mark.parametrize(("seconds", "text"), [(None, "?"), (5.4, "5 s"), (90, "1.5 min"), (7200, "2.0 h"),
                                                (200_000, "2.3 days")])
-def test_durations_are_told_in_fitting_units(seconds, told):
-    assert duration(seconds) == told
+def test_durations_are_told_in_fitting_units(seconds, text):
+    assert duration(seconds) == text
 
 
 @pytest.mark.parametrize(("options", "factor"), [

@@ -30,14 +30,14 @@ def test_a_fraction_is_a_fraction_with_its_source_beside_it():
     assert made.endswith("</math><code>$\\frac{1}{2}$</code></span> is &lt; 1.")
 
 
-@pytest.mark.parametrize(("text", "found"), [
+@pytest.mark.parametrize(("text", "expected"), [
     ("a $x$ b $$y$$ c", ["$x$", "$$y$$"]), (r"\(x\) and \[y\]", [r"\(x\)", r"\[y\]"]),
     ("\\[a\n+b\\]", ["\\[a\n+b\\]"]), (r"\begin{align*}a&=b\end{align*}", [r"\begin{align*}a&=b\end{align*}"]),
     ("It costs $5 or $6, and $7 with $ 8.", []), ("$18 dollars and $20 dollars", []), (r"\$5 and \$6$", []),
     ("one $x\ntwo$", []), ("$$", []), ("$x$3", []), ("$x$, $y$", ["$x$", "$y$"]), ("$5$ apples", ["$5$"]),
 ])
-def test_formulas_are_told_from_prices(text, found):
-    assert formulas(text) == found
+def test_formulas_are_told_from_prices(text, expected):
+    assert formulas(text) == expected
 
 
 @pytest.mark.parametrize("formula", [

@@ -47,16 +47,16 @@ def run(tmp_path_factory):
 
 def steps_of(solution: dict) -> list[dict]:
     """Its lines with made-up values: the first one helps, the second is the pit."""
-    found, start = [], 0
+    step_rows, start = [], 0
     for index, text in enumerate(solution["solution"].splitlines(keepends=True)):
-        found.append({"solution_id": solution["solution_id"], "problem_id": solution["problem_id"],
+        step_rows.append({"solution_id": solution["solution_id"], "problem_id": solution["problem_id"],
                       "step_index": index, "step": text, "start": start, "end": start + len(text),
                       "splitter": "newline", "rollouts": 8,
                       "successes": 4 - 4 * index, "q": 0.5 - 0.5 * index, "q_low": 0.0, "q_high": 0.9,
                       "advantage": 0.25 - 0.75 * index, "advantage_low": -1.0, "advantage_high": 1.0,
                       "estimator": "fixed_n", "is_pit": index == 1, **dict.fromkeys(MODELLED)})
         start += len(text)
-    return found
+    return step_rows
 
 
 @pytest.fixture(scope="module")
@@ -102,9 +102,9 @@ def test_the_page_loads_nothing(page):
 
 
 def test_every_solution_is_carried_with_its_problem_and_steps(run, page):
-    found = carried(page)
-    problems = [row for row in found if row["kind"] == "problem"]
-    solutions = {row["id"]: row for row in found if row["kind"] == "solution"}
+    entries = carried(page)
+    problems = [row for row in entries if row["kind"] == "problem"]
+    solutions = {row["id"]: row for row in entries if row["kind"] == "solution"}
     for row in rows(run, "solutions"):
         shown = solutions[row["solution_id"]]
         text = shown.get("text") or "".join(step["text"] for step in shown["steps"])
@@ -162,9 +162,9 @@ def test_the_same_run_gives_the_same_bytes(run, page, tmp_path):
 
 
 def test_sections_tell_the_runs_numbers(page):
-    for told in ("unique and correct", "Generators at equal cost", "solved by it alone", "Where solutions are lost",
+    for words in ("unique and correct", "Generators at equal cost", "solved by it alone", "Where solutions are lost",
                  "every sample counts alike"):
-        assert told.lower() in page.lower()
+        assert words.lower() in page.lower()
     assert page.count("<svg") == 9 and 'data-tip="one: 0.500' in page
 
 

@@ -164,8 +164,8 @@ def test_a_solution_opens_with_its_steps_in_colour_and_its_own_address(page, run
     page.find_element(By.CSS_SELECTOR, ".row").click()
     solution_id = page.execute_script("return location.hash").removeprefix("#solution=")
     steps = [row for row in rows(run, "steps") if row["solution_id"] == solution_id]
-    told = [step.text for step in page.find_elements(By.CSS_SELECTOR, "#detail pre")]
-    assert told == [row["step"].rstrip("\n") for row in steps]
+    texts = [step.text for step in page.find_elements(By.CSS_SELECTOR, "#detail pre")]
+    assert texts == [row["step"].rstrip("\n") for row in steps]
     marked = page.find_elements(By.CSS_SELECTOR, "#detail .step.pit")
     assert [row["step"].rstrip("\n") in mark.text for mark, row in zip(marked, filter(lambda r: r["is_pit"], steps),
                                                                        strict=True)] == [True]

@@ -43,12 +43,12 @@ def run(tmp_path):
 
 def test_ranks_rates_failures_and_time_left(run):
     with announced(run, "annotate", run / "work" / "annotate", "annotate", 20):
-        told = shown(run)
-    assert "annotate for 0 s" in told and "8 of 20 documents, 0.5 a second, about 24 s left" in told
-    at_work, done = (next(line for line in told.splitlines() if line.startswith(f"│ {rank} ")) for rank in (1, 0))
+        text = shown(run)
+    assert "annotate for 0 s" in text and "8 of 20 documents, 0.5 a second, about 24 s left" in text
+    at_work, done = (next(line for line in text.splitlines() if line.startswith(f"│ {rank} ")) for rank in (1, 0))
     assert [cell.strip() for cell in at_work.split("│")[2:9]] == ["at work", "2", "0.50", "20", "0", "200", "1"]
     assert "done" in done and "600" in done
-    assert "88" in told and "2 error" in told and "4,321" in told and "1:15 min" in told
+    assert "88" in text and "2 error" in text and "4,321" in text and "1:15 min" in text
 
 
 @pytest.mark.parametrize("hours", [-3, 3])
@@ -87,8 +87,8 @@ def test_silence_is_measured_against_the_newest_file(run):
 
 
 def test_finished_run(small_run):
-    told = shown(small_run)
-    assert "nothing runs" in told and "to do" not in told and not status.is_running(small_run)
+    text = shown(small_run)
+    assert "nothing runs" in text and "to do" not in text and not status.is_running(small_run)
 
 
 def test_other_folder_is_a_users_mistake(tmp_path):

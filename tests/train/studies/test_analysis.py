@@ -23,14 +23,14 @@ def law(size: float) -> float:
 
 
 def test_power_law_is_found_exactly() -> None:
-    found = fit_power_law(SIZES, [law(size) for size in SIZES])
-    assert found == pytest.approx((2.0, 0.25, 1.0))
+    law_parameters = fit_power_law(SIZES, [law(size) for size in SIZES])
+    assert law_parameters == pytest.approx((2.0, 0.25, 1.0))
 
 
 @pytest.mark.parametrize(("size", "factor"), [(128, 1.0), (128, 2.0), (256, 4.0), (512, 3.0), (1024, 0.5), (300, 1.7)])
 def test_arm_worth_so_many_times_the_data_has_this_multiplier(size: int, factor: float) -> None:
-    found = multiplier(SIZES, [law(size) for size in SIZES], size, law(size * factor))
-    assert found.bound == "exact" and found.value == pytest.approx(factor)
+    fitted = multiplier(SIZES, [law(size) for size in SIZES], size, law(size * factor))
+    assert fitted.bound == "exact" and fitted.value == pytest.approx(factor)
 
 
 def test_error_beyond_what_sft_reached_is_a_bound_at_the_end_of_its_range() -> None:
@@ -56,9 +56,9 @@ def test_error_of_nought_has_a_multiplier() -> None:
 
 
 def test_median_of_bounds_is_a_bound() -> None:
-    found = [Multiplier(2.0), Multiplier(4.0, "at least"), Multiplier(1.5), Multiplier(8.0, "at least")]
-    assert middle(found) == Multiplier(2.0)
-    assert middle(found[1:]) == Multiplier(4.0, "at least")
+    multipliers = [Multiplier(2.0), Multiplier(4.0, "at least"), Multiplier(1.5), Multiplier(8.0, "at least")]
+    assert middle(multipliers) == Multiplier(2.0)
+    assert middle(multipliers[1:]) == Multiplier(4.0, "at least")
     assert middle([Multiplier(0.5, "at most"), Multiplier(3.0)]) == Multiplier(0.5, "at most")
 
 
@@ -96,19 +96,19 @@ def test_interval_holds_the_true_multiplier_and_excludes_one() -> None:
 
 def test_arm_beyond_the_whole_range_is_censored_overall() -> None:
     arm = {result.arm: result for result in analyse(simulated(64.0), seed=0, resamples=50)}["arm"]
-    assert {found.bound for found in arm.multipliers.values()} == {"at least"}
+    assert {one.bound for one in arm.multipliers.values()} == {"at least"}
     assert arm.overall.bound == arm.low.bound == arm.high.bound == "at least"
 
 
 def test_each_size_has_an_interval_a_ratio_and_the_slope_of_the_baseline() -> None:
     """Two times the data at slope .25 is an error ratio of 2 ** -.25."""
-    found = {result.arm: result for result in analyse(simulated(2.0), seed=0, resamples=100)}
+    results = {result.arm: result for result in analyse(simulated(2.0), seed=0, resamples=100)}
     for size in SIZES[:-1]:
-        at = found["arm"].sizes[size]
+        at = results["arm"].sizes[size]
         assert at.ratio == pytest.approx(2**-0.25, abs=0.04) and at.ratio_low < at.ratio < at.ratio_high < 1
         assert at.slope == pytest.approx(0.25, abs=0.1) and at.seeds == 3
         assert 1 < at.low.value <= at.multiplier.value <= at.high.value
-    assert found["sft"].sizes[256].ratio == found["sft"].sizes[256].ratio_high == 1.0
+    assert results["sft"].sizes[256].ratio == results["sft"].sizes[256].ratio_high == 1.0
 
 
 def test_slope_is_taken_between_the_neighbours_and_at_an_end_from_one_of_them() -> None:
@@ -130,9 +130,9 @@ def test_every_two_arms_are_compared_at_each_size_over_the_seeds_that_both_have(
     better, worse = np.array([True, True, True, False] * 100), np.array([True, False] * 200)
     solved = {("sft", 8, 0): worse, ("sft", 8, 1): worse, ("rft", 8, 1): better, ("awr", 8, 2): better,
               ("sft", 16, 0): better, ("base", 0, 0): worse}
-    found = differences(solved)
-    assert {size: set(pairs) for size, pairs in found.items()} == {8: {"rft - sft"}, 16: set()}
-    mean, low, high = found[8]["rft - sft"]
+    by_size = differences(solved)
+    assert {size: set(pairs) for size, pairs in by_size.items()} == {8: {"rft - sft"}, 16: set()}
+    mean, low, high = by_size[8]["rft - sft"]
     assert mean == pytest.approx(-0.25) and low < mean < high < 0
 
 

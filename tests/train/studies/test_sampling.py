@@ -13,12 +13,12 @@ PROMPTS = ["Add 3, 4 and 5.\n", "Add 12, 40 and 7.\n", "Add 1, 2 and 3.\n", "Add
 def test_greedy_texts_are_those_of_generate(tiny: Path) -> None:
     model, tokenizer = AutoModelForCausalLM.from_pretrained(tiny), AutoTokenizer.from_pretrained(tiny)
     policy = Policy(tiny, "cpu", 12)
-    for prompt, found in zip(PROMPTS, policy.complete(PROMPTS, 0.0, 0), strict=True):
+    for prompt, completion in zip(PROMPTS, policy.complete(PROMPTS, 0.0, 0), strict=True):
         inputs = tokenizer(prompt, return_tensors="pt")
         out = model.generate(**inputs, max_new_tokens=12, do_sample=False)[0, inputs.input_ids.shape[1]:].tolist()
         ended = tokenizer.eos_token_id in out
-        assert found.text == tokenizer.decode(out[:out.index(tokenizer.eos_token_id)] if ended else out)
-        assert found.complete == ended
+        assert completion.text == tokenizer.decode(out[:out.index(tokenizer.eos_token_id)] if ended else out)
+        assert completion.complete == ended
     assert policy.parameters == model.num_parameters()
 
 

@@ -98,13 +98,13 @@ def test_requests_of_all_problems_are_answered_in_one_call_each_round() -> None:
             texts = []
             for number in range(rounds):
                 both = [generate(Request(f"{name}{number}{i}", {"prompt": f"{name}{number}{i}"})) for i in (0, 1)]
-                texts += [found[0].text for found in await asyncio.gather(*both)]
+                texts += [answers[0].text for answers in await asyncio.gather(*both)]
             return texts
         return ask
 
     echo = Echo()
-    found = asyncio.run(Together(echo, 1.0, 0).run([work(name, n) for name, n in (("a", 1), ("b", 2), ("c", 3))]))
-    assert found == [["A00", "A01"], ["B00", "B01", "B10", "B11"], ["C00", "C01", "C10", "C11", "C20", "C21"]]
+    answers = asyncio.run(Together(echo, 1.0, 0).run([work(name, n) for name, n in (("a", 1), ("b", 2), ("c", 3))]))
+    assert answers == [["A00", "A01"], ["B00", "B01", "B10", "B11"], ["C00", "C01", "C10", "C11", "C20", "C21"]]
     assert [len(call) for call in echo.calls] == [6, 4, 2]
 
 

@@ -80,14 +80,14 @@ def test_mechanism_checks_and_remedies_start_from_the_models_of_the_scaling_stud
 ) -> None:
     mechanism.main(["--out", str(tmp_path), "--device", "cpu", "--models", str(shipped), "--size", "8", "--problems",
                     "6", "--set", *SMALL, *SMALL_ARMS, "base_updates=2", "sft_rate=0.0001"])
-    told = json.loads((tmp_path / "mechanism.json").read_text())
-    (steps,) = told["steps"]
+    record = json.loads((tmp_path / "mechanism.json").read_text())
+    (steps,) = record["steps"]
     assert set(steps) == {"sft", "step_dpo_prefix"} and len(steps["sft"]["q"]) >= 2
     assert all(0 <= q <= 1 for q in steps["step_dpo_prefix"]["q"])
     assert all(mean == 0 for mean, *_ in steps["sft"]["gain"])
-    (spurious,) = told["spurious"]
+    (spurious,) = record["spurious"]
     assert set(spurious["rate"]) >= {"sft", "rft"} and "spurious" in spurious["advantage"]
-    assert {name.split()[0] for name in told["starts-brief errors"]} >= {"base", "sft"}
+    assert {name.split()[0] for name in record["starts-brief errors"]} >= {"base", "sft"}
     remedies.main(["--out", str(tmp_path / "r"), "--device", "cpu", "--models", str(shipped), "--size", "8",
                    "--remedies", "as it is", "with SFT loss"])
     rows = json.loads((tmp_path / "r" / "remedies.json").read_text())
@@ -101,8 +101,8 @@ def test_budget_study_gives_the_weak_generator_the_samples_that_the_same_compute
         shutil.copytree(SHIPPED, tmp_path / "models" / f"base-{name}")
     budget.main(["--out", str(tmp_path), "--device", "cpu", "--seeds", "0", "--set", *SMALL, "taught=8", "problems=6",
                  "sft_rate=0.0001", "updates=[1,2]", "chosen_on=20"])
-    told = json.loads((tmp_path / "budget.json").read_text())
-    runs = {row["arm"]: row for row in told["runs"]}
+    record = json.loads((tmp_path / "budget.json").read_text())
+    runs = {row["arm"]: row for row in record["runs"]}
     assert set(runs) == {"generator-weak", "generator-strong", *(f"{how}-{data}" for how in budget.SETUPS
                                                                  for data in budget.DATA)}
     about = {data: runs[f"student-{data}"]["data"] for data in budget.DATA}
@@ -115,6 +115,6 @@ def test_budget_study_gives_the_weak_generator_the_samples_that_the_same_compute
     study = budget.Study(stored(budget.Settings, tmp_path), tmp_path, "cpu")
     best = [study.chosen(tmp_path / "models" / f"w2s-weak-{updates}-6-0") for updates in (1, 2)]
     assert runs["w2s-weak"]["updates"] == 1 + (best[1] > best[0])
-    assert all(len(told["setups"]["w2s"][f"{data} - strong"]) == 3 for data in ("weak", "matched", "mixed"))
+    assert all(len(record["setups"]["w2s"][f"{data} - strong"]) == 3 for data in ("weak", "matched", "mixed"))
     assert all(0 < about[data]["pass_rate"] <= about[data]["coverage"] for data in ("strong", "weak", "matched"))
     assert about["mixed"]["positives"] <= about["strong"]["positives"] + about["weak"]["positives"]

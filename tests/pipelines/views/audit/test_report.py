@@ -47,9 +47,9 @@ def test_answers_reach_measures_and_card(run, recipe):
     assert execute(recipe, run) == [], "a sample that nobody has read changes nothing"
     import_answers(run, path, "ann")
     assert execute(recipe, run) == ["measure", "build", "card", "publish"]
-    told = {row["measure"]: row for row in read_manifest(run / "release")["measures"]}
-    assert told["false_positive_rate_people"]["value"] == 0.5
-    assert told["false_equation_rate"]["value"] == 0.25, "equations stay a lower bound beside it"
+    measures = {row["measure"]: row for row in read_manifest(run / "release")["measures"]}
+    assert measures["false_positive_rate_people"]["value"] == 0.5
+    assert measures["false_equation_rate"]["value"] == 0.25, "equations stay a lower bound beside it"
     card = (run / "release/README.md").read_text(encoding="utf-8")
     assert re.search(r"\| people \| 0\\?\.500 \|", card)
     assert execute(recipe, run) == []
@@ -93,13 +93,13 @@ def test_commands_end_to_end(run, monkeypatch, capsys):
             cli.main()
         return ended.value.code, *capsys.readouterr()
 
-    code, told, _ = stepforge("export", run, "--sample", 12, "--out", run / "form.csv")
-    assert code == 0 and "12 solutions" in told
+    code, output, _ = stepforge("export", run, "--sample", 12, "--out", run / "form.csv")
+    assert code == 0 and "12 solutions" in output
     code, _, error = stepforge("report", run)
     assert code == 2 and "no answers yet" in error
     with (run / "form.csv").open(newline="", encoding="utf-8") as file:
         answers = [row | {"soundness": "sound"} for row in csv.DictReader(file)]
-    code, told, _ = stepforge("import", run, write_csv(run / "answers.csv", answers), "--by", "ann")
-    assert code == 0 and "12 answers of ann" in told
-    code, told, _ = stepforge("report", run)
-    assert code == 0 and "people" in told and "kappa" in told
+    code, output, _ = stepforge("import", run, write_csv(run / "answers.csv", answers), "--by", "ann")
+    assert code == 0 and "12 answers of ann" in output
+    code, output, _ = stepforge("report", run)
+    assert code == 0 and "people" in output and "kappa" in output
