@@ -92,7 +92,8 @@ def test_retry_after_is_honoured(expected):
 
 
 @pytest.mark.parametrize("headers, seconds", [
-    ({"retry-after": "3"}, 3), ({"retry-after": "1.5"}, 1.5), ({"retry-after": "soon"}, None), ({}, None),
+    ({"retry-after": "3"}, 3), ({"retry-after": "1.5"}, 1.5), ({"retry-after": "-2"}, 0),
+    ({"retry-after": "soon"}, None), ({}, None),
     ({"retry-after": "Wed, 21 Oct 2026 07:28:10 GMT", "date": "Wed, 21 Oct 2026 07:28:00 GMT"}, 10),
     ({"retry-after": "Wed, 21 Oct 2020 07:28:10 GMT"}, 0),
 ])

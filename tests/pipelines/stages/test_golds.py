@@ -36,6 +36,7 @@ def test_ids_tell_two_golds_apart_and_one_id_cannot_have_two():
 def test_problem_with_a_gold_takes_the_place_of_one_without():
     assert placed(("a", None, "1"), ("a", "1", "2"), ("a", None, "3")) == (
         [None, None, "duplicate"], {"a|None|1": "duplicate"})
+    assert placed(("a", None, "1"), ("a", None, "2")) == ([None, "duplicate"], {})
 
 
 @pytest.mark.parametrize(("one", "other", "same"), [

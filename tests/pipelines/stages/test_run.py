@@ -8,6 +8,7 @@ import pytest
 from helpers.runs import SMALL, execute, rows
 
 from stepforge.builders.outcomes import UNANSWERED
+from stepforge.builders.parquet import read_rows
 from stepforge.builders.tables import TABLES
 from stepforge.pipelines.answers import equation_key
 from stepforge.pipelines.plan import read_state
@@ -158,3 +159,12 @@ def test_a_model_that_writes_no_solutions_is_not_started(tmp_path, monkeypatch, 
              "executor": {"tasks": 2, "workers": 1}}, tmp_path)
     assert len(rows(tmp_path, "solutions")) == 3 * 2 * len(writers)
     assert not (tmp_path / "logs" / "servers").exists()
+
+
+def test_rows_of_every_config_stand_in_the_order_of_the_problems(small_run, tables):
+    places = {row["problem_id"]: place for place, row in enumerate(tables["problems"])}
+    shards = list((small_run / "release").glob("*/*.parquet"))
+    for shard in shards:
+        order = [places[row["problem_id"]] for row in read_rows(shard) if "problem_id" in row]
+        assert order == sorted(order), shard
+    assert len(shards) > 9
