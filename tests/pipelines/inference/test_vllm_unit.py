@@ -1,13 +1,16 @@
 """What the vLLM engine does on its own side: grouping, splitting, command lines, servers that do not start."""
 
+import asyncio
 import json
 
 import pytest
+from datatrove.pipeline.inference.run_inference import InferenceConfig
+from datatrove.pipeline.inference.types import ServerError
 
 from stepforge.builders.errors import UserError
 from stepforge.pipelines.executors import StageFailed
-from stepforge.pipelines.inference.engines import generator_id, seed_of
-from stepforge.pipelines.inference.launched import MOST_CHOICES, consecutive, split
+from stepforge.pipelines.inference.engines import generator_id, payload_of, seed_of
+from stepforge.pipelines.inference.launched import MOST_CHOICES, LaunchedServer, body_of, consecutive, split
 from stepforge.pipelines.inference.models import SHIPPED, model_revision
 from stepforge.pipelines.inference.server_commands import PYTHON, PYTHONS, command, gpus
 from stepforge.pipelines.inference.server_process import _pinned
@@ -50,6 +53,31 @@ def test_every_choice_gets_its_own_tokens_and_counts():
     assert [part["usage"]["prompt_tokens_details"]["cached_tokens"] for part in parts] == [32, 40, 40]
     with pytest.raises(ValueError, match="asked for 4 choices, got 3"):
         split({"choices": choices, "usage": usage}, 4)
+
+
+def test_no_limit_of_top_k_is_said_as_the_engine_says_it():
+    bodies = {top_k: body_of(generator, [payload_of(generator, "2 + 2?", 1)], 100) for top_k in (0, 5)
+              for generator in [SglangGenerator(engine="sglang", name="s", model="tiny", top_k=top_k)]}
+    assert {top_k: body["top_k"] for top_k, body in bodies.items()} == {0: -1, 5: 5}
+
+
+@pytest.mark.parametrize(("shared", "gone"), [(False, "it ended"), (True, "")])
+def test_another_server_is_asked_only_where_the_run_replaces_one_that_is_gone(shared, gone, tmp_path):
+    class Failing:
+        def __init__(self):
+            self.gone = gone
+
+        async def ask(self, body):
+            raise ServerError("nobody answers")
+
+    async def ask():
+        config = InferenceConfig(server_type="custom", model_name_or_path="tiny")
+        server = LaunchedServer(vllm(), config, 0, tmp_path if shared else None, tmp_path)
+        server.client = Failing()
+        await asyncio.wait_for(server._answer({}), 20)
+
+    with pytest.raises(ServerError, match="nobody answers"):
+        asyncio.run(ask())
 
 
 @pytest.fixture
