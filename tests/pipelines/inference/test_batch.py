@@ -13,6 +13,7 @@ from helpers.runs import SMALL, execute, rows
 
 from stepforge.builders.errors import UserError
 from stepforge.pipelines.executors import StageFailed
+from stepforge.pipelines.inference import batch
 from stepforge.pipelines.inference.batch import Imported, export_batch, import_batch
 from stepforge.pipelines.inference.embedded import shared_sampler
 from stepforge.pipelines.inference.journal import Journal
@@ -112,7 +113,7 @@ def test_run_in_rounds_is_the_run_of_an_endpoint(tmp_path):
     execute(RECIPE | {"generators": [direct]}, run)  # the same generator: nobody listens there, and nobody is asked
 
 
-def test_answers_that_are_none_wait_on_and_others_are_outcomes(tmp_path):
+def test_answers_that_are_none_wait_on_and_others_are_outcomes(tmp_path, monkeypatch):
     run = tmp_path / "run"
     with pytest.raises(StageFailed, match="none of 8 solutions came.*waits for its batch"):
         execute(RECIPE, run)
@@ -135,6 +136,10 @@ def test_answers_that_are_none_wait_on_and_others_are_outcomes(tmp_path):
     assert reasons == ["stop", None, "prompt_too_long", "filtered", None, None]
     (path,) = export_batch(run, tmp_path / "again.jsonl")
     assert len(path.read_bytes().splitlines()) == 5
+    monkeypatch.setattr(batch, "MOST", 4)
+    parts = export_batch(run, tmp_path / "parts.jsonl")
+    assert [part.name for part in parts] == ["parts-0000.jsonl", "parts-0001.jsonl"]
+    assert b"".join(part.read_bytes() for part in parts) == path.read_bytes()
 
 
 def test_batch_renames_and_leaves_out_fields(tmp_path):
