@@ -34,7 +34,7 @@ Source = Annotated[SumsSource | ''')],
         ("from stepforge.builders.sources import ", "from stepforge.builders.sources import sums, "),
         ("    StarGraphSource,\n", "    StarGraphSource,\n    SumsSource,\n"),
         ("        case FilesSource():\n", '''        case SumsSource():
-            found = sums.generate(source.limit, source.split)
+            rows = sums.generate(source.limit, source.split)
         case FilesSource():
 '''),
         ("versions = [", "versions = [sums.VERSION, ")],
@@ -186,11 +186,11 @@ class AbacusServer(InferenceServer):
         return AbacusServer(config, rank)
     if isinstance(generator, EmbeddedGenerator):
         return EmbeddedServer'''),
-        ("    if isinstance(generator, RecordedGenerator):\n        place",
-         '''    if isinstance(generator, AbacusGenerator):
+        ("    template = template_text(generator.prompt, generator.model)\n",
+         '''    template = template_text(generator.prompt, generator.model)
+    if isinstance(generator, AbacusGenerator):
         return content_id("abacus", generator.model, template, sampling_of(generator))
-    if isinstance(generator, RecordedGenerator):
-        place'''),
+'''),
         ("    if isinstance(generator, HostedModel):\n        return generator.revision",
          '''    if isinstance(generator, AbacusGenerator):
         return generator.model

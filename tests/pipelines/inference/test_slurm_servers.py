@@ -60,7 +60,7 @@ def asking(cluster):
 
     def ask(nodes):
         settings = Slurm.model_validate({"partition": "p", "servers": {"nodes": nodes}})
-        ask.servers = slurm_servers.SlurmServers(cluster.servers, cluster.folder / "logs", settings)
+        ask.servers = slurm_servers.ServerJobs(cluster.servers, cluster.folder / "logs", settings)
         future = pool.submit(ask.servers.addresses, GENERATOR)
         while cluster.jobs() < nodes and not future.done():
             time.sleep(0.01)
