@@ -85,7 +85,7 @@ def statements(text: str, choices: bool = False) -> list[Statement]:
     stated = _at_heads(text, _HEADS, choices)
     if "####" in text:
         stated += [statement for match in deque(_HASH.finditer(text), maxlen=MAX_STATEMENTS)
-                  if (statement := _hash(text, match)) is not None]
+                   if (statement := _hash(text, match)) is not None]
     return stated
 
 

@@ -135,5 +135,5 @@ def _batch(chain: Chain, before: Counts, after: Counts) -> dict[int, Array]:
         inside = made * ((level == at) & (np.arange(made.shape[1]) > 0))
         together = np.einsum("bi,bij,bj->", inside, covariance, inside)
         moments[at] = np.array([inside.sum(), (seen * (inside > 0)).sum(), (inside * believed.q).sum(),
-                              (inside * alone).sum() + together])
+                                (inside * alone).sum() + together])
     return moments

@@ -133,10 +133,10 @@ def main() -> None:
     result = {f"requests_per_cpu_s_{n}": rate["ours", n] for n in (64, 256)}
     result |= {f"{side}_per_cpu_s_{n}": rate[side, n] for side in ("bare", "datatrove") for n in (64, 256)}
     result |= {"ratio_bare": rate["bare", 64] / rate["ours", 64],
-              "ratio_bare_256": rate["bare", 256] / rate["ours", 256],
-              "ratio_256_to_64": rate["ours", 256] / rate["ours", 64],
-              "ratio_datatrove": rate["ours", 64] / rate["datatrove", 64],
-              "ratio_datatrove_256": rate["ours", 256] / rate["datatrove", 256]}
+               "ratio_bare_256": rate["bare", 256] / rate["ours", 256],
+               "ratio_256_to_64": rate["ours", 256] / rate["ours", 64],
+               "ratio_datatrove": rate["ours", 64] / rate["datatrove", 64],
+               "ratio_datatrove_256": rate["ours", 256] / rate["datatrove", 256]}
     print(f"{'requests per CPU second':28}{'at 64':>10}{'at 256':>10}")
     for side in SIDES:
         print(f"{side:28}{rate[side, 64]:10.0f}{rate[side, 256]:10.0f}")

@@ -167,8 +167,8 @@ def print_and_save(runs: list[Run]) -> None:
         print(f"{label:14}" + "".join(f"{number:12.1f} s" for number in numbers) + f"{numbers[-1] / numbers[0]:9.1f}")
     print(f"{'peak memory':14}" + "".join(f"{run.peak / 2**30:10.2f} GiB" for run in runs))
     result = {"growth_10x": last.wall / first.wall, "growth_10x_cpu": last.cpu / first.cpu,
-             "peak_gib": last.peak / 2**30, "rows": [run.rows for run in runs],
-             "seconds": {run.rows: run.stages for run in runs}}
+              "peak_gib": last.peak / 2**30, "rows": [run.rows for run in runs],
+              "seconds": {run.rows: run.stages for run in runs}}
     path = Path("build/bench/million.json")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(result, indent=2) + "\n")

@@ -57,17 +57,17 @@ class Scores:
             return None if tokens is None else tokens / base["tokens"]
 
         ratios = {"ratio_pit_raw32": ratio("pits", "pit", 0.01, raw32),
-                 "ratio_pit_decoded16": ratio("pits", "pit", 0, base16),
-                 "ratio_recovering": ratio("pits", "recovering", 0.03, base16),
-                 "ratio_advantage": ratio("values", "error", 0, base16)}
+                  "ratio_pit_decoded16": ratio("pits", "pit", 0, base16),
+                  "ratio_recovering": ratio("pits", "recovering", 0.03, base16),
+                  "ratio_advantage": ratio("values", "error", 0, base16)}
         if "oracle" in curve:
             best, ours = ratio("oracle", "error", 0, base16), ratios["ratio_advantage"]
             ratios |= {"oracle": best, "ratio_to_oracle": None if None in (best, ours) else ours / best}
         for judge in JUDGES:
             if f"pits, {judge}" in curve:
                 ratios |= {f"ratio_pit_raw32_{judge}": ratio(f"pits, {judge}", "pit", 0.01, raw32),
-                          f"ratio_pit_{judge}": ratio(f"pits, {judge}", "pit", 0, base16),
-                          f"ratio_advantage_{judge}": ratio(f"values, {judge}", "error", 0, base16)}
+                           f"ratio_pit_{judge}": ratio(f"pits, {judge}", "pit", 0, base16),
+                           f"ratio_advantage_{judge}": ratio(f"values, {judge}", "error", 0, base16)}
         return ratios
 
     def intervals(self) -> dict[str, tuple[float, float] | None]:

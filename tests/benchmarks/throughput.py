@@ -155,7 +155,7 @@ def overhead_share(scratch: Path, problems: int, rounds: int) -> float:
     """All stages of the demo on the embedded engine, against its requests alone, turn about."""
     demo, payloads = load_recipe(Path("demo")), []
     small = demo.model_copy(update={"executor": demo.executor.model_copy(update={"tasks": 1, "workers": 1}),
-                                     "release": demo.release.model_copy(update={"to": None})})
+                                    "release": demo.release.model_copy(update={"to": None})})
     kept = SamplerProcess.submit
 
     def noting(self: SamplerProcess, payload: dict) -> object:

@@ -192,8 +192,8 @@ def differences(rows: list[Row], our: list[str], their: list[str]) -> list[dict[
         answer = extract_answer(row.claim.solution).answer
         right = "ours" if mine == truth else "math-verify" if other == truth else "neither"
         entry = entries.setdefault((row.claim.gold, answer), {"gold": row.claim.gold, "answer": answer, "ours": mine,
-                                                            "math_verify": other, "truth": truth, "right": right,
-                                                            "rows": 0})
+                                                              "math_verify": other, "truth": truth, "right": right,
+                                                              "rows": 0})
         entry["rows"] += 1
     return list(entries.values())
 

@@ -99,7 +99,7 @@ def test_other_columns_and_another_number_of_rows_are_told(tmp_path: Path) -> No
     assert wrong_with_shard(path, rows, columns) == []
     faults = wrong_with_shard(path, rows + 1, columns | {"b": "string"})
     assert [wrong.what for wrong in faults] == ["columns differ from the manifest",
-                                               "the number of rows differs from the manifest"]
+                                                "the number of rows differs from the manifest"]
     assert all(wrong.readable for wrong in faults)
 
 

@@ -96,7 +96,7 @@ def test_a_long_sample_is_cut_and_says_so(make_release: Callable[..., Path]) -> 
 def test_the_card_tells_how_the_data_were_made(make_release: Callable[..., Path]) -> None:
     text = write_card(make_release(left_out={})).read_text(encoding="utf-8")
     for words in ("| `verify` | 10 | 9 | no\\_text 1 |", "0.360 to 0.440", "equations that are false",
-                 "Question: {{ problem }}", "| `generate` | 1,000 | 10 | 5,000 |", "first version"):
+                  "Question: {{ problem }}", "| `generate` | 1,000 | 10 | 5,000 |", "first version"):
         assert words in text
 
 

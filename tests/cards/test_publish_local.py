@@ -108,7 +108,7 @@ def test_the_version_must_fit_the_change(make_small: Callable[..., Path], tmp_pa
 def test_without_a_number_the_change_decides(make_small: Callable[..., Path], tmp_path: Path) -> None:
     to = f"local:{tmp_path / 'out'}"
     versions = [publish(make_small("a"), to).version, publish(make_small("b", range(50)), to).version,
-             publish(make_small("c", range(50), without="rule"), to).version]
+                publish(make_small("c", range(50), without="rule"), to).version]
     assert versions == ["1.0.0", "1.1.0", "2.0.0"]
 
 

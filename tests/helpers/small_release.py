@@ -66,10 +66,10 @@ def with_more(successes=(4, 2, None), **texts):
         rows["steps"] = [*steps_of("c", list(successes)), *steps_of("w", [3, 0, None])]
         for number, (name, text) in enumerate(texts.items()):
             rows["solutions"].append(filled("solutions", solution_id=name, problem_id="p", generator="g",
-                                             generator_id="gid", sample_index=9 + number, solution=text,
-                                             finish_reason="stop", complete=True))
+                                            generator_id="gid", sample_index=9 + number, solution=text,
+                                            finish_reason="stop", complete=True))
             rows["verdicts"].append(filled("verdicts", solution_id=name, method="numeric", soundness="undecided",
-                                            verdict="correct" if text.endswith("7") else "incorrect"))
+                                           verdict="correct" if text.endswith("7") else "incorrect"))
         return rows
 
     return changed

@@ -23,7 +23,7 @@ def test_estimates_are_means_over_problems() -> None:
             row(1, False, (True, "1"), (False, "2"), (False, "2"), (False, "2"))]
     estimates = summary(rows, seed=0)
     assert list(estimates) == ["greedy pass@1", "pass@1", "pass@2", "pass@4", "maj@1", "maj@2", "maj@4",
-                           "false equation, greedy", "false equation, samples"]
+                               "false equation, greedy", "false equation, samples"]
     assert estimates["greedy pass@1"].value == 0.5
     assert estimates["pass@1"].value == pytest.approx((0.5 + 0.25) / 2)
     assert estimates["pass@4"].value == 1.0

@@ -97,7 +97,7 @@ class Spurious(scaling.Study):
         useless = [row["advantage"] for row in steps if row["step"].startswith(SPURIOUS)]
         others = [row["advantage"] for row in steps if not row["step"].startswith(SPURIOUS)]
         return measured | {"advantage": {"spurious": gain(np.array(useless)),
-                                     "other": gain(np.array(others))}}
+                                         "other": gain(np.array(others))}}
 
 
 def injected(row: Row) -> str:
@@ -159,7 +159,7 @@ def run_starts(out: Path, chosen: scaling.Settings, size: int, seeds: list[int],
 def report(out: Path, to: Path) -> Row:
     """All that is there, in mechanism.json."""
     measured: Row = {name: [json.loads(file.read_text()) for file in sorted((out / name).glob("[0-9]*.json"))]
-                 for name in ("steps", "spurious")}
+                     for name in ("steps", "spurious")}
     for name in [f"starts-{start}" for start in EPOCHS] + ["spurious"]:
         if (out / name / "results").is_dir():
             results, _ = load(out / name)

@@ -55,13 +55,13 @@ def rows_of(source: Source) -> Iterator[dict | Drop]:
             rows = arithmetic.generate(source.limit, source.seed, source.split, source.steps, source.max_operand)
         case StarGraphSource():
             rows = star_graph.generate(source.limit, source.seed, source.split, source.degree, source.path_length,
-                                        source.nodes)
+                                       source.nodes)
         case TerseTeacherSource():
             rows = terse_teacher.generate(source.limit, source.seed, source.split, source.operations, source.modulus,
-                                           source.double)
+                                          source.double)
         case FilesSource():
             rows = files.load(records_of(source, source.columns), source.columns, source.source, source.split,
-                               source.license, source.answer == "majority" or source.answer_from is not None)
+                              source.license, source.answer == "majority" or source.answer_from is not None)
             if source.answer_from is not None:
                 rows = map(partial(with_stated_answer, required=source.answer == "gold"), rows)
         case PublicSource():

@@ -69,8 +69,8 @@ def test_positive_that_equations_or_a_judge_found_wrong_is_flagged_or_dropped(bu
         data["verdicts"][0] |= {"soundness": equations, "judged_by": "equations"}
         if judge:
             data["judgements"] = [filled("judgements", solution_id="c", soundness=judge, sampled=True, first_error=1,
-                                          steps=3, votes_sound=0, votes_unsound=1, votes_undecided=0, judge="j",
-                                          judge_id="j", prompt_tokens=1, completion_tokens=1)]
+                                         steps=3, votes_sound=0, votes_unsound=1, votes_undecided=0, judge="j",
+                                         judge_id="j", prompt_tokens=1, completion_tokens=1)]
         return data
 
     flagged = build(("positives", "pairs", "step_pairs", "unpaired", "stepwise", "weighted", "solutions"), judged)
@@ -101,7 +101,7 @@ def test_positives_with_the_least_spurious_content_come_first_and_unknown_ones_l
         def changed():
             data = with_more((4, 2, None), **{f"other{i}": f"{i}\n7" for i in range(6)})()
             data["steps"] += [row | {"solution_id": "other3", "advantage": 0.1 if better else -0.9}
-                               for row in data["steps"] if row["solution_id"] == "c"]
+                              for row in data["steps"] if row["solution_id"] == "c"]
             return data
 
         return changed

@@ -22,7 +22,7 @@ def problems(rate: float, count: int, batches: int = 3, seed: int = 0) -> list[l
         won, made = won.cumsum(0), made.cumsum(0)
         place = np.arange(STEPS + 1)[None]
         counts.append([Counts(w, m - w, np.array([STEPS]), np.array([False]), place)
-                      for w, m in zip(won, made, strict=True)])
+                       for w, m in zip(won, made, strict=True)])
     return counts
 
 

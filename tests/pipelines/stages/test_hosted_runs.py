@@ -104,7 +104,7 @@ def test_tokens_of_a_server_that_counts_only_some_answers(tmp_path):
         execute(asked | {"release": asked["release"] | {"splits": {"test": 1e-6}}}, tmp_path / "run")
         counted = sum(body["seed"] % 3 > 0 for body in server.bodies)
     (tokens,) = [row for row in rows(tmp_path / "run", "measures")
-                if row["measure"] == "generate_completion_tokens" and row["by"] == "all"]
+                 if row["measure"] == "generate_completion_tokens" and row["by"] == "all"]
     assert 0 < counted < 32 and (tokens["value"], tokens["n"]) == (12 * counted, counted)
     (warning,) = read_state(tmp_path / "run")["build"]["facts"]["warnings"]
     assert warning.startswith("release.splits.test: 1e-06 of the problems are asked for, and none is there")

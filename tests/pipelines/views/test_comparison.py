@@ -51,10 +51,10 @@ def brute_force(run, generator: str, k: int, measure: str) -> float:
     for problem in rows(run, "problems"):
         refuted = measure == "diversity_sound"
         classes = [None if (v := verdicts[s["solution_id"]])["verdict"] != "correct" or
-                 refuted and v["false_step"] is not None else
-                 s["solution"] if measure == "diversity_text" else v["equation_key"]
-                 for s in rows(run, "solutions")
-                 if s["generator"] == generator and s["problem_id"] == problem["problem_id"]]
+                   refuted and v["false_step"] is not None else
+                   s["solution"] if measure == "diversity_text" else v["equation_key"]
+                   for s in rows(run, "solutions")
+                   if s["generator"] == generator and s["problem_id"] == problem["problem_id"]]
         counts = [len(set(subset) - {None}) for subset in combinations(classes, k)]
         values.append(sum(min(1, n) if measure == "coverage" else n for n in counts) / len(counts))
     return sum(values) / len(values)

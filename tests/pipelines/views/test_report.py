@@ -50,11 +50,11 @@ def steps_of(solution: dict) -> list[dict]:
     step_rows, start = [], 0
     for index, text in enumerate(solution["solution"].splitlines(keepends=True)):
         step_rows.append({"solution_id": solution["solution_id"], "problem_id": solution["problem_id"],
-                      "step_index": index, "step": text, "start": start, "end": start + len(text),
-                      "splitter": "newline", "rollouts": 8,
-                      "successes": 4 - 4 * index, "q": 0.5 - 0.5 * index, "q_low": 0.0, "q_high": 0.9,
-                      "advantage": 0.25 - 0.75 * index, "advantage_low": -1.0, "advantage_high": 1.0,
-                      "estimator": "fixed_n", "is_pit": index == 1, **dict.fromkeys(MODELLED)})
+                          "step_index": index, "step": text, "start": start, "end": start + len(text),
+                          "splitter": "newline", "rollouts": 8,
+                          "successes": 4 - 4 * index, "q": 0.5 - 0.5 * index, "q_low": 0.0, "q_high": 0.9,
+                          "advantage": 0.25 - 0.75 * index, "advantage_low": -1.0, "advantage_high": 1.0,
+                          "estimator": "fixed_n", "is_pit": index == 1, **dict.fromkeys(MODELLED)})
         start += len(text)
     return step_rows
 
@@ -163,7 +163,7 @@ def test_the_same_run_gives_the_same_bytes(run, page, tmp_path):
 
 def test_sections_tell_the_runs_numbers(page):
     for words in ("unique and correct", "Generators at equal cost", "solved by it alone", "Where solutions are lost",
-                 "every sample counts alike"):
+                  "every sample counts alike"):
         assert words.lower() in page.lower()
     assert page.count("<svg") == 9 and 'data-tip="one: 0.500' in page
 
