@@ -17,7 +17,8 @@ LOST = node(0, 0, 0.0)  # a finished incorrect solution
 
 
 @pytest.mark.parametrize(("before", "after", "k"), [
-    ((8, 8), (0, 8), 1), ((4, 8), (0, 8), 1), ((3, 8), (3, 8), 1), ((9, 16), (2, 16), 1), ((4, 8), (0, 8), 5)])
+    ((8, 8), (0, 8), 1), ((4, 8), (0, 8), 1), ((3, 8), (3, 8), 1), ((9, 16), (2, 16), 1), ((4, 8), (0, 8), 5),
+    ((2, 8), (0, 32), 5)])
 def test_a_fall_is_exceeded_with_the_probability_that_two_beta_laws_give_it(before, after, k):
     """Drawn 20,000 times: 95% of the draws exceed it, within 4.5 standard errors (.0069) and the grid's two cells."""
     low, rng = fall(node(*before), node(*after), best_of=k), random.Random(0)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from stepforge.pipelines.credit import fit
 from stepforge.pipelines.credit.adaptive import Adaptive
 from stepforge.pipelines.credit.chain import LOST, Chain, Counts
 from stepforge.pipelines.credit.evidence import SOURCES, Flags
@@ -127,6 +128,28 @@ def test_the_pilot_decides_whether_wordings_tell_of_each_other(spread: float | N
     chain, record = choose(pilot(spread), 0.05)
     assert chain is not None and chain.spread in shared, record["sharing"]
     assert len(record["sharing"]) == 3 and (max(record["sharing"].values()) > 3) is (chain.spread is not None)
+
+
+def test_a_spread_is_judged_by_the_half_that_it_was_not_fitted_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    known, asked = pilot(0.3, problems=4, wordings=2), []
+    monkeypatch.setattr(fit, "_log_score", lambda chain, half: asked.append((chain, half)) or 0.0)
+    choose(known, 0.05)
+    assert [half[0] is known[0] for _, half in asked] == [False, True] * (1 + len(SPREADS))
+    for chain, half in asked:
+        own, other = (known[::2], known[1::2]) if half[0] is known[0] else (known[1::2], known[::2])
+        fits = [replace(Chain.default(0.05), spread=chain.spread).fit(Counts.joined([one[-1] for one in problems]))
+                for problems in (own, other)]
+        assert not np.allclose(chain.moves, fits[0].moves)
+        np.testing.assert_allclose(chain.moves, fits[1].moves)
+
+
+@pytest.mark.parametrize(("gain", "spread"), [(1.4, None), (1.6, 0.3)])
+def test_wordings_are_shared_where_both_halves_gain_three_nats_by_it(
+    monkeypatch: pytest.MonkeyPatch, gain: float, spread: float | None
+) -> None:
+    monkeypatch.setattr(fit, "_log_score", lambda chain, half: gain if chain.spread == 0.3 else 0.0)
+    chain, facts = choose(pilot(0.3, problems=2, wordings=2), 0.05)
+    assert chain is not None and chain.spread == spread and facts["sharing"]["0.3"] == 2 * gain
 
 
 SOLUTIONS = [Solution("a", ("Half is 3.\n", "Wrong turn.\n", "So 5."), False, computations=("6/2=3", "6/2=3", "")),

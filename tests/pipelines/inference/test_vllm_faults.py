@@ -1,17 +1,23 @@
 """A vLLM that does not start, or ends later: a program in its place prints what vLLM prints, and ends as it does."""
 
+import asyncio
 import json
 import os
 import time
 from pathlib import Path
 
 import pytest
+from datatrove.pipeline.inference.run_inference import InferenceConfig
+from datatrove.pipeline.inference.types import ServerError
 from helpers.launched import make_program
+from helpers.openai_server import Behaviour, serving
 from helpers.runs import SMALL, execute, rows
 
 from stepforge.pipelines.executors import StageFailed
-from stepforge.pipelines.inference.demand import ANSWER, WANTED, offered
+from stepforge.pipelines.inference.demand import ANSWER, WANTED, offered, packed, write_private
+from stepforge.pipelines.inference.launched import LaunchedServer
 from stepforge.pipelines.inference.server_commands import PYTHONS
+from stepforge.pipelines.inference.server_process import Address
 from stepforge.pipelines.inference.servers import RESTARTS, Servers
 from stepforge.pipelines.options.generators import VllmGenerator
 from stepforge.pipelines.run_folder import table_path
@@ -64,6 +70,22 @@ def test_an_engine_that_dies_later_ends_the_stage_with_its_last_error(fake, tmp_
 def asking(engine: str, **more) -> dict:
     return SMALL | {"generators": [{"name": "v", "engine": engine, "model": "tiny", "samples": 6}],
                     "judge": None, "annotate": None, "executor": {"tasks": 2, "workers": 2}} | more
+
+
+def test_what_a_living_server_refuses_to_everybody_ends_the_rank_and_another_server_is_not_waited_for(tmp_path):
+    """The server asks for a key that this rank does not have; the run still offers it, so no other will come."""
+    async def ask(url: str) -> None:
+        write_private(tmp_path / ANSWER, {"addresses": packed([Address(url, tmp_path / "log")])})
+        config = InferenceConfig("vllm", model_name_or_path="tiny")
+        server = LaunchedServer(vllm(), config, 0, tmp_path, tmp_path)
+        await server._connect(None)
+        try:
+            await asyncio.wait_for(server._answer({"prompt": "1", "seed": 0, "max_tokens": 1}), 30)
+        finally:
+            await server.server_cleanup()
+
+    with serving(Behaviour(key="another")) as there, pytest.raises(ServerError, match="answers 401"):
+        asyncio.run(ask(there.url))
 
 
 @pytest.mark.parametrize("engine", ["vllm", "sglang"])

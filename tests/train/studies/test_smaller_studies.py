@@ -1,11 +1,14 @@
 """The budget study, the mechanism checks and the remedies: data are what they claim, and each runs end to end."""
 
+import base64
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.torch import load_file, save_file
 
 from stepforge.builders.tables import derive_seed
 from stepforge.pipelines.answers.arithmetic import first_false_step
@@ -62,6 +65,38 @@ def test_weak_data_cost_what_strong_data_cost_and_mixed_data_spend_half_on_eithe
               for name in ("strong", "weak")}
     assert all(halves.values())
     assert [row["completion"] for row in rows["mixed"]] == halves["strong"] + halves["weak"]
+
+
+def test_the_schedule_that_solves_most_validation_problems_is_kept(tmp_path: Path) -> None:
+    """The shipped model between two copies whose last norm is zero, so that they write one token for ever."""
+    given = budget.Settings(test_problems=2, problems=4, updates=(1, 2, 3), chosen_on=20)
+    study = budget.Study(given, tmp_path, "cpu")
+    made = [tmp_path / "models" / f"self-weak-{updates}" for updates in study.settings.updates]
+    for folder in made:
+        shutil.copytree(SHIPPED, folder)
+    for folder in (made[0], made[2]):
+        weights = load_file(folder / "model.safetensors")
+        save_file(weights | {"model.norm.weight": weights["model.norm.weight"] * 0}, folder / "model.safetensors",
+                  {"format": "pt"})
+    splits: list[str] = []
+    study.task = replace(study.task, problems=lambda count, seed, split: splits.append(split) or
+                         TASKS["arithmetic"]().problems(count, seed, split))
+    study.fit = lambda arm, *_, **__: tmp_path / "models" / arm                       # type: ignore[method-assign]
+    study.generator = lambda *_: SHIPPED                                             # type: ignore[method-assign]
+    assert study.tuned("self", "weak", [], 0) == made[1] and set(splits) == {"validation"}
+    assert [study.chosen(folder) > 0 for folder in made] == [False, True, False]
+
+
+def test_differences_are_the_errors_of_other_data_less_those_of_strong_data(tmp_path: Path) -> None:
+    study = budget.Study(budget.Settings(test_problems=8, problems=4, setups=("w2s",)), tmp_path, "cpu")
+    (tmp_path / "results").mkdir()
+    for data, solved in {"strong": 0b11111100, "weak": 0b11000000, "matched": 0b11111111, "mixed": 0b11111100}.items():
+        (tmp_path / f"results/w2s-{data}-4-0.json").write_text(json.dumps(
+            {"arm": f"w2s-{data}", "size": 4, "seed": 0, "problems": len(study.tests),
+             "solved": base64.b64encode(bytes([solved])).decode()}))
+    setup = budget.report(tmp_path, tmp_path)["w2s"]
+    assert setup["error"] == {"strong": 0.25, "weak": 0.75, "matched": 0.0, "mixed": 0.25}
+    assert [setup[f"{data} - strong"][0] for data in ("weak", "matched", "mixed")] == [0.5, -0.25, 0.0]
 
 
 @pytest.fixture(scope="module")
