@@ -68,3 +68,17 @@ def test_no_more_than_the_window_at_a_time_and_nobody_is_left_waiting():
         return peak, done, limit.under_way
 
     assert asyncio.run(run()) == (3, 35, 0)
+
+
+def test_a_pause_is_not_cut_short_by_a_shorter_one():
+    async def waited(*pauses: float) -> bool:
+        limit = Limit(1, 1)
+        for seconds in pauses:
+            limit.pause(seconds)
+        async with asyncio.timeout(0.3):
+            async with limit.slot():
+                return True
+
+    assert asyncio.run(waited(0.0))
+    with pytest.raises(TimeoutError):
+        asyncio.run(waited(60.0, 0.0))
