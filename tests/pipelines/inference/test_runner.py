@@ -15,7 +15,7 @@ from stepforge.builders.parquet import read_rows
 from stepforge.builders.tables import Table
 from stepforge.pipelines.inference import runner as runner_module
 from stepforge.pipelines.inference.output import TableOutput, parts_path
-from stepforge.pipelines.inference.runner import Request, Runner
+from stepforge.pipelines.inference.runner import Request, Runner, completions_of
 from stepforge.pipelines.options.generators import EmbeddedGenerator
 
 GENERATOR = EmbeddedGenerator(engine="embedded", name="tiny")
@@ -164,3 +164,11 @@ def test_document_that_cannot_be_written_stops_the_rank(tmp_path, script):
 
 def test_rank_without_documents_still_leaves_its_files(tmp_path, script):
     assert run(tmp_path, four_samples, 0) == []
+
+
+def test_a_count_of_zero_is_a_count_and_a_missing_one_is_null():
+    choices = [{"text": "", "finish_reason": "stop"}]
+    usage = {"prompt_tokens": 9, "completion_tokens": 0, "prompt_tokens_details": {"cached_tokens": 0}}
+    (counted,), (unknown,) = (completions_of({"choices": choices, "usage": given}) for given in (usage, {}))
+    assert (counted.completion_tokens, counted.prompt_tokens, counted.cached_prompt_tokens) == (0, 9, 0)
+    assert (unknown.completion_tokens, unknown.prompt_tokens, unknown.cached_prompt_tokens) == (None, None, None)
