@@ -37,18 +37,6 @@ def test_window_stays_between_one_and_most():
     assert limit.window == 1
 
 
-def test_a_shorter_pause_does_not_end_a_longer_one():
-    async def run():
-        limit, clock = Limit(3, 3), asyncio.get_running_loop().time
-        limit.pause(0.3)
-        limit.pause(0.01)
-        began = clock()
-        async with limit.slot():
-            return clock() - began
-
-    assert asyncio.run(run()) > 0.2
-
-
 def test_no_more_than_the_window_at_a_time_and_nobody_is_left_waiting():
     async def run():
         limit, peak, done = Limit(3, 3), 0, 0

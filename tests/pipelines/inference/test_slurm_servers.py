@@ -1,4 +1,7 @@
-"""Which server jobs are waited for and which are replaced; programs of a few lines stand for those of Slurm."""
+"""Which server jobs are waited for and which are replaced; programs of a few lines stand for those of Slurm.
+
+The real Slurm is in test_shared_servers.py, which is slow.
+"""
 
 import time
 from concurrent.futures import ThreadPoolExecutor

@@ -61,18 +61,16 @@ def test_no_limit_of_top_k_is_said_as_the_engine_says_it():
     assert {top_k: body["top_k"] for top_k, body in bodies.items()} == {0: -1, 5: 5}
 
 
-@pytest.mark.parametrize(("shared", "gone"), [(False, "it ended"), (True, "")])
-def test_another_server_is_asked_only_where_the_run_replaces_one_that_is_gone(shared, gone, tmp_path):
+def test_a_server_of_a_ranks_own_that_is_gone_is_not_started_again(tmp_path):
     class Failing:
-        def __init__(self):
-            self.gone = gone
+        gone = "it ended"
 
         async def ask(self, body):
             raise ServerError("nobody answers")
 
     async def ask():
         config = InferenceConfig(server_type="custom", model_name_or_path="tiny")
-        server = LaunchedServer(vllm(), config, 0, tmp_path if shared else None, tmp_path)
+        server = LaunchedServer(vllm(), config, 0, None, tmp_path)
         server.client = Failing()
         await asyncio.wait_for(server._answer({}), 20)
 
