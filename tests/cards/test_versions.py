@@ -71,6 +71,23 @@ def test_problems_that_move_from_test_to_train_are_counted_and_told(make_small: 
     assert note.endswith(str(diff(to, "1.0.0", "1.0.1").leak)) and diff(to, "1.0.1", "1.0.0").leak is None
 
 
+@pytest.mark.parametrize(("before", "after", "moved"), [("test", "validation", 0), ("validation", "train", 1),
+                                                        ("train", "validation", 0), ("train", "train", 0)])
+def test_validation_is_held_out_too(make_small: Callable[..., Path], before: str, after: str, moved: int) -> None:
+    def put(split: str) -> Callable[[dict], None]:
+        def change(rows: dict) -> None:
+            for row in (row for members in rows.values() for row in members):
+                if row["problem_id"] == rows["problems"][0]["problem_id"]:
+                    row["split"] = split
+        return change
+
+    assert compare(make_small("a", change=put(before)), make_small("b", change=put(after))).into_train == moved
+
+
+def test_a_column_of_another_type_is_a_break() -> None:
+    assert Diff({"pairs": ConfigChange(0, 0, 0, [], [], ["margin"])}, [], [], []).kind == "major"
+
+
 def test_a_config_that_goes_is_a_break_and_one_that_comes_is_an_addition(make_release: Callable[..., Path]) -> None:
     whole, less = make_release("a"), make_release("b", change=lambda rows: rows.pop("pairs"))
     assert (compare(whole, less).kind, compare(less, whole).kind) == ("major", "minor")
