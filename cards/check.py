@@ -19,26 +19,9 @@ from stepforge.builders.release import sha256_file
 from stepforge.builders.shards import wrong_with_shard
 from stepforge.builders.sql import bounded_duckdb
 from stepforge.builders.terminal import cell, in_line
+from stepforge.cards.agreement import TESTS
 from stepforge.cards.semver import parse_tag
 from stepforge.cards.versions import fetch
-
-# `uses` holds (config, solution_id, wanted verdict) and whether the config trains; `members` holds
-# (config, split, problem_id) of all configs.
-TESTS = (
-    RowTest("a problem is in more than one split", ("members",),
-            "SELECT string_agg(DISTINCT config, ', '), problem_id FROM members GROUP BY problem_id "
-            "HAVING count(DISTINCT split) > 1"),
-    RowTest("a problem_id is not among the problems", ("members", "problems"),
-            "SELECT config, problem_id FROM members ANTI JOIN problems USING (problem_id)"),
-    RowTest("a solution is not among the solutions", ("uses", "solutions"),
-            "SELECT config, solution_id FROM uses ANTI JOIN solutions USING (solution_id)"),
-    RowTest("a training row uses an undecided solution", ("uses", "solutions.verdict"),
-            "SELECT config, solution_id FROM uses JOIN solutions USING (solution_id) "
-            "WHERE verdict = 'undecided' AND trains"),
-    RowTest("a solution has another verdict than its place demands", ("uses", "solutions.verdict"),
-            "SELECT config, solution_id FROM uses JOIN solutions USING (solution_id) "
-            "WHERE wanted <> 'any' AND verdict NOT IN (wanted, 'undecided')"),
-)
 
 
 def tests_of(config: Config, recipe: dict) -> Iterator[RowTest]:
@@ -174,7 +157,8 @@ def _check_rows(folder: Path, manifest: dict, other: set[str]) -> list[Problem]:
     problems = []
     try:
         with bounded_duckdb(sum(facts["bytes"] for facts in data.values())) as connection:
-            views = _open_views(connection, folder, columns)
+            from_rollouts = any(recipe.get(f"rollout_{kind}") for kind in ("positives", "negatives"))
+            views = _open_views(connection, folder, columns, from_rollouts)
             for test in tests:
                 if all(_has(need, views, columns) for need in test.needs):
                     query = connection.sql(test.sql).project("#1 AS config, #2 AS id")
@@ -190,26 +174,62 @@ def _has(need: str, views: set[str], columns: dict[str, set[str]]) -> bool:
     return view in views and (not column or column in columns[view])
 
 
-def _open_views(connection: duckdb.DuckDBPyConnection, folder: Path, columns: dict[str, set[str]]) -> set[str]:
-    """A view of every config with its split, messages as their texts, and `members` and `uses` over all of them."""
+def _open_views(connection: duckdb.DuckDBPyConnection, folder: Path, columns: dict[str, set[str]],
+                from_rollouts: bool) -> set[str]:
+    """A view of every config with its split, messages as their texts, and those over all of them (agreement.py)."""
     wholes = {name: _plain(CONFIGS[name], _union([
         connection.from_parquet(paths).select("*", ConstantExpression(split).alias("split"))
         for split in SPLITS if (paths := sorted(map(str, (folder / name).glob(f"{split}-*.parquet"))))]))
         for name in sorted(columns)}
     for name, whole in wholes.items():
         whole.create_view(name)
-    shared = {
-        "members": [whole.select(ConstantExpression(name).alias("config"), "split", "problem_id")
-                    for name, whole in wholes.items() if "problem_id" in columns[name]],
-        "uses": [wholes[name].select(ConstantExpression(name).alias("config"),
-                                     ConstantExpression(CONFIGS[name].trains).alias("trains"),
-                                     ColumnExpression(column).alias("solution_id"),
-                                     ConstantExpression(wanted).alias("wanted")).filter("solution_id IS NOT NULL")
-                 for name in wholes for column, wanted in CONFIGS[name].solutions.items() if column in columns[name]]}
+    shared = {view: [selected for name, whole in wholes.items() for selected in select(CONFIGS[name], whole)]
+              for view, select in (("members", _members), ("uses", _uses), ("texts", _texts), ("prompts", _prompts))}
+    shared["known"] = [wholes[name].select(ColumnExpression(column).alias("solution_id")) for name, column in (
+        ("solutions", "solution_id"), ("rollouts", "rollout_id")) if column in columns.get(name, ())]
+    if "solutions" not in columns or from_rollouts and "rollouts" not in columns:
+        shared["known"] = []                                    # nobody can say what is not among them
     for view, parts in shared.items():
         if parts:
             _union(parts).create_view(view)
     return {*wholes, *(view for view, parts in shared.items() if parts)}
+
+
+def _members(config: Config, rows: duckdb.DuckDBPyRelation) -> Iterator[duckdb.DuckDBPyRelation]:
+    if "problem_id" in rows.columns:
+        yield rows.select(ConstantExpression(config.name).alias("config"), "split", "problem_id")
+
+
+def _uses(config: Config, rows: duckdb.DuckDBPyRelation) -> Iterator[duckdb.DuckDBPyRelation]:
+    for column, wanted in config.solutions.items():
+        if column in rows.columns:
+            generator = column.replace("solution_id", "generator").replace("_id", "_generator")
+            yield rows.select(
+                ConstantExpression(config.name).alias("config"), ConstantExpression(config.trains).alias("trains"),
+                ColumnExpression(column).alias("solution_id"), ConstantExpression(wanted).alias("wanted"),
+                *(_or_null(rows, theirs, ours) for theirs, ours in (("problem_id", "problem_id"),
+                                                                    (generator, "generator")))
+            ).filter("solution_id IS NOT NULL")
+
+
+def _texts(config: Config, rows: duckdb.DuckDBPyRelation) -> Iterator[duckdb.DuckDBPyRelation]:
+    for text in set(config.texts) & set(rows.columns) & {"completion", "chosen", "rejected"}:
+        column, complete = ("solution_id", "complete") if text == "completion" else (f"{text}_id", f"{text}_complete")
+        whole = (config.plain, text) != ("step_pairs", "rejected")  # which may be the pit alone
+        if column in rows.columns:
+            yield rows.select(
+                ConstantExpression(config.name).alias("config"), ConstantExpression(whole).alias("whole"),
+                ColumnExpression(column).alias("solution_id"), ColumnExpression(text).alias("text"),
+                _or_null(rows, complete, "complete")).filter("solution_id IS NOT NULL")
+
+
+def _prompts(config: Config, rows: duckdb.DuckDBPyRelation) -> Iterator[duckdb.DuckDBPyRelation]:
+    if {"problem_id", "prompt"} <= set(rows.columns):
+        yield rows.select(ConstantExpression(config.name).alias("config"), "problem_id", "prompt")
+
+
+def _or_null(rows: duckdb.DuckDBPyRelation, column: str, name: str) -> duckdb.Expression:
+    return (ColumnExpression(column) if column in rows.columns else ConstantExpression(None)).alias(name)
 
 
 def _plain(config: Config, rows: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:

@@ -86,6 +86,8 @@ def _choice(choice: Mapping[str, Any]) -> dict[str, Any]:
     reason = ended(choice.get("finish_reason"))
     if not text and message.get("refusal"):
         reason = "filtered"
+    if message.get("tool_calls") or message.get("function_call"):  # some servers say that it stopped
+        reason = "tool_calls"
     total, mean = _logprobs(choice.get("logprobs"))
     ids = choice.get("token_ids")
     whole = isinstance(ids, list) and all(type(token) is int and 0 <= token < 2**31 for token in ids)

@@ -85,7 +85,9 @@ def test_a_missing_split_is_found(make_release: Callable[..., Path]) -> None:
         del manifest["files"][f"{name}/test-00000-of-00001.parquet"]
     del manifest["configs"]["pairs"]["rows"]["test"]
     write_manifest(folder, manifest)
-    assert check_folder(folder) == [(name, "a split is missing", 1, "test") for name in ("pairs", "steps")]
+    found = check_folder(folder)
+    assert found[:2] == [(name, "a split is missing", 1, "test") for name in ("pairs", "steps")]
+    assert {problem.config for problem in found[2:]} == {"negatives", "step_pairs"}, "whose pits are in no step"
 
 
 @pytest.mark.parametrize(("config", "column"), [
@@ -116,12 +118,13 @@ def test_a_chat_config_is_checked_like_the_rest(make_release: Callable[..., Path
         first["split"] = other(first["split"])
         second["chosen_id"] = second["rejected_id"]
         third["chosen"] = [{"role": "assistant", "content": ""}]
+        third["chosen_complete"] = False
 
     assert check_folder(make_release("sound", chat=True)) == []
     problems = [(p.what, p.cases) for p in check_folder(make_release("spoilt", change=spoil, chat=True))]
     assert [what for what, _ in problems] == [
         "a problem is in more than one split", "a solution has another verdict than its place demands",
-        "a text is empty, or chosen and rejected are the same"]
+        "a text is not that of its solution", "a text is empty, or chosen and rejected are the same"]
 
 
 def test_a_path_that_leaves_the_folder_is_not_followed(make_release: Callable[..., Path]) -> None:

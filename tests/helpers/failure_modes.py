@@ -221,6 +221,9 @@ CHATS = {
                            failed("without a text")),
     "refusal": Mode(always(chat(None, refusal="I cannot")), Dropped("filtered", "filtered")),
     "tool called": Mode(always(chat(None, "tool_calls", tool_calls=[{}])), Dropped("tool_calls", "tool_calls")),
+    "tool called, as a stop": Mode(always(chat("Let me see.", "stop", tool_calls=[{"id": "1"}])),
+                                   Dropped("tool_calls", "tool_calls")),
+    "tool not called": Mode(always(chat(tool_calls=[], function_call=None)), Recorded()),
     "logprobs of a chat": Mode(always(chat(logprobs={"content": [{"logprob": -1}, {"logprob": -2}]})),
                                Recorded(logprobs=(-3.0, -1.5))),
 }
