@@ -4,6 +4,7 @@
         with columns {problem: "prompt[0].content", answer: reward_model.ground_truth}
 """
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import islice
 
@@ -11,6 +12,8 @@ from stepforge.builders.outcomes import NO_GOLD
 from stepforge.builders.sources.mapping import Column, map_rows, require_roots
 from stepforge.builders.sources.records import BATCH_ROWS, Drop, Record
 from stepforge.builders.tables import content_id
+
+_MARKED = re.compile(r"(.*\n)?[ \t]*####[ \t]*([^\n#]+)", re.DOTALL).fullmatch
 
 
 def load(records: Iterable[Record | Drop], columns: Mapping[str, str], source: str, split: str, license: str,
@@ -34,7 +37,16 @@ def load(records: Iterable[Record | Drop], columns: Mapping[str, str], source: s
                            f"where one is meant for {many[0]}; name one of them, as in {columns[many[0]]}[0]")
                 continue
             values = {name: column_texts[0] if column_texts else None for name, column_texts in texts.items()}
-            yield problem_row(record.where, values, source, split, license, without_gold)
+            yield problem_row(record.where, behind_mark(values), source, split, license, without_gold)
+
+
+def behind_mark(values: Mapping[str, str | None]) -> Mapping[str, str | None]:
+    """The values with the answer alone of a gold such as `3 + 4 = 7\\n#### 7`; what stands before is a solution."""
+    marked = _MARKED((values.get("answer") or "").strip())
+    if marked is None:
+        return values
+    solution = values.get("reference_solution") or (marked[1] or "").strip() or None
+    return {**values, "answer": marked[2], "reference_solution": solution}
 
 
 Batch = list[tuple[Record | Drop, dict[str, list[str | None]]]]

@@ -55,6 +55,9 @@ def load(name: str, path: str | None, hub: str | None, revision: str | None, spl
                 continue
             optional = {key: str(record.values[key]) for key in OPTIONAL[name] if record.values.get(key) is not None}
             values = {key: (value or [None])[0] for key, value in texts.items()}
+            if name == "gsm8k" and is_solution(values["answer"] or ""):
+                yield Drop(record.where, "no_gold", "its answer has no `####` before a final answer")
+                continue
             values = _gsm8k(values) if name == "gsm8k" else _math(values, optional)
             yield problem_row(record.where, values, source=name, split=split, license=LICENSE)
 
@@ -62,6 +65,11 @@ def load(name: str, path: str | None, hub: str | None, revision: str | None, spl
 def _gsm8k(values: Mapping[str, str | None]) -> dict[str, str | None]:
     solution, _, answer = (values["answer"] or "").rpartition("####")
     return {"problem": values["problem"], "answer": answer.strip().replace(",", ""), "reference_solution": solution}
+
+
+def is_solution(answer: str) -> bool:
+    """Whether an answer of GSM8K's format is a text without the mark that leads to its final answer."""
+    return "####" not in answer and len(answer.split()) > 3
 
 
 def _math(values: Mapping[str, str | None], optional: Mapping[str, str]) -> dict[str, str | None]:

@@ -32,6 +32,15 @@ def test_bad_jsonl_rows_are_dropped_with_their_place_and_reason(tmp_path):
     ]
 
 
+def test_a_gold_with_its_steps_is_the_answer_behind_the_mark(tmp_path):
+    given = [("3 + 4 = 7\n#### 7", None), ("#### 1,200", None), ("3 + 4\n#### 7\n", "own"), ("#### a\nb", None)]
+    (tmp_path / "p.jsonl").write_text("\n".join(json.dumps({"q": f"{n}?", "a": a, "s": s})
+                                                for n, (a, s) in enumerate(given)))
+    found = read(tmp_path / "p.jsonl", COLUMNS | {"reference_solution": "s"})
+    assert [(row["answer"], row["reference_solution"]) for row in found] == [
+        ("7", "3 + 4 = 7"), ("1,200", None), ("7", "own"), ("#### a\nb", None)]
+
+
 def test_csv_and_parquet_give_the_same_problems(tmp_path):
     (tmp_path / "p.csv").write_text('q,a\n"How many, in all?",7\nshort row\n')
     pq.write_table(pa.table({"q": ["How many, in all?"], "a": [7]}), tmp_path / "p.parquet")

@@ -21,6 +21,15 @@ def test_gsm8k_answer_is_what_follows_the_marker(tmp_path):
     assert (row["answer"], row["reference_solution"]) == ("1200", "2*600=<<2*600=1200>>1200")
 
 
+def test_a_solution_without_the_marker_is_no_answer(tmp_path):
+    given = ["18", "$1,800", "18 big red eggs in all, so 18", "a\n#### 18"]
+    (tmp_path / "g.jsonl").write_text("\n".join(json.dumps({"question": f"{n}?", "answer": a})
+                                                for n, a in enumerate(given)))
+    first, second, drop, last = load("gsm8k", str(tmp_path / "g.jsonl"), None, None, "train")
+    assert [row["answer"] for row in (first, second, last)] == ["18", "$1800", "18"]
+    assert (drop.where, drop.reason) == ("g.jsonl:3", "no_gold")
+
+
 def test_math_without_answer_takes_the_last_box(tmp_path):
     path = tmp_path / "m.jsonl"
     solution = r"\boxed{1} no, \boxed{\frac{1}{2}}."
