@@ -8,11 +8,11 @@ long a run has been silent is measured by the times of files, which one file ser
 
 import os
 import socket
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ import orjson
 
 from stepforge.builders.errors import StageFailed, UserError
 from stepforge.builders.files import replacing
+from stepforge.builders.repeating import repeating
 
 TELL_SECONDS = 0.5
 PULSE_SECONDS = 2.0
@@ -76,32 +77,26 @@ def read_json(path: Path) -> dict[str, Any] | None:
 @contextmanager
 def announced(run: Path, stage: str, work: Path, label: str, documents: int) -> Iterator[None]:
     """Say in RUN/running.json that this process is at `stage`, with a pulse every two seconds, inside the block."""
-    finished = threading.Event()
+    pulses = count(1)
     started = time.monotonic()
 
-    def tell(pulse: int, state: str) -> None:
+    def tell(state: str, pulse: int) -> None:
         _write(run / RUNNING, {
             "state": state, "stage": stage, "label": label, "documents": documents, "pulse": pulse,
             "work": os.path.relpath(work, run), "host": socket.gethostname(), "pid": os.getpid(),
             "seconds": round(time.monotonic() - started, 3)})
 
-    def follow() -> None:
-        pulse = 1
-        while not finished.wait(PULSE_SECONDS):
-            pulse += 1
-            tell(pulse, "running")
+    def beat() -> None:
+        tell("running", next(pulses))
 
-    tell(1, "running")
-    follower = threading.Thread(target=follow, daemon=True)
-    follower.start()
+    beat()
     state = "stopped"
     try:
-        yield
+        with repeating(beat, PULSE_SECONDS):
+            yield
         state = "between stages"
     finally:
-        finished.set()
-        follower.join()
-        tell(0, state)
+        tell(state, 0)
 
 
 @contextmanager

@@ -8,7 +8,6 @@ Journals are copied back every minute, so that a job that is ended loses a minut
 
 import os
 import tempfile
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ from datatrove.executor.jobs import ARRAY_INDEX_ENV_VAR, JobsPipelineExecutor
 from datatrove.utils.stats import PipelineStats
 
 from stepforge.builders.errors import UserError
+from stepforge.builders.repeating import repeating
 from stepforge.pipelines.executors.base import Noted, Step
 from stepforge.pipelines.options.executor import Executor
 from stepforge.pipelines.run_folder import OWN, shares_path
@@ -84,23 +84,14 @@ class JobsExecutor(Noted, JobsPipelineExecutor):
     @contextmanager
     def _saving(self, known: set[Path]) -> Iterator[None]:
         """Copy journals that this job began, every minute and at the end."""
-        finished = threading.Event()
-
         def save() -> None:
             for path in set(self._carried()) - known:
                 self._send(path, f"journals/{path.relative_to(self.home)}")
 
-        def follow() -> None:
-            while not finished.wait(SAVE_SECONDS):
-                save()
-
-        follower = threading.Thread(target=follow, daemon=True)
-        follower.start()
         try:
-            yield
+            with repeating(save, SAVE_SECONDS):
+                yield
         finally:
-            finished.set()
-            follower.join()
             save()
 
     def _carried(self) -> list[Path]:

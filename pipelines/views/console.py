@@ -4,7 +4,6 @@ In: numbers and texts from tables. Out: rich renderables. Text that a model wrot
 colours or move the cursor.
 """
 
-import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ from rich.progress import ProgressColumn as Column
 from rich.table import Table
 from rich.text import Text
 
+from stepforge.builders.repeating import repeating
 from stepforge.builders.terminal import cell as cell
 from stepforge.builders.terminal import printable as printable
 from stepforge.pipelines.progress import read_progress
@@ -51,23 +51,16 @@ def progress_bar(work: Path, label: str, documents: int) -> Iterator[None]:
     """A bar that follows what the ranks write to `work`; a spinner where the number of documents is not known."""
     columns = [SpinnerColumn(), TextColumn("{task.description}", style="bold"), BarColumn(), MofNCompleteColumn(),
                _Rate(), TimeRemainingColumn(), TextColumn("{task.fields[note]}", style="dim")]
-    finished = threading.Event()
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
         task = progress.add_task(label, total=documents or None, note="")
 
-        def follow() -> None:
-            while not finished.wait(POLL_SECONDS):
-                counts = read_progress(work)
-                note = ", ".join(f"{count:,} {name}" for name, count in sorted(counts.items()) if name != "documents")
-                progress.update(task, completed=counts["documents"], note=note)
+        def update() -> None:
+            counts = read_progress(work)
+            note = ", ".join(f"{count:,} {name}" for name, count in sorted(counts.items()) if name != "documents")
+            progress.update(task, completed=counts["documents"], note=note)
 
-        follower = threading.Thread(target=follow, daemon=True)
-        follower.start()
-        try:
+        with repeating(update, POLL_SECONDS):
             yield
-        finally:
-            finished.set()
-            follower.join()
 
 
 def account_line(planned: "Planned", account: Mapping[str, Any] | None) -> Text:

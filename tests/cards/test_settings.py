@@ -24,6 +24,7 @@ def test_versions_of_stages_and_packages_are_named_where_the_recipe_is_the_same(
 def test_many_changes_are_counted() -> None:
     diff = changed_settings({"recipe": {str(n): n for n in range(9)}}, {"recipe": {str(n): -n - 1 for n in range(9)}})
     assert len(diff) == 6 and diff[-1] == "and 4 more"
+    assert len(changed_settings({"recipe": {}}, {"recipe": dict.fromkeys("abcde", 1)})) == 5
 
 
 @pytest.mark.parametrize("before", [{}, {"recipe": []}, {"recipe": "x", "stages": [1], "packages": 3},
