@@ -116,10 +116,10 @@ def test_measures_stand_side_by_side(make_release: Callable[..., Path]) -> None:
 
 def test_measures_of_all_problems_are_compared_in_the_order_of_k(make_release: Callable[..., Path]) -> None:
     one = {"generator": "tiny", "measure": "coverage", "value": 0.4}
-    before = make_release("a", measures=[one | {"k": 1}, one | {"k": 10, "by": "all"}, one | {"k": 2}])
+    before = make_release("a", measures=[*(one | {"k": k} for k in range(9, 0, -1)), one | {"k": 10, "by": "all"}])
     after = make_release("b", measures=[one | {"k": 2, "value": 0.5}, one | {"k": 2, "by": "level", "value": 0.9}])
     rows = [(k, old, new) for _, _, k, old, new in compare(before, after).measures]
-    assert rows == [(1, 0.4, None), (2, 0.4, 0.5), (10, 0.4, None)]
+    assert rows == [(k, 0.4, 0.5 if k == 2 else None) for k in range(1, 11)]
 
 
 def test_a_diff_shows_what_changed_alone(make_release: Callable[..., Path]) -> None:

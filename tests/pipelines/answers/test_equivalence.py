@@ -148,4 +148,4 @@ def test_list_of_spellings_of_one_value_is_one_answer(verifier: Verifier) -> Non
 
 def test_inequality_beside_a_lone_connective_has_a_key() -> None:
     assert answer_key(" and  or <think>") == answer_key(" and  or <think> ")
-    assert answer_key(r"(1,2)\cap(3,4)") == answer_key(r"\emptyset") == answer_key("no solution") != ""
+    assert answer_key(r"(1,2)\cap(3,4)") == answer_key(r"\emptyset") == answer_key(r"\varnothing") != ""
