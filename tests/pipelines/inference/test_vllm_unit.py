@@ -15,7 +15,7 @@ from stepforge.pipelines.inference.models import SHIPPED, model_revision
 from stepforge.pipelines.inference.server_commands import PYTHON, PYTHONS, command, gpus
 from stepforge.pipelines.inference.server_process import _pinned
 from stepforge.pipelines.inference.servers import Servers
-from stepforge.pipelines.options.generators import EmbeddedGenerator, SglangGenerator, VllmGenerator
+from stepforge.pipelines.options.generators import EmbeddedGenerator, EndpointGenerator, SglangGenerator, VllmGenerator
 
 
 def vllm(**options) -> VllmGenerator:
@@ -146,6 +146,13 @@ def test_vllm_and_sglang_are_two_generators():
     both = [generator_id(kind(engine=engine, name="v", model="tiny"))
             for kind, engine in ((VllmGenerator, "vllm"), (SglangGenerator, "sglang"))]
     assert both[0] != both[1]
+
+
+def test_fields_that_a_request_leaves_out_make_another_generator_in_whatever_order_they_are_named():
+    none, one, two, turned = (generator_id(EndpointGenerator(
+        engine="endpoint", name="e", model="m", url="http://there/v1", omit=omit))
+        for omit in ((), ("top_k",), ("seed", "top_k"), ("top_k", "seed")))
+    assert len({none, one, two}) == 3 and two == turned
 
 
 def test_replicas_get_gpus_of_their_own(monkeypatch):
