@@ -170,3 +170,7 @@ def test_key_of_lines_read_one_by_one_is_the_key_of_the_whole_text(text):
     annotated = [equation for equation in own if equation.kind == "annotation"]
     spellings = [f"{arithmetic._spelling(e.lhs)}={arithmetic._spelling(e.rhs)}" for e in annotated or own]
     assert not spellings or equation_key(text) == "=: " + "; ".join(spellings)
+
+
+def test_prose_beside_an_annotation_does_not_enter_the_key():
+    assert equation_key("So 3 + 4 = <<3+4=7>>7.") == equation_key("That is <<3+4=7>>7.")

@@ -206,3 +206,10 @@ def test_an_exception_of_ours_costs_one_verdict_and_not_the_rank(monkeypatch, pl
         verdicts = list(ours.verify_many(Claim("7", f"The answer is {number}") for number in (7, 733, 8)))
     assert [verdict[2:4] for verdict in verdicts] == [
         ("correct", None), ("undecided", "verifier_failed"), ("incorrect", None)]
+
+
+def test_an_answer_at_the_end_of_a_cut_text_casts_no_vote():
+    with Verifier() as verifier:
+        votes = [verifier.stated("The answer is 12", complete) for complete in (True, None, False)]
+        assert votes[0] == votes[1] is not None and votes[2] is None
+        assert verifier.stated("The answer is 12.\nTo check, 4 times 3", False) == votes[0]
