@@ -7,7 +7,8 @@ In go two manifests, of which the older may be anybody's; out come sentences suc
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-PLACES = {"release.to", "release.version", "release.private", "release.allow_failed"}
+PLACES = {"release.to", "release.checkpoint", "release.checkpoint_minutes", "release.version", "release.private",
+          "release.allow_failed"}
 _MOST = 5
 _ABSENT = object()
 

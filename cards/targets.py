@@ -185,6 +185,15 @@ class HubTarget:
             return self.api.create_commit(self.id, operations, commit_message=message, repo_type="dataset",
                                           parent_commit=parent, create_pr=pr, revision=revision)
 
+    def branch(self, name: str) -> str:
+        """The newest commit of a branch, which is made from main where there is none."""
+        with explained(self.name):
+            self.api.create_branch(self.id, branch=name, repo_type="dataset", exist_ok=True)
+            return str(self.api.repo_info(self.id, repo_type="dataset", revision=name).sha)
+
+    def commit_to(self, branch: str, add: dict[str, Blob], delete: list[str], message: str, parent: str) -> str:
+        return self._commit(add, delete, message, parent, revision=branch).oid
+
     def _stored_at(self, commit: str | None) -> dict[str, str]:
         """Large files of a commit: checksum to path. The next version often has them under other names."""
         checksums = self.checksums(commit) if commit else {}

@@ -30,6 +30,7 @@ from stepforge.builders.release import is_finished
 from stepforge.builders.tables import content_id
 from stepforge.builders.terminal import in_line
 from stepforge.pipelines.changes import UNKNOWN, why_changed
+from stepforge.pipelines.checkpoint import Checkpoints
 from stepforge.pipelines.executors import StageFailed, abandon
 from stepforge.pipelines.inference.servers import Servers
 from stepforge.pipelines.options.executor import ShardedStage, StageName
@@ -164,7 +165,9 @@ def run(recipe: Recipe, folder: Path, tell: Tell, report: Callable[[Planned, dic
         raise UserError(f"--out {folder}: a run needs a local or mounted disk, because it appends to "
                         "journals and locks them; give a folder. Sources may lie on s3:// or hf://, and `release.to` "
                         "may name the Hub")
-    with locked(folder), Servers(server_logs_path(folder), servers_path(folder)) as servers:
+    checkpoints = Checkpoints(folder, recipe.name, recipe.release)
+    with locked(folder), checkpoints.pushing(tell), \
+            Servers(server_logs_path(folder), servers_path(folder)) as servers:
         settings = _settings(recipe)    # all of them before anything is paid
         if last == "publish" and (reason := clash(recipe, folder, _plan(recipe, settings, folder))):
             raise UserError(f"nothing was run: {reason}")
@@ -180,6 +183,7 @@ def run(recipe: Recipe, folder: Path, tell: Tell, report: Callable[[Planned, dic
             state = read_state(folder)
             planned = _planned(stage, recipe, settings[stage.name], folder, state, seen)
             if planned.reason is None:
+                checkpoints.done(stage.tables)
                 report(planned, None)
                 continue
             with end_told(folder, stage.name):
@@ -190,12 +194,14 @@ def run(recipe: Recipe, folder: Path, tell: Tell, report: Callable[[Planned, dic
             _forget_other_work(work)
             drops_path(folder, stage.name).unlink(missing_ok=True)
             started = time.monotonic()
+            checkpoints.begin(stage.tables, work, own.executor.buckets)
             with end_told(folder, stage.name), _full_disk_told(stage.name, folder), damage_told(table_files(folder)):
                 context = Context(own, folder, work, _announcing(folder, stage.name, tell), state, servers, STAGES)
                 if stage.name in get_args(ShardedStage):
                     context.settle(*chain.from_iterable(s.tables for s in STAGES if s.name in stage.inputs))
                 account = stage.run(context)
             account.check(stage.name)
+            checkpoints.done(stage.tables)
             shutil.rmtree(work, ignore_errors=True)
             _keep_recipe(folder, stage.name)
             entry = {"fingerprint": planned.fingerprint, "version": stage.version, **asdict(account),

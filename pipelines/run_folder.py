@@ -89,6 +89,11 @@ def state_path(run: Path) -> Path:
     return run / "state.json"
 
 
+def checkpoint_path(run: Path) -> Path:
+    """What was last pushed to the branch of `release.checkpoint`, or why nothing was."""
+    return run / "checkpoint.json"
+
+
 def recipe_path(run: Path) -> Path:
     return run / "recipe.yaml"
 

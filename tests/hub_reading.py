@@ -72,13 +72,13 @@ class Reading:
         headers = {"X-Repo-Commit": commit.id, "ETag": f'"{tag}"', "Accept-Ranges": "bytes",
                    "Content-Type": "application/octet-stream"}
         if file.lfs:
-            headers |= {"X-Linked-Etag": f'"{tag}"', "X-Linked-Size": str(len(file.content))}
+            headers |= {"X-Linked-Etag": f'"{tag}"', "X-Linked-Size": str(file.size)}
         wanted = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range") or "")
         if not wanted:
-            return self._answer(file.content, 200, headers | {"Content-Length": str(len(file.content))})
-        start, stop = int(wanted[1]), min(int(wanted[2] or len(file.content)), len(file.content) - 1)
+            return self._answer(file.content, 200, headers | {"Content-Length": str(file.size)})
+        start, stop = int(wanted[1]), min(int(wanted[2] or file.size), file.size - 1)
         part = file.content[start:stop + 1]
-        headers["Content-Range"] = f"bytes {start}-{start + len(part) - 1}/{len(file.content)}"
+        headers["Content-Range"] = f"bytes {start}-{start + len(part) - 1}/{file.size}"
         self._answer(part, 206, headers | {"Content-Length": str(len(part))})
 
 

@@ -55,7 +55,7 @@ class Hub(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.repos: dict[str, Repo] = {}
-        self.stored: dict[str, bytes] = {}
+        self.stored: dict[str, File] = {}
         self.faults: list[Fault] = []
         self.log: list[str] = []
         self.sent = 0  # bytes of bodies
@@ -212,7 +212,7 @@ class Handler(Requests, Reading, BaseHTTPRequestHandler):
     def upload(self, oid: str) -> None:
         if hashlib.sha256(self.body).hexdigest() != oid:
             raise Refused(400, "", "the content is not that of its name")
-        self.server.stored[oid] = self.body
+        self.server.stored[oid] = File(self.body, True)
         self._answer(b"")
 
     def verify(self, oid: str) -> None:
@@ -244,10 +244,10 @@ class Handler(Requests, Reading, BaseHTTPRequestHandler):
         if key == "file":
             files[value["path"]] = File(base64.b64decode(value["content"]), False)
         elif key == "lfsFile":
-            there = next((file.content for file in files.values() if file.lfs and file.sha256 == value["oid"]), None)
-            if (content := self.server.stored.get(value["oid"], there)) is None:
+            there = next((file for file in files.values() if file.lfs and file.sha256 == value["oid"]), None)
+            if (file := self.server.stored.get(value["oid"], there)) is None:
                 raise Refused(400, "", f"LFS object {value['oid']} was never uploaded")
-            files[value["path"]] = File(content, True)
+            files[value["path"]] = file
         elif key == "deletedFile":
             if files.pop(value["path"], None) is None:
                 raise Refused(404, "EntryNotFound", "A file with this name doesn't exist")
@@ -259,6 +259,14 @@ class Handler(Requests, Reading, BaseHTTPRequestHandler):
                 raise Refused(409, "", f"Tag {name} exists already")
             kept.refs[name] = kept.at(revision).id
             kept.tags.add(name)
+        self._json({})
+
+    def branch(self, repo: str, revision: str) -> None:
+        kept = self._repo(repo, write=True)
+        with self.server.lock:
+            if revision in kept.refs:
+                raise Refused(409, "", f"Reference {revision} exists already")
+            kept.refs[revision] = kept.at("main").id
         self._json({})
 
     def whoami(self) -> None:
@@ -276,6 +284,7 @@ ROUTES = [
     ("POST", r"/lfs/(?P<oid>[0-9a-f]{64})/verify", Handler.verify),
     ("POST", rf"{API}/commit/{REVISION}", Handler.commit),
     ("POST", rf"{API}/tag/{REVISION}", Handler.tag),
+    ("POST", rf"{API}/branch/{REVISION}", Handler.branch),
     ("GET", API, Handler.info),
     ("GET", rf"{API}/revision/{REVISION}", Handler.info),
     ("GET", rf"{API}/refs", Handler.refs),

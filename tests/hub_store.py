@@ -2,14 +2,21 @@
 
 import hashlib
 import json
+import zlib
 from dataclasses import dataclass, field
 from functools import cached_property
 
 
-@dataclass
 class File:
-    content: bytes
-    lfs: bool
+    """A file in LFS or not; memory holds it compressed, so that gigabytes of sparse content fit."""
+
+    def __init__(self, content: bytes, lfs: bool) -> None:
+        self.lfs, self.size = lfs, len(content)
+        self._packed = zlib.compress(content, 1)
+
+    @property
+    def content(self) -> bytes:
+        return zlib.decompress(self._packed)
 
     @cached_property
     def sha256(self) -> str:
@@ -19,12 +26,12 @@ class File:
     def git_id(self) -> str:
         stored = self.content
         if self.lfs:
-            stored = f"version https://git-lfs\noid sha256:{self.sha256}\nsize {len(self.content)}\n".encode()
+            stored = f"version https://git-lfs\noid sha256:{self.sha256}\nsize {self.size}\n".encode()
         return hashlib.sha1(b"blob %d\0" % len(stored) + stored).hexdigest()
 
     def entry(self, path: str) -> dict:
-        entry = {"type": "file", "path": path, "size": len(self.content), "oid": self.git_id}
-        lfs = {"oid": self.sha256, "size": len(self.content), "pointerSize": 130}
+        entry = {"type": "file", "path": path, "size": self.size, "oid": self.git_id}
+        lfs = {"oid": self.sha256, "size": self.size, "pointerSize": 130}
         return entry | ({"lfs": lfs} if self.lfs else {})
 
 

@@ -127,6 +127,12 @@ class ReleaseOptions(Options):
         None, pattern=pattern(r"^(hub|local):.+", "hub:ORG/NAME or local:PATH"),
         description="Where to publish: hub:ORG/NAME or local:PATH.",
     )
+    checkpoint: Annotated[Annotated[str, AfterValidator(_address)] | None, Place()] = Field(
+        None, pattern=pattern(r"^(hub|local):.+", "hub:ORG/NAME or local:PATH"),
+        description="Where to push finished tables and buckets while the run is unfinished, to the branch "
+                    "checkpoint-NAME: hub:ORG/NAME or local:PATH.",
+    )
+    checkpoint_minutes: float = Field(30, gt=0, description="Minutes between two pushes to `checkpoint`.")
     version: Annotated[str, BeforeValidator(_version)] = Field(
         "auto", description="Version to publish: MAJOR.MINOR.PATCH, or `auto` for the lowest that the change of the "
                             "data demands."

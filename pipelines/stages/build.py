@@ -39,11 +39,12 @@ TAILS = pa.schema([pa.field("solution_id", TEXT, nullable=False), pa.field("behi
 PACKAGES = ("stepforge", "datatrove", "datasets", "duckdb", "huggingface_hub", "math-verify", "pyarrow")
 ALL_MEASURES = "assets/measures.parquet"
 LAYOUT = 7  # raised when the same tables would give other release files
-LAID_OUT = {"configs", "pass_rate", "splits", "to", "version", "private", "license"}  # options that no statement reads
+PLACE = {"to", "checkpoint", "checkpoint_minutes", "version", "private"}  # where a release goes
+LAID_OUT = {"configs", "pass_rate", "splits", "license", *PLACE}  # options that no statement reads
 
 
 def settings(recipe: Recipe) -> Any:
-    release = recipe.release.model_dump(mode="json", exclude={"to", "version", "private", "allow_failed"})
+    release = recipe.release.model_dump(mode="json", exclude={*PLACE, "allow_failed"})
     return [release, [template_text(g.prompt, g.model) for g in recipe.generators], recipe.seed, LAYOUT]
 
 

@@ -6,6 +6,7 @@ result to the file that the call names; the parent answers with the child's id.
 
 import json
 import os
+import resource
 import signal
 import sys
 from importlib import import_module
@@ -14,6 +15,7 @@ from typing import Any
 
 from datasets import load_dataset
 
+from stepforge.cards.checkpoint import push
 from stepforge.cards.publish import publish
 
 
@@ -25,13 +27,18 @@ def load(repo: str, config: str, revision: str, streaming: bool = False) -> dict
 
 def upload(folder: str, to: str, version: str | None, settings: dict[str, Any] | None = None, **options: bool) -> dict:
     """Publish, with other `settings` of modules, such as {"upload.MOST_FILES": 3}; "read" has the bytes that it
-    read from files and connections, where the system counts them."""
+    read from files and connections, where the system counts them, "peak_kb" its largest memory."""
     for name, value in (settings or {}).items():
         module, _, attribute = name.rpartition(".")
         setattr(import_module(f"stepforge.cards.{module}"), attribute, value)
     before = _read()
     done = publish(Path(folder), to, version, **options)._asdict()
-    return done | {"read": _read() - before}
+    peak_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return done | {"read": _read() - before, "peak_kb": peak_kb}
+
+
+def checkpoint(to: str, run: str, tables: dict[str, list[str]], private: bool | None = None) -> dict:
+    return push(to, run, {table: list(map(Path, paths)) for table, paths in tables.items()}, private)._asdict()
 
 
 def _read() -> int:
@@ -56,7 +63,7 @@ def run(call: dict) -> None:
     os.dup2(log, 1)
     os.dup2(log, 2)
     try:
-        value = {"load": load, "publish": upload}[call["name"]](**call["arguments"])
+        value = {"load": load, "publish": upload, "checkpoint": checkpoint}[call["name"]](**call["arguments"])
         answer = {"value": value}
     except BaseException as error:
         answer = {"error": type(error).__name__, "message": str(error)}

@@ -1,0 +1,88 @@
+"""Unfinished tables on a branch of the tests' Hub, pushed and loaded by the real clients."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hub_server import Fault, Hub
+
+from stepforge.builders.parquet import write_rows
+from stepforge.builders.tables import TABLES
+from stepforge.cards.checkpoint import branch_of, push
+
+VERDICTS = TABLES["verdicts"].schema
+KNOWN = {"verdict": "correct", "method": "literal", "soundness": "unchecked"}
+
+
+def part(path: Path, ids: list[str]) -> str:
+    write_rows(path, [{name: KNOWN.get(name, one if name.endswith("_id") else None) for name in VERDICTS.names}
+                      for one in ids], VERDICTS)
+    return str(path)
+
+
+def uploads(hub: Hub) -> int:
+    return sum(line.startswith("PUT /lfs/") for line in hub.log)
+
+
+def test_finished_parts_load_from_the_branch_and_what_is_there_is_not_sent_again(hub: Hub, clients, tmp_path) -> None:
+    first, second = part(tmp_path / "a.parquet", ["a", "b"]), part(tmp_path / "b.parquet", ["c"])
+
+    def pushed(*paths: str) -> list[str]:
+        hub.log.clear()
+        hub.stored.clear()
+        done = clients.start("checkpoint", to="hub:org/early", run="run", tables={"verdicts": paths}).wait()
+        assert "value" in done, done
+        rows = clients.load("org/early", "verdicts", "checkpoint-run")["value"]["train"]
+        return sorted(row["solution_id"] for row in rows)
+
+    assert pushed(first) == ["a", "b"] and uploads(hub) == 1
+    renamed = Path(first).rename(tmp_path / "renamed.parquet")
+    assert pushed(str(renamed), second) == ["a", "b", "c"] and uploads(hub) == 1
+    repo = hub.repos["org/early"]
+    commits = len(repo.commits)
+    assert pushed(str(renamed), second) == ["a", "b", "c"]
+    assert uploads(hub) == 0 and len(repo.commits) == commits
+    assert pushed(second) == ["c"] and uploads(hub) == 0
+    assert repo.private and not repo.tags and set(repo.at("main").files) == {".gitattributes"}
+    card = repo.at("checkpoint-run").files["README.md"].content.decode()
+    assert "unfinished" in card and "| verdicts | 1 |" in card and str(tmp_path) not in card
+
+
+def test_a_branch_of_a_published_repository_holds_the_run_alone_and_the_version_stays(
+        hub: Hub, clients, make_small: Callable[..., Path], tmp_path: Path) -> None:
+    assert "value" in clients.publish(make_small(), "hub:org/both", "1.0.0")
+    repo = hub.repos["org/both"]
+    before = {name: file.sha256 for name, file in repo.at("v1.0.0").files.items()}
+    tables = {"verdicts": [part(tmp_path / "a.parquet", ["a"])]}
+    assert "value" in clients.start("checkpoint", to="hub:org/both", run="run", tables=tables).wait()
+    names = {re.sub(r"[0-9a-f]{32}", "SHA", name) for name in repo.at("checkpoint-run").files}
+    assert names == {".gitattributes", "README.md", "verdicts/SHA.parquet"}
+    for revision in ("main", "v1.0.0"):
+        assert {name: file.sha256 for name, file in repo.at(revision).files.items()} == before
+
+
+def test_a_hub_that_fails_is_told_and_leaves_the_branch_whole(hub: Hub, clients, tmp_path) -> None:
+    tables = {"verdicts": [part(tmp_path / "a.parquet", ["a"])]}
+    arguments = {"to": "hub:org/sick", "run": "run", "tables": tables}
+    hub.faults = [Fault("POST .*/commit/", times=99)]
+    assert clients.start("checkpoint", **arguments).wait()["error"] == "Busy"
+    assert set(hub.repos["org/sick"].at("checkpoint-run").files) == {".gitattributes"}
+    hub.faults.clear()
+    assert "value" in clients.start("checkpoint", **arguments).wait()
+    refused = clients.start("checkpoint", **arguments, private=False).wait()
+    assert refused["error"] == "PublishError" and "is private" in refused["message"]
+
+
+def test_a_folder_takes_a_checkpoint_as_a_branch_does(tmp_path: Path) -> None:
+    first, second = (Path(part(tmp_path / f"{name}.parquet", [name])) for name in "ab")
+    assert push(f"local:{tmp_path / 'there'}", "run", {"verdicts": [first]}, None)[:2] == (2, 0)
+    assert push(f"local:{tmp_path / 'there'}", "run", {"verdicts": [second]}, None)[:2] == (2, 1)
+    there = tmp_path / "there" / "checkpoint-run"
+    assert [path.read_bytes() for path in there.glob("verdicts/*")] == [second.read_bytes()]
+
+
+@pytest.mark.parametrize(("name", "branch"), [("a.b", "checkpoint-a.b"), ("a..b", "checkpoint-a-.b"),
+                                              ("a.", "checkpoint-a-"), ("a.lock", "checkpoint-a-lock")])
+def test_a_branch_has_a_name_that_git_takes(name: str, branch: str) -> None:
+    assert branch_of(name) == branch

@@ -1,0 +1,70 @@
+"""A run that pushes what it has finished: whole buckets alone, the tables at its end, and no harm where it fails."""
+
+import orjson
+from helpers.runs import SMALL, execute, rows
+
+from stepforge.builders.parquet import read_rows
+from stepforge.pipelines import checkpoint, plan
+from stepforge.pipelines.checkpoint import PUSHED, Checkpoints
+from stepforge.pipelines.options.release import ReleaseOptions
+
+TINY = SMALL | {"name": "early", "judge": None, "annotate": None,
+                "executor": {"tasks": 1, "workers": 1, "buckets": 3}}
+
+
+def there(folder, table):
+    """Rows of a table at the target, in the order of their text."""
+    return sorted(str(row) for path in folder.glob(f"{table}/*.parquet") for row in read_rows(path))
+
+
+def test_finished_buckets_go_there_while_the_run_works_and_its_tables_at_the_end(tmp_path, monkeypatch):
+    seen, finished_buckets = [], checkpoint.finished_buckets
+
+    def watched(work, table):
+        seen.append((table, len(paths := finished_buckets(work, table))))
+        return paths
+
+    monkeypatch.setattr(checkpoint, "finished_buckets", watched)
+    release = SMALL["release"] | {"checkpoint": f"local:{tmp_path / 'there'}", "checkpoint_minutes": 0.0005}
+    execute(TINY | {"release": release}, tmp_path / "run", "verify")
+    assert any(table == "solutions" and count in (1, 2) for table, count in seen), seen
+    for table in ("problems", "solutions", "verdicts"):
+        assert there(tmp_path / "there" / "checkpoint-early", table) == sorted(map(str, rows(tmp_path / "run", table)))
+    assert {path.name for path in (tmp_path / "there" / "checkpoint-early").iterdir()} == {
+        "README.md", "problems", "solutions", "verdicts"}
+    assert orjson.loads((tmp_path / "run" / "checkpoint.json").read_bytes())["files"] > 3
+    assert not list((tmp_path / "run" / "work" / "checkpoint").iterdir())
+
+
+def test_a_target_that_fails_stops_no_run_and_is_told(tmp_path):
+    (tmp_path / "there").write_text("a file where a folder should be")
+    labels = []
+
+    def tell(work, label, documents):
+        labels.append(label)
+        return plan.silent(work, label, documents)
+
+    recipe = plan.Recipe.model_validate(TINY | {"release": {"checkpoint": f"local:{tmp_path / 'there'}"}})
+    plan.run(recipe, tmp_path / "run", tell, lambda *_: None, "generate")
+    assert rows(tmp_path / "run", "solutions")
+    kept = orjson.loads((tmp_path / "run" / "checkpoint.json").read_bytes())
+    assert kept["warning"].startswith("not pushed, and tried again later") and labels[-1].endswith(kept["warning"])
+
+
+def test_parts_of_ranks_pilots_and_unfinished_buckets_stay_here(tmp_path):
+    checkpoints = Checkpoints(tmp_path, "run", ReleaseOptions(checkpoint="local:x"))
+    for name in ("0/out/solutions/00000.parquet", "pilot-0/out/solutions/00001.parquet",
+                 "0/unsorted/out/solutions/00002.parquet", "0/out/solutions/.00003.parquet.1.tmp"):
+        (tmp_path / "work" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "work" / name).write_text(name)
+
+    def snapshot(name):
+        (tmp_path / name).mkdir()
+        tables = checkpoints._snapshot(tmp_path / name)
+        return {table: [path.read_text() for path in paths] for table, paths in tables.items()}
+
+    checkpoints.begin(("solutions", "budgets"), tmp_path / "work", 4)
+    assert snapshot("a") == {"solutions": ["0/out/solutions/00000.parquet"]}
+    checkpoints.begin(("solutions", "budgets"), tmp_path / "work", 1)
+    assert snapshot("b") == {}
+    assert not {"drops", "evaluations"} & set(PUSHED), "messages of servers, and problems that are held out"
