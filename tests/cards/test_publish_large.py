@@ -152,7 +152,7 @@ def test_files_in_common_count_as_the_same_rows(releases: tuple[Path, Path], mak
     pairs = [releases, releases[::-1], (make_release("a", range(40)), make_release("b", range(45), change=edit)),
              (make_release("c"), make_release("d"))]
     diffs = [compare(*pair) for pair in pairs]
-    monkeypatch.setattr("stepforge.cards.stored.Stored.beside", lambda self, other, config: self._files(config))
+    monkeypatch.setattr("stepforge.cards.stored.Stored.beside", lambda self, other, config: self.files(config))
     assert [compare(*pair) for pair in pairs] == diffs
     assert diffs[0].configs["positives"][:3] == (2 * ROWS, 0, 0) and diffs[1].configs["positives"][:3] == (0, 8, 0)
 
