@@ -85,9 +85,9 @@ def test_a_missing_split_is_found(make_release: Callable[..., Path]) -> None:
         del manifest["files"][f"{name}/test-00000-of-00001.parquet"]
     del manifest["configs"]["pairs"]["rows"]["test"]
     write_manifest(folder, manifest)
-    found = check_folder(folder)
-    assert found[:2] == [(name, "a split is missing", 1, "test") for name in ("pairs", "steps")]
-    assert {problem.config for problem in found[2:]} == {"negatives", "step_pairs"}, "whose pits are in no step"
+    wrong = check_folder(folder)
+    assert wrong[:2] == [(name, "a split is missing", 1, "test") for name in ("pairs", "steps")]
+    assert {problem.config for problem in wrong[2:]} == {"negatives", "step_pairs"}, "whose pits are in no step"
 
 
 @pytest.mark.parametrize(("config", "column"), [

@@ -36,8 +36,8 @@ def test_a_gold_with_its_steps_is_the_answer_behind_the_mark(tmp_path):
     given = [("3 + 4 = 7\n#### 7", None), ("#### 1,200", None), ("3 + 4\n#### 7\n", "own"), ("#### a\nb", None)]
     (tmp_path / "p.jsonl").write_text("\n".join(json.dumps({"q": f"{n}?", "a": a, "s": s})
                                                 for n, (a, s) in enumerate(given)))
-    found = read(tmp_path / "p.jsonl", COLUMNS | {"reference_solution": "s"})
-    assert [(row["answer"], row["reference_solution"]) for row in found] == [
+    given = read(tmp_path / "p.jsonl", COLUMNS | {"reference_solution": "s"})
+    assert [(row["answer"], row["reference_solution"]) for row in given] == [
         ("7", "3 + 4 = 7"), ("1,200", None), ("7", "own"), ("#### a\nb", None)]
 
 
