@@ -22,6 +22,7 @@ from stepforge.builders.files import replacing
 CHUNKING = {"min_chunk_size": 256 * 1024, "max_chunk_size": 1024 * 1024, "norm_level": 0}
 BATCH_ROWS = 2000
 Row = TypeVar("Row")
+Finish = Callable[[pa.Table], pa.Table]  # completes a block of rows on their way into a file
 _PART = re.compile(r"part-(\d{5})-of-(\d{5})-\d{3}\.parquet")
 
 
@@ -90,10 +91,16 @@ def open_writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
 
 def read_rows(table: Path, columns: list[str] | None = None, batch_rows: int = BATCH_ROWS) -> Iterator[dict]:
     """Rows of a table as dicts, a batch in memory at a time."""
+    for batch in read_batches(table, columns, batch_rows):
+        yield from batch.to_pylist()
+
+
+def read_batches(table: Path, columns: list[str] | None = None, batch_rows: int = BATCH_ROWS
+                 ) -> Iterator[pa.RecordBatch]:
+    """Rows of a table in their order, as batches; memory holds one."""
     for path in parts_of(table):
         with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=batch_rows, columns=columns):
-                yield from batch.to_pylist()
+            yield from file.iter_batches(batch_size=batch_rows, columns=columns)
 
 
 def is_whole(table: Path) -> bool:

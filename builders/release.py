@@ -1,6 +1,6 @@
 """The release folder: Parquet shards per config and split, and the manifest that lists each file with its checksum.
 
-In go one Parquet file per config, whose column `split` says where each row belongs, and what the run knows about
+In goes one Parquet table per config, whose column `split` says where each row belongs, and what the run knows about
 itself (recipe, stages, prompts, costs). Out comes the folder that is published as it stands: `stepforge.json` and
 `CONFIG/SPLIT-00000-of-0000N.parquet`. The same input gives the same bytes, rows keep their order, and rows appended at
 the end leave the bytes before them as they were. The manifest is written last: a folder without one is unfinished.
@@ -9,7 +9,9 @@ the end leave the bytes before them as they were. The manifest is written last: 
 import hashlib
 import json
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 import pyarrow as pa
@@ -22,8 +24,10 @@ from stepforge.builders.manifest import MANIFEST as MANIFEST
 from stepforge.builders.manifest import SPLITS as SPLITS
 from stepforge.builders.manifest import ReleaseError as ReleaseError
 from stepforge.builders.manifest import read_manifest as read_manifest
+from stepforge.builders.parquet import Finish, parts_of, read_batches
 from stepforge.builders.tables import content_id
 
+NOTHING: Mapping[str, Finish] = {}
 RULE_OF_SPLITS = "by hash of seed and group_id; an upstream test or validation split stays what it is"
 BLOCK_ROWS = 1000
 ROW_GROUP_BYTES = 32 * 1024**2  # the viewer scans one row group a page; fewer, larger ones share more chunks
@@ -62,20 +66,20 @@ def split_of(group_id: str, seed: int, upstream_split: str, fractions: dict[str,
     return "test" if draw < test else "validation" if draw < test + fractions.get("validation", 0.0) else "train"
 
 
-def split_groups(problems: Iterable[tuple[str, str]], seed: int, fractions: dict[str, float]) -> dict[str, str]:
-    """The split of each group_id, from pairs (group_id, split in the source).
+def split_groups(problems: Iterable[tuple[str, str]], seed: int, fractions: dict[str, float]
+                 ) -> Iterator[tuple[str, str]]:
+    """Each group_id with its split, from pairs (group_id, split in the source) of which those of a group are together.
 
     One test problem makes a group test, else one validation problem makes it validation.
     """
-    upstream: dict[str, str] = {}
-    for group_id, split in problems:
-        upstream[group_id] = max(split, upstream.get(group_id, "train"), key=SPLITS.index)
-    return {group: split_of(group, seed, split, fractions) for group, split in upstream.items()}
+    for group_id, pairs in groupby(problems, key=itemgetter(0)):
+        upstream = max((split for _, split in pairs), key=SPLITS.index)
+        yield group_id, split_of(group_id, seed, upstream, fractions)
 
 
 def write_release(folder: Path, tables: dict[str, Path], manifest: dict, max_shard_bytes: int = SHARD_BYTES,
-                  row_group_bytes: int = ROW_GROUP_BYTES) -> dict:
-    """Write the release of `tables` (config name to one Parquet file of all its rows) to `folder`.
+                  row_group_bytes: int = ROW_GROUP_BYTES, finish: Mapping[str, Finish] = NOTHING) -> dict:
+    """Write the release of `tables` (config name to a Parquet table of all its rows) to `folder`.
 
     Every config counts the rows of every split. A split without rows gets no file and a config without rows no folder:
     `datasets` cannot load a split of no rows, nor the other splits beside such a file; the manifest lists
@@ -84,6 +88,7 @@ def write_release(folder: Path, tables: dict[str, Path], manifest: dict, max_sha
     Args:
         max_shard_bytes: size at which a shard is closed, in bytes of Arrow memory (before encoding and compression).
         row_group_bytes: the same for a row group.
+        finish: by config, what completes its rows on their way, block by block in their order.
 
     Returns:
         `manifest` with `rule_of_splits`, `configs` (columns, rows), `files` (sha256, bytes, rows, config, split) and
@@ -97,7 +102,7 @@ def write_release(folder: Path, tables: dict[str, Path], manifest: dict, max_sha
     workshop = folder / ".building"
     shutil.rmtree(workshop, ignore_errors=True)
     try:
-        written = {name: _write_config(workshop, name, path, max_shard_bytes, row_group_bytes)
+        written = {name: _write_config(workshop, name, path, max_shard_bytes, row_group_bytes, finish.get(name))
                    for name, path in tables.items()}
         full = {**manifest, "rule_of_splits": RULE_OF_SPLITS}
         full |= _describe(workshop, tables, written)
@@ -140,24 +145,30 @@ def manifest_bytes(manifest: dict) -> bytes:
     return (json.dumps(manifest, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
-def _write_config(folder: Path, config: str, path: Path, shard_bytes: int, group_bytes: int) -> dict[str, list[Path]]:
+def _write_config(folder: Path, config: str, table: Path, shard_bytes: int, group_bytes: int, finish: Finish | None
+                  ) -> dict[str, list[Path]]:
     """Shards of one config by split, under their final names."""
     if not CONFIG_NAME.fullmatch(config):
         raise ReleaseError(f"config name {config!r}: allowed are lower-case letters, digits and _, as in step_pairs")
-    with pq.ParquetFile(path) as file:
-        schema = file.schema_arrow
-        if "split" not in schema.names:
-            raise ReleaseError(f"the table of config {config} ({path}) has no column `split`; it has {schema.names}")
-        published = schema.remove(schema.get_field_index("split")).remove_metadata()
-        writers = {split: _Shards(folder / config, split, published, shard_bytes, group_bytes) for split in SPLITS}
-        for batch in file.iter_batches(batch_size=BLOCK_ROWS):
-            block = pa.Table.from_batches([batch])
-            unknown = set(pc.unique(block["split"]).to_pylist()) - set(SPLITS)
-            if unknown:
-                raise ReleaseError(f"config {config} has rows of split {unknown}; allowed are {SPLITS}")
-            for split, writer in writers.items():
-                writer.add(block.filter(pc.equal(block["split"], split)).select(published.names))
-        return {split: writer.finish() for split, writer in writers.items()}
+    schema = _schema_of(table)
+    if "split" not in schema.names:
+        raise ReleaseError(f"the table of config {config} ({table}) has no column `split`; it has {schema.names}")
+    published = schema.remove(schema.get_field_index("split")).remove_metadata()
+    writers = {split: _Shards(folder / config, split, published, shard_bytes, group_bytes) for split in SPLITS}
+    for batch in read_batches(table, batch_rows=BLOCK_ROWS):
+        block = pa.Table.from_batches([batch])
+        unknown = set(pc.unique(block["split"]).to_pylist()) - set(SPLITS)
+        if unknown:
+            raise ReleaseError(f"config {config} has rows of split {unknown}; allowed are {SPLITS}")
+        if finish is not None:
+            block = finish(block)
+        for split, writer in writers.items():
+            writer.add(block.filter(pc.equal(block["split"], split)).select(published.names))
+    return {split: writer.finish() for split, writer in writers.items()}
+
+
+def _schema_of(table: Path) -> pa.Schema:
+    return pq.read_schema(parts_of(table)[0])
 
 
 class _Shards:
@@ -229,8 +240,8 @@ def _describe(root: Path, tables: dict[str, Path], written: dict[str, dict[str, 
                     "config": config, "split": split}
         if any(rows.values()):
             left_out |= {f"{config}/{split}": "no rows" for split, count in rows.items() if not count}
-            schema = pq.read_schema(tables[config])
-            configs[config] = {"columns": {f.name: str(f.type) for f in schema if f.name != "split"}, "rows": rows}
+            columns = {field.name: str(field.type) for field in _schema_of(tables[config]) if field.name != "split"}
+            configs[config] = {"columns": columns, "rows": rows}
         else:
             left_out[config] = "no rows"
     return {"configs": configs, "files": files, "left_out": left_out}

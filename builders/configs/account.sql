@@ -1,5 +1,5 @@
 -- What configs leave out of that which they could hold, by reason: solutions, pairs of a negative by rule or mode,
--- problems. Rows in are rows out and these. Reads what account_ids.sql has made.
+-- problems. Rows in are rows out and these. Reads what account_ids.sql and weighed.sql have made.
 WITH lost AS (
     SELECT negative_ids.solution_id, coalesce(has_pit, false) AS has_pit, loser_ids.solution_id IS NOT NULL AS pairs,
            loser_ids.turn
@@ -20,7 +20,7 @@ WITH lost AS (
     UNION ALL
     SELECT 'weighted', solution_id,
            CASE WHEN getvariable('after_pit') = 'drop' AND unreached THEN 'never_reached' ELSE 'no_advantage' END
-    FROM placed_ids ANTI JOIN weight_ids USING (solution_id)
+    FROM placed_ids ANTI JOIN weighed USING (solution_id)
     UNION ALL
     SELECT 'pairs', solution_id || rule,
            CASE WHEN NOT pairs THEN 'no_pit' WHEN turn >= getvariable('max_pairs_per_problem') THEN 'cap'

@@ -9,4 +9,3 @@ CREATE OR REPLACE TEMP TABLE step_pair_ids AS SELECT rejected_id AS solution_id,
 CREATE OR REPLACE TEMP TABLE annotated_ids AS SELECT DISTINCT solution_id, left_out FROM annotated;
 CREATE OR REPLACE TEMP TABLE placed_ids AS
 SELECT solution_id, bool_and(step_place = 'unreached') AS unreached FROM placed GROUP BY solution_id;
-CREATE OR REPLACE TEMP TABLE weight_ids AS SELECT DISTINCT solution_id FROM weight;

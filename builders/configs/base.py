@@ -4,13 +4,17 @@ A config is a module of this package with a `CONFIG`, and the statement `NAME.sq
 the views of `pool.sql`. Whoever needs to know something of a config reads its record.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import pyarrow as pa
 
+from stepforge.builders.parquet import Finish
 from stepforge.builders.tables import BOOL, TEXT, column
+
+if TYPE_CHECKING:
+    import duckdb  # slow to import, and every command reads the records
 
 Wanted = Literal["correct", "incorrect", "any"]
 CHAT = "_chat"
@@ -48,7 +52,8 @@ class Config:
     differ; `turns` are those that a conversation has for messages, if not all. `chat` says which columns must not be
     false in rows whose texts are finished turns; without it there is no variant as messages. `sampled` configs show a
     row in the card. A config that is `asked` for is built only where the recipe names it. Without annotated solutions
-    an `annotated` config has no rows.
+    an `annotated` config has no rows. `whole` makes what finishes the rows of buckets, block by block in their order,
+    where they need something of the whole run: its connection sees `weighed`, `candidates` and the config.
     """
 
     name: str
@@ -66,6 +71,7 @@ class Config:
     annotated: bool = False
     training: Training | None = None
     tests: tuple[RowTest, ...] = ()
+    whole: "Callable[[duckdb.DuckDBPyConnection], Finish] | None" = None
 
     @property
     def schema(self) -> pa.Schema:
@@ -88,7 +94,7 @@ def chat_variant(config: Config) -> Config:
     return Config(
         f"{config.name}{CHAT}", 100 + config.rank, config.key, f"`{config.name}` as messages; complete solutions only",
         tuple(_as_message(field) if field.name in turns else field for field in config.fields),
-        config.solutions, config.trains, config.texts, asked=True, annotated=config.annotated)
+        config.solutions, config.trains, config.texts, asked=True, annotated=config.annotated, whole=config.whole)
 
 
 def _as_message(text: pa.Field) -> pa.Field:

@@ -1,4 +1,6 @@
--- Which solutions a release may use, and under which prompt. Options stand under their names in the recipe.
+-- Which solutions a release may use, and under which prompt. Options stand under their names in the recipe. Every view
+-- looks at one problem after another, so that a bucket of problems gives its rows of the whole; two variables are known
+-- of the whole run alone: `any_steps`, whether any solution is annotated, and `mean_weight`.
 
 -- Length of a text in tokens: as counted by who wrote it, else about a token for three characters.
 CREATE TEMP MACRO tokens(counted, written) AS coalesce(counted, ceil(length(written) / 3));
@@ -151,7 +153,7 @@ CREATE TEMP VIEW loser AS
 SELECT *, row_number() OVER (PARTITION BY problem_id ORDER BY fall_low IS NULL, solution_id) - 1 AS turn,
        coalesce(fall_low >= getvariable('min_pit_drop'), false) AS has_pit
 FROM negative
-WHERE origin = 'sample' AND (has_pit OR getvariable('pair_negatives') = 'all' OR (SELECT count(*) = 0 FROM steps));
+WHERE origin = 'sample' AND (has_pit OR getvariable('pair_negatives') = 'all' OR NOT getvariable('any_steps'));
 
 -- Every positive against every such negative of its problem, where their lengths may stand beside each other.
 CREATE TEMP VIEW match AS
@@ -208,7 +210,8 @@ FROM (
     FROM annotated WHERE left_out IS NULL
 );
 
--- Steps that weigh. The completion ends with the last of them.
+-- Steps that weigh. The completion ends with the last of them. `mean_weight` is that of all steps of the run, as weighed.py
+-- sums it.
 CREATE TEMP VIEW weight AS
 WITH kept AS (
     SELECT *, exp(valued(advantage, advantage_model) / getvariable('weight_beta')) AS unbounded,
@@ -218,7 +221,7 @@ WITH kept AS (
 )
 SELECT *, substr(solution, 1, kept_end) AS kept_text,
        CASE WHEN kept_end < length(solution) THEN false ELSE complete END AS kept_complete,
-       raw / avg(raw ORDER BY solution_id, step_index) OVER () AS weight
+       raw / getvariable('mean_weight') AS weight
 FROM kept WHERE known > 0;
 
 -- Problems as tasks: one prompt, the gold answer, and how often samples reach it, of one generator or of all. A problem

@@ -10,7 +10,7 @@ Kind = Literal["local", "slurm", "ray", "jobs"]
 StageName = Literal["problems", "synthesize", "decontaminate", "generate", "verify", "deduplicate", "judge",
                     "annotate", "measure", "build", "card", "publish"]  # in the order in which they run
 AskingStage = Literal["synthesize", "generate", "judge", "annotate"]  # of a model
-ShardedStage = Literal[AskingStage, "verify", "deduplicate"]  # the others are SQL in one process
+ShardedStage = Literal[AskingStage, "verify", "deduplicate", "build"]  # the others are SQL in one process
 
 TIME = pattern(r"^(\d+(:\d+){0,2}|\d+-\d+(:\d+){0,2}|INFINITE|UNLIMITED)$",
                "a time of sbatch, such as 90, 24:00:00 or 2-12")

@@ -1,5 +1,6 @@
 """A small recipe, and how tests run one and read its tables."""
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from stepforge.builders.parquet import read_rows
@@ -28,3 +29,8 @@ def execute(recipe: dict, folder: Path, last: StageName = "publish") -> list[str
 
 def rows(folder: Path, table: str) -> list[dict]:
     return list(read_rows(table_path(folder, table)))
+
+
+def by_key(found: Iterable[dict], key: Sequence[str]) -> list[dict]:
+    """Rows in the order of their key, nulls first."""
+    return sorted(found, key=lambda row: tuple((row[name] is not None, row[name]) for name in key))

@@ -65,7 +65,7 @@ def test_stage_has_its_own_shards_and_the_rest_of_the_recipes():
     assert (annotate.kind, annotate.tasks, annotate.gpus_per_task, annotate.workers) == ("slurm", 64, 1, 2)
     assert annotate.slurm.partition == "gpu" and executor.of("generate").slurm.partition == "cpu"
     assert (verify.kind, verify.tasks, verify.tasks_per_job) == ("local", 4, 8)
-    assert executor.of("build") == executor.model_copy(update={"stages": {}})
+    assert executor.of("measure") == executor.model_copy(update={"stages": {}})
 
 
 def test_log_shows_no_local_values_even_where_loguru_came_first(tmp_path):

@@ -1,10 +1,14 @@
 """Labels, spurious steps and weights, from tests/helpers/small_release.py."""
 
 import math
+import random
 
+import pyarrow as pa
 import pytest
 from helpers.small_release import TEXT, filled, steps_of, tables, with_more
 
+from stepforge.builders.configs.weighted import settle_weights
+from stepforge.builders.sql import open_duckdb
 from stepforge.pipelines.credit.advantages import clopper_pearson
 
 
@@ -127,3 +131,23 @@ def test_shares_of_weight_by_place_are_told(build):
     weights = build("weighted", account=True, after_pit="keep").weights
     raw = {"correct": math.exp(1) + 2, "before": math.exp(0.5), "pit": math.exp(-1.5), "behind": 1}
     assert weights == pytest.approx({place: w / sum(raw.values()) for place, w in raw.items()})
+
+
+def test_the_mean_weight_is_summed_in_the_order_of_steps_to_the_last_digit(tmp_path):
+    """As DuckDB's ordered average has it, however the rows lie; adding them as they lie gives other digits."""
+    draw = random.Random(0)
+    steps = [(f"{n // 5:05d}", n % 5, "ab"[n % 2], draw.expovariate(1)) for n in range(9_000)] + [("x", 0, "a", None)]
+    draw.shuffle(steps)
+    with open_duckdb("256MiB", tmp_path) as connection:
+        names = ("solution_id", "step_index", "place", "raw")
+        rows = pa.table(dict(zip(names, map(list, zip(*steps, strict=True)), strict=True)))
+        connection.register("weighed", rows)
+        shares = settle_weights(connection)
+        (mean,), (ordered,) = (connection.execute(f"SELECT {sql} FROM weighed LIMIT 1").fetchone() for sql in (
+            "getvariable('mean_weight')", "avg(raw ORDER BY solution_id, step_index) OVER ()"))
+        assert mean == ordered != sum(raw for *_, raw in steps if raw is not None) / 9_000
+        assert list(shares) == ["a", "b"] and sum(shares.values()) == pytest.approx(1)
+        inside = sum(raw for *_, place, raw in steps if place == "a" and raw is not None)
+        assert shares["a"] == pytest.approx(inside / mean / 9_000)
+        connection.register("weighed", rows.slice(0, 0))
+        assert settle_weights(connection) == {}

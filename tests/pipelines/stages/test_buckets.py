@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from helpers.runs import SMALL, execute, rows
+from helpers.runs import SMALL, by_key, execute, rows
 from helpers.world import filled
 
 from stepforge.builders import configs
@@ -28,6 +28,7 @@ from stepforge.pipelines.stages.measure.sums import Tally
 from stepforge.pipelines.stages.shares import BucketReader, Query
 
 NAMES = [name for name in TABLES if name != "drops"]
+UNANNOTATED = [name for name, config in configs.CONFIGS.items() if not config.annotated]
 VERDICT = {"solution_id": "a", "verdict": "correct", "method": "literal"}
 
 
@@ -42,10 +43,6 @@ def begun(run, folder):
     for journal in ("generated", "judged", "rollouts"):
         shutil.copytree(run / journal, folder / journal)
     return folder
-
-
-def by_key(table, key):
-    return sorted(table, key=lambda row: tuple((row[name] is not None, row[name]) for name in key))
 
 
 def tables_of(folder):
@@ -102,7 +99,8 @@ def recorded(tmp_path):
         source = {"source": "files", "paths": [str(tmp_path / "p.jsonl")], "answer": "majority"}
         return {"name": "r", "problems": [source], "generators": generators,
                 "deduplicate": {"near_problems": None} | deduplicate,
-                "release": {"splits": {"test": 0.2}}, "executor": {"tasks": tasks, "workers": 1, "buckets": buckets}}
+                "release": {"splits": {"test": 0.2}, "configs": UNANNOTATED},
+                "executor": {"tasks": tasks, "workers": 1, "buckets": buckets}}
     return recipe
 
 
@@ -147,6 +145,21 @@ def test_tables_are_divided_again_where_the_number_of_buckets_changes(recorded, 
         if buckets > 1:
             execute(recorded(keep=keep), tmp_path / keep)
         assert everything(folder) == everything(tmp_path / keep)
+
+
+def test_a_run_that_grows_while_its_buckets_change_publishes_what_one_bucket_does(recorded, tmp_path):
+    problems, folder = tmp_path / "p.jsonl", tmp_path / "run"
+    whole = problems.read_text()
+    problems.write_text("\n".join(whole.splitlines()[:30]))
+    execute(recorded(4), folder)
+    assert len(rows(folder, "problems")) == 30
+    problems.write_text(whole)
+    assert {"generate", "build"} <= set(execute(recorded(3, tasks=3), folder))
+    execute(recorded(), tmp_path / "one")
+    assert everything(folder) == everything(tmp_path / "one")
+    facts = [json.loads((run / "release/stepforge.json").read_text()) for run in (folder, tmp_path / "one")]
+    assert all(facts[0][name] == facts[1][name] for name in ("excluded", "weights", "configs", "left_out"))
+    assert any(config == "rl_verl" for config, _ in release_of(folder))
 
 
 def test_a_part_that_is_lost_or_damaged_is_made_again(recorded, tmp_path):
@@ -239,7 +252,7 @@ def bytes_read() -> int:
 
 
 MOMENTS = ("generate-*/*/out/solutions", "verify-*/verify/out/verdicts", "judge-*/judge/out/judgements",
-           "annotate-*/annotate/out/steps")
+           "annotate-*/annotate/out/steps", "build-*/build/configs/weighed")
 
 
 @pytest.mark.slow
@@ -261,6 +274,7 @@ def test_a_run_in_buckets_that_is_killed_in_its_stages_ends_like_one_that_was_no
     assert process.returncode == 0, (tmp_path / "output").read_text()
     assert len(killed) > 2, "it was killed in several stages"
     assert without_cache(tables_of(folder)) == without_cache(tables_of(small_run))
+    assert without_cache(release_of(folder)) == without_cache(release_of(small_run))
 
 
 def without_cache(tables):
