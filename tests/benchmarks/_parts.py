@@ -2,7 +2,8 @@
 
 In: the name of a world, how many problems, a seed. Out: for each strategy a `Score` or a curve of them. A part is kept
 in build/bench/search, named after what it measures and a hash of the code that did, so that an interrupted benchmark
-resumes, further seeds add to the stored ones, and a part that other code measured is never read.
+resumes, further seeds add to the stored ones, and a part that other code measured is never read. Other benchmarks of
+searches keep parts of their own in the same way.
 """
 
 import hashlib
@@ -10,7 +11,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -33,6 +34,7 @@ BASE_RATES = {"easy": 0.9, "hard": 0.05}
 FOLDER = Path("build/bench/search")
 CODE = [*sorted(Path(credit.__path__[0]).glob("*.py")),
         *(Path(__file__).with_name(f"{name}.py") for name in ("_world", "_searches", "_baselines", "_parts"))]
+HASH = hashlib.sha256(b"".join(path.read_bytes() for path in CODE) + f"{PILOT} {BATCH}".encode())
 
 
 @dataclass
@@ -89,27 +91,31 @@ def measured(name: str, size: int, seed: int) -> Part:
     return Part(single, curves, facts, time.monotonic() - began)
 
 
-def parts(names: Sequence[str], size: int, seeds: Sequence[int], workers: int) -> Iterator[tuple[str, Part]]:
-    """For each world that is complete the joined part; those that are not on disk are measured, a process for each."""
+Measure = Callable[[str, int, int], Part]     # of the name of a world, how many problems, a seed
+
+
+def parts(names: Sequence[str], size: int, seeds: Sequence[int], workers: int, measure: Measure = measured,
+          more_code: Sequence[Path] = ()) -> Iterator[tuple[str, Part]]:
+    """For each world that is complete the joined part; those that are not on disk are measured, a process for each.
+
+    `more_code`: what `measure` depends on beside CODE.
+    """
     os.environ.setdefault("OMP_NUM_THREADS", "1")           # the arrays are small
     FOLDER.mkdir(parents=True, exist_ok=True)
-    missing = [(name, size, seed) for seed in seeds for name in names if not _path(name, size, seed).exists()]
+    code = HASH.copy()
+    code.update(b"".join(path.read_bytes() for path in more_code))
+    paths = {(name, size, seed): FOLDER / f"{name}-{size}-{seed}-{code.hexdigest()[:12]}.json"
+             for seed in seeds for name in names}
     with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
-        running = {pool.submit(_measure, *job): job for job in missing}
+        running = {pool.submit(_measure, measure, job, path): job for job, path in paths.items() if not path.exists()}
         for done in as_completed(running):
             print(f"{running[done]} took {done.result():.0f} s", file=sys.stderr, flush=True)
     for name in names:
-        yield name, Part.joined([Part.of(json.loads(_path(name, size, seed).read_text())) for seed in seeds])
+        yield name, Part.joined([Part.of(json.loads(paths[name, size, seed].read_text())) for seed in seeds])
 
 
-def _measure(name: str, size: int, seed: int) -> float:
-    part, path = measured(name, size, seed), _path(name, size, seed)
-    whole = path.with_suffix(".new")
+def _measure(measure: Measure, job: tuple[str, int, int], path: Path) -> float:
+    part, whole = measure(*job), path.with_suffix(".new")
     whole.write_text(json.dumps(part.record()))
     whole.replace(path)
     return part.seconds
-
-
-def _path(name: str, size: int, seed: int) -> Path:
-    code = hashlib.sha256(b"".join(path.read_bytes() for path in CODE) + f"{PILOT} {BATCH}".encode()).hexdigest()
-    return FOLDER / f"{name}-{size}-{seed}-{code[:12]}.json"

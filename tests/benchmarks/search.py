@@ -72,7 +72,7 @@ class Scores:
 
     def intervals(self) -> dict[str, tuple[float, float] | None]:
         """Central 95% of each ratio over resamples of the problems; None where a resample does not reach it."""
-        size, rng = len(self.single["exhaustive-32"].problems), np.random.default_rng(0)
+        size, rng = len(next(iter(self.single.values())).problems), np.random.default_rng(0)
         drawn = [self.ratios(rng.multinomial(size, np.full(size, 1 / size)).astype(float)) for _ in range(RESAMPLES)]
         intervals: dict[str, tuple[float, float] | None] = {}
         for key in drawn[0]:

@@ -2,25 +2,28 @@
 
 In the two headline worlds of search.py with wordings (_wordings.py), apart by a spread of 0, 0.05 and 0.15, a pilot of
 16 problems teaches the chain model as a run does; the fit decides whether wordings share, and how far apart they are.
-Then the same fresh problems are searched twice, with and without. One line for each search as a run stops it, and the
-tokens at which the curve with sharing reaches the error that the curve without has at its end, over the tokens there
-(`ratio_advantage`; above 1 it does harm). Writes build/bench/wordings.json; SEEDS=1 PROBLEMS=12 before it for a quick
-look.
+Then the same fresh problems are searched twice, with and without. One line for each search as a run stops it, and
+ratios of tokens with sharing over tokens without: `ratio_as_run` where each stops, `ratio_advantage` and `ratio_pit`
+where the curve with sharing reaches the error, or the pits, that the curve without has where a run would end,
+`ratio_advantage_late` the same at a quarter of that `min_gain` (above 1 it does harm). `error_as_run` is the ratio
+of errors where each stops. All seeds are pooled; intervals are the central 95% of a bootstrap over problems. Writes
+build/bench/wordings.json; SEEDS=1 PROBLEMS=12 before it for a quick look. Each world and seed is kept as it ends.
 """
 
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from _parts import BATCH, HEADLINE
-from _searches import Row, Score, adaptive, as_run, finish, pooled, tokens_for, typical_length
+import numpy as np
+from _parts import BATCH, HEADLINE, Part, parts
+from _searches import LEVELS, VALUE_LEVELS, Score, adaptive, as_run, finish, tokens_for, typical_length
 from _wordings import draw_wordings, in_text_alone, repeated
-from _world import BASE, EPS, WORLDS, Problem
-from search import show
+from _world import BASE, EPS, WORLDS, Array, Problem
+from search import Scores, show
 
 from stepforge.pipelines.credit import fit, lengths
 from stepforge.pipelines.credit.adaptive import Adaptive
@@ -29,7 +32,11 @@ from stepforge.pipelines.credit.lengths import Seen
 from stepforge.pipelines.credit.search import SearchSettings
 
 SPREADS, PILOT = (0.0, 0.05, 0.15), 16
-KEPT = 6     # points of the curve: it ends where a run would
+RUN, LATE = SearchSettings.min_gain, SearchSettings.min_gain / 4
+ENDS = {"ratio_advantage": ("values", "error", RUN), "ratio_advantage_late": ("values", "error", LATE),
+        "ratio_pit": ("pit", "pit", RUN)}
+CURVES = {"values": VALUE_LEVELS, "pit": LEVELS}
+CODE = [Path(__file__), Path(__file__).with_name("_wordings.py")]
 
 
 def taught(pilot: Sequence[Problem]) -> tuple[Chain, dict[str, Any]]:
@@ -40,43 +47,59 @@ def taught(pilot: Sequence[Problem]) -> tuple[Chain, dict[str, Any]]:
         finish(search, problem, BATCH)
         known.append([*search.history, search.evidence()])
         seen += search.lengths()
-    chain, record = fit.choose(known, EPS)
-    assert chain is not None, record
-    return replace(chain, lengths=lengths.fit(seen, typical_length(pilot))), record
+    chain, told = fit.choose(known, EPS)
+    assert chain is not None, told
+    return replace(chain, lengths=lengths.fit(seen, typical_length(pilot))), told
 
 
-def compared(name: str, spread: float, size: int, seeds: int) -> dict[str, Any]:
-    runs: dict[str, list[Score]] = {"text": [], "computations": []}
-    curves: dict[str, list[list[Score]]] = {"text": [], "computations": []}
-    chosen, share = [], 0.0
-    for seed in range(seeds):
-        pilot = draw_wordings(WORLDS[name], PILOT, 8, 500 + seed, spread)
-        test = draw_wordings(WORLDS[name], size, 8, seed, spread)
-        share += repeated(test) / seeds
-        for key, seen in (("computations", lambda p: p), ("text", in_text_alone)):
-            chain, record = taught(list(map(seen, pilot)))
-            chosen += [(chain.spread, record["sharing"])] if key == "computations" else []
-            runs[key].append(as_run(list(map(seen, test)), chain, BATCH))
-            curves[key].append(adaptive(list(map(seen, test)), chain, "values", BATCH)[:KEPT])
-    rows: dict[str, list[Row]] = {key: [pooled(list(points)).row() for points in zip(*parts, strict=True)]
-                                  for key, parts in curves.items()}
-    end = rows["text"][-1]
-    tokens = tokens_for(rows["computations"], "error", end["error"])
-    table = {f"{key}, as run": pooled(scores).row() for key, scores in runs.items()}
-    table |= {f"{key}, point {i}": row for key, points in rows.items() for i, row in enumerate(points)}
-    facts = {"ratio_advantage": None if tokens is None else tokens / end["tokens"], "repeated": share}
-    show(f"{name}, spread {spread}", table, facts)
-    print(f"chosen (spread, nats gained): {chosen}", flush=True)
-    return {**facts, "chosen": chosen, "table": table}
+def measured(name: str, size: int, seed: int) -> Part:
+    """The searches with and without sharing, of one world and spread at one seed."""
+    began, (world, spread) = time.monotonic(), name.split(" spread ")
+    pilot = draw_wordings(WORLDS[world], PILOT, 8, 500 + seed, float(spread))
+    test = draw_wordings(WORLDS[world], size, 8, seed, float(spread))
+    single, curves, facts = dict[str, Score](), dict[str, list[Score]](), {"repeated": repeated(test)}
+    views: dict[str, Callable[[Problem], Problem]] = {"computations": lambda problem: problem, "text": in_text_alone}
+    for key, seen in views.items():
+        chain, told = taught(list(map(seen, pilot)))
+        if key == "computations":
+            facts |= {"spread": chain.spread or 0.0, "nats": max(told["sharing"].values(), default=0.0)}
+        single[f"{key}, as run"] = as_run(list(map(seen, test)), chain, BATCH)
+        curves |= {f"{key}, {goal}": adaptive(list(map(seen, test)), chain, goal, BATCH) for goal in CURVES}
+    return Part(single, curves, [facts], time.monotonic() - began)
+
+
+class Shared(Scores):
+    """Scores with and without sharing."""
+
+    def ratios(self, weights: Array | None = None) -> dict[str, float | None]:
+        rows = {key: score.row(weights) for key, score in self.single.items()}
+        found: dict[str, float | None] = {
+            "ratio_as_run": rows["computations, as run"]["tokens"] / rows["text, as run"]["tokens"],
+            "error_as_run": rows["computations, as run"]["error"] / rows["text, as run"]["error"]}
+        for ratio, (goal, key, min_gain) in ENDS.items():
+            at = max(i for i, level in enumerate(CURVES[goal]) if level >= min_gain)
+            end = self.curves[f"text, {goal}"][at].row(weights)
+            tokens = tokens_for([score.row(weights) for score in self.curves[f"computations, {goal}"]], key, end[key])
+            found[ratio] = None if tokens is None else tokens / end["tokens"]
+        return found
+
+
+def report_of(part: Part) -> dict[str, Any]:
+    scores, table = Shared(part.single, part.curves), {key: score.row() for key, score in part.single.items()}
+    table |= {f"{key}, {level:.4g}": score.row() for key, points in part.curves.items()
+              for level, score in zip(CURVES[key.split(", ")[1]], points, strict=True)}
+    chosen = [(fact["spread"], fact["nats"]) for fact in part.facts]
+    return {**scores.ratios(), "intervals": scores.intervals(), "chosen": chosen, "table": table,
+            "repeated": float(np.mean([fact["repeated"] for fact in part.facts])), "seconds": part.seconds}
 
 
 def main() -> None:
-    began, size, seeds = time.monotonic(), int(os.environ.get("PROBLEMS", "40")), int(os.environ.get("SEEDS", "4"))
+    size, seeds = int(os.environ.get("PROBLEMS", "40")), int(os.environ.get("SEEDS", "4"))
+    names = [f"{name} spread {spread}" for spread in SPREADS for name in HEADLINE]
     report: dict[str, Any] = {"problems": size, "seeds": seeds}
-    for spread in SPREADS:
-        for name in HEADLINE:
-            report[f"{name} {spread}"] = compared(name, spread, size, seeds)
-    report["seconds"] = time.monotonic() - began
+    for name, part in parts(names, size, range(seeds), int(os.environ.get("WORKERS", "1")), measured, CODE):
+        report[name] = report_of(part)
+        show(name, report[name]["table"], report[name])
     Path("build/bench/wordings.json").write_text(json.dumps(report, indent=1).replace("NaN", "null"))
 
 
