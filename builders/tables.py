@@ -243,6 +243,9 @@ STEPS = make_table(
     optional("advantage_model_low", REAL, "Lower bound of its 95% credible interval."),
     optional("advantage_model_high", REAL, "Upper bound of the same interval."),
     optional("pit_probability", REAL, "Posterior probability that this step is the first pit."),
+    column("passing_rollouts", INT, "Of `rollouts`, those that started after an earlier step and passed through this "
+                                    "one in the same tokens; 0 unless `annotate.passing` is set."),
+    column("passing_successes", INT, "Of these, rollouts that reached a correct answer."),
     bucketed=True,
 )
 
@@ -258,6 +261,8 @@ ROLLOUTS = make_table(
     column("token_exact", BOOL, "Whether the rollout continues from the exact tokens of the solution; otherwise its "
                                 "text was tokenised again."),
     column("seed", INT, "Sampling seed."),
+    column("passed", INT, "Longer prefixes that it passed through in the same tokens and counts for, too; 0 unless "
+                          "`annotate.passing` is set."),
     column("completion", TEXT, "Text that the policy wrote after the prefix."),
     column("finish_reason", TEXT, "stop, length or unknown; or why there is no text: error, filtered and so on."),
     column("verdict", TEXT, "Verdict on prefix and completion together: correct, incorrect or undecided."),

@@ -88,9 +88,10 @@ class Adaptive(Search):
         return self._counts(zeros, zeros)
 
     def lengths(self) -> list[Seen]:
-        """How long the rollouts so far got; base samples are not among them."""
-        return [Seen(float(rest), float(before), node.rollouts, node.written) for node, rest, before
-                in zip(self.tree.nodes[1:], self._rest[1:], self._before[1:], strict=True) if node.rollouts]
+        """How long the rollouts so far got, after the step they began from; base samples are not among them."""
+        return [Seen(float(rest), float(before), node.rollouts - node.passing, node.written) for node, rest, before
+                in zip(self.tree.nodes[1:], self._rest[1:], self._before[1:], strict=True)
+                if node.rollouts > node.passing]
 
     def beliefs(self) -> Posterior:
         """Posteriors of all solutions, in the order in which they were given."""

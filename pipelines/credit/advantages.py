@@ -41,6 +41,8 @@ class StepValue(NamedTuple):
     advantage_model_low: float | None = None
     advantage_model_high: float | None = None
     pit_probability: float | None = None    # posterior probability that this step is the first pit
+    passing_rollouts: int = 0               # of `rollouts`, those that began earlier and passed through this step
+    passing_successes: int = 0
 
 
 def q_fixed(successes: int, n: int) -> float:

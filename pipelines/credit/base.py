@@ -43,6 +43,7 @@ class SearchSettings:
     typical_length: float | None = None    # of a solution, in units of its costs; none = the mean of this problem's
     read_cost: float = 0.0         # of a token that a rollout reads, beside one that it writes
     max_excluded: int = 16         # a step gets no more rollouts after so many infrastructure errors
+    passing: bool = False          # rollouts count for longer prefixes that they pass: `observe` is told which
 
     def __post_init__(self) -> None:
         if not 1 <= self.best_of <= self.rollouts:
@@ -111,18 +112,36 @@ class Search(ABC):
         self._open = {node.next_ask() for node in ([] if spent else again) for _ in range(self.settings.rollouts)}
         return sorted(self._open)
 
-    def observe(self, ask: Ask, outcome: Outcome, tokens: int = 0, written: float | None = None) -> None:
+    def observe(self, ask: Ask, outcome: Outcome, tokens: int = 0, written: float | None = None,
+                passed: Sequence[str] = ()) -> int:
         """Take one outcome. `excluded` (infrastructure error, verifier time-out) counts neither way.
 
-        `written`: what the rollout wrote, in the units of the solutions' costs; none: these are tokens.
+        Args:
+            written: what the rollout wrote, in the units of the solutions' costs; none: these are tokens.
+            passed: longer prefixes of solutions that prefix and rollout together begin with, in the same tokens.
+
+        Returns:
+            For how many of these it counts, too: for those that have rollouts, unless `revisit` asked for it. That a
+            rollout comes by says nothing of how it ends, so each is one more fair draw of the prefix's Q. But
+            outcomes chose what is visited again.
         """
         if ask not in self._open:
             raise ValueError(f"observe: {ask} is not open; observe each ask of the last batch exactly once")
         if outcome not in get_args(Outcome):
             raise ValueError(f"observe: outcome {outcome!r}; allowed: {', '.join(get_args(Outcome))}")
         self._open.remove(ask)
-        self.tree.owners[ask.solution_id, ask.step_index].record(outcome, tokens if written is None else written)
+        start = self.tree.owners[ask.solution_id, ask.step_index]
+        start.record(outcome, tokens if written is None else written)
         self.tokens += tokens
+        if not self.settings.passing or outcome == "excluded" or start in self._revisited:
+            return 0
+        begun = "".join(self.tree.solutions[ask.solution_id].steps[:ask.step_index - BARE])
+        if not all(prefix.startswith(begun) and prefix != begun for prefix in passed):
+            raise ValueError(f"observe: a prefix passed after {ask} does not go on from there; name longer ones alone")
+        nodes = [self.tree.prefixes[prefix] for prefix in dict.fromkeys(passed) if prefix in self.tree.prefixes]
+        for node in nodes:
+            node.record_passing(outcome)
+        return len(nodes)
 
     def values(self) -> dict[str, list[StepValue]]:
         """For every solution one value per step."""
@@ -169,7 +188,8 @@ class Search(ABC):
         both = {self._estimator(n) for n in (before, node)}
         return StepValue(node.rollouts, node.successes, q, low, high,
                          None if q is None or q_before is None else q - q_before, advantage_low, advantage_high,
-                         "sequential" if "sequential" in both else "fixed_n")
+                         "sequential" if "sequential" in both else "fixed_n", passing_rollouts=node.passing,
+                         passing_successes=node.passing_successes)
 
     def _estimator(self, node: Node) -> Estimator:
         exact = node.exact is not None

@@ -6,9 +6,9 @@ often a run is interrupted, and solutions with a common prefix share it.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from stepforge.builders.outcomes import UNANSWERED
 from stepforge.builders.tables import content_id
@@ -29,6 +29,14 @@ class Start:
     index: int
     origin: str = "prefix"
     ids: tuple[int, ...] | None = None  # prompt and prefix as the tokens that the model read and wrote; null: as text
+    max_tokens: int | None = None  # that it may write; null: as many as any completion of the policy
+
+
+class Rolled(NamedTuple):
+    """A row of `rollouts`, and the longer prefixes that the rollout passed through in the same tokens."""
+
+    row: dict[str, Any]
+    passed: list[str]
 
 
 @dataclass(frozen=True)
@@ -41,26 +49,42 @@ class Policy:
     verifier: AnyVerifier
     lock: asyncio.Lock  # the verifier takes one caller at a time
 
-    async def roll_out(self, generate: Generate, problem_id: str, prompt: str, gold: str, starts: Sequence[Start]
-                       ) -> list[dict[str, Any]]:
-        """Rows of `rollouts` for `starts`, in their order."""
+    async def roll_out(self, generate: Generate, problem_id: str, prompt: str, gold: str, starts: Sequence[Start],
+                       prefixes: Mapping[str, tuple[int, ...]] | None = None) -> list[Rolled]:
+        """Rollouts for `starts`, in their order; `prefixes` that they may pass, as the tokens of prompt and prefix."""
         seeds = [seed_of(self.generator, s.index, self.seed, "rollout", self.generator_id, problem_id, s.prefix)
                  for s in starts]
-        keys = [content_id("rollout", self.generator_id, problem_id, start.prefix, start.index, seed, start.ids)
-                for start, seed in zip(starts, seeds, strict=True)]
-        requests = [Request(key, payload_of(self.generator, list(start.ids or ()) or prompt + start.prefix, seed))
-                    for key, start, seed in zip(keys, starts, seeds, strict=True)]
+        limits = [{} if start.max_tokens is None else {"max_tokens": start.max_tokens} for start in starts]
+        keys = [content_id("rollout", self.generator_id, problem_id, start.prefix, start.index, seed, start.ids,
+                           *limit.values()) for start, seed, limit in zip(starts, seeds, limits, strict=True)]
+        requests = [
+            Request(key, payload_of(self.generator, list(start.ids or ()) or prompt + start.prefix, seed) | limit)
+            for key, start, seed, limit in zip(keys, starts, seeds, limits, strict=True)]
         completions = [answer[0] for answer in await asyncio.gather(*map(generate, requests))]
         claims = [Claim(gold, start.prefix + completion.text, completion.complete)
                   for start, completion in zip(starts, completions, strict=True)]
         async with self.lock:
             verdicts = await asyncio.to_thread(lambda: list(self.verifier.verify_many(claims)))
-        return [
+        return [Rolled(
             {"rollout_id": key, "problem_id": problem_id, "solution_id": start.solution_id,
              "step_index": start.step_index, "index": start.index, "policy": self.generator_id,
-             "origin": start.origin, "token_exact": start.ids is not None, "seed": seed, **_told(completion, verdict)}
+             "origin": start.origin, "token_exact": start.ids is not None, "seed": seed, "passed": 0,
+             **_told(completion, verdict)}, passed(start, completion, prefixes or {}))
             for key, start, seed, completion, verdict in zip(keys, starts, seeds, completions, verdicts, strict=True)
         ]
+
+
+def passed(start: Start, completion: Completion, prefixes: Mapping[str, tuple[int, ...]]) -> list[str]:
+    """Those of `prefixes` that go on from the start's and whose tokens are the first of what was read and written.
+
+    Nothing where the tokens of start or completion are not known.
+    """
+    if start.ids is None or completion.token_ids is None:
+        return []
+    whole = (*start.ids, *completion.token_ids)
+    return [prefix for prefix, ids in prefixes.items()
+            if len(start.ids) < len(ids) <= len(whole) and whole[len(ids) - 1] == ids[-1] and whole[:len(ids)] == ids
+            and len(prefix) > len(start.prefix) and prefix.startswith(start.prefix)]
 
 
 def _told(completion: Completion, verdict: Verdict) -> dict[str, Any]:

@@ -6,7 +6,7 @@ middle of what is left; it assumes that no value recovers after the pit, and mis
 """
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import islice
 
 from stepforge.pipelines.credit.advantages import StepValue
@@ -15,12 +15,20 @@ from stepforge.pipelines.credit.tree import Node
 
 
 class Exhaustive(Search):
-    """n rollouts at every node; the number is fixed, so estimates are unbiased."""
+    """n rollouts at every node; the number is fixed, so estimates are unbiased.
+
+    Where passing rollouts count, a node waits for those before it, and then lacks fewer rollouts of its own. How many
+    come by depends on no outcome from there on, so n outcomes are as fair as n of its own.
+    """
 
     estimator = "fixed_n"
 
     def choose(self, limit: int) -> list[Node]:
-        wanted = (node for node in self.tree.nodes for _ in range(self.wants(node)))
+        nodes: Iterable[Node] = self.tree.nodes
+        if self.settings.passing:
+            first = (next(filter(self.wants, path), None) for path in self.tree.paths.values())
+            nodes = dict.fromkeys(node for node in first if node is not None)
+        wanted = (node for node in nodes for _ in range(self.wants(node)))
         return list(islice(wanted, limit))
 
 

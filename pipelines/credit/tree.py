@@ -2,7 +2,8 @@
 
 In: solutions cut into steps, their verdicts, and the base samples of the bare problem. Out: nodes that strategies
 choose from. Solutions whose first steps have the same text share these nodes and their rollouts: the value of a prefix
-does not depend on what was written after it. A solution's last step is a node of its own whose Q is its verdict.
+does not depend on what was written after it. A solution's last step is a node of its own whose Q is its verdict. A
+rollout that passes through a longer prefix may count there, too: from there on it is one more rollout of that prefix.
 """
 
 from collections.abc import Mapping, Sequence
@@ -72,8 +73,10 @@ class Node:
     step_index: int
     cost: float
     exact: float | None = None
-    rollouts: int = 0      # valid outcomes, base samples included
+    rollouts: int = 0      # valid outcomes, base samples and passing rollouts included
     successes: int = 0
+    passing: int = 0       # those of the outcomes whose rollout began earlier and passed through here
+    passing_successes: int = 0
     excluded: int = 0
     asked: int = 0
     answered: int = 0      # outcomes of asks, excluded ones included
@@ -93,6 +96,13 @@ class Node:
         self.excluded += outcome == "excluded"
         self.rollouts += outcome != "excluded"
         self.successes += outcome == "success"
+
+    def record_passing(self, outcome: Outcome) -> None:
+        """A valid outcome of a rollout that began earlier."""
+        self.rollouts += 1
+        self.passing += 1
+        self.successes += outcome == "success"
+        self.passing_successes += outcome == "success"
 
 
 class Tree:
@@ -114,15 +124,15 @@ class Tree:
         self.nodes = [self.bare]
         self.paths: dict[str, list[Node]] = {}
         self.owners: dict[tuple[str, int], Node] = {(first.solution_id, BARE): self.bare}
-        prefixes: dict[str, Node] = {}
+        self.prefixes: dict[str, Node] = {}     # by text, without the bare problem and finished solutions
         for solution in solutions:
-            self.paths[solution.solution_id] = self._add(solution, prefixes)
+            self.paths[solution.solution_id] = self._add(solution)
 
-    def _add(self, solution: Solution, prefixes: dict[str, Node]) -> list[Node]:
+    def _add(self, solution: Solution) -> list[Node]:
         path, prefix, last = [self.bare], "", len(solution.steps) - 1
         for i, step in enumerate(solution.steps):
             prefix += step
-            node = None if i == last else prefixes.get(prefix)
+            node = None if i == last else self.prefixes.get(prefix)
             if node is None:
                 node = Node(solution.solution_id, i, solution.cost_after(i, self.read_cost))
                 self.nodes.append(node)
@@ -130,6 +140,6 @@ class Tree:
                 if i == last:
                     node.exact = float(solution.correct)
                 else:
-                    prefixes[prefix] = node
+                    self.prefixes[prefix] = node
             path.append(node)
         return path

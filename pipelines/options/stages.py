@@ -103,6 +103,11 @@ class Annotate(Options):
                             "computations: the same equations in the same order, in any words, if the pilot shows "
                             "that such prefixes have similar values."
     )
+    passing: bool = Field(
+        False, description="Count a rollout also for the longer prefixes that it passes through in the same tokens, "
+                           "with engines that tell tokens (embedded, vllm). The policy's `max_tokens` then limits "
+                           "prefix and rollout together."
+    )
     value_model: PlaceNameOrNone = Field(
         None, description="Folder or Hub id of the process reward model for the evidence `values`, such as one from "
                           "`train prm`."

@@ -8,7 +8,9 @@ of each prefix, by recursion over its favoured and its other steps, and with eac
 passes. Favoured steps that no solution took have no favoured step behind them.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 from _world import BASE, ROLLOUTS, TOKENS, Array, Bools, Ints, Problem, World
@@ -22,19 +24,18 @@ class Prefix:
 
     t: int
     state: int
-    name: str
+    text: str
     chance: float
     next_state: int
     next_over: bool
     next_right: bool
     child: "Prefix | None" = None     # after the favoured step, once a solution took it
-    place: tuple[str, int] = ("", -1)     # solution and step that its rollouts are recorded under
 
     @classmethod
-    def draw(cls, world: World, t: int, state: int, name: str, law: tuple[float, float], rng: np.random.Generator
+    def draw(cls, world: World, t: int, state: int, text: str, law: tuple[float, float], rng: np.random.Generator
              ) -> "Prefix":
         after = _move(world.policy, state, rng)
-        return cls(t, state, name, float(rng.beta(*law)), after, rng.random() < world.ends[t],
+        return cls(t, state, text, float(rng.beta(*law)), after, rng.random() < world.ends[t],
                    rng.random() < world.right[after])
 
     def q(self, world: World, table: Array) -> float:
@@ -48,6 +49,12 @@ class Prefix:
         else:
             favoured = float(table[self.t + 1, self.next_state])
         return self.chance * favoured + (1 - self.chance) * others
+
+    def after(self) -> "Iterator[Prefix]":
+        """The favoured prefixes behind it that solutions took, in their order."""
+        if self.child is not None:
+            yield self.child
+            yield from self.child.after()
 
     def roll_out(self, world: World, n: int, rng: np.random.Generator) -> tuple[Bools, Ints, Ints]:
         """[n] right or not, number of steps at the end, and how many prefixes of solutions were passed."""
@@ -69,12 +76,12 @@ class Passing(Problem):
     """A problem that knows what its rollouts pass."""
 
     passed: list[Ints] = field(default_factory=list)     # for each solution [steps, ROLLOUTS], row 0 = bare
-    chains: dict[tuple[str, int], list[tuple[str, int]]] = field(default_factory=dict)     # favoured prefixes behind
+    behind: list[list[list[str]]] = field(default_factory=list)     # [steps] texts of the favoured prefixes after each
 
-    def passes(self, ask: Ask) -> list[tuple[str, int]]:
-        """Solution and step of each prefix that a rollout passes."""
-        count = int(self.passed[int(ask.solution_id)][ask.step_index + 1, ask.index])
-        return self.chains[ask.solution_id, ask.step_index][:count]
+    def passes(self, ask: Ask) -> list[str]:
+        """Texts of the prefixes that a rollout passes."""
+        b, row = int(ask.solution_id), ask.step_index + 1
+        return self.behind[b][row][:int(self.passed[b][row, ask.index])]
 
 
 def draw_passing(world: World, problems: int, negatives: int, seed: int, law: tuple[float, float]) -> list[Passing]:
@@ -97,51 +104,39 @@ def _problem(world: World, table: Array, start: int, wanted: int, law: tuple[flo
             break
     if not paths:
         return None
-    solutions, places = [], dict[int, tuple[str, int]]()
+    rolled = {prefix.text: prefix.roll_out(world, ROLLOUTS, rng) for path in paths for prefix in path}
+    rows = [[rolled[prefix.text] for prefix in path] for path in paths]
+    solutions = []
     for b, path in enumerate(paths):
-        for step, prefix in enumerate(path):
-            places.setdefault(id(prefix), (str(b), step - 1))
-            prefix.place = places[id(prefix)]
-        names = [*(f"{prefix.name}\n" for prefix in path[1:]), f"end {b}"]
-        solutions.append(Solution(str(b), tuple(names), False, (TOKENS,) * len(names)))
-    rolled = {id(prefix): prefix.roll_out(world, ROLLOUTS, rng) for path in paths for prefix in path}
-    rows = [[rolled[id(prefix)] for prefix in path] for path in paths]
-    chains = {(str(b), step - 1): [] for b, path in enumerate(paths) for step in range(len(path))}
-    for b, path in enumerate(paths):
-        for step, prefix in enumerate(path):
-            behind = prefix.child
-            while behind is not None and id(behind) in places:      # others belong to no solution that is studied
-                chains[str(b), step - 1].append(behind.place)
-                behind = behind.child
+        steps = [after.text[len(before.text):] for before, after in pairwise(path)]
+        solutions.append(Solution(str(b), (*steps, f"end {b}"), False, (TOKENS,) * len(path)))
     return Passing(
         solutions, [np.array([*(prefix.q(world, table) for prefix in path), 0.0]) for path in paths],
-        int(rng.binomial(BASE, root.q(world, table))), [np.array([row[0] for row in each]) for each in rows],
-        [np.array([(row[1] - t) * TOKENS for t, row in enumerate(each)]) for each in rows], eps=world.eps,
-        passed=[np.array([row[2] for row in each]) for each in rows], chains=chains)
+        int(rng.binomial(BASE, root.q(world, table))), [np.array([right for right, _, _ in each]) for each in rows],
+        [np.array([(steps - t) * TOKENS for t, (_, steps, _) in enumerate(each)]) for each in rows], eps=world.eps,
+        passed=[np.array([passed for _, _, passed in each]) for each in rows],
+        behind=[[[after.text for after in prefix.after()] for prefix in path] for path in paths])
 
 
 def _write(world: World, root: Prefix, number: int, law: tuple[float, float], rng: np.random.Generator
            ) -> tuple[list[Prefix], str, bool]:
-    """A solution of the writer: its prefixes, a name of its end, its verdict. Favoured steps that it takes are kept
-    where a solution that is wrong may come to hold them."""
+    """A solution of the writer: its prefixes, its whole text, its verdict."""
     path, at = [root], root
     while True:
-        if rng.random() < at.chance:
-            state, over, right, name = at.next_state, at.next_over, at.next_right, f"{at.name}+"
+        favoured = rng.random() < at.chance
+        if favoured:
+            state, over, right, text = at.next_state, at.next_over, at.next_right, f"{at.text}favoured\n"
         else:
             state = _move(world.writer, at.state, rng)
             over, right = bool(rng.random() < world.ends[at.t]), bool(rng.random() < world.right[state])
-            name = f"{number}.{at.t}"
-        favoured = name == f"{at.name}+"
+            text = f"{at.text}{number}.{at.t}\n"
         if over:
-            return path, name, right
-        if favoured and at.child is not None:
-            at = at.child
-        else:
-            new = Prefix.draw(world, at.t + 1, state, name, law, rng)
-            if favoured:
-                at.child = new
-            at = new
+            return path, text, right
+        after = at.child if favoured else None
+        if after is None:
+            after = Prefix.draw(world, at.t + 1, state, text, law, rng)
+            at.child = after if favoured else at.child
+        at = after
         path.append(at)
 
 

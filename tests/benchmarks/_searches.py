@@ -176,13 +176,14 @@ def typical_length(problems: Sequence[Problem]) -> float:
     return float(np.mean([s.cost_after(-1) for p in problems for s in p.solutions]))
 
 
-def adaptive(problems: Sequence[Problem], chain: Chain, goal: str, limit: int = 8, rollouts: int = 32) -> list[Score]:
+def adaptive(problems: Sequence[Problem], chain: Chain, goal: str, limit: int = 8, rollouts: int = 32,
+             passing: bool = False) -> list[Score]:
     """The curve of one run: a search would have ended at each level when its price first fell below it."""
     weight, confidence = (0.0, 0.999) if goal == "pit" else (1.0, 0.0)     # 0: every pit counts as settled
     levels = LEVELS if goal == "pit" else VALUE_LEVELS
     curve = [Score(eps=problems[0].eps) for _ in levels]
     settings = SearchSettings(min_gain=levels[-1], value_weight=weight, rollouts=rollouts, confidence=confidence,
-                              typical_length=typical_length(problems), eps=problems[0].eps)
+                              typical_length=typical_length(problems), eps=problems[0].eps, passing=passing)
     for problem in problems:
         search = Adaptive(problem.solutions, settings, problem.base_successes, BASE, chain)
         level, batch = 0, search.next_batch(limit)
@@ -196,7 +197,7 @@ def adaptive(problems: Sequence[Problem], chain: Chain, goal: str, limit: int = 
                 level += 1
                 continue
             for ask in batch:
-                search.observe(ask, *problem.rollout(ask))
+                search.observe(ask, *problem.rollout(ask), passed=problem.passes(ask))
             batch = search.next_batch(limit)
     return curve
 

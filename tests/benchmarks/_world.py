@@ -78,6 +78,10 @@ class Problem:
         b, row = int(ask.solution_id), ask.step_index + 1
         return "success" if self.outcomes[b][row, ask.index] else "failure", int(self.tokens[b][row, ask.index])
 
+    def passes(self, ask: Ask) -> list[str]:
+        """Texts of the longer prefixes that a rollout passes: none here."""
+        return []
+
 
 def draw(world: World, problems: int, negatives: int, seed: int, base_rate: float | None = None) -> list[Problem]:
     """Problems start in any live state alike, or all in the one whose Q is nearest to `base_rate`; each has up to

@@ -15,7 +15,7 @@ from stepforge.pipelines.credit.adaptive import Adaptive
 from stepforge.pipelines.credit.advantages import StepValue, q_fixed, q_interval
 from stepforge.pipelines.credit.chain import Chain
 from stepforge.pipelines.credit.pits import certain_fall, doubters
-from stepforge.pipelines.credit.rollouts import Policy, Start, outcome_of
+from stepforge.pipelines.credit.rollouts import Policy, Rolled, Start, outcome_of
 from stepforge.pipelines.credit.search import Ask, Search, SearchSettings, Solution, make_search
 from stepforge.pipelines.credit.tokens import prefix_ids
 from stepforge.pipelines.inference.prompts import render
@@ -62,7 +62,8 @@ class Problem:
         options = SearchSettings(
             rollouts=self.settings.rollouts, best_of=self.settings.best_of, pit=self.settings.pit,
             eps=self.settings.pit_tolerance, token_budget=self.settings.token_budget,
-            typical_length=self.row["typical_length"], read_cost=self.policy.generator.read_cost)
+            typical_length=self.row["typical_length"], read_cost=self.policy.generator.read_cost,
+            passing=self.settings.passing)
         strategy = "scan" if no_model_fits and not self.row["pilot"] else self.settings.search
         search = make_search(strategy, self.solutions, options, self.row["base_successes"],
                              self.row["base_rollouts"], None if self.row["pilot"] else chain)
@@ -77,23 +78,24 @@ class Problem:
             await self._settle(search)
         return search
 
-    async def _roll_out(self, starts: Sequence[Start]) -> list[dict[str, Any]]:
-        """Rows of rollouts. Once some wait for their batch nothing more is asked: what to ask depends on them."""
+    async def _roll_out(self, starts: Sequence[Start]) -> list[Rolled]:
+        """Rollouts. Once some wait for their batch nothing more is asked: what to ask depends on them."""
         generate = _ask_later if self._waits else self._generate
-        rows = await self.policy.roll_out(generate, self.row["problem_id"], self.prompt, self.row["answer"], starts)
+        rolled = await self.policy.roll_out(generate, self.row["problem_id"], self.prompt, self.row["answer"], starts,
+                                            self.ids if self.settings.passing else None)
         self._waits |= isinstance(self.policy.generator, BatchGenerator) and any(
-            row["finish_reason"] == "error" for row in rows)
-        return rows
+            row["finish_reason"] == "error" for row, _ in rolled)
+        return rolled
 
     async def _drive(self, search: Search) -> None:
         while batch := search.next_batch(ADAPTIVE_BATCH if isinstance(search, Adaptive) else BATCH):
             await self._make(search, batch)
 
     async def _make(self, search: Search, asks: list[Ask]) -> None:
-        rows = await self._roll_out([self._start(ask) for ask in asks])
-        self.rollouts += rows
-        for ask, row in zip(asks, rows, strict=True):
-            search.observe(ask, outcome_of(row), _tokens(row), len(row["completion"]))
+        rolled = await self._roll_out([self._start(ask) for ask in asks])
+        for ask, (row, passed) in zip(asks, rolled, strict=True):
+            row["passed"] = search.observe(ask, outcome_of(row), _tokens(row), len(row["completion"]), passed)
+            self.rollouts.append(row)
 
     async def _settle(self, search: Search) -> None:
         """More rollouts where later ones tell against a pit: at the pit and at the steps that tell against it."""
@@ -105,7 +107,14 @@ class Problem:
     def _start(self, ask: Ask) -> Start:
         solution_id = None if ask.step_index < 0 else ask.solution_id
         prefix = self.prefix(ask.solution_id, ask.step_index)
-        return Start(prefix, solution_id, ask.step_index, ask.index, ids=self.ids.get(prefix))
+        return Start(prefix, solution_id, ask.step_index, ask.index, ids=self.ids.get(prefix),
+                     max_tokens=self._max_tokens(prefix))
+
+    def _max_tokens(self, prefix: str) -> int | None:
+        """What a rollout may write so that rollouts and those that pass end at one length: of the whole solution."""
+        if not self.settings.passing or prefix not in self.ids or not prefix:
+            return None
+        return self.policy.generator.max_tokens - (len(self.ids[prefix]) - len(self.ids[""]))
 
     def prefix(self, solution_id: str, step_index: int) -> str:
         """The solution's text up to and with a step."""
@@ -134,10 +143,10 @@ class Problem:
         alternatives = [candidate for step in steps if step["is_pit"] for candidate in self._candidates(search, step)]
         # Solutions may share a candidate: each start once, else two requests under way at once would both be paid for.
         starts = {(prefix, index): Start(prefix, row["solution_id"], row["step_index"], index, "alternative",
-                                         self.ids.get(prefix))
+                                         self.ids.get(prefix), self._max_tokens(prefix))
                   for row in alternatives if not row["complete"] for prefix in [self._with_candidate(row)]
                   for index in range(self.settings.rollouts)}
-        rows = await self._roll_out(list(starts.values()))
+        rows = [row for row, _ in await self._roll_out(list(starts.values()))]
         counts: dict[str, list[bool]] = {}
         made = {row["rollout_id"] for row in self.rollouts}     # a candidate may be a step of another solution
         self.rollouts += [row for row in rows if row["rollout_id"] not in made]
