@@ -159,5 +159,5 @@ def unread(recipe: Recipe) -> tuple[str, ...]:
     return () if recipe.annotate is not None and "judge" in recipe.annotate.evidence else ("judge",)
 
 
-STAGE = Stage("annotate", 11, ("decontaminate", "generate", "verify", "judge", "deduplicate"), settings, run, TABLES,
+STAGE = Stage("annotate", 12, ("decontaminate", "generate", "verify", "judge", "deduplicate"), settings, run, TABLES,
               journal=JOURNAL, spent=spent, expects=expects, unread=unread)

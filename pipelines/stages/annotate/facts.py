@@ -28,6 +28,9 @@ def search_facts(annotate: Annotate, judged: int, taught: dict[str, Any]) -> dic
 
 def _notes(annotate: Annotate, taught: dict[str, Any]) -> list[str]:
     notes = []
+    if annotate.passing:
+        notes.append("A rollout counts for each longer prefix that it passes through in the same tokens, too "
+                     "(`passing_rollouts`), so values of neighbouring steps share rollouts.")
     verdict = taught.get("fit", {}).get("verdict")
     if annotate.search == "adaptive" and verdict != "none":
         read = f" and evidence ({', '.join(annotate.evidence)})" if annotate.evidence else ""

@@ -19,8 +19,8 @@ def verifier() -> Iterator[Verifier]:
         yield opened
 
 
-def rolled(verifier: Verifier, prefix: str, completion: Completion, gold: str = "7", ids: tuple[int, ...] | None = None
-           ) -> tuple[dict, Request]:
+def rolled(verifier: Verifier, prefix: str, completion: Completion, gold: str = "7",
+           ids: tuple[int, ...] | None = None, max_tokens: int | None = None) -> tuple[dict, Request]:
     """The row of one rollout that was answered so, and its request."""
     asked = []
 
@@ -29,7 +29,9 @@ def rolled(verifier: Verifier, prefix: str, completion: Completion, gold: str = 
         return [completion]
 
     policy = Policy(WRITER, "tiny-id", 0, verifier, asyncio.Lock())
-    (row,) = asyncio.run(policy.roll_out(generate, "p", "Problem: ", gold, [Start(prefix, "s", 2, 3, ids=ids)]))
+    start = Start(prefix, "s", 2, 3, ids=ids, max_tokens=max_tokens)
+    ((row, passed),) = asyncio.run(policy.roll_out(generate, "p", "Problem: ", gold, [start]))
+    assert (row["passed"], passed) == (0, [])
     return row, asked[0]
 
 
@@ -57,6 +59,14 @@ def test_a_rollout_from_other_tokens_or_another_prefix_is_another(verifier):
     ended = Completion("7", "stop", 3, 7, None)
     starts = [("So ", None), ("So ", (5, 6)), ("So ", (5, 7)), ("Thus ", None)]
     assert len({rolled(verifier, prefix, ended, ids=ids)[0]["rollout_id"] for prefix, ids in starts}) == 4
+
+
+def test_a_rollout_that_may_write_less_is_another(verifier):
+    ended, made = Completion("7", "stop", 3, 7, None), {}
+    for limit in (None, 5, 6):
+        row, request = rolled(verifier, "So ", ended, ids=(5, 6), max_tokens=limit)
+        made[row["rollout_id"]] = request.payload["max_tokens"]
+    assert list(made.values()) == [WRITER.max_tokens, 5, 6]
 
 
 @pytest.mark.parametrize(("verdict", "finish_reason", "reason", "outcome"), [

@@ -219,6 +219,7 @@ ANNOTATE = [
 ]
 ANNOTATE_ELSEWHERE = {
     "policy": "test_run.py", "pilot": "test_pilot.py", "evidence": "test_pilot.py", "share": "test_pilot.py",
+    "passing": "test_passing.py",
     "value_model": "test_step_scores.py", "value_revision": "test_step_scores.py", "value_cut": "test_evidence.py",
     "negatives_per_problem": "test_run.py", "positives_per_problem": "test_run.py"}
 
