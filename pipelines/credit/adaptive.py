@@ -90,8 +90,7 @@ class Adaptive(Search):
     def lengths(self) -> list[Seen]:
         """How long the rollouts so far got, after the step they began from; base samples are not among them."""
         return [Seen(float(rest), float(before), node.rollouts - node.passing, node.written) for node, rest, before
-                in zip(self.tree.nodes[1:], self._rest[1:], self._before[1:], strict=True)
-                if node.rollouts > node.passing]
+                in zip(self.tree.nodes[1:], self._rest[1:], self._before[1:], strict=True) if node.rollouts]
 
     def beliefs(self) -> Posterior:
         """Posteriors of all solutions, in the order in which they were given."""

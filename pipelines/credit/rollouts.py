@@ -83,7 +83,7 @@ def passed(start: Start, completion: Completion, prefixes: Mapping[str, tuple[in
         return []
     whole = (*start.ids, *completion.token_ids)
     return [prefix for prefix, ids in prefixes.items()
-            if len(start.ids) < len(ids) <= len(whole) and whole[len(ids) - 1] == ids[-1] and whole[:len(ids)] == ids
+            if len(ids) <= len(whole) and whole[len(ids) - 1] == ids[-1] and whole[:len(ids)] == ids
             and len(prefix) > len(start.prefix) and prefix.startswith(start.prefix)]
 
 

@@ -36,6 +36,7 @@ from stepforge.builders.configs import build_configs
 from stepforge.builders.parquet import read_rows, write_rows
 from stepforge.builders.tables import TABLES
 from stepforge.pipelines.credit.chain import Chain
+from stepforge.pipelines.credit.rollouts import Rolled
 from stepforge.pipelines.credit.search import Ask
 from stepforge.pipelines.options.release import ReleaseOptions
 from stepforge.pipelines.options.stages import Annotate
@@ -58,14 +59,14 @@ class Recorded:
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
 
-    async def roll_out(self, generate: object, problem_id: str, prompt: str, gold: str, starts: Sequence[Any]
-                       ) -> list[Row]:
+    async def roll_out(self, generate: object, problem_id: str, prompt: str, gold: str, starts: Sequence[Any],
+                       prefixes: object = None) -> list[Rolled]:
         rows = []
         for start in starts:
             name = "0" if start.solution_id is None else start.solution_id.partition(":")[2]
             outcome, tokens = self.problem.rollout(Ask(name, start.step_index, start.index))
-            rows.append({"verdict": "correct" if outcome == "success" else "incorrect", "finish_reason": "stop",
-                         "reason": None, "completion_tokens": tokens, "completion": "", "rollout_id": ""})
+            rows.append(Rolled({"verdict": "correct" if outcome == "success" else "incorrect", "finish_reason": "stop",
+                                "reason": None, "completion_tokens": tokens, "completion": "", "rollout_id": ""}, []))
         return rows
 
 

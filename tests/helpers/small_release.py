@@ -32,6 +32,7 @@ def steps_of(solution_id, successes):
         yield filled("steps", solution_id=solution_id, problem_id="p", step_index=index, step=text, start=start,
                      end=start + len(text), splitter="newline", rollouts=0 if won is None else 4,
                      successes=won or 0, q=q, q_low=low, q_high=high, advantage=q - before, estimator="fixed_n",
+                     passing_rollouts=0, passing_successes=0,
                      is_pit=solution_id == "w" and index == 1,
                      fall_low=0.5 if solution_id == "w" and index == 1 else None)
         before, start = q, start + len(text)
@@ -50,7 +51,7 @@ def tables():
         "steps": [*steps_of("c", [4, 4, None]), *steps_of("w", [3, 0, None])],
         "duplicates": [{"solution_id": "twin", "survivor_id": "c", "reason": "text"}],
         "rollouts": [filled("rollouts", rollout_id="r", problem_id="p", step_index=0, index=0, policy="gid",
-                            origin="prefix", token_exact=True, seed=1, completion="b\n7",
+                            origin="prefix", token_exact=True, seed=1, passed=0, completion="b\n7",
                             finish_reason="stop", verdict="correct")],
         "alternatives": [filled("alternatives", alternative_id=step, problem_id="p", solution_id="w", step_index=1,
                                 step=step, complete=False, taken_from="r", sound=True, rollouts=4,

@@ -48,7 +48,8 @@ def steps(solution_id: str) -> list[dict]:
             "steps", solution_id=solution_id, problem_id="p", step_index=index, step=text, start=start,
             end=start + len(text), splitter="newline", rollouts=0 if won is None else 8, successes=won or 0, q=q,
             q_low=low, q_high=high,
-            advantage=q - before, estimator="fixed_n", is_pit=is_pit, fall_low=fall, q_model=0.25 * (index + 1),
+            advantage=q - before, estimator="fixed_n",
+            passing_rollouts=0, passing_successes=0, is_pit=is_pit, fall_low=fall, q_model=0.25 * (index + 1),
             advantage_model=q - before if solution_id == "c" else 0.0))
         before, start = q, start + len(text)
     return rows
@@ -74,7 +75,7 @@ def tables() -> dict[str, list[dict]]:
         "steps": [row for name in STEPS for row in steps(name)],
         "duplicates": [{"solution_id": "d", "survivor_id": "c", "reason": "text"}],
         "rollouts": [filled("rollouts", rollout_id=name, problem_id="p", solution_id="w", step_index=step, index=index,
-                            policy="weak", origin="prefix", token_exact=True, seed=1, completion=text,
+                            policy="weak", origin="prefix", token_exact=True, seed=1, passed=0, completion=text,
                             finish_reason=reason, verdict=verdict)
                      for index, (name, step, text, reason, verdict) in enumerate([
                          ("r", 0, "q\n7", "stop", "correct"), ("rw", 0, "q\n6", "stop", "incorrect"),

@@ -117,7 +117,7 @@ def test_rollouts_fill_up_the_positives_marked_and_are_no_samples(build):
         data = tables()
         data["rollouts"] = [
             filled("rollouts", rollout_id=name, problem_id="p", solution_id=solution_id, step_index=step, index=0,
-                   policy="gid", origin=origin, token_exact=True, seed=1, completion=text,
+                   policy="gid", origin=origin, token_exact=True, seed=1, passed=0, completion=text,
                    finish_reason="stop", verdict=verdict)
             for name, solution_id, step, origin, text, verdict in (
                 ("new", "w", 0, "prefix", "bb\n7", "correct"), ("same as new", "w", 0, "prefix", "bb\n7", "correct"),
@@ -145,7 +145,7 @@ def test_rollouts_of_a_negative_without_a_pit_begin_where_the_answer_was_still_r
         data["steps"] = [*steps_of("c", [4, 0, None]), *(row | {"is_pit": False} for row in steps_of("w", successes))]
         data["rollouts"] = [
             filled("rollouts", rollout_id=f"{name}{step}", problem_id="p", solution_id=name, step_index=step, index=0,
-                   policy="gid", origin="prefix", token_exact=True, seed=1, completion=f"{name}{step}\n9",
+                   policy="gid", origin="prefix", token_exact=True, seed=1, passed=0, completion=f"{name}{step}\n9",
                    finish_reason="stop", verdict="incorrect") for name, step in (("c", 1), ("w", 0), ("w", 1))]
         return data
 

@@ -107,7 +107,8 @@ def test_first_error_of_rollouts_is_the_first_step_from_which_none_succeeds(
         rows.append(filled(
             "steps", solution_id="x", problem_id="p", step_index=index, step="s", start=index, end=index + 1,
             splitter="newline", rollouts=8 if counted else 0, successes=share if counted else 0,
-            q=share / 8 if counted else share, estimator="fixed_n", is_pit=False))
+            q=share / 8 if counted else share, estimator="fixed_n",
+            passing_rollouts=0, passing_successes=0, is_pit=False))
     write_rows(tmp_path / "steps.parquet", rows, STEPS.schema)
     write_rows(tmp_path / "judgements.parquet", [], JUDGEMENTS.schema)
     with duckdb.connect() as connection:

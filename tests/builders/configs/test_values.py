@@ -96,7 +96,7 @@ def test_labels_follow_the_evidence_under_each_rule(build, won, options, labels)
                    end=2 * index + 1, splitter="newline", rollouts=0 if hits is None else 4, successes=hits or 0,
                    q=(hits or 0) / 4,
                    q_low=0.0, q_high=0.0 if hits is None else 1 - (1 - clopper_pearson(hits, 4)[1]) ** k,
-                   estimator="fixed_n", is_pit=False)
+                   estimator="fixed_n", passing_rollouts=0, passing_successes=0, is_pit=False)
             for index, hits in enumerate([*won, None])]
         return data
 

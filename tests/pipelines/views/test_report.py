@@ -54,7 +54,8 @@ def steps_of(solution: dict) -> list[dict]:
                           "splitter": "newline", "rollouts": 8,
                           "successes": 4 - 4 * index, "q": 0.5 - 0.5 * index, "q_low": 0.0, "q_high": 0.9,
                           "advantage": 0.25 - 0.75 * index, "advantage_low": -1.0, "advantage_high": 1.0,
-                          "estimator": "fixed_n", "is_pit": index == 1, **dict.fromkeys(MODELLED)})
+                          "estimator": "fixed_n", "passing_rollouts": 0, "passing_successes": 0,
+                          "is_pit": index == 1, **dict.fromkeys(MODELLED)})
         start += len(text)
     return step_rows
 
