@@ -105,8 +105,8 @@ class Annotate(Options):
     )
     passing: bool = Field(
         False, description="Count a rollout also for the longer prefixes that it passes through in the same tokens, "
-                           "with engines that tell tokens (embedded, vllm). The policy's `max_tokens` then limits "
-                           "prefix and rollout together."
+                           "with engines that tell tokens (embedded, vllm) and searches other than adaptive. The "
+                           "policy's `max_tokens` then limits prefix and rollout together."
     )
     value_model: PlaceNameOrNone = Field(
         None, description="Folder or Hub id of the process reward model for the evidence `values`, such as one from "
@@ -152,6 +152,9 @@ class Annotate(Options):
         if self.search != "adaptive" and {"judge", "values"} & set(self.evidence):
             raise ValueError(f"evidence: {list(self.evidence)} is read by the adaptive search only; set `search: "
                              f"adaptive`, or leave judge and values out (search is {self.search!r})")
+        if self.passing and self.search in ("auto", "adaptive"):
+            raise ValueError("passing: the adaptive search does not count passing rollouts; set `search` to exhaustive, "
+                             f"scan or bisect (search is {self.search!r})")
         if ("values" in self.evidence) != (self.value_model is not None):
             raise ValueError(f"value_model is {self.value_model!r} and evidence {list(self.evidence)}; give a model "
                              "exactly where evidence holds `values`")

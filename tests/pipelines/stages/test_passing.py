@@ -9,10 +9,12 @@ from helpers.runs import SMALL, execute, rows
 
 from stepforge.pipelines.credit.rollouts import outcome_of
 from stepforge.pipelines.inference.models import load_tokenizer
+from stepforge.pipelines.recipe import Recipe
 
 ROLLOUTS = 6
 PASSING = {**SMALL, "judge": None, "annotate": {**SMALL["annotate"], "rollouts": ROLLOUTS, "negatives_per_problem": 6,
-                                                "positives_per_problem": 6, "passing": True, "pit_fall": -1}}
+                                                "positives_per_problem": 6, "passing": True, "pit_fall": -1,
+                                                "search": "exhaustive"}}
 
 
 @pytest.fixture(scope="module")
@@ -88,3 +90,9 @@ def test_a_run_again_counts_the_same_from_its_journal(run, tmp_path):
     assert first == again
     assert [row["passing_rollouts"] for row in rows(run, "steps")] == [
         row["passing_rollouts"] for row in rows(folder, "steps")]
+
+
+@pytest.mark.parametrize("search", ["auto", "adaptive"])
+def test_the_adaptive_search_refuses_it(search):
+    with pytest.raises(ValueError, match="set `search` to exhaustive, scan or bisect"):
+        Recipe.model_validate({**PASSING, "annotate": {**PASSING["annotate"], "search": search}})
