@@ -153,7 +153,7 @@ class Annotate(Options):
             raise ValueError(f"evidence: {list(self.evidence)} is read by the adaptive search only; set `search: "
                              f"adaptive`, or leave judge and values out (search is {self.search!r})")
         if self.passing and self.search in ("auto", "adaptive"):
-            raise ValueError("passing: the adaptive search does not count passing rollouts; set `search` to exhaustive, "
+            raise ValueError("passing: the adaptive search counts no passing rollouts; set `search` to exhaustive, "
                              f"scan or bisect (search is {self.search!r})")
         if ("values" in self.evidence) != (self.value_model is not None):
             raise ValueError(f"value_model is {self.value_model!r} and evidence {list(self.evidence)}; give a model "
