@@ -149,5 +149,6 @@ def test_the_mean_weight_is_summed_in_the_order_of_steps_to_the_last_digit(tmp_p
         assert list(shares) == ["a", "b"] and sum(shares.values()) == pytest.approx(1)
         inside = sum(raw for *_, place, raw in steps if place == "a" and raw is not None)
         assert shares["a"] == pytest.approx(inside / mean / 9_000)
+    with open_duckdb("256MiB", tmp_path) as connection:
         connection.register("weighed", rows.slice(0, 0))
         assert settle_weights(connection) == {}
