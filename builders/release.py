@@ -66,15 +66,22 @@ def split_of(group_id: str, seed: int, upstream_split: str, fractions: dict[str,
     return "test" if draw < test else "validation" if draw < test + fractions.get("validation", 0.0) else "train"
 
 
-def split_groups(problems: Iterable[tuple[str, str]], seed: int, fractions: dict[str, float]
+def split_groups(problems: Iterable[tuple[str, str, str | None]], seed: int, fractions: dict[str, float]
                  ) -> Iterator[tuple[str, str]]:
-    """Each group_id with its split, from pairs (group_id, split in the source) of which those of a group are together.
+    """Each group_id with its split, from its problems, which stand together.
 
-    One test problem makes a group test, else one validation problem makes it validation.
+    One test problem makes a group test, else one validation problem makes it validation. A group of which an earlier
+    version had problems is not drawn again: it keeps their split, the strictest one of several.
+
+    Args:
+        problems: (group_id, split in the source, split in the earlier version) of every problem; null where that
+            version had no such problem.
     """
-    for group_id, pairs in groupby(problems, key=itemgetter(0)):
-        upstream = max((split for _, split in pairs), key=SPLITS.index)
-        yield group_id, split_of(group_id, seed, upstream, fractions)
+    for group_id, members in groupby(problems, key=itemgetter(0)):
+        upstream, earlier = zip(*((split, kept) for _, split, kept in members), strict=True)
+        kept = [split for split in earlier if split]
+        strictest = max((*upstream, *kept), key=SPLITS.index)
+        yield group_id, strictest if kept else split_of(group_id, seed, strictest, fractions)
 
 
 def write_release(folder: Path, tables: dict[str, Path], manifest: dict, max_shard_bytes: int = SHARD_BYTES,

@@ -4,6 +4,7 @@ import re
 from typing import Literal
 
 from stepforge.builders.errors import UserError
+from stepforge.cards.semver import VersionError, parse_version
 
 _REPO = re.compile(r"[A-Za-z0-9][\w.-]*/(?!.*(?:--|\.\.))[\w.-]{1,96}(?<![.-])(?<!\.git)")
 
@@ -26,3 +27,19 @@ def read_address(to: str) -> tuple[Literal["hub", "local"], str]:
         raise PublishError(f"{to!r} is not a target; allowed are hub:ORG/NAME and local:PATH. A name has letters, "
                            "digits, `.`, `_` and `-`, no `--` and no `..`, and ends with no `.`, `-` or `.git`")
     return "hub", repo
+
+
+def read_version_address(address: str) -> tuple[str, str]:
+    """The target and the version that an address names.
+
+    Raises:
+        PublishError: it names no target, or no version.
+    """
+    to, _, version = address.rpartition("@")
+    try:
+        parse_version(version)
+    except VersionError:
+        raise PublishError(f"{address!r} names no version; allowed are hub:ORG/NAME@MAJOR.MINOR.PATCH and "
+                           "local:PATH@MAJOR.MINOR.PATCH") from None
+    read_address(to)
+    return to, version

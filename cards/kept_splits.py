@@ -14,30 +14,13 @@ from stepforge.builders.manifest import SPLITS, ReleaseError
 from stepforge.builders.sql import bounded_duckdb, query_to_parquet
 from stepforge.builders.tables import TEXT
 from stepforge.builders.terminal import in_line
-from stepforge.cards.address import PublishError, read_address
-from stepforge.cards.semver import VersionError, parse_version
+from stepforge.cards.address import read_version_address
 from stepforge.cards.versions import find_version
 
 KEPT = pa.schema([pa.field(name, TEXT, nullable=False) for name in ("problem_id", "split")])
 # Of a problem in two splits, which `stepforge check` would report, the stricter one counts.
 KEPT_SQL = f"""SELECT problem_id, list_extract({list(SPLITS)}, max(rank)) AS split
 FROM kept GROUP BY problem_id ORDER BY problem_id"""
-
-
-def read_version_address(address: str) -> tuple[str, str]:
-    """The target and the version that an address names.
-
-    Raises:
-        PublishError: it names no target, or no version.
-    """
-    to, _, version = address.rpartition("@")
-    try:
-        parse_version(version)
-    except VersionError:
-        raise PublishError(f"{address!r} names no version; allowed are hub:ORG/NAME@MAJOR.MINOR.PATCH and "
-                           "local:PATH@MAJOR.MINOR.PATCH") from None
-    read_address(to)
-    return to, version
 
 
 def write_kept_splits(address: str, path: Path) -> int:

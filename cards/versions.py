@@ -82,7 +82,8 @@ class Diff(NamedTuple):
             return None
         whose, stand = ("1 problem", "is") if self.into_train == 1 else (f"{self.into_train:,} problems", "are")
         return (f"{whose} of test or validation in the older version {stand} in train in the newer one; do not "
-                "evaluate a model that trains on the newer version on the older one's held-out rows")
+                "evaluate a model that trains on the newer version on the older one's held-out rows, or build it "
+                "again with `release.keep_splits`")
 
     @property
     def kind(self) -> str | None:

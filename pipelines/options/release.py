@@ -6,7 +6,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from stepforge.builders.configs import CONFIGS
 from stepforge.builders.errors import did_you_mean
-from stepforge.cards.address import read_address
+from stepforge.cards.address import read_address, read_version_address
 from stepforge.cards.semver import parse_version
 from stepforge.pipelines.options.base import Options, misfits, pattern
 from stepforge.pipelines.options.places import Place
@@ -23,6 +23,12 @@ def _address(to: str) -> str:
     with misfits():
         read_address(to)
     return to
+
+
+def _version_address(address: str) -> str:
+    with misfits():
+        read_version_address(address)
+    return address
 
 
 def _known(name: str) -> str:
@@ -123,6 +129,11 @@ class ReleaseOptions(Options):
     )
     splits: dict[str, float] = Field(default={"test": 0.05}, description="Shares of the problem groups that go to "
                                                                          "test and validation.")
+    keep_splits: Annotated[Annotated[str, AfterValidator(_version_address)] | None, Place()] = Field(
+        None, pattern=pattern(r"^(hub|local):.+@.+", "hub:ORG/NAME@VERSION or local:PATH@VERSION"),
+        description="Earlier version whose problems keep their split, such as hub:ORG/NAME@1.0.0; by default every "
+                    "group's split is drawn, and problems that join a group may change it.",
+    )
     to: Annotated[Annotated[str, AfterValidator(_address)] | None, Place()] = Field(
         None, pattern=pattern(r"^(hub|local):.+", "hub:ORG/NAME or local:PATH"),
         description="Where to publish: hub:ORG/NAME or local:PATH.",

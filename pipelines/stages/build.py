@@ -35,7 +35,7 @@ PACKAGES = ("stepforge", "datatrove", "datasets", "duckdb", "huggingface_hub", "
 ALL_MEASURES = "assets/measures.parquet"
 LAYOUT = 7  # raised when the same tables would give other release files
 PLACE = {"to", "checkpoint", "checkpoint_minutes", "version", "private"}  # where a release goes
-LAID_OUT = {"configs", "pass_rate", "splits", "license", *PLACE}  # options that no statement reads
+LAID_OUT = {"configs", "pass_rate", "splits", "keep_splits", "license", *PLACE}  # options that no statement reads
 
 
 def settings(recipe: Recipe) -> Any:

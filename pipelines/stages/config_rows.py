@@ -41,7 +41,10 @@ PROMPTS = pa.schema([pa.field(name, TEXT, nullable=False) for name in ("generato
 TAILS = pa.schema([pa.field("solution_id", TEXT, nullable=False), pa.field("behind", INT, nullable=False)])
 GROUPS = pa.schema([pa.field(name, TEXT, nullable=False) for name in ("group_id", "split")])
 SPLITS = pa.schema([pa.field(name, TEXT, nullable=False) for name in ("problem_id", "split")])
-GROUPS_SQL = "SELECT DISTINCT group_id, split FROM problems ORDER BY ALL"
+GROUPS_SQL = """
+SELECT DISTINCT group_id, problems.split, kept.split AS kept FROM problems LEFT JOIN kept USING (problem_id)
+ORDER BY ALL
+"""
 SPLITS_SQL = """
 SELECT problem_id, groups.split, bucket_of(problem_id, $buckets) AS bucket
 FROM problems JOIN groups USING (group_id) ORDER BY bucket, problems.file_row_number
@@ -132,16 +135,36 @@ def decide(context: Context, names: tuple[str, ...], options: Mapping[str, objec
 
 def _write_splits(context: Context) -> Path:
     """Write `splits`: whole groups share a split, and they lie in several buckets."""
-    groups, table = context.work / "groups.parquet", context.work / "splits"
+    groups, kept, table = context.work / "groups.parquet", context.work / "kept.parquet", context.work / "splits"
     recipe, buckets = context.recipe, context.buckets
-    with context.duckdb("problems") as connection:
-        pairs = ((row["group_id"], row["split"]) for row in query_rows(connection, GROUPS_SQL))
-        found = split_groups(pairs, recipe.seed, dict(recipe.release.splits))
-        write_rows(groups, ({"group_id": group, "split": split} for group, split in found), GROUPS)
+    _write_kept(context, kept)
+    with context.duckdb("problems", kept=kept) as connection:
+        problems = ((row["group_id"], row["split"], row["kept"]) for row in query_rows(connection, GROUPS_SQL))
+        splits = split_groups(problems, recipe.seed, dict(recipe.release.splits))
+        write_rows(groups, ({"group_id": group, "split": split} for group, split in splits), GROUPS)
     paths = [table / part_name(bucket, buckets) for bucket in range(buckets)]
     with context.duckdb("problems", groups=groups) as connection:
         write_parts(connection, SPLITS_SQL, {"buckets": buckets}, paths, SPLITS)
     return table
+
+
+def _write_kept(context: Context, path: Path) -> None:
+    """Write the splits that the recipe asks to keep, none where it asks for none.
+
+    Raises:
+        StageFailed: the version that it names has no problem of this run.
+    """
+    if (address := context.recipe.release.keep_splits) is None:
+        write_rows(path, (), SPLITS)
+        return
+    from stepforge.cards.kept_splits import write_kept_splits  # the Hub's client is slow to import
+
+    there = write_kept_splits(address, path)
+    with context.duckdb("problems", kept=path) as connection:
+        ((common,),) = connection.execute("SELECT count(*) FROM kept SEMI JOIN problems USING (problem_id)").fetchall()
+    if not common:
+        raise StageFailed(f"release.keep_splits: none of the {there:,} problems of {address} is in this run, so no "
+                          "split would be kept. Name another version, or leave the option out")
 
 
 @contextmanager

@@ -146,10 +146,17 @@ def test_not_a_number_is_not_written_as_json(tmp_path: Path) -> None:
 def test_an_upstream_test_problem_stays_test_and_takes_its_group_along() -> None:
     assert split_of("g", 0, "test", {"test": 0.0}) == "test"
     assert split_of("g", 0, "validation", {"test": 0.9}) == "validation"
-    pairs = [("g", "validation"), ("g", "train"), ("h", "validation"), ("h", "test")]
-    assert list(split_groups(pairs, 0, {})) == [("g", "validation"), ("h", "test")]
-    pairs = [("g", "train"), ("g", "test"), ("g", "train"), ("h", "train")]
-    assert list(split_groups(pairs, 0, {})) == [("g", "test"), ("h", "train")]
+    problems = [("g", "validation"), ("g", "train"), ("h", "validation"), ("h", "test")]
+    assert list(split_groups(((*row, None) for row in problems), 0, {})) == [("g", "validation"), ("h", "test")]
+    problems = [("g", "train"), ("g", "test"), ("g", "train"), ("h", "train")]
+    assert list(split_groups(((*row, None) for row in problems), 0, {})) == [("g", "test"), ("h", "train")]
+
+
+def test_groups_with_problems_of_an_earlier_version_are_not_drawn_again() -> None:
+    problems = [("g", "train", "train"), ("h", "train", "test"), ("h", "train", None), ("i", "test", "train"),
+                ("j", "train", "train"), ("j", "train", "validation"), ("k", "train", None)]
+    assert list(split_groups(problems, 0, {"test": 0.999})) == [
+        ("g", "train"), ("h", "test"), ("i", "test"), ("j", "validation"), ("k", "test")]
 
 
 def test_a_validation_share_takes_from_train_and_leaves_the_test_split_as_it_is() -> None:

@@ -124,7 +124,7 @@ RELEASE_ELSEWHERE = {
     "configs": "builders/configs/test_records.py", "splits": "builders/test_release.py",
     "to": "cards/test_publish_*.py", "version": "cards/test_publish_*.py", "private": "cards/test_publish_hub.py",
     "checkpoint": "pipelines/test_checkpoint.py", "checkpoint_minutes": "pipelines/test_checkpoint.py",
-    "license": "cards/test_dataset_card.py",
+    "license": "cards/test_dataset_card.py", "keep_splits": "pipelines/stages/test_kept_splits.py",
     "allow_failed": "pipelines/test_plan.py"}
 
 
