@@ -1,6 +1,7 @@
 """A run that pushes what it has finished: whole buckets alone, the tables at its end, and no harm where it fails."""
 
 import orjson
+import pytest
 from helpers.runs import SMALL, execute, rows
 
 from stepforge.builders.parquet import read_rows
@@ -49,6 +50,23 @@ def test_a_target_that_fails_stops_no_run_and_is_told(tmp_path):
     assert rows(tmp_path / "run", "solutions")
     kept = orjson.loads((tmp_path / "run" / "checkpoint.json").read_bytes())
     assert kept["warning"].startswith("not pushed, and tried again later") and labels[-1].endswith(kept["warning"])
+
+
+def test_a_run_that_fails_pushes_what_it_has_and_what_is_done_goes_there_when_it_resumes(tmp_path):
+    recipe = TINY | {"release": {"checkpoint": f"local:{tmp_path / 'there'}"}}
+
+    def report(planned, account):
+        if planned.stage.name == "generate":
+            raise OSError("the terminal is gone")
+
+    with pytest.raises(OSError, match="terminal"):
+        plan.run(plan.Recipe.model_validate(recipe), tmp_path / "run", plan.silent, report, "verify")
+    branch = tmp_path / "there" / "checkpoint-early"
+    sent = {path.name: path.stat().st_mtime_ns for path in branch.glob("solutions/*")}
+    assert there(branch, "solutions") and not there(branch, "verdicts")
+    execute(recipe, tmp_path / "run", "verify")
+    assert {path.name: path.stat().st_mtime_ns for path in branch.glob("solutions/*")} == sent
+    assert there(branch, "verdicts")
 
 
 def test_parts_of_ranks_pilots_and_unfinished_buckets_stay_here(tmp_path):
