@@ -51,7 +51,7 @@ def push(to: str, name: str, tables: Mapping[str, list[Path]], private: bool | N
     files = {f"{table}/{sha256[:32]}.parquet": Blob(path, sha256, path.stat().st_size)
              for table, paths in tables.items() for path in paths for sha256 in [sha256_file(path)]}
     rows = {table: sum(map(count_rows, paths)) for table, paths in tables.items()}
-    files[CARD] = Blob.of(_card(name, rows).encode())
+    files[CARD] = Blob.of(_card(name, rows, sorted(files)).encode())
     target = open_target(to)
     if isinstance(target, LocalTarget):
         return _push_folder(target.path / branch_of(name), files)
@@ -89,9 +89,13 @@ def _push_folder(folder: Path, files: dict[str, Blob]) -> Pushed:
     return Pushed(len(add), len(delete), len(files))
 
 
-def _card(name: str, rows: Mapping[str, int]) -> str:
-    """The card of an unfinished run. The name has letters, digits and `._-` alone, the tables are the tool's own."""
-    header = {"configs": [{"config_name": table, "data_files": f"{table}/*.parquet"} for table in rows]}
+def _card(name: str, rows: Mapping[str, int], paths: list[str]) -> str:
+    """The card of an unfinished run. The name has letters, digits and `._-` alone, the tables are the tool's own.
+
+    It names every file: where a push takes several commits, nobody loads old and new files together.
+    """
+    header = {"configs": [{"config_name": table, "data_files": [path for path in paths if path.split("/")[0] == table]}
+                          for table in rows]}
     counts = "".join(f"| {table} | {count:,} |\n" for table, count in rows.items())
     return (f"---\n{yaml.safe_dump(header, sort_keys=False)}---\n# {name}: unfinished\n\nThis branch holds what a run "
             "has finished so far. Rows are added and may still change or leave: nothing here is deduplicated, split "

@@ -19,7 +19,7 @@ from typing import Any
 import orjson
 
 from stepforge.builders.files import replacing
-from stepforge.builders.parquet import parts_of
+from stepforge.builders.parquet import is_whole, parts_of
 from stepforge.builders.tables import TABLES
 from stepforge.pipelines.options.release import ReleaseOptions
 from stepforge.pipelines.run_folder import checkpoint_path, table_path, work_path
@@ -104,16 +104,22 @@ class Checkpoints:
         return outcome
 
     def _snapshot(self, scratch: Path) -> dict[str, list[Path]]:
-        """Files of tables under names of their own, so that stages may move or remove theirs meanwhile."""
+        """Files of tables under names of their own, so that stages may move or remove theirs meanwhile.
+
+        Raises:
+            FileNotFoundError: a file went away at this moment; without it the branch would lose rows.
+        """
         with self._lock:
-            files = {table: parts_of(table_path(self.folder, table)) for table in dict.fromkeys(self._tables)}
+            homes = {table: table_path(self.folder, table) for table in dict.fromkeys(self._tables)}
+            if moving := [table for table, home in homes.items() if not is_whole(home)]:
+                raise FileNotFoundError(f"{', '.join(moving)} is being written into other parts")
+            files = {table: parts_of(home) for table, home in homes.items()}
             files |= {table: finished_buckets(work, table) for table, work in self._running.items()
                       if table in PUSHED}
             linked: dict[str, list[Path]] = {}
             for table, paths in files.items():
                 for number, path in enumerate(paths):
-                    with suppress(FileNotFoundError):
-                        linked.setdefault(table, []).append(_link(path, scratch / f"{table}-{number:06d}.parquet"))
+                    linked.setdefault(table, []).append(_link(path, scratch / f"{table}-{number:06d}.parquet"))
         return linked
 
 

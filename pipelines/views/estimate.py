@@ -72,7 +72,7 @@ def probe(recipe: Recipe, folder: Path, problems: int, tell: Tell, report: Calla
     with plan.locked(folder):
         _link_journals(folder, own)
         times = _Times(own, folder)
-        release = recipe.release.model_copy(update={"to": None, "allow_failed": True})
+        release = recipe.release.model_copy(update={"to": None, "checkpoint": None, "allow_failed": True})
 
         def note(planned: plan.Planned, account: dict[str, Any] | None) -> None:
             times.note(planned.stage.name, account)

@@ -28,16 +28,22 @@ def load(repo: str, config: str, revision: str, streaming: bool = False) -> dict
 def upload(folder: str, to: str, version: str | None, settings: dict[str, Any] | None = None, **options: bool) -> dict:
     """Publish, with other `settings` of modules, such as {"upload.MOST_FILES": 3}; "read" has the bytes that it
     read from files and connections, where the system counts them, "peak_kb" its largest memory."""
-    for name, value in (settings or {}).items():
-        module, _, attribute = name.rpartition(".")
-        setattr(import_module(f"stepforge.cards.{module}"), attribute, value)
+    _set(settings)
     before = _read()
     done = publish(Path(folder), to, version, **options)._asdict()
     peak_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return done | {"read": _read() - before, "peak_kb": peak_kb}
 
 
-def checkpoint(to: str, run: str, tables: dict[str, list[str]], private: bool | None = None) -> dict:
+def _set(settings: dict[str, Any] | None) -> None:
+    for name, value in (settings or {}).items():
+        module, _, attribute = name.rpartition(".")
+        setattr(import_module(f"stepforge.cards.{module}"), attribute, value)
+
+
+def checkpoint(to: str, run: str, tables: dict[str, list[str]], private: bool | None = None,
+               settings: dict[str, Any] | None = None) -> dict:
+    _set(settings)
     return push(to, run, {table: list(map(Path, paths)) for table, paths in tables.items()}, private)._asdict()
 
 

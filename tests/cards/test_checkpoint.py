@@ -86,3 +86,21 @@ def test_a_folder_takes_a_checkpoint_as_a_branch_does(tmp_path: Path) -> None:
                                               ("a.", "checkpoint-a-"), ("a.lock", "checkpoint-a-lock")])
 def test_a_branch_has_a_name_that_git_takes(name: str, branch: str) -> None:
     assert branch_of(name) == branch
+
+
+def test_a_push_that_stops_between_two_commits_shows_the_rows_of_before(hub: Hub, clients, tmp_path: Path) -> None:
+    old, new = ([part(tmp_path / f"{name}.parquet", [name]) for name in names] for names in ("ab", "cde"))
+
+    def pushed(paths: list[str]) -> dict:
+        return clients.start("checkpoint", to="hub:org/slow", run="run", tables={"verdicts": paths},
+                             settings={"upload.MOST_FILES": 2}).wait()
+
+    def shown() -> list[str]:
+        rows = clients.load("org/slow", "verdicts", "checkpoint-run", streaming=True)["value"]["train"]
+        return sorted(row["solution_id"] for row in rows)
+
+    assert "value" in pushed(old) and shown() == ["a", "b"]
+    hub.faults = [Fault("POST .*/commit/", "call"), Fault("POST .*/commit/", status=403)]
+    assert "error" in pushed(new) and shown() == ["a", "b"]
+    hub.faults.clear()
+    assert "value" in pushed(new) and shown() == ["c", "d", "e"]

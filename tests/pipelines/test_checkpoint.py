@@ -86,3 +86,14 @@ def test_parts_of_ranks_pilots_and_unfinished_buckets_stay_here(tmp_path):
     checkpoints.begin(("solutions", "budgets"), tmp_path / "work", 1)
     assert snapshot("b") == {}
     assert not {"drops", "evaluations"} & set(PUSHED), "messages of servers, and problems that are held out"
+
+
+def test_a_table_that_is_on_the_move_leaves_the_branch_as_it_is(tmp_path):
+    release = SMALL["release"] | {"checkpoint": f"local:{tmp_path / 'there'}"}
+    execute(TINY | {"release": release}, tmp_path / "run", "generate")
+    before = there(tmp_path / "there" / "checkpoint-early", "solutions")
+    checkpoints = Checkpoints(tmp_path / "run", "early", ReleaseOptions(**release))
+    checkpoints.done(("problems", "solutions"))
+    next((tmp_path / "run" / "tables" / "solutions").iterdir()).unlink()
+    assert "solutions is being written" in checkpoints.push()["warning"]
+    assert there(tmp_path / "there" / "checkpoint-early", "solutions") == before != []

@@ -14,7 +14,7 @@ from stepforge.pipelines.views.estimate import _judged, duration, probe
 
 TWENTY = SMALL | {"problems": [{"source": "arithmetic", "limit": 20, "steps": [3, 4]}],
                   "annotate": {"policy": "tiny", "rollouts": 1, "negatives_per_problem": 1},
-                  "release": {"configs": ["solutions"], "to": "local:published"}}
+                  "release": {"configs": ["solutions"], "to": "local:published", "checkpoint": "local:shown"}}
 
 
 def probed(recipe, folder, problems):
@@ -31,7 +31,7 @@ def test_probe_foresees_the_whole_and_the_whole_uses_what_it_paid_for(tmp_path, 
     generate = by_stage["generate"]
     assert (generate.requests, generate.completion_tokens, generate.prompt_tokens) == (120, 360, 840)
     assert generate.margin == 0 and generate.seconds > 0 and generate.flops > 1e6 and generate.price is None
-    assert not (tmp_path / "published").exists()
+    assert not (tmp_path / "published").exists() and not (tmp_path / "shown").exists()
     assert by_stage["judge"].requests == 2 * 2, "two incorrect solutions at most, two votes each"
 
     execute(TWENTY, tmp_path / "run")
