@@ -231,7 +231,7 @@ def test_folder_of_a_shipped_recipes_name_is_no_recipe(tmp_path, monkeypatch):
     ("annotate.policy=tinny", "annotate.policy: 'tinny' is not among ['tiny'], the generators that can write; did you "
                               "mean 'tiny'?"),
     ("executor.stages.anotate.tasks=2", "executor.stages.anotate: 'anotate' is not among synthesize, generate, judge, "
-                                        "annotate, verify, deduplicate; did you mean 'annotate'?"),
+                                        "annotate, verify, deduplicate, build; did you mean 'annotate'?"),
     ("annotate=yes", "annotate: must be a mapping of options (got True)"),
 ])
 def test_misfit_is_one_line_in_words(change, line):
