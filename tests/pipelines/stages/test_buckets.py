@@ -58,7 +58,7 @@ def release_of(folder):
     return {(config, split): by_key(table, configs.CONFIGS[config].key) for (config, split), table in tables.items()}
 
 
-@pytest.mark.parametrize("buckets", [4, 7])
+@pytest.mark.parametrize("buckets", [4, pytest.param(7, marks=pytest.mark.slow)])
 def test_a_run_of_many_buckets_gives_the_rows_of_one(small_run, tmp_path, buckets):
     folder = begun(small_run, tmp_path / "small")
     execute(in_buckets(buckets), folder)
@@ -108,7 +108,8 @@ def everything(folder):
     return tables_of(folder), by_key(rows(folder, "drops/generate"), ("row_id",)), release_of(folder)
 
 
-@pytest.mark.parametrize("rule", [{}, {"by": "equations", "keep": "shortest"}, {"near": 0.5, "ngram": 2}])
+@pytest.mark.parametrize("rule", [pytest.param({}, marks=pytest.mark.slow), {"by": "equations", "keep": "shortest"},
+                                  pytest.param({"near": 0.5, "ngram": 2}, marks=pytest.mark.slow)])
 def test_recorded_samples_votes_and_duplicates_are_the_same_in_buckets(recorded, tmp_path, rule):
     execute(recorded(**rule), tmp_path / "one")
     expected = everything(tmp_path / "one")
@@ -147,6 +148,7 @@ def test_tables_are_divided_again_where_the_number_of_buckets_changes(recorded, 
         assert everything(folder) == everything(tmp_path / keep)
 
 
+@pytest.mark.slow
 def test_a_run_that_grows_while_its_buckets_change_publishes_what_one_bucket_does(recorded, tmp_path):
     problems, folder = tmp_path / "p.jsonl", tmp_path / "run"
     whole = problems.read_text()

@@ -29,7 +29,7 @@ def splits(run: Path) -> dict[str, str]:
             for shard in shards for row in read_rows(shard, ["problem_id"])}
 
 
-@pytest.mark.parametrize("buckets", [1, 3])
+@pytest.mark.parametrize("buckets", [pytest.param(1, marks=pytest.mark.slow), 3])
 def test_problems_of_the_earlier_version_keep_their_split_and_new_ones_are_drawn(tmp_path: Path, buckets: int) -> None:
     to = f"local:{tmp_path / 'out'}"
     execute(make(tmp_path, 0, 20, to=to), tmp_path / "first")
