@@ -146,6 +146,10 @@ def test_list_of_spellings_of_one_value_is_one_answer(verifier: Verifier) -> Non
     assert boxed(verifier, "0.5", r"0.5, \frac{1}{2}").verdict == "correct"
 
 
+def test_an_equation_in_one_symbol_has_the_key_of_its_root() -> None:
+    assert answer_key("2x+1=7") == answer_key("x=3") == answer_key("3") != answer_key("-3")
+
+
 def test_inequality_beside_a_lone_connective_has_a_key() -> None:
     assert answer_key(" and  or <think>") == answer_key(" and  or <think> ")
     assert answer_key(r"(1,2)\cap(3,4)") == answer_key(r"\emptyset") == answer_key(r"\varnothing") != ""
