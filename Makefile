@@ -14,9 +14,8 @@ demo: $(VENV)/installed-demo
 	@echo "load it:     $(BIN)/python -c \"from datasets import load_dataset; print(load_dataset('releases/demo/latest', 'step_pairs'))\""
 	@echo "look at it:  $(BIN)/stepforge report runs/demo"
 
-# Tests wait for servers and processes half of their time, so four at a time keep two cores busy.
 test: check
-	$(BIN)/python -m pytest -m "not slow" -n 4 --dist loadfile --no-loadscope-reorder -q
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile --no-loadscope-reorder -q
 
 test-slow: $(VENV)/installed-test $(VLLM)/installed
 	STEPFORGE_VLLM_PYTHON="$(CURDIR)/$(VLLM)/bin/python" $(BIN)/python -m pytest -m slow -n 2 --dist loadfile --no-loadscope-reorder -v --durations=15
