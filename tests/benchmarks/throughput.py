@@ -3,8 +3,8 @@
 - share_of_offline: tokens per second of the generate stage on a vLLM server of a rank, over those of vLLM's offline
   `LLM.generate` on the same prompts, seeds and settings. The stage's whole wall time counts, the server's start not.
 - prefix_cache_share: wall time of rollouts from shared prefixes over the same with prefix caching off, on two servers.
-- overhead_share: what of the demo recipe's wall time is not inference: 1 - the time that the embedded engine takes for
-  the same requests handed to it at once / the time of all stages, after a warm-up.
+- overhead_share: the part of the demo recipe's wall time that is not inference: 1 - the time of the embedded engine
+  for the same requests handed to it at once / the time of all stages, after a warm-up.
 
 Each is the median of some rounds. Needs vLLM (`make bench NAME=throughput` installs it). Writes
 build/bench/throughput.json. Arguments: number of problems (240), rounds (3).

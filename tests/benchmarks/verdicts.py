@@ -3,8 +3,8 @@
 Solutions per CPU second on real rows, each row once: sampled GSM8K solutions, solutions of MATH problems by many
 models (ProcessBench), and MATH-500 answers that are rewritten or changed, where the construction says what is equal.
 Ours counts the CPU of all processes, the start of a worker included where a row needs one; Math-Verify's imports are
-not on the clock. Every row on which the two sides differ is listed with who is right against the label. Tiled rows,
-memory over a million rows and the scaling of the symbolic tier stand beside. Writes build/bench/verdicts.json.
+not on the clock. Every row on which the two sides differ is listed with who is right against the label. It also
+reports tiled rows, memory over a million rows and how the symbolic tier scales. Writes build/bench/verdicts.json.
 """
 
 import argparse

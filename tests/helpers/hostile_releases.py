@@ -1,7 +1,7 @@
 """Releases as a stranger could send them: a sound one, changed in one of many ways by a seed; and what reads them.
 
-`mutate` changes the copy of a release in place and says what it did. `attempt` gives it to all that reads releases and
-tells what came of it: an answer, an error for the user, or a fault of ours.
+`mutate` changes the copy of a release in place and says what it did. `attempt` passes it to every
+reader of releases and returns the outcome: an answer, an error for the user, or a bug.
 """
 
 import hashlib

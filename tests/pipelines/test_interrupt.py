@@ -1,4 +1,4 @@
-"""Killed or interrupted, a run goes on where it stopped: nothing twice, nothing lost, the same texts."""
+"""A run that is killed or interrupted resumes: it repeats nothing, loses nothing, and gives the same texts."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Killed at many moments, a stage goes on where it stopped: nothing twice, nothing lost, the same texts."""
+"""A stage that is killed at many moments resumes: it repeats nothing, loses nothing, and gives the same texts."""
 
 import os
 import random

@@ -100,7 +100,7 @@ def test_an_alternative_computes_something_else_than_the_pit(tables):
 
 @pytest.mark.parametrize(("opened", "kept"), [
     ([("a", ["3 + 4 = 7 eggs.\n", "So 7."])], []),                                  # the pit in other words
-    ([("a", ["3 + 4 = 7, so 7."])], ["a"]),                                       # ends what the pit goes on with
+    ([("a", ["3 + 4 = 7, so 7."])], ["a"]),                      # the pit begins with the same computation
     ([("a", ["3 + 5 = 8.\n", "8"]), ("b", ["It is 3+5=8 then.\n", "8"])], ["a"]),  # one computation in two wordings
     ([("a", ["Count them.\n", "8"]), ("b", ["count  them.\n", "9"])], ["a"]),
     ([("a", [])], []),

@@ -254,7 +254,7 @@ def test_real_model_that_cannot_write_makes_no_problem_and_loses_no_row(tmp_path
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_real_writer_makes_problems_that_a_real_solver_agrees_on(tmp_path):
-    """A model of ours that was trained for half a minute writes, the shipped one solves; nothing is scripted."""
+    """A model trained here for half a minute writes problems, the shipped one solves them; nothing is scripted."""
     losses = make_writer(tmp_path / "writer")
     assert sum(losses[-20:]) < sum(losses[:20]) / 4
     source = {"source": "arithmetic", "limit": 40, "steps": [2, 3], "max_operand": 30}

@@ -1,4 +1,4 @@
-"""The study runs end to end on a few problems, goes on where it stopped, and its data are what the arms claim."""
+"""The study runs end to end on a few problems and resumes, and the data of each arm are what its name says."""
 
 import asyncio
 import json
