@@ -9,19 +9,17 @@ All seeds are pooled; intervals are the central 95% of a bootstrap over problems
 SEEDS=1 PROBLEMS=12 before it for a quick look. Each world and seed is kept as it ends.
 """
 
-import json
-import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _parts import BATCH, HEADLINE, Part, parts
+from _parts import BATCH, HEADLINE, Part
 from _passing import Passing, draw_passing
 from _searches import LEVELS, VALUE_LEVELS, Score, adaptive, fitted, published, tokens_for, typical_length
 from _world import BASE, WORLDS, Array
-from search import Scores, show
+from search import Scores, run_worlds
 
 from stepforge.pipelines.credit.search import Chain, Search, SearchSettings, make_search
 
@@ -98,15 +96,6 @@ def report_of(part: Part) -> dict[str, Any]:
             "pass": float(np.mean([fact["pass"] for fact in part.facts])), "seconds": part.seconds}
 
 
-def main() -> None:
-    size, seeds = int(os.environ.get("PROBLEMS", "40")), int(os.environ.get("SEEDS", "4"))
-    names = [f"{name} passing {law}" for law in LAWS for name in HEADLINE]
-    report: dict[str, Any] = {"problems": size, "seeds": seeds}
-    for name, part in parts(names, size, range(seeds), int(os.environ.get("WORKERS", "1")), measured, CODE):
-        report[name] = report_of(part)
-        show(name, report[name]["table"], report[name])
-    Path("build/bench/passing.json").write_text(json.dumps(report, indent=1).replace("NaN", "null"))
-
-
 if __name__ == "__main__":
-    main()
+    run_worlds([f"{name} passing {law}" for law in LAWS for name in HEADLINE], measured, CODE, report_of,
+               Path("build/bench/passing.json"))

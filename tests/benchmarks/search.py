@@ -28,7 +28,7 @@ from typing import Any
 
 import numpy as np
 from _baselines import GAINS
-from _parts import BATCH, HEADLINE, JUDGES, Part, parts
+from _parts import BATCH, HEADLINE, JUDGES, Measure, Part, parts
 from _searches import LEVELS, VALUE_LEVELS, Row, Score, counts, finish, marked_pit, tokens_for
 from _world import BASE, WORLDS, Array, Problem, draw, exact_pit
 
@@ -136,6 +136,17 @@ def show(title: str, table: dict[str, Row], facts: dict[str, Any]) -> None:
     for key, interval in facts.get("intervals", {}).items():
         ends = "not always reached" if interval is None else "{:.3f} to {:.3f}".format(*interval)
         print(f"    {key:30} {ends}", flush=True)
+
+
+def run_worlds(names: Sequence[str], measure: Measure, more_code: Sequence[Path], report_of: Callable[[Part], Any],
+               path: Path) -> None:
+    """Measure these worlds at PROBLEMS and SEEDS; `path` holds the report of each as soon as it is complete."""
+    size, seeds = int(os.environ.get("PROBLEMS", "40")), int(os.environ.get("SEEDS", "4"))
+    report: dict[str, Any] = {"problems": size, "seeds": seeds}
+    for name, part in parts(names, size, range(seeds), int(os.environ.get("WORKERS", "1")), measure, more_code):
+        report[name] = report_of(part)
+        show(name, report[name]["table"], report[name])
+        path.write_text(json.dumps(report, indent=1).replace("NaN", "null"))
 
 
 def main() -> None:

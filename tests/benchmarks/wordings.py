@@ -10,8 +10,6 @@ of errors where each stops. All seeds are pooled; intervals are the central 95% 
 build/bench/wordings.json; SEEDS=1 PROBLEMS=12 before it for a quick look. Each world and seed is kept as it ends.
 """
 
-import json
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -19,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _parts import BATCH, HEADLINE, Part, parts
+from _parts import BATCH, HEADLINE, Part
 from _searches import LEVELS, VALUE_LEVELS, Score, adaptive, as_run, finish, tokens_for, typical_length
 from _wordings import draw_wordings, in_text_alone, repeated
 from _world import BASE, EPS, WORLDS, Array, Problem
-from search import Scores, show
+from search import Scores, run_worlds
 
 from stepforge.pipelines.credit import fit, lengths
 from stepforge.pipelines.credit.adaptive import Adaptive
@@ -93,15 +91,6 @@ def report_of(part: Part) -> dict[str, Any]:
             "repeated": float(np.mean([fact["repeated"] for fact in part.facts])), "seconds": part.seconds}
 
 
-def main() -> None:
-    size, seeds = int(os.environ.get("PROBLEMS", "40")), int(os.environ.get("SEEDS", "4"))
-    names = [f"{name} spread {spread}" for spread in SPREADS for name in HEADLINE]
-    report: dict[str, Any] = {"problems": size, "seeds": seeds}
-    for name, part in parts(names, size, range(seeds), int(os.environ.get("WORKERS", "1")), measured, CODE):
-        report[name] = report_of(part)
-        show(name, report[name]["table"], report[name])
-    Path("build/bench/wordings.json").write_text(json.dumps(report, indent=1).replace("NaN", "null"))
-
-
 if __name__ == "__main__":
-    main()
+    run_worlds([f"{name} spread {spread}" for spread in SPREADS for name in HEADLINE], measured, CODE, report_of,
+               Path("build/bench/wordings.json"))
