@@ -140,13 +140,13 @@ def show(title: str, table: dict[str, Row], facts: dict[str, Any]) -> None:
 
 def run_worlds(names: Sequence[str], measure: Measure, more_code: Sequence[Path], report_of: Callable[[Part], Any],
                path: Path) -> None:
-    """Measure these worlds at PROBLEMS and SEEDS; `path` holds the report of each as soon as it is complete."""
+    """Measure these worlds at PROBLEMS and SEEDS, show them, and write their reports to `path`."""
     size, seeds = int(os.environ.get("PROBLEMS", "40")), int(os.environ.get("SEEDS", "4"))
     report: dict[str, Any] = {"problems": size, "seeds": seeds}
     for name, part in parts(names, size, range(seeds), int(os.environ.get("WORKERS", "1")), measure, more_code):
         report[name] = report_of(part)
         show(name, report[name]["table"], report[name])
-        path.write_text(json.dumps(report, indent=1).replace("NaN", "null"))
+    path.write_text(json.dumps(report, indent=1).replace("NaN", "null"))
 
 
 def main() -> None:
