@@ -28,7 +28,7 @@ from stepforge.pipelines.answers.matches import (
 )
 from stepforge.pipelines.answers.normalize import canonical
 from stepforge.pipelines.answers.parts import one_of_many, parts_match
-from stepforge.pipelines.answers.quantity import TOO_LARGE, UNDEFINED, Quantity, measured, read_number, same
+from stepforge.pipelines.answers.quantity import TOO_LARGE, UNDEFINED, Quantity, measured, read_number, same, spells
 from stepforge.pipelines.answers.readings import (
     all_alike,
     commas_match,
@@ -81,6 +81,8 @@ def _compare(gold: str, answer: str, symbolic: Symbolic | None) -> Match:
     if isinstance(gold_number, Quantity) and isinstance(answer_number, Quantity):
         equal = same(gold_number, answer_number)
         return Match(equal, "numeric", outcome.AMBIGUOUS if equal is None else None)
+    if spells(gold_number, answer) or spells(answer_number, gold):
+        return Match(None, "numeric", outcome.AMBIGUOUS)
     if gold.lstrip("-+") == r"\infty" or answer.lstrip("-+") == r"\infty":
         return Match(gold.lstrip("+") == answer.lstrip("+"), "literal")
     if (conditional := _conditioned(gold, answer, symbolic)) is not None:

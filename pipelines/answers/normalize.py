@@ -109,7 +109,9 @@ _WRAPPERS = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"), ("**", "*
 _INNER_SPACE = re.compile(r"(?<![a-zA-Z0-9]) | (?![a-zA-Z0-9])")
 _DOUBLED = re.compile(r"\\\\(?=[a-zA-Z]{2})")
 _ROW = "\ue000"                         # stands for the row break of a matrix while spacing commands are removed
-_PREFIXED = re.compile(r"-?0(?:[xX][0-9a-fA-F]{1,16}|[bB][01]{1,64}|[oO][0-7]{1,21})").fullmatch   # 0x1A
+_PREFIXED = re.compile(r"(-?)0(?=x[0-9a-f]{1,16}$|b[01]{1,64}$|o[0-7]{1,21}$)([xbo])(\w+)",
+                       re.ASCII | re.IGNORECASE).fullmatch
+_BASE_OF = {"x": 16, "b": 2, "o": 8}                         # 0x1A is written 1A_{16}
 _PLAIN_NUMBER = re.compile(r"-?[0-9]{1,18}(?:\.[0-9]{1,18})?").fullmatch
 
 
@@ -138,8 +140,9 @@ def canonical(text: str) -> str:
     text = unwrap(text)
     if _PLAIN_NUMBER(text):
         return text
-    if _PREFIXED(text):
-        return str(int(text, 0))
+    if prefixed := _PREFIXED(text):
+        sign, letter, digits = prefixed.groups()
+        return f"{sign}{digits.upper()}_{{{_BASE_OF[letter.lower()]}}}"
     if "\\" in text or "{" in text or "&" in text:
         text = _canonical_latex(text)
     text = _plain_words(text)

@@ -218,6 +218,11 @@ def same(gold: Quantity, answer: Quantity) -> bool | None:
     return False
 
 
+def spells(number: Quantity | str | None, text: str) -> bool:
+    """Whether a text writes the digits of a number in a base and leaves the base out: `1A` for `1A_{16}`."""
+    return isinstance(number, Quantity) and number.form == "based" and number.detail.rsplit("_")[0] == text.upper()
+
+
 def _same_digits(gold: Quantity, answer: Quantity) -> bool | None:
     """Two numbers of which one or both name a base: another base makes equal values another answer."""
     if gold.form == answer.form:
