@@ -25,7 +25,8 @@ def summary(chain: Chain, counts: Counts, level: float, best_of: int = 1) -> Sum
     """What the model believes of every value, of the policy that keeps a correct one of `best_of` tries.
 
     A last step has its verdict for Q. The cells of the model's grid are ranges of Q: ends of intervals of Q are read
-    within a cell, those of an advantage are differences between two cells.
+    within a cell, those of an advantage are differences between two cells. An end within the first or the last cell is
+    0 or 1: a step from which no rollout ever succeeds is a common one, and the grid cannot tell it from a small Q.
     """
     (first, moves), wording = chain.smooth(counts), chain.wording(counts)
     b, n = counts.place.shape
@@ -45,7 +46,8 @@ def summary(chain: Chain, counts: Counts, level: float, best_of: int = 1) -> Sum
                 at = np.searchsorted(np.cumsum(joint.ravel()[order]), tails).clip(0, joint.size - 1)
                 advantage[row, t] = (joint * difference).sum(), *difference.ravel()[order[at]]
             own = wording.law(law, t, row)
-            q[row, t] = own @ values, *np.interp(tails, np.concatenate([[0.0], np.cumsum(own)]), edges)
+            low, high = np.interp(tails, np.concatenate([[0.0], np.cumsum(own)]), edges)
+            q[row, t] = own @ values, low if low >= edges[1] else 0, high if high <= edges[-2] else 1
         q[row, last] = verdict
         advantage[row, last] = verdict - q[row, last - 1][[0, 2, 1]]
     return Summary(q, advantage)

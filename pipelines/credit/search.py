@@ -21,7 +21,7 @@ from stepforge.pipelines.credit.tree import BARE, Ask, Outcome, Solution
 __all__ = ["BARE", "STRATEGIES", "VERSION", "Ask", "Chain", "Outcome", "Search", "SearchSettings", "Solution",
            "make_search"]
 
-VERSION = 6     # raised when a strategy would choose other rollouts or report other values
+VERSION = 7     # raised when a strategy would choose other rollouts or report other values
 STRATEGIES: dict[str, type[Search]] = {"exhaustive": Exhaustive, "scan": Scan, "bisect": Bisect, "adaptive": Adaptive}
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from stepforge.pipelines.credit.evidence import Array
 
 Places = NDArray[np.int64]
+TINY = 1e-250     # of a likelihood, beside its greatest value
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Wording:
     @classmethod
     def of(cls, own: Array, q: Array, spread: float | None) -> "Wording":
         kernel = kernel_of(q, spread) if spread else None
+        own = np.maximum(own, TINY)     # of many rollouts, far cells would be 0, and `law` would divide by it
         return cls(kernel, own, own if kernel is None else _from_node_1(own, own @ kernel.T))
 
     def mean(self, values: Array) -> Array:

@@ -50,7 +50,8 @@ def test_means_are_those_of_all_paths_and_intervals_hold_what_they_say(row: int,
 
 def test_intervals_cover_at_their_level_where_the_model_is_true() -> None:
     """500 seeded solutions of 6 steps drawn from the model itself, 4 rollouts at every second step: 3,000 values of Q
-    and of advantages. Values of a solution depend on each other; a mean off by .03 comes once in a million times."""
+    and of advantages. Values of a solution depend on each other; a mean off by .03 comes once in a million times.
+    Intervals that end at 0 or 1 cover more."""
     rng, n, solutions = np.random.default_rng(2), 6, 500
     cells = np.zeros((solutions, n), int)
     cells[:, 0] = [rng.choice(len(CHAIN.q), p=CHAIN.start) for _ in range(solutions)]
@@ -66,5 +67,15 @@ def test_intervals_cover_at_their_level_where_the_model_is_true() -> None:
     covered = (believed.q[:, :n, 1] <= q) & (q <= believed.q[:, :n, 2])
     rises = np.diff(q, axis=1)
     covered_rises = (believed.advantage[:, 1:n, 1] - 1e-9 <= rises) & (rises <= believed.advantage[:, 1:n, 2] + 1e-9)
-    assert covered.mean() == pytest.approx(0.9, abs=0.03)
+    assert 0.88 <= covered.mean() <= 0.97
     assert 0.88 <= covered_rises.mean() <= 0.97
+
+
+def test_a_step_that_may_be_lost_or_sure_has_0_or_1_in_its_interval() -> None:
+    """20 rollouts of which none, 5 or all succeed; a step that 5 of 20 left alive has neither."""
+    for successes, ends in ((0, (True, False)), (5, (False, False)), (20, (False, True))):
+        counts = Counts(np.array([[10.0, successes, 0]]), np.array([[10.0, 20 - successes, 0]]), np.array([2]),
+                        np.array([successes == 20]), np.array([[0, 1, 2]]))
+        for best_of in (1, 3):
+            _, low, high = summary(CHAIN, counts, 0.95, best_of).q[0, 1]
+            assert (low == 0, high == 1) == ends

@@ -83,6 +83,18 @@ def test_without_a_spread_wordings_of_one_value_are_one_node() -> None:
     np.testing.assert_allclose(fits[0].moves, fits[1].moves, atol=1e-9)
 
 
+@pytest.mark.parametrize("rollouts", [400, 4000])
+def test_many_rollouts_leave_every_belief_a_number(rollouts: int) -> None:
+    """The likelihood of so many outcomes is 0 in floating point, in cells far from their rate."""
+    sure = np.array([[6.0, rollouts, 1, 0], [6, rollouts - rollouts // 8, 2, 0]])
+    counts = COUNTS._replace(successes=sure, failures=np.array([[4.0, 0, 7, 0], [4, rollouts // 8, 3, 0]]))
+    shared = replace(CHAIN, spread=0.15)
+    beliefs, believed = shared.beliefs(counts), summary(shared, counts, 0.9)
+    assert all(np.isfinite(part).all() for part in (*beliefs, *believed))
+    assert beliefs.q[0, 1] > beliefs.q[1, 1] > 0.85
+    np.testing.assert_allclose(beliefs.pit.sum(1), 1)
+
+
 def test_a_model_without_sharing_does_not_look_at_computations() -> None:
     np.testing.assert_array_equal(CHAIN.beliefs(COUNTS).q, CHAIN.beliefs(COUNTS._replace(computation=None)).q)
 
