@@ -38,6 +38,22 @@ def test_second_round_samples_the_model_that_the_first_one_made(tmp_path: Path) 
     assert (tmp_path / "out" / "round2" / "model.safetensors").stat().st_mtime_ns == before
 
 
+@pytest.mark.parametrize("go_on", [False, True])
+def test_every_round_samples_the_last_model_and_trains_the_first_unless_it_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, go_on: bool
+) -> None:
+    """Sampling and training are left out: what each round would sample from and fine-tune."""
+    sampled, trained = [], []
+    monkeypatch.setattr(rft.plan, "run", lambda recipe, *_: sampled.append(recipe.generators[0].model))
+    monkeypatch.setattr(rft, "release_path", lambda folder: folder)
+    monkeypatch.setattr(rft.sft, "main", lambda argv: trained.append(argv[argv.index("--model") + 1]))
+    (tmp_path / "recipe.yaml").write_text(RECIPE)
+    rft.main(["--recipe", str(tmp_path / "recipe.yaml"), "--rounds", "3", "--model", "first", "--output_dir",
+              str(tmp_path), *(["--go_on"] if go_on else [])])
+    last = ["first", *(str(tmp_path / f"round{number}") for number in (1, 2))]
+    assert sampled == last and trained == (last if go_on else ["first"] * 3)
+
+
 def test_recorded_solutions_cannot_be_sampled_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "recipe.yaml").write_text(
         "name: own\nproblems: [{source: arithmetic, limit: 2}]\n"
