@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import Any
 
 from datasets import Dataset
+from transformers import PreTrainedTokenizerBase
 from trl import GRPOConfig, GRPOTrainer
 
 from stepforge.train.arguments import ReleaseArguments
@@ -46,9 +47,15 @@ def load_reward(name: str) -> Callable[..., list[float | None]]:
     return reward
 
 
-def prompts(release: Release, config: str, split: str) -> Dataset:
-    """Prompt and gold answer of each problem."""
-    return release.rows(config, split, COLUMNS).select_columns(list(COLUMNS))
+def prompts(release: Release, config: str, split: str, tokenizer: PreTrainedTokenizerBase) -> Dataset:
+    """Prompt and gold answer of each problem.
+
+    TRL tokenizes prompts by itself: a BOS that a chat template wrote is left to a tokenizer that adds one.
+    """
+    rows, bos = release.rows(config, split, COLUMNS).select_columns(list(COLUMNS)), tokenizer.bos_token
+    if not bos or tokenizer("").input_ids[:1] != [tokenizer.bos_token_id]:
+        return rows
+    return rows.map(lambda row: {"prompt": row["prompt"].removeprefix(bos)})
 
 
 def trainer_of(run: Run) -> tuple[type[GRPOTrainer], dict[str, Any]]:
@@ -74,8 +81,8 @@ def main(argv: list[str] | None = None) -> None:
     with user_errors("grpo"):
         run = start("grpo", argv, Arguments, GRPOConfig, config="rl")
         config = run.script.dataset_config
-        train = run.at_most(prompts(run.release, config, run.script.train_split))
-        evaluation = run.script.eval_split and prompts(run.release, config, run.script.eval_split)
+        train = run.at_most(prompts(run.release, config, run.script.train_split, run.tokenizer))
+        evaluation = run.script.eval_split and prompts(run.release, config, run.script.eval_split, run.tokenizer)
         kind, more = trainer_of(run)
         run.fit(run.trainer(kind, train, evaluation, reward_funcs=load_reward(run.script.reward), **more))
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 PROBLEMS = 24
@@ -123,9 +123,25 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture
+def with_bos(tiny: Path) -> PreTrainedTokenizerFast:
+    """The same tokenizer, one that writes BOS before every text."""
+    tokenizer: PreTrainedTokenizerFast = PreTrainedTokenizerFast.from_pretrained(tiny, bos_token="<bos>")
+    tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
+        single="<bos> $A", special_tokens=[("<bos>", tokenizer.bos_token_id)])
+    return tokenizer
+
+
 @pytest.fixture(scope="session")
 def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of versions that holds v1.0.0."""
     folder = tmp_path_factory.mktemp("release")
     write_release(folder / "v1.0.0", rows_of_release())
     return folder
+
+
+@pytest.fixture
+def templated(tmp_path: Path) -> Path:
+    """A release whose prompts begin with BOS, as a chat template writes it."""
+    rows = rows_of_release()["rl"]
+    return write_release(tmp_path / "templated", {"rl": [row | {"prompt": "<bos>" + row["prompt"]} for row in rows]})

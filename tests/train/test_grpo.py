@@ -7,16 +7,30 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from tokenizers.processors import TemplateProcessing
+from transformers import PreTrainedTokenizerFast
 
 from stepforge.train.grpo import load_reward, main, prompts
 from stepforge.train.release import ReleaseError, open_release
+from stepforge.train.tokens import load_tokenizer
 
 
-def test_prompts_and_answers_are_the_rows_of_rl(release: Path) -> None:
-    prompt_rows = prompts(open_release(str(release), "v1.0.0"), "rl", "train")
+def test_prompts_and_answers_are_the_rows_of_rl(release: Path, tiny: Path) -> None:
+    prompt_rows = prompts(open_release(str(release), "v1.0.0"), "rl", "train", load_tokenizer(str(tiny)))
     assert len(prompt_rows) == 24
     for row in prompt_rows:
         assert sum(int(number) for number in re.findall(r"\d+", row["prompt"])) == int(row["answer"])
+
+
+@pytest.mark.parametrize("adds", [True, False])
+def test_bos_of_a_chat_template_stands_once(templated: Path, with_bos: PreTrainedTokenizerFast, adds: bool) -> None:
+    """Of a tokenizer that adds BOS by itself, and of one that does not."""
+    if not adds:
+        with_bos.backend_tokenizer.post_processor = TemplateProcessing(single="$A")
+    made = prompts(open_release(str(templated), "v1.0.0"), "rl", "train", with_bos)
+    tokens = [with_bos(row["prompt"]).input_ids for row in made]
+    assert len(tokens) == 24 and all(ids[0] == with_bos.bos_token_id for ids in tokens)
+    assert all(ids.count(with_bos.bos_token_id) == 1 for ids in tokens)
 
 
 @pytest.mark.parametrize("name", ["nowhere:reward", "json:nothing", "json"])

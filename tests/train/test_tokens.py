@@ -76,21 +76,16 @@ def test_tokenizer_that_appends_eos_is_refused(tiny: Path, tmp_path: Path) -> No
 
 
 def test_bos_stands_once_whether_the_tokenizer_or_the_chat_template_brings_it(
-    tokenizer: PreTrainedTokenizerBase, tmp_path: Path
+    tokenizer: PreTrainedTokenizerBase, with_bos: PreTrainedTokenizerBase
 ) -> None:
-    from tokenizers.processors import TemplateProcessing
-
-    tokenizer.save_pretrained(tmp_path)
-    with_bos = AutoTokenizer.from_pretrained(tmp_path, bos_token="<bos>")
     bos = with_bos.bos_token_id
-    with_bos.backend_tokenizer.post_processor = TemplateProcessing(single="<bos> $A", special_tokens=[("<bos>", bos)])
     assert with_bos("Add 1.\n").input_ids.count(bos) == 1  # this tokenizer adds BOS by itself
     plain, templated = (encode(with_bos, start + "Add 1.\n", "1 + 1 = 2", complete=True) for start in ("", "<bos>"))
     assert plain == templated and plain.prompt[0] == bos and plain.prompt.count(bos) == 1
     assert bos not in plain.completion
     straddling = [encode(with_bos, start + "The ans", "wer", complete=False) for start in ("", "<bos>")]
     assert straddling[0] == straddling[1] and bos not in straddling[0].completion  # tokenized apart: no second BOS
-    assert bos not in encode(tokenizer, "Add 1.\n", "2", complete=True).prompt    # one without BOS gets none
+    assert encode(tokenizer, "Add 1.\n", "2", complete=True).prompt == plain.prompt[1:]  # one without BOS gets none
 
 
 def test_full_vs_truncated_ends_the_chosen_and_not_the_rejected(
