@@ -121,7 +121,7 @@ def make_bundle(folder: Path, manifest: dict, data: dict[str, Blob], stamps: dic
         notes |= dict.fromkeys(merged.notes)
     card = merged.card
     text = card.text()
-    validate(text)
+    validate(text, plain)
     readme = Blob.of(text.encode())
     published = {key for at in there for key in at.written.foreign}
     foreign = sorted(published | {str(key) for key in card.header if key not in plain.header})

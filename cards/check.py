@@ -5,11 +5,11 @@ on rows are SQL over views of fixed names, one statement a test, so each can be 
 """
 
 from collections.abc import Iterator
+from functools import reduce
 from pathlib import Path
 from typing import NamedTuple
 
 import duckdb
-from duckdb import ColumnExpression, ConstantExpression
 from rich.table import Table
 
 from stepforge.builders.configs import CONFIGS
@@ -22,6 +22,8 @@ from stepforge.builders.terminal import cell, in_line
 from stepforge.cards.agreement import TESTS
 from stepforge.cards.semver import parse_tag
 from stepforge.cards.versions import fetch
+
+CASES = "SELECT config, count(*), min(id) FROM ({}) AS cases(config, id) GROUP BY config ORDER BY config"
 
 
 def tests_of(config: Config, recipe: dict) -> Iterator[RowTest]:
@@ -161,9 +163,8 @@ def _check_rows(folder: Path, manifest: dict, other: set[str]) -> list[Problem]:
             views = _open_views(connection, folder, columns, from_rollouts)
             for test in tests:
                 if all(_has(need, views, columns) for need in test.needs):
-                    query = connection.sql(test.sql).project("#1 AS config, #2 AS id")
-                    problems += [Problem(config, test.says, count, str(example)) for config, count, example in
-                                 query.aggregate("config, count(*), min(id)", "config").order("config").fetchall()]
+                    cases = connection.execute(CASES.format(test.sql)).fetchall()
+                    problems += [Problem(config, test.says, count, str(example)) for config, count, example in cases]
     except duckdb.Error as error:
         problems.append(Problem("–", "its rows cannot be tested", 1, in_line(error)))
     return problems
@@ -177,72 +178,62 @@ def _has(need: str, views: set[str], columns: dict[str, set[str]]) -> bool:
 def _open_views(connection: duckdb.DuckDBPyConnection, folder: Path, columns: dict[str, set[str]],
                 from_rollouts: bool) -> set[str]:
     """A view of every config with its split, messages as their texts, and those over all of them (agreement.py)."""
-    wholes = {name: _plain(CONFIGS[name], _union([
-        connection.from_parquet(paths).select("*", ConstantExpression(split).alias("split"))
-        for split in SPLITS if (paths := sorted(map(str, (folder / name).glob(f"{split}-*.parquet"))))]))
-        for name in sorted(columns)}
-    for name, whole in wholes.items():
-        whole.create_view(name)
-    shared = {view: [selected for name, whole in wholes.items() for selected in select(CONFIGS[name], whole)]
-              for view, select in (("members", _members), ("uses", _uses), ("texts", _texts), ("prompts", _prompts))}
-    shared["known"] = [wholes[name].select(ColumnExpression(column).alias("solution_id")) for name, column in (
+    for name in sorted(columns):
+        _whole(connection, folder, CONFIGS[name], columns[name]).create_view(name)
+    selects = {view: [select for name in sorted(columns) for select in selected(CONFIGS[name], columns[name])]
+               for view, selected in (("members", _members), ("uses", _uses), ("texts", _texts),
+                                      ("prompts", _prompts))}
+    selects["known"] = [f"SELECT {column} AS solution_id FROM {name}" for name, column in (
         ("solutions", "solution_id"), ("rollouts", "rollout_id")) if column in columns.get(name, ())]
     if "solutions" not in columns or from_rollouts and "rollouts" not in columns:
-        shared["known"] = []                                    # nobody can say what is not among them
-    for view, parts in shared.items():
-        if parts:
-            _union(parts).create_view(view)
-    return {*wholes, *(view for view, parts in shared.items() if parts)}
+        selects["known"] = []                                   # nobody can say what is not among them
+    views = {view: " UNION ALL ".join(parts) for view, parts in selects.items() if parts}
+    for view, sql in views.items():
+        connection.execute(f"CREATE VIEW {view} AS {sql}")
+    return {*columns, *views}
 
 
-def _members(config: Config, rows: duckdb.DuckDBPyRelation) -> Iterator[duckdb.DuckDBPyRelation]:
-    if "problem_id" in rows.columns:
-        yield rows.select(ConstantExpression(config.name).alias("config"), "split", "problem_id")
+def _whole(connection: duckdb.DuckDBPyConnection, folder: Path, config: Config, columns: set[str]
+           ) -> duckdb.DuckDBPyRelation:
+    """All rows of a config with their split, and the text of each conversation of one message in its place, so that
+    one test serves both variants."""
+    turns = [field.name for field in config.fields if field.type == MESSAGES and field.name in columns]
+    texts = ", ".join(f"array_to_string(list_transform({name}, lambda turn: turn.content), '') AS {name}"
+                      for name in turns)
+    parts = [connection.from_parquet(paths).project(f"*{f' REPLACE ({texts})' if turns else ''}, '{split}' AS split")
+             for split in SPLITS if (paths := sorted(map(str, (folder / config.name).glob(f"{split}-*.parquet"))))]
+    return reduce(duckdb.DuckDBPyRelation.union, parts)
 
 
-def _uses(config: Config, rows: duckdb.DuckDBPyRelation) -> Iterator[duckdb.DuckDBPyRelation]:
+def _members(config: Config, columns: set[str]) -> Iterator[str]:
+    if "problem_id" in columns:
+        yield f"SELECT '{config.name}' AS config, split, problem_id FROM {config.name}"
+
+
+def _uses(config: Config, columns: set[str]) -> Iterator[str]:
     for column, wanted in config.solutions.items():
-        if column in rows.columns:
+        if column in columns:
             generator = column.replace("solution_id", "generator").replace("_id", "_generator")
-            yield rows.select(
-                ConstantExpression(config.name).alias("config"), ConstantExpression(config.trains).alias("trains"),
-                ColumnExpression(column).alias("solution_id"), ConstantExpression(wanted).alias("wanted"),
-                *(_or_null(rows, theirs, ours) for theirs, ours in (("problem_id", "problem_id"),
-                                                                    (generator, "generator")))
-            ).filter("solution_id IS NOT NULL")
+            yield (f"SELECT '{config.name}' AS config, {config.trains} AS trains, {column} AS solution_id, "
+                   f"'{wanted}' AS wanted, {_or_null('problem_id', columns, 'VARCHAR')} AS problem_id, "
+                   f"{_or_null(generator, columns, 'VARCHAR')} AS generator "
+                   f"FROM {config.name} WHERE {column} IS NOT NULL")
 
 
-def _texts(config: Config, rows: duckdb.DuckDBPyRelation) -> Iterator[duckdb.DuckDBPyRelation]:
-    for text in set(config.texts) & set(rows.columns) & {"completion", "chosen", "rejected"}:
+def _texts(config: Config, columns: set[str]) -> Iterator[str]:
+    for text in sorted(set(config.texts) & columns & {"completion", "chosen", "rejected"}):
         column, complete = ("solution_id", "complete") if text == "completion" else (f"{text}_id", f"{text}_complete")
         whole = (config.plain, text) != ("step_pairs", "rejected")  # which may be the pit alone
-        if column in rows.columns:
-            yield rows.select(
-                ConstantExpression(config.name).alias("config"), ConstantExpression(whole).alias("whole"),
-                ColumnExpression(column).alias("solution_id"), ColumnExpression(text).alias("text"),
-                _or_null(rows, complete, "complete")).filter("solution_id IS NOT NULL")
+        if column in columns:
+            yield (f"SELECT '{config.name}' AS config, {whole} AS whole, {column} AS solution_id, {text} AS text, "
+                   f"{_or_null(complete, columns, 'BOOLEAN')} AS complete "
+                   f"FROM {config.name} WHERE {column} IS NOT NULL")
 
 
-def _prompts(config: Config, rows: duckdb.DuckDBPyRelation) -> Iterator[duckdb.DuckDBPyRelation]:
-    if {"problem_id", "prompt"} <= set(rows.columns):
-        yield rows.select(ConstantExpression(config.name).alias("config"), "problem_id", "prompt")
+def _prompts(config: Config, columns: set[str]) -> Iterator[str]:
+    if {"problem_id", "prompt"} <= columns:
+        yield f"SELECT '{config.name}' AS config, problem_id, prompt FROM {config.name}"
 
 
-def _or_null(rows: duckdb.DuckDBPyRelation, column: str, name: str) -> duckdb.Expression:
-    return (ColumnExpression(column) if column in rows.columns else ConstantExpression(None)).alias(name)
-
-
-def _plain(config: Config, rows: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
-    """Rows with the text of each conversation of one message in its place, so that one test serves both variants."""
-    turns = [field.name for field in config.fields if field.type == MESSAGES and field.name in rows.columns]
-    if not turns:
-        return rows
-    texts = (f"array_to_string(list_transform({name}, lambda turn: turn.content), '') AS {name}" for name in turns)
-    return rows.select(f"* REPLACE ({', '.join(texts)})")
-
-
-def _union(parts: list[duckdb.DuckDBPyRelation]) -> duckdb.DuckDBPyRelation:
-    whole = parts[0]
-    for part in parts[1:]:
-        whole = whole.union(part)
-    return whole
+def _or_null(column: str, columns: set[str], kind: str) -> str:
+    return column if column in columns else f"NULL::{kind}"  # a bare null would be an integer

@@ -5,19 +5,20 @@ from `templates/dataset_card.md.jinja`. What a user wrote between the two marker
 card is made again. All other text comes from the manifest and the data, escaped, since models wrote some of it.
 """
 
+from operator import attrgetter
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
-from datasets import DatasetInfo, Features, SplitDict, SplitInfo
-from datasets.info import DatasetInfosDict
 from huggingface_hub import DatasetCard, DatasetCardData
 
 from stepforge.builders.files import replacing
 from stepforge.builders.release import ReleaseError, list_files, read_manifest
 from stepforge.builders.sources import GENERATED
 from stepforge.cards.edits import LICENSE, Card, parse_card
+from stepforge.cards.infos import Split, described_configs, info
 from stepforge.cards.markdown import clean, environment
 from stepforge.cards.sections import PLOTS, ShownConfig, by_rank, context, default_config, title
 
@@ -38,9 +39,10 @@ def write_card(folder: Path, own: str | None = None) -> Path:
         ReleaseError: the folder is no finished release, or the header does not parse as a dataset card.
     """
     manifest = read_manifest(folder)
-    card = keep_local(make_card(folder, manifest), folder)
+    plain = make_card(folder, manifest)
+    card = keep_local(plain, folder)
     text = (card if own is None else card._replace(own=own)).text()
-    validate(text)
+    validate(text, plain)
     with replacing(folder / CARD) as temporary:
         temporary.write_text(text, encoding="utf-8")
     if CARD in manifest["files"]:
@@ -68,19 +70,21 @@ def make_card(folder: Path, manifest: dict) -> Card:
     return Card(_header(folder, manifest, configs), body.strip(), "")
 
 
-def validate(card: str) -> None:
-    """Parse the card with the Hub client's own classes and with the reading of `datasets`, without a network.
+def validate(card: str, plain: Card) -> None:
+    """Parse the card with the Hub client's own classes and, where people described configs in another way than the
+    tool does in `plain`, with the reading of `datasets`; without a network.
 
     Raises:
         ReleaseError: the header does not parse, or names other configs than it describes.
     """
     try:
         data = DatasetCard(card).data
-        infos = DatasetInfosDict.from_dataset_card_data(data)
+        ours = data.get("dataset_info") == plain.header["dataset_info"]
+        described = {one["config_name"] for one in data["dataset_info"]} if ours else described_configs(data)
     except (ValueError, TypeError, KeyError, yaml.YAMLError) as error:
         raise ReleaseError(f"the header of the card is not valid: {error}") from error
     named = {str(config.get("config_name")) for config in data.to_dict().get("configs") or ()}
-    if unnamed := sorted(set(infos) - named):
+    if unnamed := sorted(described - named):
         raise ReleaseError(f"the card describes configs {unnamed} but names {sorted(named)}; it must name them all")
 
 
@@ -103,11 +107,8 @@ def _header(folder: Path, manifest: dict, configs: list[ShownConfig]) -> dict:
         size_categories=[size_category(sum(sum(config.rows.values()) for config in configs))],
         source_datasets=sorted(origins) or ["original"], **license_fields(_licenses(manifest)))
     data["configs"] = [_data_files(config, config.name == default_config(manifest)) for config in configs]
-    infos = DatasetInfosDict({config.name: _info(folder, manifest, config) for config in configs})
-    infos.to_dataset_card_data(data)
+    data["dataset_info"] = [_info(folder, manifest, config) for config in sorted(configs, key=attrgetter("name"))]
     header = {key: value for key, value in data.to_dict().items() if value is not None}
-    if isinstance(header.get("dataset_info"), dict):  # of a single config; a merge with people's edits gives a list
-        header["dataset_info"] = [header["dataset_info"]]
     license = {key: header.pop(key) for key in LICENSE if key in header}
     return license | header  # side by side, as a merge with people's edits keeps them
 
@@ -117,15 +118,12 @@ def _data_files(config: ShownConfig, default: bool) -> dict:
     return {"config_name": config.name, "data_files": files} | ({"default": True} if default else {})
 
 
-def _info(folder: Path, manifest: dict, config: ShownConfig) -> DatasetInfo:
-    splits, memory = SplitDict(), 0
-    for split in config.filled:
-        size = sum(_uncompressed(path) for path in (folder / config.name).glob(f"{split}-*.parquet"))
-        splits.add(SplitInfo(split, num_bytes=size, num_examples=config.rows[split]))
-        memory += size
+def _info(folder: Path, manifest: dict, config: ShownConfig) -> dict[str, Any]:
+    sizes = {split: sum(_uncompressed(path) for path in (folder / config.name).glob(f"{split}-*.parquet"))
+             for split in config.filled}
     stored = sum(file["bytes"] for file in manifest["files"].values() if file.get("config") == config.name)
-    return DatasetInfo(features=Features.from_arrow_schema(config.schema), splits=splits, download_size=stored,
-                       dataset_size=memory)
+    return info(config.name, config.schema, [Split(split, size, config.rows[split]) for split, size in sizes.items()],
+                stored)
 
 
 def _uncompressed(path: Path) -> int:

@@ -3,17 +3,15 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
-from stepforge.builders.configs import CONFIGS
 from stepforge.builders.release import read_manifest, write_manifest
 from stepforge.cards.check import check, check_folder
 from stepforge.cards.publish import publish
 
 
 def test_a_sound_release_has_no_problems(make_release: Callable[..., Path], tmp_path: Path) -> None:
-    folder = make_release()
+    folder = make_release(chat=True)
     assert check(str(folder)) == []
+    assert check(str(make_release("few", only=("pairs", "solutions", "problems")))) == []
     publish(folder, f"local:{tmp_path / 'out'}", "1.0.0")
     assert check(f"local:{tmp_path / 'out'}@v1.0.0") == []
 
@@ -22,39 +20,42 @@ def other(split: str) -> str:
     return "test" if split == "train" else "train"
 
 
-def set_value(config: str, column: str, value: object, row: int = 0) -> Callable[[dict], None]:
+def set_value(config: str, row: int, column: str, value: object) -> Callable[[dict], None]:
     return lambda rows: rows[config][row].__setitem__(column, value)
 
 
-@pytest.mark.parametrize(("change", "what", "config"), [
-    (lambda rows: rows["pairs"][0].update(split=other(rows["pairs"][0]["split"])), "in more than one split", None),
-    (lambda rows: [row.update(group_id="one") for row in rows["problems"]], "a group of problems", "problems"),
-    (lambda rows: rows["problems"].pop(), "not among the problems", "pairs"),
-    (lambda rows: rows["solutions"].pop(), "not among the solutions", "negatives"),
-    (set_value("solutions", "verdict", "undecided"), "undecided", "positives"),
-    (set_value("solutions", "verdict", "incorrect"), "another verdict", "pairs"),
-    (set_value("unpaired", "label", False), "label differs", "unpaired"),
-    (lambda rows: rows["unpaired"][1].update({text: rows["unpaired"][0][text] for text in ("prompt", "completion")}),
-     "both labels", "unpaired"),
+# Each change spoils the rows of another problem, so that none hides another: what it does, what is found in a config
+# (null: in several), and in how many cases. Two solutions with another verdict have labels that differ, too.
+SPOILT = [
+    (lambda rows: rows["pairs"][0].update(split=other(rows["pairs"][0]["split"])), "a problem is in more", None, 1),
+    (lambda rows: [row.update(group_id="one") for row in rows["problems"]], "a group of problems", "problems", 1),
+    (lambda rows: rows["problems"].pop(), "not among the problems", "pairs", 1),
+    (lambda rows: rows["solutions"].pop(), "not among the solutions", "negatives", 1),
+    (set_value("solutions", 2, "verdict", "undecided"), "undecided", "positives", 1),
+    (set_value("solutions", 4, "verdict", "incorrect"), "another verdict", "pairs", 1),
+    (set_value("unpaired", 6, "label", False), "label differs", "unpaired", 3),
+    (lambda rows: rows["unpaired"][9].update({text: rows["unpaired"][8][text] for text in ("prompt", "completion")}),
+     "both labels", "unpaired", 1),
     (lambda rows: rows.update(rl=[{"problem_id": row["problem_id"], "prompt": "How many?", "answer": row["answer"],
-                                   "split": row["split"]} for row in rows["problems"]]), "several answers", "rl"),
-    (lambda rows: rows["pairs"][0].update(rejected=rows["pairs"][0]["chosen"]), "are the same", "pairs"),
-    (set_value("step_pairs", "chosen", ""), "is empty", "step_pairs"),
-    (set_value("positives", "prompt", ""), "is empty", "positives"),
-    (set_value("stepwise", "labels", [True]), "differ in number", "stepwise"),
-    (set_value("stepwise", "labels", [True, False, True]), "counts as lost and a later one does not", "stepwise"),
-    (set_value("stepwise", "labels", [False, None, True]), "counts as lost and a later one does not", "stepwise"),
-    (set_value("weighted", "ends", [1, 2, 3]), "do not end where", "weighted"),
-    (lambda rows: rows["positives"].append(rows["positives"][0]), "twice", "positives"),
-])
-def test_a_bad_row_is_found(make_release: Callable[..., Path], change, what: str, config: str | None) -> None:
-    problems = check_folder(make_release(change=change))
-    assert any(what in problem.what and config in (None, problem.config) for problem in problems), problems
+                                   "split": row["split"]} for row in rows["problems"]]), "several answers", "rl", 1),
+    (lambda rows: rows["pairs"][5].update(rejected=rows["pairs"][5]["chosen"]), "are the same", "pairs", 1),
+    (set_value("step_pairs", 6, "chosen", ""), "is empty", "step_pairs", 1),
+    (set_value("positives", 7, "prompt", ""), "is empty", "positives", 1),
+    (set_value("stepwise", 8, "labels", [True]), "differ in number", "stepwise", 1),
+    (set_value("stepwise", 9, "labels", [True, False, True]), "counts as lost and a later", "stepwise", 2),
+    (set_value("stepwise", 10, "labels", [False, None, True]), "counts as lost and a later", "stepwise", 2),
+    (set_value("weighted", 11, "ends", [1, 2, 3]), "do not end where", "weighted", 1),
+    (lambda rows: rows["positives"].append(rows["positives"][12]), "twice", "positives", 1),
+]
 
 
-def test_every_problem_that_is_found_names_an_example(make_release: Callable[..., Path]) -> None:
-    problems = check_folder(make_release(change=lambda rows: rows["solutions"].clear() or rows["problems"].pop()))
-    assert problems and all(problem.example and problem.cases for problem in problems)
+def test_each_bad_row_is_found_with_an_example(make_release: Callable[..., Path]) -> None:
+    problems = check_folder(make_release(change=lambda rows: [spoil(rows) for spoil, *_ in SPOILT]))
+    missed = [(what, config, cases) for _, what, config, cases in SPOILT
+              if not any(what in problem.what and config in (None, problem.config) and cases == problem.cases
+                         for problem in problems)]
+    assert not missed, problems
+    assert all(problem.example for problem in problems)
 
 
 def test_changed_missing_and_foreign_files_are_found(make_release: Callable[..., Path]) -> None:
@@ -90,16 +91,18 @@ def test_a_missing_split_is_found(make_release: Callable[..., Path]) -> None:
     assert {problem.config for problem in wrong[2:]} == {"negatives", "step_pairs"}, "whose pits are in no step"
 
 
-@pytest.mark.parametrize(("config", "column"), [
-    ("positives", "soundness"), ("unpaired", "soundness"), ("pairs", "chosen_soundness"),
-    ("step_pairs", "chosen_soundness"), ("solutions", "soundness")])
-def test_an_unsound_row_that_the_recipe_drops_is_found(make_release: Callable[..., Path], config: str, column: str
-                                                       ) -> None:
+def test_an_unsound_row_that_the_recipe_drops_is_found(make_release: Callable[..., Path]) -> None:
+    def unsound(rows: dict) -> None:
+        for config, row, column in (
+                ("positives", 0, "soundness"), ("unpaired", 0, "soundness"), ("pairs", 0, "chosen_soundness"),
+                ("step_pairs", 0, "chosen_soundness"), ("solutions", 0, "soundness"), ("unpaired", 1, "soundness")):
+            rows[config][row][column] = "unsound"  # the last one is incorrect anyway, and stays
+
     recipe = {"name": "pears", "release": {"unsound_positives": "drop"}}
-    change = set_value(config, column, "unsound")
-    assert check_folder(make_release("kept", change=change)) == []
-    wrong = check_folder(make_release("lost", change=change, recipe=recipe))
-    assert [(problem.config, problem.cases) for problem in wrong] == ([(config, 1)] if CONFIGS[config].trains else [])
+    assert check_folder(make_release("kept", change=unsound)) == []
+    wrong = check_folder(make_release("lost", change=unsound, recipe=recipe))
+    assert sorted((problem.config, problem.cases) for problem in wrong) == [
+        ("pairs", 1), ("positives", 1), ("step_pairs", 1), ("unpaired", 1)]
 
 
 def test_a_pit_without_a_fall_is_found(make_release: Callable[..., Path]) -> None:
@@ -120,7 +123,6 @@ def test_a_chat_config_is_checked_like_the_rest(make_release: Callable[..., Path
         third["chosen"] = [{"role": "assistant", "content": ""}]
         third["chosen_complete"] = False
 
-    assert check_folder(make_release("sound", chat=True)) == []
     problems = [(p.what, p.cases) for p in check_folder(make_release("spoilt", change=spoil, chat=True))]
     assert [what for what, _ in problems] == [
         "a problem is in more than one split", "a solution has another verdict than its place demands",
