@@ -8,7 +8,7 @@ move to the section that is theirs. A license that both sides changed stops the 
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from difflib import SequenceMatcher
 from typing import Any, NamedTuple
 
@@ -22,6 +22,7 @@ FACTS = {"data_files", "features", "splits", "download_size", "dataset_size"}  #
 LICENSE = ("license", "license_name", "license_link")  # one fact in three keys
 NAMED_LISTS = ("configs", "dataset_info")              # lists with one entry for each config
 MOST_BYTES, MOST_LINES = 2_000_000, 20_000             # of a card that is merged
+DEEPEST = 100                                          # a value within values of the header
 _ABSENT: Any = object()
 _REMOVED: Any = object()  # what a key held that people put on a card and took away again
 
@@ -128,8 +129,7 @@ def _yaml(header: dict[str, Any]) -> str:
 
 def _mapping(text: str, where: str) -> dict[str, Any]:
     try:
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
-            raise EditError(f"the header of {where} uses YAML aliases, which are not supported; write out the values")
+        _refuse(yaml.parse(text, yaml.SafeLoader), where)
         header = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise EditError(f"the header of {where} is not valid YAML, so edits in it cannot be kept; correct it there: "
@@ -137,6 +137,17 @@ def _mapping(text: str, where: str) -> dict[str, Any]:
     if not isinstance(header or {}, dict):
         raise EditError(f"the header of {where} must be a mapping of keys to values; correct it there")
     return header or {}
+
+
+def _refuse(events: Iterable[yaml.Event], where: str) -> None:
+    """Aliases may grow without bounds, and the time for reading a depth grows with its square."""
+    depth = 0
+    for event in events:
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if isinstance(event, yaml.AliasEvent):
+            raise EditError(f"the header of {where} uses YAML aliases, which are not supported; write out the values")
+        if depth > DEEPEST:
+            raise EditError(f"the header of {where} nests its values deeper than {DEEPEST}; correct it there")
 
 
 def _decide_license(before: dict, there: dict, ours: dict) -> None:

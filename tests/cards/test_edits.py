@@ -134,11 +134,26 @@ def test_comments_of_the_header_and_line_ends_of_windows_are_read() -> None:
     assert again(parse_card(text, "card")) == TOOL._replace(comments="# ask Ann before changing this\n")
 
 
-@pytest.mark.parametrize("text", ["---\na: [1\n---\n", "---\n- a\n---\n", "---\na: 1\n",
-                                  "---\na: &x [1]\nb: *x\n---\n", f"---\n{'[' * 5000}\n---\n", "x\n" * 30_000])
-def test_a_card_that_cannot_be_merged_stops_with_its_place(text: str) -> None:
-    with pytest.raises(EditError, match="README.md at hub:org/name"):
+@pytest.mark.parametrize(("text", "why"), [
+    ("---\na: [1\n---\n", "not valid YAML"), ("---\n- a\n---\n", "must be a mapping"), ("---\na: 1\n", "header"),
+    ("---\na: &x [1]\nb: *x\n---\n", "uses YAML aliases"), ("x\n" * 30_000, "")])
+def test_a_card_that_cannot_be_merged_stops_with_its_place(text: str, why: str) -> None:
+    with pytest.raises(EditError, match=f"{why}.*README.md at hub:org/name|README.md at hub:org/name.*{why}"):
         parse_card(text, "README.md at hub:org/name")
+
+
+def test_a_header_may_nest_its_values_a_hundred_deep() -> None:
+    """In a flow and in blocks; one bracket more would be too deep, and half a million would take hours to read."""
+    for deep in (98, 99, 100, 500_000):
+        values = f"---\na: {'[' * deep}{']' * deep}\n---\n"
+        if deep < 100:
+            assert parse_card(values, "card").header.keys() == {"a"}
+        else:
+            with pytest.raises(EditError, match="the header of card nests its values deeper than 100"):
+                parse_card(values, "card")
+    lines = "".join(f"{' ' * depth}a:\n" for depth in range(101))
+    with pytest.raises(EditError, match="nests its values deeper than 100"):
+        parse_card(f"---\n{lines}---\n", "card")
 
 
 def change(hub: Hub, repo: str, edit: Callable[[str], str]) -> None:
