@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import pyarrow as pa
-from huggingface_hub import DatasetCardData
+from huggingface_hub import CardData, DatasetCardData
 
 _NAMES = {str(kind): name for kind, name in (
     (pa.bool_(), "bool"), (pa.int32(), "int32"), (pa.int64(), "int64"), (pa.float32(), "float32"),
@@ -43,7 +43,7 @@ def features(schema: pa.Schema) -> list[dict[str, Any]]:
         return described
 
 
-def described_configs(data: DatasetCardData) -> set[str]:
+def described_configs(data: CardData) -> set[str]:
     """Names of the configs in `dataset_info` of a card, as `datasets` reads them.
 
     Raises:
