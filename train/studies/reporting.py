@@ -1,8 +1,9 @@
 """What a scaling study found, as a JSON, a plot and a table in Markdown.
 
 In: the folder of a study. Out, in another folder: `scaling_TASK.json` with the settings, every arm's errors,
-multipliers, intervals, ratios and slopes, the difference of every two arms, and every run's cost; `scaling_TASK.svg`;
-and the table, as text.
+multipliers, intervals, ratios and slopes, the difference of every two arms and of each to SFT on the most problems,
+and every run with its cost and with the test problems that it solved, so that other intervals can be worked out from
+the JSON alone; `scaling_TASK.svg`; and the table, as text.
 """
 
 import json
@@ -25,13 +26,12 @@ def report(out: Path, to: Path, resamples: int) -> str:
         raise UserError(f"{out} has SFT at fewer than two sizes, too few for a report; run more of the study")
     settings = json.loads((out / "settings.json").read_text())
     arms = analyse({key: row for key, row in solved.items() if key[0] != "base"}, seed=0, resamples=resamples)
-    runs = [{key: value for key, value in row.items() if key != "solved"} for row in results]
     name = f"scaling_{settings['task']}"
     to.mkdir(parents=True, exist_ok=True)
     with replacing(to / f"{name}.json") as temporary:
         temporary.write_text(json.dumps(
             {"settings": settings, "arms": [_told(one) for one in arms], "differences": differences(solved),
-             "runs": runs}, indent=1) + "\n")
+             "to_most_sft": to_most_sft(solved), "runs": results}, indent=1) + "\n")
     plot(arms, to / f"{name}.svg")
     base = [f"base model: error {row['error']:.3f}\n" for row in results if row["arm"] == "base"]
     return "".join(base) + table(arms)
@@ -39,16 +39,33 @@ def report(out: Path, to: Path, resamples: int) -> str:
 
 def differences(solved: Solved) -> dict[int, dict[str, list[float]]]:
     """By size and "ARM - OTHER": the error of one less that of the other over the seeds of both, then its interval."""
-    sizes = sorted({size for arm, size, _ in solved if arm != "base"})
     by_size: dict[int, dict[str, list[float]]] = {}
-    for size in sizes:
-        arms: dict[str, dict[int, np.ndarray]] = {}
-        for (arm, at, seed), row in sorted(solved.items(), key=lambda item: item[0]):
-            if at == size:
-                arms.setdefault(arm, {})[seed] = row
+    for size, arms in sorted(_by_arm(solved).items()):
         pairs = {f"{one} - {other}": paired(arms[one], arms[other])
                  for other, one in combinations(sorted(arms, key=lambda arm: (arm != "sft", arm)), 2)}
         by_size[size] = {name: pair for name, pair in pairs.items() if pair}
+    return by_size
+
+
+def to_most_sft(solved: Solved) -> dict[int, dict[str, list[float]]]:
+    """By size and arm: its error less that of SFT on the most problems, over the seeds of both, then its interval."""
+    by_size = _by_arm(solved)
+    most = max(size for size, arms in by_size.items() if "sft" in arms)
+    pairs: dict[int, dict[str, list[float]]] = {}
+    for size, arms in by_size.items():
+        for arm in arms:
+            pair = paired(arms[arm], by_size[most]["sft"])
+            if arm != "sft" and size < most and pair:
+                pairs.setdefault(size, {})[arm] = pair
+    return pairs
+
+
+def _by_arm(solved: Solved) -> dict[int, dict[str, dict[int, np.ndarray]]]:
+    """What each arm solved, by size, arm and seed, in their order."""
+    by_size: dict[int, dict[str, dict[int, np.ndarray]]] = {}
+    for (arm, size, seed), row in sorted(solved.items(), key=lambda item: (item[0][1], item[0])):
+        if arm != "base":
+            by_size.setdefault(size, {}).setdefault(arm, {})[seed] = row
     return by_size
 
 

@@ -13,7 +13,7 @@ from stepforge.train.studies.analysis import (
     multiplier,
     reached,
 )
-from stepforge.train.studies.reporting import differences, table
+from stepforge.train.studies.reporting import differences, table, to_most_sft
 
 SIZES = [128, 256, 512, 1024, 2048]
 
@@ -134,6 +134,14 @@ def test_every_two_arms_are_compared_at_each_size_over_the_seeds_that_both_have(
     assert {size: set(pairs) for size, pairs in by_size.items()} == {8: {"rft - sft"}, 16: set()}
     mean, low, high = by_size[8]["rft - sft"]
     assert mean == pytest.approx(-0.25) and low < mean < high < 0
+
+
+def test_arms_are_compared_with_sft_on_the_most_problems() -> None:
+    good, half, bad = np.array([True] * 400), np.array([True, False] * 200), np.array([False] * 400)
+    solved = {("sft", 8, 0): bad, ("rft", 8, 0): good, ("rft", 8, 1): half, ("rft", 16, 0): half, ("sft", 32, 0): half,
+              ("rft", 64, 0): good, ("base", 0, 0): bad}
+    assert to_most_sft(solved) == {8: {"rft": [-0.5, pytest.approx(-0.55, abs=0.02), pytest.approx(-0.45, abs=0.02)]},
+                                   16: {"rft": [0.0, 0.0, 0.0]}}
 
 
 def test_baseline_of_one_size_is_refused() -> None:

@@ -16,7 +16,7 @@ NUMBER = r"([-+≥≤]?\d+(?:\.\d+)?x?)"
 INTERVAL = re.compile(NUMBER + r"(?:,| points| times)? \(?" + NUMBER + " to " + NUMBER + r"\)")
 HEAD = "| problems | arm | seeds | error |"
 LINK = re.compile(r"\[table\]\(([^)]+)\)")
-WITHOUT_INTERVAL = 20  # differences whose interval no report holds: of two sizes, or of a report before `differences`
+WITHOUT_INTERVAL = 18  # differences whose interval no report holds, since those reports are of before `differences`
 
 
 def parts(report: Any) -> Iterator[Any]:
