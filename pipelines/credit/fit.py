@@ -42,7 +42,7 @@ class Depth(NamedTuple):
         return abs(self.apart) <= APART or abs(self.successes - self.expected) <= FAR * self.rollouts
 
 
-def choose(problems: Sequence[Sequence[Counts]], threshold: float) -> tuple[Chain | None, dict[str, Any]]:
+def fitted_model(problems: Sequence[Sequence[Counts]], threshold: float) -> tuple[Chain | None, dict[str, Any]]:
     """The fitted model, or none where no model fits, and what the manifest says of it.
 
     Args:
@@ -54,7 +54,7 @@ def choose(problems: Sequence[Sequence[Counts]], threshold: float) -> tuple[Chai
     default, by_verdict = replace(Chain.default(threshold), spread=spread), {}
     for verdict, weight in WEIGHTS.items():
         fits = [default.fit(Counts.joined([known[-1] for known in half]), weight=weight) for half in halves if half]
-        depths = compare([(fit, half) for fit, half in zip(reversed(fits), halves, strict=False)])
+        depths = by_depth([(fit, half) for fit, half in zip(reversed(fits), halves, strict=False)])
         by_verdict[verdict] = [depth._asdict() for depth in depths]
         if all(depth.foretold for depth in depths):
             return default.fit(Counts.joined([known[-1] for known in problems]), weight=weight), \
@@ -94,7 +94,7 @@ def _log_score(chain: Chain, problems: Sequence[Sequence[Counts]]) -> float:
     return total
 
 
-def compare(foretold: Sequence[tuple[Chain, Sequence[Sequence[Counts]]]]) -> list[Depth]:
+def by_depth(foretold: Sequence[tuple[Chain, Sequence[Sequence[Counts]]]]) -> list[Depth]:
     """Seen and expected successes of the problems under the model that is given with them, by depth."""
     sums: dict[int, Array] = {}
     for chain, problems in foretold:

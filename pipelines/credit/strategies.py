@@ -35,6 +35,8 @@ class Exhaustive(Search):
 class FirstSuccess(Search):
     """Tests a step by rollouts until one succeeds ("alive") or n have failed ("lost"). Negatives only.
 
+    A batch asks for as many at once as its limit allows: a large one goes beyond the first success, which costs tokens
+    (2.5 times as many for `scan`, 8 rollouts a step, 8 solutions and batches of 64) and saves rounds.
     The bare problem is left to the base samples; correct solutions have no pit and get no rollouts.
     """
 

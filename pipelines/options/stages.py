@@ -99,9 +99,9 @@ class Annotate(Options):
                                     "judge's first errors, scores of `value_model`."
     )
     share: Literal["text", "computations"] = Field(
-        "text", description="What prefixes must have in common to inform each other in the adaptive search's model. "
-                            "computations: the same equations in the same order, in any words, if the pilot shows "
-                            "that such prefixes have similar values."
+        "computations", description="What prefixes must have in common to inform each other in the adaptive search's "
+                                    "model. computations: the same equations in the same order, in any words, if the "
+                                    "pilot shows that such prefixes have similar values."
     )
     passing: bool = Field(
         False, description="Count a rollout also for the longer prefixes that it passes through in the same tokens, "

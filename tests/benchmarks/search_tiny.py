@@ -52,7 +52,7 @@ CACHE = Path("build/bench/search_tiny")
 SAMPLING = {"temperature": 0.7, "max_tokens": 128}
 
 
-class Policy:
+class TinyPolicy:
     """The tiny model, whose completions are judged at once."""
 
     def __init__(self, verifier: Verifier) -> None:
@@ -71,7 +71,7 @@ class Policy:
         return [c["text"] for c in choices], right, [len(c["token_ids"]) for c in choices]
 
 
-def record(row: dict[str, Any], policy: Policy) -> dict[str, Any]:
+def record(row: dict[str, Any], policy: TinyPolicy) -> dict[str, Any]:
     """One problem: its negatives in steps, and outcomes and tokens of the rollouts from each of their prefixes."""
     prompt, gold = render("plain", row["problem"], "tiny"), row["answer"]
     answer = policy.start(prompt, BASE)
@@ -94,7 +94,7 @@ def recorded(problems: int) -> Iterator[dict[str, Any]]:
     """Records of problems with at least one negative; those of an earlier run are read again."""
     CACHE.mkdir(parents=True, exist_ok=True)
     with Verifier() as verifier:
-        policy = Policy(verifier)
+        policy = TinyPolicy(verifier)
         for row in arithmetic.generate(problems, 11, "test", (3, 6), 50):
             path = CACHE / f"{content_id(row['problem'], SAMPLING, SPARE, REFERENCE, NEGATIVES)}.json"
             if not path.exists():

@@ -45,9 +45,9 @@ def taught(pilot: Sequence[Problem]) -> tuple[Chain, dict[str, Any]]:
         finish(search, problem, BATCH)
         known.append([*search.history, search.evidence()])
         seen += search.lengths()
-    chain, told = fit.choose(known, EPS)
-    assert chain is not None, told
-    return replace(chain, lengths=lengths.fit(seen, typical_length(pilot))), told
+    chain, fit_facts = fit.fitted_model(known, EPS)
+    assert chain is not None, fit_facts
+    return replace(chain, lengths=lengths.fit(seen, typical_length(pilot))), fit_facts
 
 
 def measured(name: str, size: int, seed: int) -> Part:
@@ -58,9 +58,9 @@ def measured(name: str, size: int, seed: int) -> Part:
     single, curves, facts = dict[str, Score](), dict[str, list[Score]](), {"repeated": repeated(test)}
     views: dict[str, Callable[[Problem], Problem]] = {"computations": lambda problem: problem, "text": in_text_alone}
     for key, seen in views.items():
-        chain, told = taught(list(map(seen, pilot)))
+        chain, fit_facts = taught(list(map(seen, pilot)))
         if key == "computations":
-            facts |= {"spread": chain.spread or 0.0, "nats": max(told["sharing"].values(), default=0.0)}
+            facts |= {"spread": chain.spread or 0.0, "nats": max(fit_facts["sharing"].values(), default=0.0)}
         single[f"{key}, as run"] = as_run(list(map(seen, test)), chain, BATCH)
         curves |= {f"{key}, {goal}": adaptive(list(map(seen, test)), chain, goal, BATCH) for goal in CURVES}
     return Part(single, curves, [facts], time.monotonic() - began)

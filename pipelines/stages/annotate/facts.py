@@ -36,8 +36,8 @@ def _notes(annotate: Annotate, taught: dict[str, Any]) -> list[str]:
         read = f" and evidence ({', '.join(annotate.evidence)})" if annotate.evidence else ""
         notes.append("Pits and the columns that end in `_model`, `_model_low` and `_model_high` are beliefs of a "
                      f"model that reads rollouts, neighbouring steps{read}. Counts and `q` are measurements.")
-    if annotate.search == "adaptive" and annotate.share == "computations" and verdict != "none":
-        spread = taught.get("spread")
+    if annotate.search == "adaptive" and annotate.share == "computations" and verdict not in (None, "none"):
+        spread = taught["spread"]
         notes.append("Steps after the same computations in other words do not inform each other in the model: the "
                      "pilot did not show that their values are similar." if spread is None else
                      "Steps after the same computations in other words inform each other in the model, whose values "

@@ -22,7 +22,7 @@ from stepforge.builders.tables import REAL, TEXT, Table, column
 from stepforge.pipelines.credit import lengths
 from stepforge.pipelines.credit.adaptive import Adaptive, pit_threshold
 from stepforge.pipelines.credit.chain import Chain, Counts
-from stepforge.pipelines.credit.fit import choose
+from stepforge.pipelines.credit.fit import fitted_model
 from stepforge.pipelines.credit.lengths import Seen
 from stepforge.pipelines.credit.rollouts import Policy
 from stepforge.pipelines.inference.runner import Generate
@@ -57,7 +57,7 @@ def teach(parts: Iterable[Path]) -> tuple[Chain | None, dict[str, Any]]:
     if not rows:
         return None, {}
     known = [[Counts.of(counts) for counts in orjson.loads(row["known"])] for row in rows]
-    chain, fit = choose(known, rows[0]["threshold"])
+    chain, fit = fitted_model(known, rows[0]["threshold"])
     facts = {"pilot_problems": len(rows), "pilot_solutions": sum(len(counts[-1].last) for counts in known), "fit": fit}
     if chain is None:
         return None, facts

@@ -41,10 +41,11 @@ class Problem:
                           for s in row["solutions"]}
         self.texts = {s["solution_id"]: splitting.split(self.splitters[s["solution_id"]], s["solution"],
                                                         max_steps=settings.max_steps) for s in row["solutions"]}
+        shares = settings.search == "adaptive" and settings.share == "computations"
         self.solutions = [
             Solution(s["solution_id"], tuple(steps), s["correct"],
                      first_errors=first_errors(s, self.prompt, steps, settings), prompt_tokens=len(self.prompt),
-                     computations=computations(steps) if settings.share == "computations" else None)
+                     computations=computations(steps) if shares else None)
             for s in row["solutions"] for steps in [self.texts[s["solution_id"]]]]
         self.ids = {prefix: tuple(ids) for s in row["solutions"] for prefix, ids in prefix_ids(
             policy.generator, self.prompt, s["solution"], s["completion_ids"],

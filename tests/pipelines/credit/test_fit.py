@@ -5,7 +5,7 @@ import pytest
 
 from stepforge.pipelines.credit import fit
 from stepforge.pipelines.credit.chain import Chain, Counts
-from stepforge.pipelines.credit.fit import Depth, choose, compare
+from stepforge.pipelines.credit.fit import Depth, by_depth, fitted_model
 
 STEPS = 5
 
@@ -28,7 +28,7 @@ def problems(rate: float, count: int, batches: int = 3, seed: int = 0) -> list[l
 
 def test_sums_are_those_of_the_batches_and_expectations_those_of_the_model() -> None:
     known = problems(0.7, 6)
-    depths = compare([(Chain.default(), known)])
+    depths = by_depth([(Chain.default(), known)])
     assert [(depth.first, depth.last) for depth in depths] == [(0, 0), (1, 2), (3, 6)]
     last = [counts[-1] for counts in known]
     assert depths[1].successes == sum(int(counts.successes[0, 2:4].sum()) for counts in last)
@@ -44,7 +44,7 @@ def test_steps_that_solutions_share_count_once() -> None:
     before, after = (Counts(np.array([[4.0, won, 0]] * 2), np.array([[4.0, lost, 0]] * 2), np.array([2, 2]),
                             np.array([False, False]), np.array([[0, 1, 2], [0, 1, 3]]))
                      for won, lost in ((0.0, 0.0), (3.0, 5.0)))
-    assert compare([(Chain.default(), [[before, after]])])[0][:4] == (0, 0, 8, 3)
+    assert by_depth([(Chain.default(), [[before, after]])])[0][:4] == (0, 0, 8, 3)
 
 
 def drawn(count: int) -> list[list[Counts]]:
@@ -65,19 +65,19 @@ def drawn(count: int) -> list[list[Counts]]:
 
 def test_values_from_the_model_itself_are_foretold() -> None:
     """40 solutions; with other seeds 4 standard errors come by chance once in 5,000 times."""
-    assert all(abs(depth.apart) < 4 for depth in compare([(Chain.default(), drawn(40))]))
+    assert all(abs(depth.apart) < 4 for depth in by_depth([(Chain.default(), drawn(40))]))
 
 
 def test_a_model_that_fits_is_kept_and_told() -> None:
-    chain, record = choose(drawn(24), 0.05)
+    chain, record = fitted_model(drawn(24), 0.05)
     assert chain is not None and record["verdict"] == "fits" and list(record["depths"]) == ["fits"]
     assert {"first", "last", "rollouts", "successes", "expected", "apart"} == set(record["depths"]["fits"][0])
 
 
 def test_each_half_is_foretold_by_the_fit_of_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
     known, asked = drawn(5), []
-    monkeypatch.setattr(fit, "compare", lambda foretold: asked.extend(foretold) or [])
-    choose(known, 0.05)
+    monkeypatch.setattr(fit, "by_depth", lambda foretold: asked.extend(foretold) or [])
+    fitted_model(known, 0.05)
     assert [half for _, half in asked] == [known[::2], known[1::2]]
     for (chain, _), other in zip(asked, (known[1::2], known[::2]), strict=True):
         expected = Chain.default(0.05).fit(Counts.joined([problem[-1] for problem in other]))
@@ -90,12 +90,12 @@ def test_where_no_model_foretells_there_is_none(monkeypatch: pytest.MonkeyPatch)
     lost = [[*problem[:2], *(after._replace(successes=problem[1].successes,
                                             failures=after.failures + after.successes - problem[1].successes)
                              for after in problem[2:])] for problem in known]
-    chain, record = choose(lost, 0.05)
+    chain, record = fitted_model(lost, 0.05)
     assert chain is None and record["verdict"] == "none" and list(record["depths"]) == ["fits", "wider"]
     seen: list[int] = []
-    monkeypatch.setattr(fit, "compare", lambda halves: seen.append(1) or
+    monkeypatch.setattr(fit, "by_depth", lambda halves: seen.append(1) or
                         [Depth(0, 0, 100, 90, 50.0, 9.0 if len(seen) == 1 else 1.0)])
-    chain, record = choose(known, 0.05)
+    chain, record = fitted_model(known, 0.05)
     assert chain is not None and record["verdict"] == "wider"
 
 

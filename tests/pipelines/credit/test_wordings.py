@@ -9,7 +9,7 @@ from stepforge.pipelines.credit import fit
 from stepforge.pipelines.credit.adaptive import Adaptive
 from stepforge.pipelines.credit.chain import LOST, Chain, Counts
 from stepforge.pipelines.credit.evidence import SOURCES, Flags
-from stepforge.pipelines.credit.fit import SPREADS, _log_score, choose
+from stepforge.pipelines.credit.fit import SPREADS, _log_score, fitted_model
 from stepforge.pipelines.credit.intervals import summary
 from stepforge.pipelines.credit.search import Search, SearchSettings, Solution, make_search
 from stepforge.pipelines.credit.wordings import kernel_of
@@ -137,7 +137,7 @@ def pilot(spread: float | None, problems: int = 24, wordings: int = 6) -> list[l
 @pytest.mark.parametrize(("spread", "shared"), [(0.0, SPREADS), (0.6, (0.3, 0.6)), (None, (None,))])
 def test_the_pilot_decides_whether_wordings_tell_of_each_other(spread: float | None, shared: tuple[float | None, ...]
                                                                 ) -> None:
-    chain, record = choose(pilot(spread), 0.05)
+    chain, record = fitted_model(pilot(spread), 0.05)
     assert chain is not None and chain.spread in shared, record["sharing"]
     assert len(record["sharing"]) == 3 and (max(record["sharing"].values()) > 3) is (chain.spread is not None)
 
@@ -145,7 +145,7 @@ def test_the_pilot_decides_whether_wordings_tell_of_each_other(spread: float | N
 def test_a_spread_is_judged_by_the_half_that_it_was_not_fitted_to(monkeypatch: pytest.MonkeyPatch) -> None:
     known, asked = pilot(0.3, problems=4, wordings=2), []
     monkeypatch.setattr(fit, "_log_score", lambda chain, half: asked.append((chain, half)) or 0.0)
-    choose(known, 0.05)
+    fitted_model(known, 0.05)
     assert [half[0] is known[0] for _, half in asked] == [False, True] * (1 + len(SPREADS))
     for chain, half in asked:
         own, other = (known[::2], known[1::2]) if half[0] is known[0] else (known[1::2], known[::2])
@@ -160,7 +160,7 @@ def test_wordings_are_shared_where_both_halves_gain_three_nats_by_it(
     monkeypatch: pytest.MonkeyPatch, gain: float, spread: float | None
 ) -> None:
     monkeypatch.setattr(fit, "_log_score", lambda chain, half: gain if chain.spread == 0.3 else 0.0)
-    chain, facts = choose(pilot(0.3, problems=2, wordings=2), 0.05)
+    chain, facts = fitted_model(pilot(0.3, problems=2, wordings=2), 0.05)
     assert chain is not None and chain.spread == spread and facts["sharing"]["0.3"] == 2 * gain
 
 

@@ -10,10 +10,13 @@ from helpers.runs import SMALL, execute, rows
 from stepforge.pipelines import plan
 from stepforge.pipelines.credit import fit
 from stepforge.pipelines.credit.chain import Chain
+from stepforge.pipelines.options.stages import Annotate
 from stepforge.pipelines.recipe import Recipe
 from stepforge.pipelines.stages.annotate import expects
+from stepforge.pipelines.stages.annotate.facts import search_facts
 
-ADAPTIVE = {**SMALL, "judge": None, "annotate": {**SMALL["annotate"], "search": "auto", "pilot": 5}}
+ADAPTIVE = {**SMALL, "judge": None, "annotate": {**SMALL["annotate"], "search": "auto", "pilot": 5,
+                                                      "share": "text"}}
 
 
 @pytest.fixture(scope="module")
@@ -119,9 +122,9 @@ def test_evidence_that_cannot_be_had_is_told(annotate, judge, message):
 
 
 def test_steps_that_compute_the_same_inform_each_other_where_the_pilot_shows_it(run, tmp_path, monkeypatch):
-    """Five problems show nothing, so the second run takes whatever they show. The model's values move, no count does
-    that a rollout of its own did not make."""
-    shared = {**ADAPTIVE, "annotate": {**ADAPTIVE["annotate"], "share": "computations"}}
+    """As a recipe has it that does not name `share`. Five problems show nothing, so the second run takes whatever they
+    show. The model's values move, no count does that a rollout of its own did not make."""
+    shared = {**ADAPTIVE, "annotate": {key: value for key, value in ADAPTIVE["annotate"].items() if key != "share"}}
     facts = {}
     for gain in (1e9, -1e9):
         monkeypatch.setattr(fit, "GAIN", gain)
@@ -143,10 +146,15 @@ def test_steps_that_compute_the_same_inform_each_other_where_the_pilot_shows_it(
     assert {row["q_model"] for row in steps} != {row["q_model"] for row in rows(run, "steps")}
 
 
+def test_without_a_pilot_nothing_is_said_of_what_it_showed():
+    facts = search_facts(Annotate(policy="tiny", search="adaptive", pilot=0), 0, {})
+    assert facts["share"] == "computations" and not any("other words" in note for note in facts["notes"])
+
+
 def test_where_no_model_fits_steps_are_scanned_and_manifest_and_card_say_so(run, tmp_path, monkeypatch):
     """No real model fails on so few problems; the comparison is made to. All rollouts of the pilot count."""
     folder = shutil.copytree(run, tmp_path / "run")
-    monkeypatch.setattr(fit, "compare", lambda halves: [fit.Depth(0, 0, 100, 90, 50.0, 9.0)])
+    monkeypatch.setattr(fit, "by_depth", lambda halves: [fit.Depth(0, 0, 100, 90, 50.0, 9.0)])
     changed = {**ADAPTIVE, "annotate": {**ADAPTIVE["annotate"], "pilot": 4, "best_of": 2}}
     assert "annotate" in execute(changed, folder)
     search = search_of(folder)
