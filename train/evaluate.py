@@ -12,6 +12,7 @@ problems new numbers: a model that has learnt by heart falls off there.
 import argparse
 import json
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from math import inf
 from pathlib import Path
@@ -56,8 +57,11 @@ PROBLEMS = 500
 BEST_OF = {f"best-of-{name}": function for name, function in OF_STEPS.items()}
 
 
-def problems(name: str, options: Sequence[str], limit: int, variant: int | None) -> list[Row]:
-    """Problems of a source of the recipe, with `key=value` options in YAML; UserError for what is not allowed."""
+def problems(name: str, options: Sequence[str], limit: int, variant: int | None) -> tuple[list[Row], Counter[str]]:
+    """Problems of a source of the recipe, with `key=value` options in YAML, and how many were left out, by reason.
+
+    UserError for what is not allowed.
+    """
     given: dict[str, Any] = {"source": {"file": "files"}.get(name, name), "split": "test", "limit": limit}
     for option in options:
         key, equals, value = option.partition("=")
@@ -69,9 +73,10 @@ def problems(name: str, options: Sequence[str], limit: int, variant: int | None)
     except ValidationError as error:
         raise UserError(f"--source {name}: {error}") from error
     try:
-        rows = [row for row in rows_of(source) if not isinstance(row, Drop)]
+        records = list(rows_of(source))
     except ValueError as error:
         raise UserError(f"--source {name}: {error}") from error
+    rows = [row for row in records if not isinstance(row, Drop)]
     if variant is not None:
         if name != "arithmetic":
             raise UserError(f"--variant works with --source arithmetic, not {name}: only there can numbers be redrawn")
@@ -79,7 +84,9 @@ def problems(name: str, options: Sequence[str], limit: int, variant: int | None)
     if not rows:
         raise UserError(f"--source {name} returned no problem that can be read")
     unique = {content_id("problem", row["problem"], row["answer"]): row for row in rows}
-    return [{"problem_id": problem_id} | row for problem_id, row in unique.items()]
+    left_out = Counter(row.reason for row in records if isinstance(row, Drop))
+    left_out += Counter(duplicate=len(rows) - len(unique))
+    return [{"problem_id": problem_id} | row for problem_id, row in unique.items()], left_out
 
 
 def answer(model: str, rows: Sequence[Row], args: argparse.Namespace) -> list[Row]:
@@ -176,7 +183,10 @@ def read(path: Path) -> list[Row]:
     """Rows of a result file; UserError where it is none."""
     try:
         rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        return [row for row in rows if row["greedy"].keys() >= {"solution", "correct"} and row["problem_id"]]
+        for row in rows:
+            if not (row["problem_id"] and row["greedy"].keys() >= {"solution", "correct"}):
+                raise ValueError(f"problem {row['problem_id']!r} has {', '.join(row['greedy'])} of its greedy answer")
+        return rows
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path} is not a result file of `stepforge evaluate`: {error!r}") from error
 
@@ -241,8 +251,11 @@ def main(argv: list[str] | None = None) -> None:
             rows, estimates, facts = processbench(args.path, args.limit, args.prm, args.judge, args.prompt,
                                                   args.threshold, args.tune, args.seed)
         else:
-            given = args.model and problems(args.source, args.options, args.limit or PROBLEMS, args.variant)
-            rows = answer(args.model, given, args) if args.model else read(args.out)
+            if args.model:
+                given, left_out = problems(args.source, args.options, args.limit or PROBLEMS, args.variant)
+                rows, facts = answer(args.model, given, args), {"left_out": dict(left_out)}
+            else:
+                rows = read(args.out)
             if args.prm:
                 score(rows, args.prm, args.splitter)
             if args.judge:

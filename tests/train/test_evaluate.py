@@ -58,10 +58,25 @@ def test_models_are_compared_on_the_problems_that_both_solved_or_failed() -> Non
 
 
 def test_variant_has_new_numbers_and_the_same_wording() -> None:
-    plain, varied = problems("arithmetic", ["steps=[2,3]"], 20, None), problems("arithmetic", ["steps=[2,3]"], 20, 7)
+    (plain, _), (varied, _) = (problems("arithmetic", ["steps=[2,3]"], 20, variant) for variant in (None, 7))
     assert len(plain) == len(varied) == 20
     assert [a["group_id"] for a in plain] == [b["group_id"] for b in varied]
     assert sum(a["answer"] != b["answer"] for a, b in zip(plain, varied, strict=True)) > 10
+
+
+def test_rows_of_a_file_that_are_no_problem_or_one_twice_are_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [{"problem": "1 + 1?", "answer": "2"}, {"problem": "", "answer": "3"}, {"problem": "1 + 2?", "answer": "3"},
+            {"problem": "1 + 1?", "answer": "2"}]
+    (tmp_path / "mine.jsonl").write_text("".join(json.dumps(one) + "\n" for one in rows))
+    given, left_out = problems("file", [f"paths=[{tmp_path / 'mine.jsonl'}]"], 10, None)
+    assert [one["problem"] for one in given] == ["1 + 1?", "1 + 2?"]
+    assert left_out["duplicate"] == 1 and sum(left_out.values()) == 2
+    main(["--model", "tiny", "--source", "file", "--with", f"paths=[{tmp_path / 'mine.jsonl'}]", "--samples", "0",
+          "--max_tokens", "4", "--out", str(tmp_path / "r.jsonl")])
+    assert json.loads((tmp_path / "r.summary.json").read_text())["left_out"] == dict(left_out)
+    assert f"left out: {dict(left_out)}" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("options", "message"), [
@@ -79,8 +94,12 @@ def test_mistake_on_the_command_line_is_one_message_and_exit_code_2(
     assert message in capsys.readouterr().err
 
 
-def test_file_that_is_no_result_is_explained(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "r.jsonl").write_text('{"a": 1}\n')
+@pytest.mark.parametrize("line", [{"a": 1}, row(0, True) | {"greedy": {"solution": ""}}, row(0, True) | {
+    "problem_id": ""}])
+def test_file_that_is_no_result_is_explained(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], line: dict[str, Any]
+) -> None:
+    (tmp_path / "r.jsonl").write_text(f"{json.dumps(row(1, True))}\n{json.dumps(line)}\n")
     with pytest.raises(SystemExit, match="2"):
         main(["--out", str(tmp_path / "r.jsonl")])
     assert "is not a result file" in capsys.readouterr().err
