@@ -19,10 +19,11 @@ from stepforge.builders.release import sha256_file
 from stepforge.cards.address import PublishError
 from stepforge.cards.bundle import Blob
 from stepforge.cards.dataset_card import CARD
-from stepforge.cards.targets import HubTarget, LocalTarget, open_target
+from stepforge.cards.targets import HubTarget, LocalTarget, Target, open_target
 from stepforge.cards.upload import parts_of
 
 _KEPT = (".gitattributes",)  # which the Hub makes
+Known = dict[tuple[int, ...], str]  # checksums of files by device, inode, size and time of the last change
 
 
 class Pushed(NamedTuple):
@@ -38,18 +39,19 @@ def branch_of(name: str) -> str:
     return "checkpoint-" + re.sub(r"\.(?=\.|$|lock$)", "-", name)
 
 
-def push(to: str, name: str, tables: Mapping[str, list[Path]], private: bool | None) -> Pushed:
+def push(to: str, name: str, tables: Mapping[str, list[Path]], private: bool | None, known: Known) -> Pushed:
     """Make the branch of the run `name` hold these files of tables, and nothing else.
 
     Args:
         to: `hub:ORG/NAME`, or `local:PATH` for the folder PATH/BRANCH.
-        private: whether the repository on the Hub is private, as for `publish`.
+        private: whether the repository on the Hub is private, as for `publish`; a public one must be asked for.
+        known: checksums of files that an earlier push has read; this one adds to them.
 
     Raises:
         PublishError: the target is out of reach, refuses the token, or has another visibility.
     """
     files = {f"{table}/{sha256[:32]}.parquet": Blob(path, sha256, path.stat().st_size)
-             for table, paths in tables.items() for path in paths for sha256 in [sha256_file(path)]}
+             for table, paths in tables.items() for path in paths for sha256 in [_checksum(path, known)]}
     rows = {table: sum(map(count_rows, paths)) for table, paths in tables.items()}
     files[CARD] = Blob.of(_card(name, rows, sorted(files)).encode())
     target = open_target(to)
@@ -59,13 +61,34 @@ def push(to: str, name: str, tables: Mapping[str, list[Path]], private: bool | N
     return _push_branch(target, branch_of(name), files, private)
 
 
-def _push_branch(target: HubTarget, branch: str, files: dict[str, Blob], private: bool | None) -> Pushed:
+def demand_place(target: Target, private: bool | None) -> bool:
+    """Whether there is something at the target already.
+
+    Raises:
+        PublishError: it is public and `private` does not ask for that, or the other way round.
+    """
     is_private = target.is_private()
-    if is_private is None:
+    if is_private is False and private is not False:
+        raise PublishError(f"{target.name} is public, so everybody would see rows that are unfinished. Name a private "
+                           "repository in `release.checkpoint`, or set `release.private: false` to allow it")
+    if is_private and private is False:
+        raise PublishError(f"{target.name} is private, and `release.private: false` asks for a public repository; a "
+                           "checkpoint never changes that")
+    return is_private is not None
+
+
+def _checksum(path: Path, known: Known) -> str:
+    """The sha256 of a file, which is read once: files of tables are replaced, and never written into."""
+    facts = path.stat()
+    key = facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns
+    if key not in known:
+        known[key] = sha256_file(path)
+    return known[key]
+
+
+def _push_branch(target: HubTarget, branch: str, files: dict[str, Blob], private: bool | None) -> Pushed:
+    if not demand_place(target, private):
         target.create(private is not False)
-    elif private not in (None, is_private):
-        raise PublishError(f"{target.name} is {'private' if is_private else 'public'}, and `release.private` asks for "
-                           "the other; a checkpoint never changes that")
     head = target.branch(branch)
     there = target.checksums(head)
     add = {path: blob for path, blob in files.items() if not blob.is_at(there.get(path))}

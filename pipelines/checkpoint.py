@@ -20,7 +20,6 @@ import orjson
 
 from stepforge.builders.files import replacing
 from stepforge.builders.parquet import is_whole, parts_of
-from stepforge.builders.tables import TABLES
 from stepforge.pipelines.options.release import ReleaseOptions
 from stepforge.pipelines.run_folder import checkpoint_path, table_path, work_path
 
@@ -36,6 +35,7 @@ class Checkpoints:
         self._lock, self._ended = threading.Lock(), threading.Event()
         self._tables: list[str] = []
         self._running: dict[str, Path] = {}
+        self._checksums: dict[tuple[int, ...], str] = {}
 
     def begin(self, tables: Sequence[str], work: Path, buckets: int) -> None:
         """A stage begins to make these tables. With one bucket, its ranks leave nothing that can be read before all
@@ -53,11 +53,12 @@ class Checkpoints:
     def pushing(self, tell: Tell) -> Iterator[None]:
         """Push from time to time inside the block, and once where it ends or fails, but not where it is interrupted.
 
-        `tell` shows a warning where the last push failed.
+        `tell` shows a warning where the target takes no push as the block begins, and where the last push failed.
         """
         if self.release.checkpoint is None:
             yield
             return
+        self._look(tell)
         thread = threading.Thread(target=self._repeat, daemon=True)
         thread.start()
         try:
@@ -69,12 +70,26 @@ class Checkpoints:
             self._ended.set()
         self._finish(thread, tell)
 
+    def _look(self, tell: Tell) -> None:
+        """Say at once what a push would fail with, so that nobody waits hours for one that never comes."""
+        from stepforge.cards.checkpoint import demand_place
+        from stepforge.cards.targets import open_target
+
+        assert self.release.checkpoint is not None
+        try:
+            demand_place(open_target(self.release.checkpoint), self.release.private)
+        except Exception as error:
+            self._warn(tell, str(error))
+
+    def _warn(self, tell: Tell, warning: str) -> None:
+        with tell(self.folder, f"checkpoint: {warning}", 0):
+            pass
+
     def _finish(self, thread: threading.Thread, tell: Tell) -> None:
         self._ended.set()
         thread.join()
         if warning := self.push().get("warning"):
-            with tell(self.folder, f"checkpoint: {warning}", 0):
-                pass
+            self._warn(tell, warning)
 
     def _repeat(self) -> None:
         while not self._ended.wait(60 * self.release.checkpoint_minutes):
@@ -95,7 +110,8 @@ class Checkpoints:
             with tempfile.TemporaryDirectory(dir=aside) as scratch:
                 if not (tables := self._snapshot(Path(scratch))):
                     return {}
-                outcome = push(self.release.checkpoint, self.name, tables, self.release.private)._asdict()
+                outcome = push(self.release.checkpoint, self.name, tables, self.release.private,
+                               self._checksums)._asdict()
         except Exception as error:
             outcome = {"warning": f"not pushed, and tried again later: {error}"}
         outcome |= {"to": self.release.checkpoint, "at": int(time.time())}
@@ -125,8 +141,6 @@ class Checkpoints:
 
 def finished_buckets(work: Path, table: str) -> list[Path]:
     """The parts of a table that a stage in buckets has finished; those of a pilot are no rows of the table yet."""
-    if not TABLES[table].bucketed:
-        return []
     return sorted(path for path in work.glob(f"*/out/{table}/*.parquet")
                   if not path.relative_to(work).parts[0].startswith("pilot"))
 

@@ -44,7 +44,8 @@ def _set(settings: dict[str, Any] | None) -> None:
 def checkpoint(to: str, run: str, tables: dict[str, list[str]], private: bool | None = None,
                settings: dict[str, Any] | None = None) -> dict:
     _set(settings)
-    return push(to, run, {table: list(map(Path, paths)) for table, paths in tables.items()}, private)._asdict()
+    return push(to, run, {table: list(map(Path, paths)) for table, paths in tables.items()}, private,
+                {})._asdict()
 
 
 def _read() -> int:

@@ -1,11 +1,16 @@
 """Unfinished tables on a branch of the tests' Hub, pushed and loaded by the real clients."""
 
+import io
+import os
 import re
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
-from hub_server import Fault, Hub
+import yaml
+from hub_server import Fault, Hub, Lost
 
 from stepforge.builders.parquet import write_rows
 from stepforge.builders.tables import TABLES
@@ -70,14 +75,21 @@ def test_a_hub_that_fails_is_told_and_leaves_the_branch_whole(hub: Hub, clients,
     assert set(hub.repos["org/sick"].at("checkpoint-run").files) == {".gitattributes"}
     hub.faults.clear()
     assert "value" in clients.start("checkpoint", **arguments).wait()
-    refused = clients.start("checkpoint", **arguments, private=False).wait()
-    assert refused["error"] == "PublishError" and "is private" in refused["message"]
+    repo = hub.repos["org/sick"]
+    for is_private, asked, reason in ((True, False, "is private"), (False, None, "everybody would see rows that are"),
+                                      (False, True, "is public")):
+        repo.private, commits = is_private, len(repo.commits)
+        refused = clients.start("checkpoint", **arguments, private=asked).wait()
+        assert refused["error"] == "PublishError" and reason in refused["message"]
+        assert len(repo.commits) == commits
+    assert clients.start("checkpoint", **arguments, private=False).wait()["value"]["sent"] == 0
 
 
 def test_a_folder_takes_a_checkpoint_as_a_branch_does(tmp_path: Path) -> None:
     first, second = (Path(part(tmp_path / f"{name}.parquet", [name])) for name in "ab")
-    assert push(f"local:{tmp_path / 'there'}", "run", {"verdicts": [first]}, None)[:2] == (2, 0)
-    assert push(f"local:{tmp_path / 'there'}", "run", {"verdicts": [second]}, None)[:2] == (2, 1)
+    known: dict[tuple[int, ...], str] = {}
+    assert push(f"local:{tmp_path / 'there'}", "run", {"verdicts": [first]}, None, known)[:2] == (2, 0)
+    assert push(f"local:{tmp_path / 'there'}", "run", {"verdicts": [second]}, None, known)[:2] == (2, 1)
     there = tmp_path / "there" / "checkpoint-run"
     assert [path.read_bytes() for path in there.glob("verdicts/*")] == [second.read_bytes()]
 
@@ -104,3 +116,41 @@ def test_a_push_that_stops_between_two_commits_shows_the_rows_of_before(hub: Hub
     assert "error" in pushed(new) and shown() == ["a", "b"]
     hub.faults.clear()
     assert "value" in pushed(new) and shown() == ["c", "d", "e"]
+
+
+def test_a_push_that_is_killed_before_any_request_shows_the_rows_of_before_and_the_next_one_ends_it(
+        hub: Hub, clients, tmp_path: Path) -> None:
+    sets = [[part(tmp_path / f"{name}.parquet", [name]) for name in names] for names in ("ab", "cde")]
+
+    def start(paths: list[str]):
+        hub.stored.clear()
+        hub.log.clear()
+        return clients.start("checkpoint", to="hub:org/killed", run="run", tables={"verdicts": paths},
+                             settings={"upload.MOST_FILES": 2})
+
+    def shown() -> list[str]:
+        """Rows of the files that the card of the branch names, all of which must be there."""
+        files = hub.repos["org/killed"].at("checkpoint-run").files
+        card = yaml.safe_load(files["README.md"].content.split(b"---")[1])
+        return sorted(row["solution_id"] for path in card["configs"][0]["data_files"]
+                      for row in pq.read_table(io.BytesIO(files[path].content)).to_pylist())
+
+    assert "value" in start(sets[0]).wait() and shown() == ["a", "b"]
+    calls: list = []
+
+    def kill() -> None:
+        os.kill(calls[-1].pid, signal.SIGKILL)
+        raise Lost
+
+    for moment in range(30):
+        before, (_, new) = shown(), sets
+        after = [Path(path).stem for path in new]
+        hub.faults = [Fault("POST|PUT", "call", times=moment), Fault("POST|PUT", "call", hook=kill)]
+        calls.append(start(new))
+        if "value" in calls[-1].wait():
+            break
+        assert shown() == before
+        hub.faults.clear()
+        assert "value" in start(new).wait() and shown() == after
+        sets.reverse()
+    assert len(calls) > 8, "create branch, uploads and two commits"

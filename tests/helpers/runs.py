@@ -3,7 +3,10 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from stepforge.builders import configs
+from stepforge.builders.manifest import read_manifest
 from stepforge.builders.parquet import read_rows
+from stepforge.builders.tables import TABLES
 from stepforge.pipelines import plan
 from stepforge.pipelines.options.executor import StageName
 from stepforge.pipelines.recipe import Recipe
@@ -34,3 +37,23 @@ def rows(folder: Path, table: str) -> list[dict]:
 def by_key(found: Iterable[dict], key: Sequence[str]) -> list[dict]:
     """Rows in the order of their key, nulls first."""
     return sorted(found, key=lambda row: tuple((row[name] is not None, row[name]) for name in key))
+
+
+def tables_of(folder: Path) -> dict[str, list[dict]]:
+    """Every table of a run but for its drops, in the order of its key."""
+    return {name: by_key(rows(folder, name), table.key) for name, table in TABLES.items() if name != "drops"}
+
+
+def release_of(folder: Path) -> dict[tuple[str, str], list[dict]]:
+    """The rows of a run's release by config and split, in the order of their key."""
+    release, tables = folder / "release", {}
+    for name, facts in read_manifest(release)["files"].items():
+        if "config" in facts:
+            tables.setdefault((facts["config"], facts["split"]), []).extend(read_rows(release / name))
+    return {(config, split): by_key(table, configs.CONFIGS[config].key) for (config, split), table in tables.items()}
+
+
+def without_cache(tables: dict) -> dict:
+    """Tables but for what the engine had in its cache."""
+    return {name: [{key: value for key, value in row.items() if key != "cached_prompt_tokens"} for row in table
+                   if not str(row.get("measure")).endswith("cached_prompt_tokens")] for name, table in tables.items()}

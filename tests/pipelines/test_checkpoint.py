@@ -1,13 +1,15 @@
 """A run that pushes what it has finished: whole buckets alone, the tables at its end, and no harm where it fails."""
 
 import orjson
+import pyarrow.parquet as pq
 import pytest
 from helpers.runs import SMALL, execute, rows
 
-from stepforge.builders.parquet import read_rows
+from stepforge.builders.parquet import parts_of, read_rows
 from stepforge.pipelines import checkpoint, plan
 from stepforge.pipelines.checkpoint import PUSHED, Checkpoints
 from stepforge.pipelines.options.release import ReleaseOptions
+from stepforge.pipelines.run_folder import table_path
 
 TINY = SMALL | {"name": "early", "judge": None, "annotate": None,
                 "executor": {"tasks": 1, "workers": 1, "buckets": 3}}
@@ -97,3 +99,32 @@ def test_a_table_that_is_on_the_move_leaves_the_branch_as_it_is(tmp_path):
     next((tmp_path / "run" / "tables" / "solutions").iterdir()).unlink()
     assert "solutions is being written" in checkpoints.push()["warning"]
     assert there(tmp_path / "there" / "checkpoint-early", "solutions") == before != []
+
+
+def test_a_file_is_read_for_its_checksum_once_and_again_where_it_was_replaced(tmp_path, monkeypatch):
+    from stepforge.cards import checkpoint as pushing
+
+    read, sha256_file = [], pushing.sha256_file
+    monkeypatch.setattr(pushing, "sha256_file", lambda path: read.append(path.name) or sha256_file(path))
+    release = ReleaseOptions(checkpoint=f"local:{tmp_path / 'there'}")
+    execute(TINY, tmp_path / "run", "decontaminate")
+    checkpoints = Checkpoints(tmp_path / "run", "early", release)
+    checkpoints.done(("problems",))
+    assert [checkpoints.push().get("sent") for _ in range(2)] == [len(read) + 1, 1], checkpoints.push()
+    count = len(read)
+    path = parts_of(table_path(tmp_path / "run", "problems"))[0]
+    table = pq.read_table(path)
+    pq.write_table(table.slice(1), tmp_path / "new")
+    (tmp_path / "new").rename(path)
+    checkpoints.push()
+    assert len(read) == count + 1
+    assert there(tmp_path / "there" / "checkpoint-early", "problems") == sorted(
+        map(str, rows(tmp_path / "run", "problems")))
+
+
+def test_a_place_that_takes_no_push_is_told_before_the_run_begins(tmp_path, monkeypatch):
+    monkeypatch.setattr("stepforge.cards.targets.LocalTarget.is_private", lambda self: False)
+    told = []
+    checkpoints = Checkpoints(tmp_path, "run", ReleaseOptions(checkpoint=f"local:{tmp_path}"))
+    with checkpoints.pushing(lambda work, label, count: told.append(label) or plan.silent(work, label, count)):
+        assert len(told) == 1 and "is public, so everybody would see rows" in told[0]

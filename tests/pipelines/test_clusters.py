@@ -7,14 +7,12 @@ import sys
 import time
 from pathlib import Path
 
-import pyarrow.parquet as pq
 import pytest
 from helpers.clusters import ray_cluster
-from helpers.runs import execute, rows
+from helpers.runs import execute, release_of, tables_of, without_cache
 from helpers.steps import FailsOnce, visits
 
 from stepforge.builders.errors import UserError
-from stepforge.builders.tables import TABLES
 from stepforge.pipelines.executors import StageFailed, run_pipeline
 from stepforge.pipelines.options.executor import Executor
 from stepforge.pipelines.recipe import load_recipe
@@ -24,35 +22,33 @@ TESTS = Path(__file__).parents[1]
 SLURM = {"kind": "slurm", "slurm": {"partition": "cpu", "time": "10:00"}, "memory_gb_per_cpu": 1}
 
 
+# Each rank of a stage that asks the embedded model loads it; test_shared_servers.py has eight of them.
+EIGHT = {"tasks": 8, "workers": 8, "buckets": 8,
+         "stages": {stage: {"tasks": 2, "workers": 2} for stage in ("generate", "annotate")}}
+
+
 def demo(executor: dict) -> dict:
-    """The demo recipe with fewer problems and rollouts, in four shards."""
+    """The demo recipe with fewer problems and rollouts."""
     recipe = load_recipe(Path("demo")).model_dump(mode="json")
     recipe["problems"][0]["limit"], recipe["generators"][0]["samples"] = 12, 4
     recipe["annotate"]["rollouts"], recipe["annotate"]["negatives_per_problem"] = 2, 2
     recipe["annotate"]["pit_fall"] = -1  # two rollouts make no pit certain
     recipe["release"]["to"] = None
-    return recipe | {"executor": {"tasks": 4, "workers": 2} | executor}
+    return recipe | {"executor": executor}
 
 
-def contents_of(run: Path) -> dict[str, list[dict]]:
-    """Every table and every file of the release, without what depends on the engine's cache."""
-    contents = {name: rows(run, name) for name in TABLES if name != "drops"}
-    for path in sorted((run / "release").glob("*/*.parquet")):
-        contents[f"{path.parent.name}/{path.name}"] = pq.read_table(path).to_pylist()
-    for table in contents.values():
-        for row in table:
-            row.pop("cached_prompt_tokens", None)
-    contents["measures"] = [row for row in contents["measures"] if not row["measure"].endswith("cached_prompt_tokens")]
-    return contents
+def contents_of(run: Path) -> tuple[dict, dict]:
+    """Every table and the release, without what depends on the engine's cache."""
+    return without_cache(tables_of(run)), without_cache(release_of(run))
 
 
 @pytest.fixture(scope="module")
 def local(tmp_path_factory):
     run = tmp_path_factory.mktemp("local") / "demo"
-    execute(demo({}), run)
-    contents = contents_of(run)
-    assert len(contents["solutions"]) == 48 and contents["steps"] and any("step_pairs/" in name for name in contents)
-    return contents
+    execute(demo({"tasks": 1, "workers": 1}), run)
+    tables, release = contents_of(run)
+    assert len(tables["solutions"]) == 48 and tables["steps"] and ("step_pairs", "train") in release
+    return tables, release
 
 
 @pytest.fixture(scope="module")
@@ -65,12 +61,15 @@ def on_ray():
 
 
 def test_slurm_makes_the_rows_that_one_machine_makes(on_slurm, local, tmp_path):
-    execute(demo(SLURM), tmp_path / "demo")
+    execute(demo(SLURM | EIGHT), tmp_path / "demo")
     assert contents_of(tmp_path / "demo") == local
+    jobs = subprocess.run(["squeue", "-h", "--array", "--states=all", "-o", "%j"], capture_output=True, text=True,
+                          check=True).stdout.split()
+    assert all(jobs.count(f"stepforge-{stage}") == 8 for stage in ("verify", "deduplicate", "build")), jobs
 
 
 def test_ray_makes_the_rows_that_one_machine_makes(on_ray, local, tmp_path):
-    execute(demo(on_ray), tmp_path / "demo")
+    execute(demo(on_ray | EIGHT), tmp_path / "demo")
     assert contents_of(tmp_path / "demo") == local
 
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from helpers.runs import SMALL, by_key, execute, rows
+from helpers.runs import SMALL, by_key, execute, release_of, rows, tables_of, without_cache
 from helpers.world import filled
 
 from stepforge.builders import configs
@@ -27,7 +27,6 @@ from stepforge.pipelines.stages.buckets import install, settle, write_parts
 from stepforge.pipelines.stages.measure.sums import Tally
 from stepforge.pipelines.stages.shares import BucketReader, Query
 
-NAMES = [name for name in TABLES if name != "drops"]
 UNANNOTATED = [name for name, config in configs.CONFIGS.items() if not config.annotated]
 VERDICT = {"solution_id": "a", "verdict": "correct", "method": "literal"}
 
@@ -43,19 +42,6 @@ def begun(run, folder):
     for journal in ("generated", "judged", "rollouts"):
         shutil.copytree(run / journal, folder / journal)
     return folder
-
-
-def tables_of(folder):
-    return {name: by_key(rows(folder, name), TABLES[name].key) for name in NAMES}
-
-
-def release_of(folder):
-    manifest = json.loads((folder / "release" / "stepforge.json").read_text())
-    tables = {}
-    for name, facts in manifest["files"].items():
-        if "config" in facts:
-            tables.setdefault((facts["config"], facts["split"]), []).extend(read_rows(folder / "release" / name))
-    return {(config, split): by_key(table, configs.CONFIGS[config].key) for (config, split), table in tables.items()}
 
 
 @pytest.mark.parametrize("buckets", [4, pytest.param(7, marks=pytest.mark.slow)])
@@ -277,9 +263,3 @@ def test_a_run_in_buckets_that_is_killed_in_its_stages_ends_like_one_that_was_no
     assert len(killed) > 2, "it was killed in several stages"
     assert without_cache(tables_of(folder)) == without_cache(tables_of(small_run))
     assert without_cache(release_of(folder)) == without_cache(release_of(small_run))
-
-
-def without_cache(tables):
-    """Tables but for what the engine had in its cache."""
-    return {name: [{key: value for key, value in row.items() if key != "cached_prompt_tokens"} for row in table
-                   if not str(row.get("measure")).endswith("cached_prompt_tokens")] for name, table in tables.items()}
