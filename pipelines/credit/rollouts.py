@@ -8,11 +8,14 @@ often a run is interrupted, and solutions with a common prefix share it.
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from stepforge.builders.outcomes import UNANSWERED
 from stepforge.builders.tables import content_id
 from stepforge.pipelines.answers import AnyVerifier, Claim, Verdict
+from stepforge.pipelines.credit.tokens import Tokens, tokens_of
 from stepforge.pipelines.credit.tree import Outcome
 from stepforge.pipelines.inference.engines import payload_of, seed_of
 from stepforge.pipelines.inference.runner import WITH_TEXT, Completion, Generate, Request
@@ -48,6 +51,12 @@ class Policy:
     seed: int
     verifier: AnyVerifier
     lock: asyncio.Lock  # the verifier takes one caller at a time
+    tokenizer: Path | None = None  # a file with the model's tokenizer (tokens.py), if there is one
+
+    @cached_property
+    def tokens(self) -> Tokens | None:
+        """How the model's engine turns texts into tokens; none where that is not known."""
+        return tokens_of(self.generator, self.tokenizer)
 
     async def roll_out(self, generate: Generate, problem_id: str, prompt: str, gold: str, starts: Sequence[Start],
                        prefixes: Mapping[str, tuple[int, ...]] | None = None) -> list[Rolled]:

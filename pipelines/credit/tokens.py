@@ -8,37 +8,88 @@ prefix; steps that end within a token, and texts of other models, are continued 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
+from stepforge.builders.files import replacing
 from stepforge.pipelines.inference.models import load_tokenizer
 from stepforge.pipelines.options.generators import EmbeddedGenerator, VllmGenerator, Writer
 
 BEHIND = 8  # tokens of the prompt to decode with: some tokenizers drop a space at the start of a text
+OURS = ("__call__", "_encode_plus", "decode", "_decode")  # what turns texts into ids and back
 
 
-def prefix_ids(generator: Writer, prompt: str, text: str, ids: Sequence[int] | None, ends: Iterable[int]
+class Tokens(NamedTuple):
+    """How the engine turns a text into ids, and how ids are read, without special tokens."""
+
+    encode: Callable[[str], list[int]]
+    decode: Callable[[list[int]], str]
+
+
+def prefix_ids(tokens: Tokens | None, prompt: str, text: str, ids: Sequence[int] | None, ends: Iterable[int]
                ) -> dict[str, list[int]]:
     """Text of a prefix to the ids of prompt and prefix, for those of `ends` (offsets) where a token ends.
 
-    Nothing where the ids are not known, or the engine's tokenizer is not: that of an endpoint, one that vLLM was told
-    by its arguments, and one that cannot be loaded here (vLLM may have a Python of its own, beside one without
-    transformers).
+    Nothing where the ids or the tokenizer are not known.
     """
-    tokenizer = tokenizer_of(generator) if ids else None
-    if not ids or tokenizer is None:
+    if not ids or tokens is None:
         return {}
-    start: list[int] = tokenizer(prompt).input_ids
-    before = tokenizer.decode(start[-BEHIND:], skip_special_tokens=True)
+    start = tokens.encode(prompt)
+    before = tokens.decode(start[-BEHIND:])
 
     def read(count: int) -> str:
-        return str(tokenizer.decode([*start[-BEHIND:], *ids[:count]], skip_special_tokens=True))[len(before):]
+        return tokens.decode([*start[-BEHIND:], *ids[:count]])[len(before):]
 
     cuts = ((text[:end], _count(read, end, len(ids))) for end in ends)
     return {prefix: [*start, *ids[:count]] for prefix, count in cuts if read(count) == prefix}
 
 
+def tokens_of(generator: Writer, kept: Path | None = None) -> Tokens | None:
+    """Those of the engine; none where its tokenizer is not certain to be at hand: that of an endpoint, one that vLLM
+    was told by its arguments, and one that cannot be loaded here (vLLM may have a Python of its own, beside one
+    without transformers).
+
+    kept: what `keep` wrote, if it did.
+    """
+    if kept is not None and kept.is_file():
+        from tokenizers import Tokenizer
+
+        plain = Tokenizer.from_file(str(kept))
+        return Tokens(lambda text: list(plain.encode(text).ids), plain.decode)
+    if (tokenizer := tokenizer_of(generator)) is None:
+        return None
+    return Tokens(lambda text: list(tokenizer(text).input_ids),
+                  lambda ids: str(tokenizer.decode(ids, skip_special_tokens=True)))
+
+
+def keep(generator: Writer, path: Path) -> None:
+    """Write the engine's tokenizer to a file for `tokens_of`, where the library `tokenizers` alone does the same.
+
+    A rank that reads the file need not import transformers, which takes five seconds of CPU with PyTorch.
+    """
+    tokenizer = tokenizer_of(generator)
+    if tokenizer is None or not _is_plain(tokenizer):
+        return
+    from tokenizers import Tokenizer
+
+    plain = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+    plain.no_truncation()
+    plain.no_padding()
+    with replacing(path) as temporary:
+        plain.save(str(temporary))
+
+
+def _is_plain(tokenizer: Any) -> bool:
+    """Whether transformers adds nothing of its own to what the tokenizer of the library `tokenizers` does."""
+    from transformers import PreTrainedTokenizerFast
+
+    return (isinstance(tokenizer, PreTrainedTokenizerFast)
+            and all(getattr(type(tokenizer), name) is getattr(PreTrainedTokenizerFast, name) for name in OURS)
+            and not tokenizer.clean_up_tokenization_spaces and not tokenizer.split_special_tokens)
+
+
 def tokenizer_of(generator: Writer) -> Any:
-    """The tokenizer that the engine uses; none where it is not certain to be at hand."""
+    """The tokenizer of transformers that the engine uses; none where it is not certain to be at hand."""
     if isinstance(generator, EmbeddedGenerator):
         return load_tokenizer(generator.model)
     if not isinstance(generator, VllmGenerator) or any(a.startswith("--tokenizer") for a in generator.arguments):

@@ -24,6 +24,7 @@ from stepforge.pipelines.credit import search as searching
 from stepforge.pipelines.credit import split as splitting
 from stepforge.pipelines.credit.chain import Chain
 from stepforge.pipelines.credit.rollouts import Policy
+from stepforge.pipelines.credit.tokens import keep
 from stepforge.pipelines.inference.engines import generator_id
 from stepforge.pipelines.inference.models import model_revision
 from stepforge.pipelines.inference.runner import Generate, Rollout
@@ -44,10 +45,11 @@ JOURNAL = "rollouts"
 
 
 @contextmanager
-def make_policy(generator: Writer, seed: int, settings: Verify) -> Iterator[dict[str, Policy]]:
+def make_policy(generator: Writer, seed: int, settings: Verify, tokenizer: Path | None = None
+                ) -> Iterator[dict[str, Policy]]:
     """The policy with a verifier of its own, for as long as a rank runs."""
     with open_verifier(**settings.opening()) as verifier:
-        yield {"policy": Policy(generator, generator_id(generator), seed, verifier, asyncio.Lock())}
+        yield {"policy": Policy(generator, generator_id(generator), seed, verifier, asyncio.Lock(), tokenizer)}
 
 
 async def annotate_problem(document: Document, generate: Generate, *, policy: Policy, settings: Annotate,
@@ -92,11 +94,13 @@ def run(context: Context) -> Account:
     if annotate.search != "adaptive":
         choice = choice._replace(pilot=[])
     work, pilot_work = context.work / "annotate", context.work / "pilot"
+    tokenizer = _keep_tokenizer(context, generator)
 
     def roll_out(query: Query, rollout: Rollout, folder: Path, tables: tuple[Table, ...], label: str, count: int
                  ) -> None:
         context.ask(query, rollout, generator, (JOURNAL, generator_id(generator)), context.output(folder, *tables),
-                    label, count, partial(make_policy, generator, context.recipe.seed, context.recipe.verify))
+                    label, count, partial(make_policy, generator, context.recipe.seed, context.recipe.verify,
+                                          tokenizer))
 
     chain: Chain | None = None
     taught: dict[str, Any] = {}
@@ -114,6 +118,18 @@ def run(context: Context) -> Account:
              "search": search_facts(annotate, choice.judged, taught)}
     solutions, ledger = _done(context)
     return Account(choice.solutions, solutions, ledger=ledger, facts=facts, failed=ledger["failed"])
+
+
+def _keep_tokenizer(context: Context, generator: Generator) -> Path:
+    """Where ranks find the policy's tokenizer, where solutions have the tokens that it wrote."""
+    path = (context.work / "tokenizer.json").absolute()
+    sql = "SELECT 1 FROM solutions WHERE completion_ids IS NOT NULL AND generator_id = $policy LIMIT 1"
+    with context.duckdb("solutions") as connection:
+        any_ids = connection.execute(sql, {"policy": generator_id(generator)}).fetchone()
+    if any_ids and not path.exists():
+        with context.tell(context.work, "annotate: tokenizer", 0):
+            keep(generator, path)
+    return path
 
 
 def searched(annotate: Annotate, policy: Generator, problems: int) -> Annotate:

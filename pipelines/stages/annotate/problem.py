@@ -47,8 +47,8 @@ class Problem:
                      first_errors=first_errors(s, self.prompt, steps, settings), prompt_tokens=len(self.prompt),
                      computations=computations(steps) if shares else None)
             for s in row["solutions"] for steps in [self.texts[s["solution_id"]]]]
-        self.ids = {prefix: tuple(ids) for s in row["solutions"] for prefix, ids in prefix_ids(
-            policy.generator, self.prompt, s["solution"], s["completion_ids"],
+        self.ids = {prefix: tuple(ids) for s in row["solutions"] if s["completion_ids"] for prefix, ids in prefix_ids(
+            policy.tokens, self.prompt, s["solution"], s["completion_ids"],
             accumulate(map(len, self.texts[s["solution_id"]]), initial=0)).items()}
         self.rollouts: list[dict[str, Any]] = []
         self._generate, self._waits = generate, False

@@ -7,6 +7,7 @@ from itertools import accumulate
 import pytest
 from helpers.runs import SMALL, execute, rows
 
+from stepforge.pipelines.credit import rollouts
 from stepforge.pipelines.credit.rollouts import outcome_of
 from stepforge.pipelines.inference.models import load_tokenizer
 from stepforge.pipelines.recipe import Recipe
@@ -83,13 +84,17 @@ def test_it_takes_fewer_rollouts_than_without(run, tmp_path):
     assert not any(row["passing_rollouts"] or row["passing_successes"] for row in rows(folder, "steps"))
 
 
-def test_a_run_again_counts_the_same_from_its_journal(run, tmp_path):
+def test_a_run_again_counts_the_same_from_its_journal(run, tmp_path, monkeypatch):
+    kept, tokens_of = [], rollouts.tokens_of
+    monkeypatch.setattr(rollouts, "tokens_of", lambda generator, path: kept.append(path.is_file()) or tokens_of(
+        generator, path))
     folder = shutil.copytree(run, tmp_path / "run")
     execute({**PASSING, "annotate": {**PASSING["annotate"], "pit_tolerance": 0.06}}, folder, "annotate")
     first, again = ([row for row in rows(where, "rollouts") if row["origin"] == "prefix"] for where in (run, folder))
     assert first == again
     assert [row["passing_rollouts"] for row in rows(run, "steps")] == [
         row["passing_rollouts"] for row in rows(folder, "steps")]
+    assert kept == [True], "the rank reads a tokenizer that the run keeps, without transformers"
 
 
 @pytest.mark.parametrize("search", ["auto", "adaptive"])
