@@ -14,6 +14,8 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from stepforge.builders.files import replacing
+from stepforge.builders.parquet import BATCH_ROWS, open_writer
 from stepforge.builders.sql import queries_to_parquet, query_rows
 
 SPARE = 8  # memory over the bytes of a window, uncompressed: ordering takes some, and so do row groups that are cut
@@ -33,6 +35,13 @@ def gather(connection: duckdb.DuckDBPyConnection, parts: Sequence[Path], order: 
     sql = f"SELECT * FROM parts WHERE position >= $first AND position < $last {order_by(order)}"
     return queries_to_parquet(connection, sql, [{"first": first, "last": last} for first, last in windows], path,
                               schema)
+
+
+def write_in_order(rows: pa.Table, order: Sequence[str], path: Path, schema: pa.Schema) -> None:
+    """Write rows that are in memory as `gather` writes those of parts."""
+    ordered = rows.sort_by([(name, "ascending") for name in ("position", *order)])
+    with replacing(path) as temporary, open_writer(temporary, schema) as writer:
+        writer.write_table(ordered.select(schema.names).cast(schema), row_group_size=BATCH_ROWS)
 
 
 def order_by(columns: Sequence[str]) -> str:

@@ -3,7 +3,8 @@
 There is a part for each table and rank or, in a large run, for each table and bucket of problem ids.
 A part takes its name when it is whole, so a rank that was cut off leaves none; one that starts over writes its parts
 anew, and the journal keeps what was paid for. Rows lie in a part as their documents ended, each with the `position` of
-its document, by which they are put in order (builders/gather.py): the stage does it, or the rank for each bucket.
+its document, by which they are put in order (builders/gather.py): the stage does it, or the rank for each bucket, in
+memory where its rows are few enough.
 """
 
 import os
@@ -18,7 +19,7 @@ import pyarrow.parquet as pq
 from datatrove.data import Document
 
 from stepforge.builders.files import replacing
-from stepforge.builders.gather import gather
+from stepforge.builders.gather import gather, write_in_order
 from stepforge.builders.parquet import BATCH_ROWS, refuse_unknown
 from stepforge.builders.sql import open_duckdb
 from stepforge.builders.tables import Table
@@ -27,6 +28,7 @@ from stepforge.pipelines.progress import RankProgress
 
 POSITION = pa.field("position", pa.int64(), nullable=False)
 GROUP_CHARACTERS = 16_000_000  # of text that a rank holds, about, before it writes a row group
+HELD = 8  # memory of DuckDB over the rows of a bucket that are put in order without it
 
 
 def parts_path(folder: Path, table: str) -> Path:
@@ -35,20 +37,36 @@ def parts_path(folder: Path, table: str) -> Path:
 
 
 class Part:
-    """Rows of one table and rank on their way into a Parquet file; the last ones are written as the block ends."""
+    """Rows of one table and rank on their way into a Parquet file; the last ones are written as the block ends.
 
-    def __init__(self, table: Table, writer: pq.ParquetWriter) -> None:
-        self.table = table
-        self.writer = writer
+    `most`: bytes of rows that are `held` in memory instead; once there are more, all go into the file.
+    """
+
+    def __init__(self, table: Table, path: Path, most: int) -> None:
+        self.table, self.path, self.most = table, path, most
+        self.schema = pa.schema([*table.schema, POSITION])
+        self.held: list[pa.Table] = []
+        self.writer: pq.ParquetWriter | None = None
+        self._files = ExitStack()
         self._rows: list[dict[str, Any]] = []
         self._characters = 0
 
     def __enter__(self) -> Self:
+        if not self.most:
+            self._open()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
+    def __exit__(self, kind: type[BaseException] | None, *error: Any) -> None:
+        if kind is not None:
+            self._files.__exit__(kind, *error)
+            return
+        with self._files:
             self._flush()
+
+    def _open(self) -> pq.ParquetWriter:
+        temporary = self._files.enter_context(replacing(self.path))
+        self.writer = self._files.enter_context(pq.ParquetWriter(temporary, self.schema, compression="zstd"))
+        return self.writer
 
     def add(self, rows: Iterable[dict[str, Any]], position: int) -> None:
         """Hold the rows of the document at `position`, and write what is held where it is much."""
@@ -60,26 +78,29 @@ class Part:
 
     def _flush(self) -> None:
         if self._rows:
-            refuse_unknown(self._rows, self.writer.schema, self.table.name)
-            arrays = [_array(self._rows, field, self.table.name) for field in self.writer.schema]
-            self.writer.write_table(pa.Table.from_arrays(arrays, schema=self.writer.schema))
+            refuse_unknown(self._rows, self.schema, self.table.name)
+            arrays = [_array(self._rows, field, self.table.name) for field in self.schema]
             self._rows, self._characters = [], 0
+            self.held.append(pa.Table.from_arrays(arrays, schema=self.schema))
+            if self.writer or sum(rows.nbytes for rows in self.held) > self.most:
+                writer = self.writer or self._open()
+                for rows in self.held:
+                    writer.write_table(rows)
+                self.held = []
 
 
 class _Share:
     """The parts of all tables for one rank or bucket, until they are whole."""
 
-    def __init__(self, folder: Path, tables: Iterable[Table], number: int) -> None:
+    def __init__(self, folder: Path, tables: Iterable[Table], number: int, most: int) -> None:
         self.documents = 0
         self.documents_in_all: int | None = None
         self.parts: dict[str, Part] = {}
         self.files = ExitStack()
         for table in tables:
             path = parts_path(folder, table.name) / f"{number:05d}.parquet"
-            schema = pa.schema([*table.schema, POSITION])
-            writer = self.files.enter_context(pq.ParquetWriter(self.files.enter_context(replacing(path)), schema,
-                                                               compression="zstd"))
-            self.parts[table.name] = self.files.enter_context(Part(table, writer))
+            part = Part(table, path, most if table.bucketed else 0)
+            self.parts[table.name] = self.files.enter_context(part)
 
 
 class TableOutput:
@@ -114,7 +135,7 @@ class TableOutput:
                 raise ValueError(f"only some documents came: {', '.join(lost)}")
             for bucket in self._mine:
                 if not self.has(bucket):
-                    self._finish(bucket, _Share(self._unsorted, self.tables, bucket))
+                    self._finish(bucket, self._new_share(bucket))
 
     def write(self, document: Document, rank: int, **_: object) -> int | None:
         """Write what the rollout function of a document returned: table name to rows; as `write_tables`."""
@@ -168,8 +189,12 @@ class TableOutput:
 
     def _share(self, number: int) -> _Share:
         if number not in self._shares:
-            self._shares[number] = _Share(self._unsorted, self.tables, number)
+            self._shares[number] = self._new_share(number)
         return self._shares[number]
+
+    def _new_share(self, number: int) -> _Share:
+        most = bytes_of(self.memory) // (HELD * len(self.tables)) if self.buckets > 1 else 0
+        return _Share(self._unsorted, self.tables, number, most)
 
     def has(self, bucket: int) -> bool:
         """Whether all parts of a bucket are there."""
@@ -187,15 +212,17 @@ class TableOutput:
         """Close the parts of a bucket, put those of bucketed tables in order, and give them their names."""
         share.files.close()
         for table in self.tables:
-            path = parts_path(self._unsorted, table.name) / f"{bucket:05d}.parquet"
+            part, path = share.parts[table.name], self._part(table, bucket)
             if not table.bucketed:
-                self._part(table, bucket).parent.mkdir(parents=True, exist_ok=True)
-                os.replace(path, self._part(table, bucket))
-                continue
-            with open_duckdb(self.memory, self._unsorted / "spill" / f"{bucket:05d}", threads=1) as connection:
-                gather(connection, [path], table.order, self._part(table, bucket), table.schema,
-                       bytes_of(self.memory))
-            path.unlink()
+                path.parent.mkdir(parents=True, exist_ok=True)
+                os.replace(part.path, path)
+            elif part.writer is None:
+                write_in_order(pa.concat_tables([part.schema.empty_table(), *part.held]), table.order, path,
+                               table.schema)
+            else:
+                with open_duckdb(self.memory, self._unsorted / "spill" / f"{bucket:05d}", threads=1) as connection:
+                    gather(connection, [part.path], table.order, path, table.schema, bytes_of(self.memory))
+                part.path.unlink()
 
 
 def _array(rows: list[dict[str, Any]], field: pa.Field, table: str) -> pa.Array:

@@ -120,7 +120,7 @@ def run(context: Context) -> Account:
     return Account(choice.solutions, solutions, ledger=ledger, facts=facts, failed=ledger["failed"])
 
 
-def _keep_tokenizer(context: Context, generator: Generator) -> Path:
+def _keep_tokenizer(context: Context, generator: Writer) -> Path:
     """Where ranks find the policy's tokenizer, where solutions have the tokens that it wrote."""
     path = (context.work / "tokenizer.json").absolute()
     sql = "SELECT 1 FROM solutions WHERE completion_ids IS NOT NULL AND generator_id = $policy LIMIT 1"

@@ -146,3 +146,24 @@ def test_peak_memory_does_not_grow_with_the_table(tmp_path):
         peaks.append(int(subprocess.run([sys.executable, "-c", GATHER, str(folder)], check=True, capture_output=True,
                                         text=True).stdout))
     assert peaks[1] - peaks[0] < 100 * 2**10, f"KiB of {peaks}; the larger table has 130 MB of text"
+
+
+@pytest.mark.parametrize(("held", "spilled"), [(8, False), (10_000, True), (10**12, True)])
+def test_rows_of_a_bucket_are_in_order_whether_memory_holds_them_or_not(monkeypatch, tmp_path, held, spilled):
+    monkeypatch.setattr(output_module, "BATCH_ROWS", 50)
+    monkeypatch.setattr(output_module, "HELD", held)
+    by_duckdb = []
+    monkeypatch.setattr(output_module, "gather", lambda *given: by_duckdb.append(given[3]) or gather(*given))
+    positions = random.Random(1).sample(range(1000), 300)
+    with TableOutput(tmp_path, (NOTES._replace(order=("key",), bucketed=True),), 2, "256MiB") as output:
+        output.open(0)
+        for position in positions:
+            size = len(positions) if position == positions[-1] else None
+            output.write_tables({"notes": document(position)}, 0, position, bucket=1, bucket_size=size)
+    expected = [row for position in sorted(positions)
+                for row in sorted(document(position), key=lambda row: row["key"])]
+    parts = sorted(parts_path(tmp_path, "notes").iterdir())
+    assert [list(read_rows(part)) for part in parts] == [[], expected]
+    assert [path.name for path in by_duckdb] == (["00001.parquet"] if spilled else []) + (
+        ["00000.parquet"] if held > 10_000 else [])
+    assert not list((tmp_path / "unsorted").rglob("*.parquet"))
