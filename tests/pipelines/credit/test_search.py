@@ -3,11 +3,13 @@
 import random
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import pytest
 
 from stepforge.pipelines.credit.advantages import clopper_pearson, difference
+from stepforge.pipelines.credit.chain import Chain
 from stepforge.pipelines.credit.search import STRATEGIES, Ask, Outcome, Search, SearchSettings, Solution, make_search
 
 SOLUTIONS = [Solution("a", ("Start.\n", "Half is 3.\n", "Wrong turn.\n", "So 5."), correct=False),
@@ -194,3 +196,30 @@ def test_a_search_goes_on_from_what_another_one_found_out() -> None:
     other = make_search("scan", SOLUTIONS[:1], SearchSettings())
     with pytest.raises(ValueError, match="0 open asks and the solutions a, b, c; allowed"):
         other.take_over(first)
+
+
+LONG = tuple(f"Step {i}.\n" for i in range(40))
+
+
+@pytest.mark.parametrize("texts", [[("So 5.",)], [("So 5.",), LONG], [("x\n", "y"), ("x\n", "y")],
+                                   [("x\n", "y\n"), ("x\n", "y\n", "z")], [("x\ny\n", "z"), ("x\n", "y\n", "v")]])
+@pytest.mark.parametrize("outcomes", ["success", "failure", "excluded", "success failure excluded"])
+def test_odd_shapes_and_outcomes_leave_every_value_a_number_within_its_interval(
+        strategy: str, texts: list[tuple[str, ...]], outcomes: str) -> None:
+    """One step, forty, twins, a solution that goes on where another ends, one text cut in two ways; all wrong."""
+    wordings = replace(Chain.default(0.05), spread=0.3)
+    solutions = [Solution(str(i), steps, False, computations=steps) for i, steps in enumerate(texts)]
+    search = make_search(strategy, solutions, SearchSettings(rollouts=4, max_excluded=2), chain=wordings)
+    draws = random.Random(0)
+    drive(search, 64, outcome=lambda ask: draws.choice(outcomes.split()))        # type: ignore[arg-type]
+    for values in search.values().values():
+        assert sum(value.is_pit for value in values) <= 1 and values[-1].q == 0
+        for value in values:
+            assert (value.q is None) == (value.rollouts == 0 and value is not values[-1])
+            assert 0 <= value.q_low <= (value.q_low if value.q is None else value.q) <= value.q_high <= 1
+            if strategy == "adaptive":
+                model = (value.q_model_low, value.q_model, value.q_model_high)
+                assert list(model) == sorted(model)                              # type: ignore[type-var]
+                assert value.pit_probability is not None and 0 <= value.pit_probability <= 1 + 1e-9
+        if strategy == "adaptive":
+            assert sum(value.pit_probability or 0 for value in values) == pytest.approx(1)
