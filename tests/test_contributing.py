@@ -30,7 +30,7 @@ def copy(tmp_path_factory):
     """The repository with everything that `THINGS` adds, and the folder that Python finds it in."""
     root = tmp_path_factory.mktemp("copy")
     for folder in FOLDERS:
-        shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__", "results"))
+        shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("results"))
     for changes in THINGS.values():
         apply(changes, root)
     package = root / "src/stepforge"

@@ -42,11 +42,17 @@ def test_mapping_fits(code):
     make_recipe({"name": "x", "problems": problems, "generators": [{"name": "g", **samples}]})
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Where a reader tries one program after another: what README has run is done when the quick start asks for it."""
+    return tmp_path_factory.mktemp("reader")
+
+
 @pytest.mark.parametrize(("language", "code"), [block for block in BLOCKS if block.values[0] == "python"
                                                 and not any(word in block.values[1] for word in NOT_RUN)])
-def test_program_runs(language, code, tmp_path):
-    (tmp_path / "program.py").write_text(code, encoding="utf-8")
-    done = subprocess.run([sys.executable, "program.py"], cwd=tmp_path, text=True, capture_output=True, check=False)
+def test_program_runs(language, code, folder):
+    (folder / "program.py").write_text(code, encoding="utf-8")
+    done = subprocess.run([sys.executable, "program.py"], cwd=folder, text=True, capture_output=True, check=False)
     assert done.returncode == 0 and done.stdout, done.stderr
 
 

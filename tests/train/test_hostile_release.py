@@ -124,20 +124,22 @@ def test_values_that_would_poison_a_training_are_refused(method: str, column: st
 READ = """
 import sys
 from stepforge.train.release import ReleaseError, open_release
-try:
-    rows = open_release("org/data", "v1.0.0").rows("positives", "train", {"prompt": "text"})
-    print(len(rows), rows[0]["prompt"])
-except ReleaseError as error:
-    print("refused:", error)
+for repo in sys.argv[1:]:
+    try:
+        rows = open_release(repo, "v1.0.0").rows("positives", "train", {"prompt": "text"})
+        print(len(rows), rows[0]["prompt"].strip())
+    except ReleaseError as error:
+        print("refused:", str(error).replace("\\n", " "))
 """
 
 
-def read_from(url: str, home: Path) -> str:
+def read_from(url: str, home: Path, *repos: str) -> list[str]:
     environment = {**os.environ, "HF_ENDPOINT": url, "HF_TOKEN": TOKEN, "HF_HUB_DISABLE_XET": "1",
                    "HF_HOME": str(home)}
     environment.pop("HF_HUB_OFFLINE", None)
-    done = subprocess.run([sys.executable, "-c", READ], env=environment, capture_output=True, text=True, check=True)
-    return done.stdout.strip()
+    done = subprocess.run([sys.executable, "-c", READ, *repos], env=environment, capture_output=True, text=True,
+                          check=True)
+    return done.stdout.splitlines()
 
 
 def test_of_a_release_on_the_hub_only_the_files_of_its_manifest_are_read(copy: Path, tmp_path: Path) -> None:
@@ -145,11 +147,11 @@ def test_of_a_release_on_the_hub_only_the_files_of_its_manifest_are_read(copy: P
     files = {path.relative_to(copy).as_posix(): File(path.read_bytes(), path.suffix == ".parquet")
              for path in copy.rglob("*") if path.is_file()}
     other = b"---\nconfigs:\n- config_name: positives\n  data_files: negatives/*.parquet\n---\n"
+    name, instead = "positives/train-00000-of-00001.parquet", files["negatives/train-00000-of-00001.parquet"]
     with serving() as hub:
-        hub.repos["org/data"] = Repo(False)
+        hub.repos |= {"org/data": Repo(False), "org/changed": Repo(False)}
         hub.repos["org/data"].add("v1.0.0", None, "first", files | {"README.md": File(other, False)})
-        assert read_from(hub.url, tmp_path / "home").startswith("24 Add ")
-        name = "positives/train-00000-of-00001.parquet"
-        files[name] = File(files["negatives/train-00000-of-00001.parquet"].content, True)
-        hub.repos["org/data"].add("v1.0.0", None, "second", files)
-        assert "the file was changed after the release was built" in read_from(hub.url, tmp_path / "other")
+        hub.repos["org/changed"].add("v1.0.0", None, "first", files | {name: File(instead.content, True)})
+        sound, changed = read_from(hub.url, tmp_path / "home", "org/data", "org/changed")
+    assert sound.startswith("24 Add ")
+    assert changed.startswith("refused:") and "the file was changed after the release was built" in changed

@@ -12,6 +12,7 @@ from typing import get_args
 import duckdb
 import pytest
 from datatrove.data import Document
+from helpers.pools import one_pool, open_pool  # noqa: F401
 from helpers.world import RECIPE, published, write_world
 
 from stepforge.builders.configs import CONFIGS
@@ -24,6 +25,8 @@ from stepforge.pipelines.recipe import Recipe
 from stepforge.pipelines.stages import build
 from stepforge.pipelines.stages.annotate import annotate_problem
 from stepforge.pipelines.stages.build import options as release_options
+
+pytestmark = pytest.mark.usefixtures("one_pool")
 
 
 def ids(rows, column="solution_id"):
