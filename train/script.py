@@ -67,8 +67,12 @@ class Run:
         TRL would cut them, which takes a solution's end away and nothing tells. ReleaseError if none is left.
         """
         limit, what = self.training.max_length, f"{self.script.dataset_config}/{split}"
+        # Else `map` casts a token column to the type of the row's column of that name: targets to booleans.
+        names = {name: f"of the row: {name}" for name in rows.column_names}
         with self.training.main_process_first(desc=f"encode {what}"):
-            encoded = rows.map(encode, remove_columns=rows.column_names, desc=f"Encoding {what}")
+            encoded = rows.rename_columns(names).map(
+                lambda row: encode({name: row[renamed] for name, renamed in names.items()}),
+                remove_columns=list(names.values()), desc=f"Encoding {what}")
             kept = encoded.filter(lambda length: limit is None or length <= limit, input_columns="length")
         if len(kept) == 0:
             raise ReleaseError(f"every row of {what} is longer than --max_length {limit} (the longest has "

@@ -9,8 +9,12 @@ import torch
 from transformers import PreTrainedTokenizerBase
 
 from stepforge.train.prm import (
+    COLUMNS,
+    COUNTS,
     LIKELIHOODS,
+    Arguments,
     Loss,
+    PRMConfig,
     StepTrainer,
     beta_binomial,
     binomial,
@@ -21,6 +25,7 @@ from stepforge.train.prm import (
     observations,
 )
 from stepforge.train.release import ReleaseError
+from stepforge.train.script import start
 from stepforge.train.tokens import IGNORE, load_tokenizer
 
 STEPS = ["1 + 2 = 3\n", "3 + 4 = 8\n", "The answer is 8."]
@@ -46,6 +51,17 @@ def test_targets_stand_on_the_last_token_of_each_step(
     assert [encoded["trials"][index] for index in marked] == trials and sum(encoded["trials"]) == sum(trials)
     texts = [tokenizer.decode(encoded["input_ids"][:index + 1]) for index in marked]
     assert texts == ["Add 1, 2, 4.\n" + "".join(STEPS[:count]) for count in (1, 2, 3)]
+
+
+@pytest.mark.parametrize("loss", LIKELIHOODS)
+def test_targets_reach_the_trainer_as_they_were_encoded(tiny: Path, release: Path, tmp_path: Path, loss: Loss) -> None:
+    """A release has a column `labels` of booleans, the trainer one of numbers."""
+    run = start("prm", ["--dataset", str(release), "--revision", "v1.0.0", "--model_name_or_path", str(tiny),
+                        "--output_dir", str(tmp_path), "--use_cpu"], Arguments, PRMConfig, config="stepwise")
+    encoded, _ = run.rows(COLUMNS | COUNTS, lambda row: encode_row(run.tokenizer, row, loss))
+    rows = run.release.rows("stepwise", "train", COLUMNS | COUNTS)
+    expected = [encode_row(run.tokenizer, row, loss) for row in rows]
+    assert encoded.to_list() == [{key: value for key, value in row.items() if key != "length"} for row in expected]
 
 
 def test_step_without_a_token_of_its_own_has_no_target(tokenizer: PreTrainedTokenizerBase) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from stepforge.builders.errors import UserError
+from stepforge.train import reasoning
 from stepforge.train.reasoning import false_positives, judge
 
 GOOD, BAD = "1 + 2 = 3\nThe answer is 3.", "1 + 1 = 3\nThe answer is 3."
@@ -18,7 +19,7 @@ def long_context(tiny: Path, tmp_path: Path) -> Path:
     """The tests' small model with room for a critique's prompt."""
     folder = Path(shutil.copytree(tiny, tmp_path / "judge"))
     config = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps(config | {"max_position_embeddings": 4096}))
+    (folder / "config.json").write_text(json.dumps(config | {"max_position_embeddings": 1024}))
     return folder
 
 
@@ -52,8 +53,9 @@ def test_critique_that_cannot_be_read_is_excluded() -> None:
     assert shares["false equation, greedy"].value == pytest.approx(1 / 3)
 
 
-def test_right_answers_alone_are_read_by_the_judge(long_context: Path) -> None:
-    """An untrained model writes no verdict: every right answer is read and is undecided."""
+def test_right_answers_alone_are_read_by_the_judge(long_context: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An untrained model writes no verdict, however long it may write: every right answer is read and is undecided."""
+    monkeypatch.setattr(reasoning, "MAX_TOKENS", 16)
     rows = [row(solved(GOOD), solved(BAD), solved(GOOD, False))]
     judge(rows, str(long_context))
     assert rows[0]["greedy"]["judged"] == rows[0]["samples"][0]["judged"] == "undecided"
