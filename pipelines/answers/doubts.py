@@ -13,9 +13,11 @@ BEHIND = 80          # ... and behind it
 
 _ADVERB = phrases("maybe|perhaps|possibly|probably|likely|presumably|conceivably")
 _VERY = r"(?:really|quite|entirely|completely|totally|absolutely|fully|too|so|100%)"
-_UNSURE = (rf"(?:(?:i['’]m|i am|we['’]re|we are)\s+(?:{_VERY}\s+)*|\b(?:but|though|although)\s+)?"
-           r"(?:not\s+(?:[\w%]+\s+)?(?:sure|certain|confident)|unsure|uncertain)"
-           r"(?!\s+(?:about|which|how|why|what|where|who))\b")
+_ASIDE = r"(?:about|which|how|why|what|where|who)(?!(?:\s+\w+){0,3}?\s+(?:right|correct|answer|true|it is)\b)"
+_UNSURE = (rf"(?:(?:(?:i['’]m|i am|we['’]re|we are)\s+(?:{_VERY}\s+)*|\b(?:but|though|although)\s+)?"
+           rf"(?:not\s+(?:[\w%]+\s+)?(?:sure|certain|confident)|unsure|uncertain)(?!\s+{_ASIDE})\b"
+           r"|(?:i|we)\s+(?:do not|don['’]t|cannot|can not|can['’]t)\s+(?:know|tell|decide|say)\s+"
+           r"(?:whether|if|which|for sure)\b)")
 _GUESSED = phrases(r"""(?:i|we)(?:'d| would| will| can|'ll)?(?: only| just| have to)? guess(?:ing)?
 |(?:i'm |i am )?(?:just |only )guessing|(?:i'm |i am )guessing|i suppose|my (?:\w+ )?guess
 |(?:just |only )?a (?:\w+ )?guess|if i had to guess""")
@@ -36,7 +38,7 @@ _ADDED = re.compile(
     rf"(?:(?:that|this|it)(?: is|'s) (?:just |only )?a (?:\w+ )?guess|{_UNSURE}|{_GUESSED})", re.IGNORECASE)
 _IN_BOX = re.compile(rf"\\text[a-z]{{0,2}}\{{[\s(,]*(?:{_ADVERB}|{_GUESSED}|{_UNSURE})[\s),?]*\}}", re.IGNORECASE)
 _HINTS = ("might", "may", "could", "perhaps", "possibl", "probabl", "likely", "presumabl", "conceivabl", "guess",
-          "suppose", "sure", "certain", "confident", "plausible", "tentative")
+          "suppose", "sure", "certain", "confident", "plausible", "tentative", "not ", "n't ", "n’t ")
 
 
 def is_doubted(text: str, head: int, start: int, end: int) -> bool:

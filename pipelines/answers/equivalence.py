@@ -36,6 +36,7 @@ from stepforge.pipelines.answers.readings import (
     labels_match,
     letter_match,
     proportions_match,
+    second_readings,
 )
 from stepforge.pipelines.answers.regions import Region, is_region, orders, region, unnamed_set
 from stepforge.pipelines.answers.relations import Statement, solution, split, statement, symbols
@@ -66,6 +67,10 @@ def compare(gold: str, answer: str, symbolic: Symbolic | None = None) -> Match:
     if not answer:
         return OTHER_WORDS
     match = _compare(gold, answer, symbolic)
+    for *other, sure in second_readings(gold, answer) if match.equal is False else ():
+        again = _compare(*other, symbolic)
+        if again.equal is not False:
+            return again if sure else unclear_where_equal(again)
     struck = any(r"\frac" in text and "cancel{" in text for text in (gold, answer))
     return UNCLEAR if struck and match.equal is False else match
 

@@ -30,7 +30,7 @@ _NAMES_ANSWER = re.compile(r"(?:a\s*:|ans\s*[:.])|(?s:.*)answer", re.IGNORECASE)
 _PROOF = re.compile(r"(?:to )?(?:be )?(?:proved?|proven|proof|shown)\b"
                     r"|see (?:the )?(?:proof|solution|text|figure|explanation)\b|(?:the|a|this) proof\b"
                     r"|(?:is )?left (?:to|as)\b|(?:solved|done|shown) in (?:the )?(?:class|text|book)")
-_TITLED = re.compile(r"[A-Z][a-z]+(?: [a-z]+){0,3}:\s*([-+]?[\d$\\(].*)").fullmatch        # Total: 42
+_TITLED = re.compile(r"[A-Z][a-z]+(?: [a-z]+){0,3}:\s*([-+]?[\d$\\(](?:(?![a-z]\s*:).)*)").fullmatch     # Total: 42
 _LED = re.compile(r"(?:So|Thus|Hence|Therefore|Then|We|It|She|He|They|This|That|There)\b,?\s").match
 _BARE_MARK = re.compile(r"(?<!#)####(?!#)\s*(\S[^\n]*)")
 

@@ -69,6 +69,9 @@ _WORDS = re.compile(r"[a-zA-Z\s-]+")
 _OF_MANY = re.compile(r"\s+of\s+(?:the|them|these|those|his|her|its|their)\b")
 _RULE = re.compile(r"(?:\n\s*[-*_=#\s]+)+$")
 _LAST_WORD = re.compile(r"[a-zA-Z]+$")
+_SUPPOSED = re.compile(r"(?:^|[.,;:!?]\s)\W*(?:(?:now|next|so|then|and|first|let us|let me|let['’]s)\W+){0,2}"
+                       r"(?:let|consider|try|check|test|with|when|for|set|take)\s+(?:the case\s+)?[$\\(\s]*$",
+                       re.IGNORECASE)
 _COUNTS = re.compile(r"\b(?:is|are|equals|exactly|be)\s*$")
 
 
@@ -179,6 +182,7 @@ def guess_in(sentence: str, before: str = "") -> Guess | None:
         or len(main) == 1 and chosen is main[0] and (chosen.many == 1 or chosen in led)
     planned = not (chosen in led or "=" in chosen.text) and wording.PLAN.search(line) is not None
     alone = alone and (chosen in led or not _OF_MANY.match(line, chosen.end)) and not planned
+    planned = planned or "=" in chosen.text and _SUPPOSED.search(line, 0, chosen.start) is not None
     whole = chosen.end - chosen.start > len(line) // 2
     stated = whole or chosen in led or chosen.many > 1 or not _EXPRESSION.search(chosen.text)
     return Guess(chosen.text.strip(), bool(plain) and alone and stated, chosen.end == len(line),

@@ -108,6 +108,10 @@ _ALIASES = re.compile(r"\\(" + "|".join(sorted(_ALIAS_OF, key=len, reverse=True)
 _WRAPPERS = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"), ("**", "**"), ("*", "*"), ("`", "`"))
 _INNER_SPACE = re.compile(r"(?<![a-zA-Z0-9]) | (?![a-zA-Z0-9])")
 _DOUBLED = re.compile(r"\\\\(?=[a-zA-Z]{2})")
+_TURNED = re.compile(r"(?:^|(?<=[=\s(])|(?<=\\cup)|(?<=\\cap)|(?<=\\in))(\]|\[)([^][]{1,200}[,;][^][]{1,200})([][])"
+                     r"(?=\s*(?:$|[\\),;]))")               # ]0,4[, as many countries write (0,4)
+_CIS = re.compile(r"(?:\\text\{cis\}|(?<![a-zA-Z\\])cis(?![a-zA-Z]))\s*"
+                  r"(\((?:[^()]|\([^()]*\)){1,80}\)|[^,;=+()\s\\]{0,20}(?:\\(?:pi|frac)(?![a-z])[^,;=+()]{0,40})?)")
 _ROW = "\ue000"                         # stands for the row break of a matrix while spacing commands are removed
 _PREFIXED = re.compile(r"(-?)0(?=x[0-9a-f]{1,16}$|b[01]{1,64}$|o[0-7]{1,21}$)([xbo])(\w+)",
                        re.ASCII | re.IGNORECASE).fullmatch
@@ -158,6 +162,10 @@ def canonical(text: str) -> str:
     text = _GROUPED_BASE.sub(lambda m: m[0].replace(",", ""), text)
     text = _SCRIPT.sub(r"\1\2", _BRACKETED_BASE.sub(r"_{\1}", text))
     text = _INNER_SPACE.sub("", unwrap(_LEAD_IN.sub("", text))).replace(_ROW, "\\\\")
+    if "cis" in text:
+        text = _CIS.sub(lambda m: rf"(\cos({m[1]})+i\sin({m[1]}))" if m[1] else m[0], text)
+    if "[" in text or "]" in text:
+        text = _TURNED.sub(lambda m: ("(" if m[1] == "]" else "[") + m[2] + (")" if m[3] == "[" else "]"), text)
     return _ungrouped(text)
 
 

@@ -1,10 +1,12 @@
 """Readings that a text has only beside the other side: `0,5` with a decimal comma, `a=b=c=1` as a triple, `3:4:5`, and
-a choice letter beside what may be its option."""
+a choice letter beside what may be its option, `Ann: 5, Ben: 7` without its labels."""
 
 import re
+from collections.abc import Iterator
 from fractions import Fraction
 
 from stepforge.pipelines.answers.matches import EQUAL, UNCLEAR, UNEQUAL, Match
+from stepforge.pipelines.answers.plain import FUNCTIONS
 from stepforge.pipelines.answers.quantity import Quantity, read_number
 from stepforge.pipelines.answers.relations import split
 from stepforge.pipelines.answers.structure import Structure
@@ -14,7 +16,29 @@ _LABELLED = re.compile(r"(?:\\text\{)?[A-Z][a-z]+(?: [A-Z][a-z]+)?\}? ?(\d+)").f
 _TIMES = {"k": 1000, "K": 1000, "M": 10**6}
 _SHORT = re.compile(r"[$€£]?(\d+(?:\.\d+)?)\s*([kKM])").fullmatch
 _LONE_CAPITAL = re.compile(r"(?<![A-Za-z\\])[A-Z](?![A-Za-z])").search
+_POINTED = re.compile(r"(?<=\d),(?=(?:\d\d?|\d{4,})(?!\d))")
+_BOUND = (r"(?:at|fewer|less|more|greater|larger|smaller|no|not|over|under|up|below|above|about|strictly|between)"
+          r"(?![a-z])")
+_LABELS = re.compile(rf"(?:^|(?<=[,;({{]))\s*(?!(?:\\text\{{)?\s*{_BOUND})"
+                     rf"(?:\\text\{{[^{{}}]*[a-zA-Z]{{3}}:?\}}"
+                     rf"|(?!(?:{FUNCTIONS})(?![a-z:]))[a-zA-Z]{{2,}}(?: [a-zA-Z]+)*)"
+                     r"\s*[:=]?\s*(?=[-$\d(]|\\(?:frac|sqrt|pi)(?![a-z]))")       # Ann: 5; at most 5 is a bound
 _DOTTED = re.compile(r"(-?\d{1,3}(?:\.\d{3})+)(?:,(\d+))?").fullmatch
+
+
+def second_readings(gold: str, answer: str) -> Iterator[tuple[str, str, bool]]:
+    """Other readings of two canonical texts that differ, and whether equal values then mean equal answers.
+
+    With semicolons between its parts, `(0,5;2)` has decimal commas. Labels that only one side gives (`Ann: 5`) may be
+    left out, which leaves open whose values those of the other side are.
+    """
+    pointed = [_POINTED.sub(".", text) if ";" in text and text.count(",") == len(_POINTED.findall(text)) else text
+               for text in (gold, answer)]
+    if pointed != [gold, answer]:
+        yield pointed[0], pointed[1], True
+    bare = _LABELS.sub("", gold), _LABELS.sub("", answer)
+    if (bare[0] != gold) != (bare[1] != answer):
+        yield *bare, False
 
 
 def letter_match(gold: str, answer: str) -> Match | None:

@@ -73,6 +73,7 @@ _COUNTED = re.compile(r"\b(?:number|total|count|sum|many|wrong|false|incorrect|e
                       r"[^.\n]{0,30}$", re.IGNORECASE)
 _NONE = re.compile(r"\b(?:no|wrong|incorrect|false|mistaken|naive|tempting) (?:\w+ )?a?$", re.IGNORECASE)
 _IF = re.compile(r"[^.\n]*\b(?:if|had)\b").match
+_IN_CASE = re.compile(r"[^.\n]{0,40}\b(?:if|had|unless|without)\b").match
 _LETTER = re.compile(r"(?:^|[\s*(])\(?([A-Z])[)*]*$")
 _NEGATED = re.compile(r"(?:not|n['’]t|never)$")
 _BACKWARD = re.compile(r"\s(?:is|are|as|be)\s+(?:thus\s|therefore\s|indeed\s)?(?:the|our|my|your)\s(?:\w+\s){0,2}"
@@ -184,7 +185,9 @@ def _searched(text: str, at: int) -> Reading | None:
 def _backward(head: re.Match[str], line: str, choices: bool) -> Statement | None:
     """`12 is the answer`."""
     named = _BACKWARD.search(line)
-    if named is None or _NEGATED.search(line[:named.start()]):
+    if named is None or _IN_CASE(head.string, head.end()) and "would" in line[named.start() - 6:]:
+        return None                                             # 12 would be the answer if x were even
+    if _NEGATED.search(line[:named.start()]):
         return None
     before = line[:named.start()]
     if choices and (letter := _LETTER.search(before)):

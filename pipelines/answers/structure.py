@@ -31,6 +31,8 @@ class Structure(NamedTuple):
 
 
 _MATRIX = re.compile(r"\\begin\{([pbBvV]?matrix|smallmatrix|array)\}(?:\{[clr|]*\})?(.*)\\end\{\1\}", re.DOTALL)
+_SCALED = re.compile(r"(-|-?(?:\\(?:frac|sqrt|pi)(?![a-z])|[-\d./{}() ]){1,60}?)(?:\\cdot|\\times|\*)?\s*"
+                     r"([(\[]?\\begin.*)", re.DOTALL).fullmatch
 _PLUS_MINUS = re.compile(r"\\(?:pm|mp)(?![a-zA-Z])")
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
 _THOUSANDS = re.compile(r"[-+$€£]?[1-9][0-9]{0,2}(?:,[0-9]{3})+(?:\.[0-9]+)?").fullmatch
@@ -50,6 +52,9 @@ def _matrix(text: str) -> Structure | None:
         return None
     if text[:1] in ("(", "[") and text[1:].startswith(r"\begin{") and text[-1] == _CLOSING[text[0]]:
         text = text[1:-1]
+    if scaled := _SCALED(text):                                # \frac12\begin{pmatrix}…
+        factor, inner = "-1" if scaled[1] == "-" else scaled[1], _matrix(scaled[2])
+        return inner and inner._replace(parts=tuple(rf"({factor})\cdot({cell})" for cell in inner.parts))
     match = _MATRIX.fullmatch(text)
     if match is None or r"\begin" in match[2] or match[1][:1] in "vV":
         return None

@@ -102,7 +102,8 @@ DENIED_AFTER = _pattern(r"[$\s*]*(?:\\[)\]])?[\s*]*(?:", phrases(r"""(?:is|are|w
 |(?:is|are|was|were|would be) (?:(?:an?|all|both|also) )?(?:impossible|wrong|false|incorrect|invalid|extraneous
 |rejected|excluded|ruled out|inadmissible|too (?:small|large|big|high|low|many|few))
 |(?:do not|does not|don't|doesn't|won't|will not|cannot|can't) (?:work|satisfy|hold|fit|solve|happen)|fails?
-|must be (?:rejected|discarded|excluded)|if [^.]{0,40} (?:were|had)"""), r"\b)")
+|must be (?:rejected|discarded|excluded)|if [^.]{0,40} (?:were|had)|would (?:be|have been) [^.,;]{0,40}\\bif
+|would have been|(?:is|are|was|would be) (?:the|an?) (?:naive|tempting|wrong|incorrect|mistaken)"""), r"\b)")
 
 # Behind a stated answer: the text takes it back.
 RETRACTED = _pattern(r"\b", phrases("wait|actually|hmm|oops|no|sorry|hold on|but"), r"\b[^.!?\n]{0,60}?\b",
