@@ -13,6 +13,11 @@ class PublishError(UserError):
     """A version could not be published; the message says what stands at the target and what to do."""
 
 
+def is_repository(name: str) -> bool:
+    """Whether a repository on the Hub may be called so: ORG/NAME."""
+    return _REPO.fullmatch(name) is not None
+
+
 def read_address(to: str) -> tuple[Literal["hub", "local"], str]:
     """Which kind of place it is, and the repository or the path; a bare ORG/NAME is one on the Hub.
 
@@ -23,7 +28,7 @@ def read_address(to: str) -> tuple[Literal["hub", "local"], str]:
     if kind == "local" and where:
         return "local", where
     repo = where if kind == "hub" else to
-    if not _REPO.fullmatch(repo):
+    if not is_repository(repo):
         raise PublishError(f"{to!r} is not a target; allowed are hub:ORG/NAME and local:PATH. A name has letters, "
                            "digits, `.`, `_` and `-`, no `--` and no `..`, and ends with no `.`, `-` or `.git`")
     return "hub", repo

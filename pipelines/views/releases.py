@@ -14,6 +14,7 @@ from stepforge.builders.errors import UserError
 from stepforge.builders.manifest import MANIFEST, ReleaseError, read_manifest
 from stepforge.builders.shards import demand_shards
 from stepforge.builders.terminal import printable
+from stepforge.cards.address import is_repository
 from stepforge.cards.versions import fetch, versions
 
 if TYPE_CHECKING:
@@ -114,6 +115,9 @@ def open_release(where: str | Path, version: str | None = None) -> Release:
         return release
     to = str(where)
     if not to.startswith(("hub:", "local:")):
+        if not path.is_dir() and (isinstance(where, Path) or not is_repository(to)):
+            raise ReleaseError(f"there is no folder {path}; name the folder `release` of a run, a folder of versions, "
+                               "or ORG/NAME on the Hub")
         to = f"local:{path}" if path.is_dir() else f"hub:{where}"
     if version is None:
         published = versions(to)

@@ -66,6 +66,9 @@ def test_a_folder_of_versions_gives_the_newest_or_the_one_named(make_versions):
     assert stepforge.open_release(where / "v1.0.0", "1.0.0").version == "1.0.0"
     with pytest.raises(UserError, match="1.0.0, not 1.1.0"):
         stepforge.open_release(where / "v1.0.0", "1.1.0")
+    for missing in (where / "none", str(where / "none"), "runs/none/release"):
+        with pytest.raises(UserError, match="no folder .*none"):
+            stepforge.open_release(missing)
 
 
 @pytest.fixture
