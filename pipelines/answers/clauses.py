@@ -13,7 +13,7 @@ from stepforge.pipelines.answers.guesses import SENTENCE_END, guess_in, without_
 from stepforge.pipelines.answers.normalize import ascii_math
 from stepforge.pipelines.answers.terms import MATH, term_at
 from stepforge.pipelines.answers.values import skip, value_at
-from stepforge.pipelines.answers.wording import CORRECTED, DENIAL, REASON, REMARK
+from stepforge.pipelines.answers.wording import CORRECTED, DENIAL, DENIED_AFTER, REASON, REMARK
 
 MAX_CLAUSE = 1200    # characters of one stated answer that are kept; longer ones are out of bounds anyway
 
@@ -92,6 +92,9 @@ def read_clause(clause: str, choices: bool = False) -> Reading:
         return _words(line, start)
     if line[value.end:].lstrip().startswith("?"):
         return NOTHING
+    if DENIED_AFTER.match(line, value.end):                      # x = 3 is excluded, so x = 4
+        best = guess_in(SENTENCE_END.split(line)[0])
+        return Reading(best.answer, False, best.to_end, best.sure) if best else NOTHING
     if relative := _RELATIVE.match(line, value.end):
         return Reading(line[start:relative.end()], True)         # 30 more than the number of girls
     if (condition := _CONDITION.match(line, value.end)) and (other := term_at(line, condition.end())):

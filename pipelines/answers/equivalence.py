@@ -67,8 +67,10 @@ def compare(gold: str, answer: str, symbolic: Symbolic | None = None) -> Match:
     if not answer:
         return OTHER_WORDS
     match = _compare(gold, answer, symbolic)
-    for *other, sure in second_readings(gold, answer) if match.equal is False else ():
-        again = _compare(*other, symbolic)
+    if match.equal or match.reason == NEEDS_SYMBOLIC:
+        return match
+    for first, second, sure in second_readings(gold, answer):
+        again = _compare(first, second, symbolic)
         if again.equal is not False:
             return again if sure else unclear_where_equal(again)
     struck = any(r"\frac" in text and "cancel{" in text for text in (gold, answer))

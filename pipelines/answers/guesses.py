@@ -113,7 +113,9 @@ def guess(text: str) -> Guess | None:
                 return None
             to_end = candidate.to_end and end == len(tail)
             ends = to_end or _is_finished(tail)
-            doubted = candidate.doubted or not finished or last and not ends and "=" not in candidate.answer
+            shown = len(tail[:end].rstrip()) - 1                # `I am not sure` may follow in a sentence of its own
+            doubted = candidate.doubted or is_doubted(tail, start, start, max(start, shown)) \
+                or not finished or last and not ends and "=" not in candidate.answer
             best = candidate._replace(sure=candidate.sure and last and finished and ends, to_end=to_end,
                                       doubted=doubted)
             if best.bold or best.sure or not best.formula:

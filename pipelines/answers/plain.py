@@ -28,6 +28,7 @@ _GOES_ON = re.compile(r"(?<![\d.])(\d*\.\d*?)(?:(\d)\2+|(\d{2,6}?)\3+)\s*\\ldots
 _SAID = re.compile(r"(?<![\d.])(\d*\.)(\d)\s*(?:\\text\{)?[\s(]*(?:repeating|recurring)\)?\}?")
 _OVER = re.compile(r"\{([^{}]*(?:\{[^{}]*\}[^{}]*)*)\\(over|choose)(?![a-zA-Z])\s*([^{}]*(?:\{[^{}]*\}[^{}]*)*)\}")
 _COMBINATIONS = re.compile(r"(?:\{\})?[\^_](?:\{(\w+)\}|(\w))\s*C\s*_\s*(?:\{(\w+)\}|(\w))")
+_COMBINATIONS_BEHIND = re.compile(r"(?<![a-zA-Z\\])C\s*_\s*\{?(\d{1,3})\}?\s*\^\s*\{?(\d{1,3})\}?(?![\d}])")
 _SLASHED = re.compile(r"\\(?:nicefrac|sfrac|flatfrac)(?![a-zA-Z])")
 _FEET = re.compile(r"(?<![\w.])(\d+)'\s*-?\s*(\d+(?:\.\d+)?)(?:''|\")(?!\w)")
 _MAYBE = re.compile(r"sqrt|cbrt|abs\(|floor|ceil"
@@ -50,6 +51,8 @@ def latex_of_plain(text: str) -> str:
     text = _FUNCTION.sub(r"\\\1", text)
     text = _SLASHED.sub(r"\\frac", text)
     text = _COMBINATIONS.sub(lambda m: rf"\binom{{{m[1] or m[2]}}}{{{m[3] or m[4]}}}", text)
+    text = _COMBINATIONS_BEHIND.sub(lambda m: rf"\binom{{{m[1]}}}{{{m[2]}}}" if int(m[1]) >= int(m[2]) > 1 else m[0],
+                                    text)
     text = _roots(text)
     text = _powers(_barred(text))
     if r"\over" in text or r"\choose" in text:

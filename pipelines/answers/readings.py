@@ -17,6 +17,8 @@ _TIMES = {"k": 1000, "K": 1000, "M": 10**6}
 _SHORT = re.compile(r"[$€£]?(\d+(?:\.\d+)?)\s*([kKM])").fullmatch
 _LONE_CAPITAL = re.compile(r"(?<![A-Za-z\\])[A-Z](?![A-Za-z])").search
 _POINTED = re.compile(r"(?<=\d),(?=(?:\d\d?|\d{4,})(?!\d))")
+_MARKED_LABEL = re.compile(r"\\text\{([^{}]*:) ?\}")
+_HAS_LABEL = re.compile(r"[a-zA-Z]:").search
 _BOUND = (r"(?:at|fewer|less|more|greater|larger|smaller|no|not|over|under|up|below|above|about|strictly|between)"
           r"(?![a-z])")
 _LABELS = re.compile(rf"(?:^|(?<=[,;({{]))\s*(?!(?:\\text\{{)?\s*{_BOUND})"
@@ -29,16 +31,18 @@ _DOTTED = re.compile(r"(-?\d{1,3}(?:\.\d{3})+)(?:,(\d+))?").fullmatch
 def second_readings(gold: str, answer: str) -> Iterator[tuple[str, str, bool]]:
     """Other readings of two canonical texts that differ, and whether equal values then mean equal answers.
 
-    With semicolons between its parts, `(0,5;2)` has decimal commas. Labels that only one side gives (`Ann: 5`) may be
-    left out, which leaves open whose values those of the other side are.
+    With semicolons between its parts, `(0,5;2)` has decimal commas. Labels of the reference (`Ann: 5`) may be left
+    out, which leaves open whose values those of the answer are.
     """
     pointed = [_POINTED.sub(".", text) if ";" in text and text.count(",") == len(_POINTED.findall(text)) else text
                for text in (gold, answer)]
     if pointed != [gold, answer]:
         yield pointed[0], pointed[1], True
-    bare = _LABELS.sub("", gold), _LABELS.sub("", answer)
-    if (bare[0] != gold) != (bare[1] != answer):
-        yield *bare, False
+    plain = [_MARKED_LABEL.sub(r"\1", text) for text in (gold, answer)]
+    if plain != [gold, answer] and all(map(_HAS_LABEL, plain)):
+        yield plain[0], plain[1], True
+    if (bare := _LABELS.sub("", gold)) != gold and _LABELS.sub("", answer) == answer:
+        yield bare, answer, False
 
 
 def letter_match(gold: str, answer: str) -> Match | None:

@@ -51,6 +51,8 @@ _FOREIGN = (("espuesta", re.compile("[Rr]espuesta")), ("esposta", re.compile("[R
 _OTHER_SCRIPTS = re.compile("[Оо]твет|答案|答え|答(?=[:：])|정답|답(?=[은는:])")
 _FOREIGN_LINK = re.compile(r"[*_\s]*(?:(?:final|finale|correcta|correcte|richtige)[\s*_]*)?"
                            r"(?:es|est|ist|é|è|lautet|[:：]|应?选择?|是|为|為|は|은|는|—|-|=)(?![a-z])\s*[:：]?[\s*_]*")
+_FOREIGN_AND = re.compile(r"(?<=[\d$)}])(?:\s+(?:und|et|y|e|и)\s+|\s*(?:和|与|及|と|와|과)\s*)(?=[-\d$\\(])")
+_FOREIGN_OR = re.compile(r"(?<=[\d$)}])(?:\s+(?:oder|ou|o|или)\s+|\s*(?:或者?|または)\s*)(?=[-\d$\\(])")
 _DECIMAL_COMMA = re.compile(r"(-?(?:\d{1,3}(?:\.\d{3})+|\d+)),(\d{1,2}|\d{4,})((?:[^\d,].*)?)").fullmatch
 _CLOCK = re.compile(r"(\d{1,2})[.:](\d\d) ?(?:Uhr|h)\b.*").fullmatch
 _POINTED = re.compile(r"-?\d{1,3}(?:\.\d{3})+\b").match                # 1.500 may be 1500
@@ -214,7 +216,7 @@ def _foreign(text: str, choices: bool) -> list[Statement]:
     for head in heads:
         if link := _FOREIGN_LINK.match(text, head.end()):
             clause = text[link.end():link.end() + MAX_CLAUSE]
-            reading = read_clause(clause, choices)
+            reading = read_clause(_FOREIGN_OR.sub(" or ", _FOREIGN_AND.sub(" and ", clause)), choices)
             short = reading.answer is not None and not reading.answer.isascii() and len(reading.answer) <= MAX_SHORT
             if reading.answer is not None and (reading.firm or short) and not _announces(clause):
                 if head[0][0].isascii() or head[0][1:] == "твет":
@@ -225,6 +227,8 @@ def _foreign(text: str, choices: bool) -> list[Statement]:
 
 def _with_point(answer: str) -> str:
     """A decimal comma as a point: `3,5` and `1.234,5` of languages that write it so; `20.30 Uhr` as 20:30."""
+    if (joint := re.search(" and | or ", answer)) is not None:
+        return f"{_with_point(answer[:joint.start()])}{joint[0]}{_with_point(answer[joint.end():])}"
     if clock := _CLOCK(answer):
         return f"{clock[1]}:{clock[2]}"
     comma = _DECIMAL_COMMA(answer)
