@@ -215,8 +215,8 @@ def _uses(config: Config, columns: set[str]) -> Iterator[str]:
         if column in columns:
             generator = column.replace("solution_id", "generator").replace("_id", "_generator")
             yield (f"SELECT '{config.name}' AS config, {config.trains} AS trains, {column} AS solution_id, "
-                   f"'{wanted}' AS wanted, {_or_null('problem_id', columns, 'VARCHAR')} AS problem_id, "
-                   f"{_or_null(generator, columns, 'VARCHAR')} AS generator "
+                   f"'{wanted}' AS wanted, {_or_null('problem_id', columns)} AS problem_id, "
+                   f"{_or_null(generator, columns)} AS generator "
                    f"FROM {config.name} WHERE {column} IS NOT NULL")
 
 
@@ -226,7 +226,7 @@ def _texts(config: Config, columns: set[str]) -> Iterator[str]:
         whole = (config.plain, text) != ("step_pairs", "rejected")  # which may be the pit alone
         if column in columns:
             yield (f"SELECT '{config.name}' AS config, {whole} AS whole, {column} AS solution_id, {text} AS text, "
-                   f"{_or_null(complete, columns, 'BOOLEAN')} AS complete "
+                   f"{_or_null(complete, columns)} AS complete "
                    f"FROM {config.name} WHERE {column} IS NOT NULL")
 
 
@@ -235,5 +235,5 @@ def _prompts(config: Config, columns: set[str]) -> Iterator[str]:
         yield f"SELECT '{config.name}' AS config, problem_id, prompt FROM {config.name}"
 
 
-def _or_null(column: str, columns: set[str], kind: str) -> str:
-    return column if column in columns else f"NULL::{kind}"  # a bare null would be an integer
+def _or_null(column: str, columns: set[str]) -> str:
+    return column if column in columns else "NULL"
