@@ -7,17 +7,63 @@ is mostly overhead. And a sampler whose text must not depend on its neighbours n
 so no sum is ever taken in another order because of what else is running.
 """
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from stepforge.builders.errors import UserError
+from stepforge.pipelines.inference.models import load_tokenizer
 
 TINY = Path(__file__).parent / "tiny"  # the shipped model; train/studies/tiny_model.py makes it
 PREFILL_BLOCK = 32  # prompts are padded to a multiple of it
+
+
+class Files(NamedTuple):
+    """What the files of a model hold. `frequencies` (head_dim / 2,) rotate the positions, `scaling` their cosines."""
+
+    config: Any
+    weights: Mapping[str, Tensor]
+    eos: int | list[int] | None
+    frequencies: Tensor
+    scaling: float
+
+
+def shipped() -> Files:
+    """The tiny model, read directly: transformers takes longer to import than the model takes to write a solution."""
+    from safetensors.torch import load_file
+
+    config = SimpleNamespace(**json.loads((TINY / "config.json").read_bytes()))
+    weights = {name: tensor.float() for name, tensor in load_file(TINY / "model.safetensors").items()}
+    weights["lm_head.weight"] = weights["model.embed_tokens.weight"]  # they are tied
+    exponents = torch.arange(0, config.head_dim, 2, dtype=torch.float) / config.head_dim
+    frequencies = 1.0 / config.rope_parameters["rope_theta"] ** exponents
+    return Files(config, weights, config.eos_token_id, frequencies, 1.0)
+
+
+def by_transformers(model: str) -> Files:
+    """Raises UserError for a model that cannot be found or is not of the Llama type."""
+    from transformers import AutoModelForCausalLM
+
+    try:
+        loaded = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
+    except OSError as error:
+        raise UserError(f"embedded engine: model {model!r} cannot be loaded: {error}") from error
+    if loaded.config.model_type != "llama":
+        raise UserError(
+            f"embedded engine: model {model!r} is of type {loaded.config.model_type!r}; allowed is 'llama'; "
+            "serve other models with the vllm engine"
+        )
+    weights = {name: tensor.detach() for name, tensor in loaded.state_dict().items()}
+    weights["lm_head.weight"] = loaded.lm_head.weight.detach()
+    rotary = loaded.model.rotary_emb  # its frequencies hold whatever scaling the config asks for
+    return Files(loaded.config, weights, loaded.generation_config.eos_token_id, rotary.inv_freq.float(),
+                 rotary.attention_scaling)
 
 
 class Llama:
@@ -27,38 +73,23 @@ class Llama:
     """
 
     def __init__(self, model: str, context: int | None = None) -> None:
-        from transformers import AutoModelForCausalLM, AutoTokenizer
-
-        source = str(TINY) if model == "tiny" else model
-        try:
-            loaded = AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32)
-        except OSError as error:
-            raise UserError(f"embedded engine: model {model!r} cannot be loaded: {error}") from error
-        config = loaded.config
-        if config.model_type != "llama":
-            raise UserError(
-                f"embedded engine: model {model!r} is of type {config.model_type!r}; allowed is 'llama'; "
-                "serve other models with the vllm engine"
-            )
-        self.tokenizer = AutoTokenizer.from_pretrained(source)
+        config, weights, eos, frequencies, scaling = shipped() if model == "tiny" else by_transformers(model)
+        self.tokenizer = load_tokenizer(model)
         self.context = min(context or config.max_position_embeddings, config.max_position_embeddings)
         self.vocab_size, self.layers = config.vocab_size, config.num_hidden_layers
         self.heads, self.kv_heads = config.num_attention_heads, config.num_key_value_heads
-        self.head_dim = getattr(config, "head_dim", None) or config.hidden_size // self.heads
+        self.head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
         self.eps = config.rms_norm_eps
-        eos = loaded.generation_config.eos_token_id
         self.eos_ids = frozenset(eos if isinstance(eos, list) else [] if eos is None else [eos])
 
-        weights = {name: tensor.detach() for name, tensor in loaded.state_dict().items()}
         self.embedding, self.norm = weights["model.embed_tokens.weight"], weights["model.norm.weight"]
-        self.head = loaded.lm_head.weight.detach().t()
+        self.head = weights["lm_head.weight"].t()
         self.blocks = [self._block(weights, f"model.layers.{i}.") for i in range(self.layers)]
-        rotary = loaded.model.rotary_emb  # its frequencies hold whatever scaling the config asks for
-        angles = torch.outer(torch.arange(self.context).float(), rotary.inv_freq.float()).repeat(1, 2)
-        self.cos, self.sin = angles.cos() * rotary.attention_scaling, angles.sin() * rotary.attention_scaling
+        angles = torch.outer(torch.arange(self.context).float(), frequencies).repeat(1, 2)
+        self.cos, self.sin = angles.cos() * scaling, angles.sin() * scaling
 
     @staticmethod
-    def _block(weights: dict[str, Tensor], at: str) -> tuple[Tensor, ...]:
+    def _block(weights: Mapping[str, Tensor], at: str) -> tuple[Tensor, ...]:
         """Norm, query+key+value, output, norm, gate+up, down: every matrix as (in, out)."""
 
         def joined(*names: str) -> Tensor:

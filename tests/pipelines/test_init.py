@@ -4,7 +4,7 @@ import json
 
 import pytest
 import yaml
-from helpers.cli import stepforge
+from helpers.commands import command
 
 from stepforge.pipelines.recipe import Recipe, load_recipe
 from stepforge.pipelines.starter import QUESTIONS, is_list, option
@@ -20,18 +20,18 @@ def home(tmp_path):
 
 
 def test_own_samples_by_options_alone_run_to_a_release(home):
-    done = stepforge("init", "--yes", "--kind", "own", "--samples", "s.jsonl", cwd=home)
+    done = command("init", "--yes", "--kind", "own", "--samples", "s.jsonl", cwd=home)
     assert done.returncode == 0, done.stderr
     text = (home / "recipe.yaml").read_text()
     assert text.startswith("# yaml-language-server: $schema=recipe.schema.json\n") and text.count(" # ") >= 4
     assert json.loads((home / "recipe.schema.json").read_text()) == Recipe.model_json_schema()
-    ran = stepforge("run", "recipe.yaml", "--set", "deduplicate.near_problems=null", "--set", "release.splits={}",
-                    cwd=home)
+    ran = command("run", "recipe.yaml", "--set", "deduplicate.near_problems=null", "--set", "release.splits={}",
+                  cwd=home)
     assert ran.returncode == 0, ran.stderr
     manifest = json.loads((home / "releases/recipe/v1.0.0/stepforge.json").read_text())
     assert manifest["configs"]["positives"]["rows"]["train"] == manifest["configs"]["negatives"]["rows"]["train"] == 4
-    again = stepforge("run", "recipe.yaml", "--set", "deduplicate.near_problems=null", "--set", "release.splits={}",
-                      "--set", "release.configs=[positives, negatives]", cwd=home)
+    again = command("run", "recipe.yaml", "--set", "deduplicate.near_problems=null", "--set", "release.splits={}",
+                    "--set", "release.configs=[positives, negatives]", cwd=home)
     assert again.returncode == 0 and (home / "releases/recipe/v2.0.0").is_dir(), again.stderr
 
 
@@ -39,7 +39,7 @@ def test_own_samples_by_options_alone_run_to_a_release(home):
     ("my recipe.yaml", "my-recipe"), ("übung (2).yaml", "bung-2"), ("_.yaml", "recipe"), ("問題.yaml", "recipe"),
     ("a.b-c_1.yaml", "a.b-c_1")])
 def test_the_default_name_is_allowed_whatever_the_file_is_called(home, file, name):
-    done = stepforge("init", file, "--yes", "--kind", "vllm", "--model", "tiny", cwd=home)
+    done = command("init", file, "--yes", "--kind", "vllm", "--model", "tiny", cwd=home)
     assert done.returncode == 0, done.stderr
     recipe = load_recipe(home / file)
     assert (recipe.name, recipe.release.to) == (name, f"local:releases/{name}")
@@ -53,7 +53,7 @@ def test_the_default_name_is_allowed_whatever_the_file_is_called(home, file, nam
     ("3", ["org/model", "math"], {"engine": "vllm", "model": "org/model"}),
 ])
 def test_questions_are_asked_in_turn_and_an_ended_pipe_takes_the_defaults(home, kind, typed, expected):
-    done = stepforge("init", "mine.yaml", cwd=home, typed="\n".join([kind, *typed]) + "\n")
+    done = command("init", "mine.yaml", cwd=home, typed="\n".join([kind, *typed]) + "\n")
     assert done.returncode == 0, done.stdout + done.stderr
     recipe = load_recipe(home / "mine.yaml")
     generator = recipe.generators[0].model_dump(mode="json")
@@ -68,8 +68,8 @@ def test_questions_are_asked_in_turn_and_an_ended_pipe_takes_the_defaults(home, 
     ["--kind", "vllm", "--model", "tiny", "--problems", "s.jsonl"],
 ])
 def test_written_recipe_passes_recipe_and_plan(home, options):
-    assert stepforge("init", "x.yaml", "-y", *options, cwd=home).returncode == 0
-    shown, planned = stepforge("recipe", "x.yaml", cwd=home), stepforge("plan", "x.yaml", cwd=home)
+    assert command("init", "x.yaml", "-y", *options, cwd=home).returncode == 0
+    shown, planned = command("recipe", "x.yaml", cwd=home), command("plan", "x.yaml", cwd=home)
     assert shown.stdout.strip() == (home / "x.yaml").read_text().strip()
     assert planned.returncode == 0 and "never ran" in planned.stdout, planned.stderr
 
@@ -86,20 +86,20 @@ def test_written_recipe_passes_recipe_and_plan(home, options):
 ])
 def test_mistake_is_one_message_and_writes_nothing(home, options, parts):
     (home / "odd.jsonl").write_text('{"a": 1}\n')
-    done = stepforge("init", "-y", *options, cwd=home)
+    done = command("init", "-y", *options, cwd=home)
     assert done.returncode == 2 and all(part in done.stderr for part in parts), done.stderr
     assert not (home / "recipe.yaml").exists()
 
 
 def test_a_file_that_exists_is_kept(home):
     (home / "recipe.yaml").write_text("mine")
-    done = stepforge("init", "-y", "--kind", "vllm", "--model", "m", cwd=home)
+    done = command("init", "-y", "--kind", "vllm", "--model", "m", cwd=home)
     assert done.returncode == 2 and "exists" in done.stderr and (home / "recipe.yaml").read_text() == "mine"
 
 
 @pytest.mark.parametrize("odd", ['a"b', "a: b #c", "{{ 7*7 }}", "é\u2028x", "a'b<c>&"])
 def test_answers_stay_text_whatever_they_hold(home, odd):
-    done = stepforge("init", "-y", "--kind", "endpoint", "--model", odd, cwd=home)
+    done = command("init", "-y", "--kind", "endpoint", "--model", odd, cwd=home)
     assert done.returncode == 0, done.stderr
     assert yaml.safe_load((home / "recipe.yaml").read_text(encoding="utf-8"))["generators"][0]["model"] == odd
 
@@ -110,5 +110,5 @@ def test_a_list_of_solutions_is_seen_in_the_first_row(home):
 
 
 def test_every_question_has_an_option():
-    shown = stepforge("init", "--help", cwd=".").stdout
+    shown = command("init", "--help", cwd=".").stdout
     assert {option(question.name) for questions in QUESTIONS.values() for question in questions} <= set(shown.split())

@@ -2,7 +2,7 @@
 
 import pytest
 import yaml
-from helpers.cli import stepforge
+from helpers.commands import command
 from helpers.runs import SMALL
 
 from stepforge.pipelines.options.keys import foreign_key
@@ -27,18 +27,22 @@ def test_a_key_of_a_service_that_goes_elsewhere_is_named(variable, url, service)
     assert (warning is None) if service is None else (service in warning and variable in warning), warning
 
 
-def hosted(url: str) -> dict:
+def hosted(url: str, samples: int = 0) -> dict:
     return SMALL | {"judge": None, "annotate": None, "generators": [*SMALL["generators"], {
-        "name": "far", "engine": "endpoint", "model": "m", "url": url, "key_variable": "HF_TOKEN", "samples": 0}]}
+        "name": "far", "engine": "endpoint", "model": "m", "url": url, "key_variable": "HF_TOKEN",
+        "samples": samples}]}
 
 
-def test_plan_and_run_tell_of_it(tmp_path):
-    recipe = hosted("https://evil.example/v1")
+def test_plan_and_run_tell_of_it(tmp_path, monkeypatch):
+    """Before anything else: this run cannot begin, because the variable is not set."""
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    recipe = hosted("https://evil.example/v1", samples=1)
     assert Recipe.model_validate(recipe).warnings() == [
         "generator 'far': the variable HF_TOKEN looks like a key of Hugging Face, and this recipe sends it to "
         "evil.example; run the recipe only if that host may have it"]
     assert Recipe.model_validate(hosted("https://router.huggingface.co/v1")).warnings() == []
     (tmp_path / "r.yaml").write_text(yaml.safe_dump(recipe))
-    for command in (["plan", "r.yaml"], ["run", "r.yaml"]):
-        result = stepforge(*command, cwd=tmp_path)
+    for words in (["plan", "r.yaml"], ["run", "r.yaml"]):
+        result = command(*words, cwd=tmp_path)
         assert "warning: generator 'far': the variable HF_TOKEN" in result.stderr, result.stderr
+    assert result.returncode == 2 and "HF_TOKEN is not set" in result.stderr

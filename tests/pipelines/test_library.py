@@ -90,10 +90,16 @@ def test_overrides_change_what_they_name_and_keep_the_rest(tmp_path):
 
 def test_a_script_needs_no_guard_even_with_two_workers(tmp_path):
     done = script("""
-        import stepforge
+        import json, pathlib, stepforge
         print("began")
-        run = stepforge.run({"name": "mine", "problems": [{"source": "arithmetic", "limit": 4}],
-                             "generators": [{"name": "tiny", "engine": "embedded", "samples": 2, "max_tokens": 64}],
+        lines = [{"problem": f"{n} + 1?", "answer": n + 1, "solution": f"The answer is {m}."}
+                 for n in range(4) for m in (n, n + 1)]
+        pathlib.Path("own.jsonl").write_text("\\n".join(map(json.dumps, lines)))
+        files = {"paths": ["own.jsonl"]}
+        run = stepforge.run({"name": "mine", "problems": [{"source": "files", **files}],
+                             "generators": [{"name": "me", "engine": "recorded", **files}],
+                             "deduplicate": {"near_problems": None},
+                             "release": {"splits": {}, "configs": ["positives"]},
                              "executor": {"tasks": 2, "workers": 2}}, progress=False)
         print("rows", len(run.solutions.collect()))
     """, tmp_path)

@@ -21,7 +21,8 @@ from stepforge.builders.sources.arithmetic import generate
 from stepforge.pipelines.inference.embedded import EmbeddedServer, SamplerProcess, shared_sampler
 from stepforge.pipelines.inference.engines import check_ready
 from stepforge.pipelines.inference.errors import PromptTooLong
-from stepforge.pipelines.inference.llama import TINY, Llama
+from stepforge.pipelines.inference.llama import TINY, Llama, by_transformers, shipped
+from stepforge.pipelines.inference.models import load_tokenizer
 from stepforge.pipelines.inference.sampler import BatchSampler, _filtered
 from stepforge.pipelines.options.generators import EmbeddedGenerator
 
@@ -85,6 +86,24 @@ def test_logits_equal_those_of_transformers(reference):
             tokens, positions = torch.randint(0, 900, (8,)), torch.randint(0, 256, (8,))
             tokens[5], positions[5] = ids[at], at
             assert torch.allclose(llama.decode(tokens, positions, cache)[5], expected[at], atol=1e-3)
+
+
+def test_shipped_model_is_read_as_transformers_reads_it():
+    direct, other = shipped(), by_transformers(str(TINY))
+    assert direct.weights.keys() == other.weights.keys() and direct.eos == other.eos
+    assert all(torch.equal(tensor, other.weights[name]) for name, tensor in direct.weights.items())
+    assert torch.equal(direct.frequencies, other.frequencies) and direct.scaling == other.scaling
+    ours, theirs = load_tokenizer("tiny"), AutoTokenizer.from_pretrained(TINY)
+    assert type(ours) is type(theirs) and ours.get_vocab() == theirs.get_vocab()
+    assert ours.special_tokens_map == theirs.special_tokens_map and ours(PROMPTS[0]) == theirs(PROMPTS[0])
+
+
+def test_sampler_of_the_shipped_model_imports_no_model_of_transformers():
+    """They take three times as long to import as torch."""
+    code = ("import sys\nfrom stepforge.pipelines.inference.sampler import BatchSampler\nBatchSampler('tiny')\n"
+            "print(*({'transformers.modeling_utils', 'sympy', 'accelerate', 'torch._dynamo'} & sys.modules.keys()))")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
 
 
 def test_decoding_is_bitwise_the_same_in_every_slot_and_on_one_or_two_threads():

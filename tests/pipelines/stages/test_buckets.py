@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
+from functools import partial
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -79,13 +80,13 @@ def recorded(tmp_path):
              + [{"problem": "none?", "solution": ["1"]}])):
         (tmp_path / f"{name}.jsonl").write_text("\n".join(map(json.dumps, rows_of_file)))
 
-    def recipe(buckets=1, tasks=2, **deduplicate):
+    def recipe(buckets=1, tasks=2, configs=UNANNOTATED, **deduplicate):
         generators = [{"name": name, "engine": "recorded", "paths": [str(tmp_path / f"{name}.jsonl")],
                        "columns": {"solutions": "solution"}} for name in "ab"]
         source = {"source": "files", "paths": [str(tmp_path / "p.jsonl")], "answer": "majority"}
         return {"name": "r", "problems": [source], "generators": generators,
                 "deduplicate": {"near_problems": None} | deduplicate,
-                "release": {"splits": {"test": 0.2}, "configs": UNANNOTATED},
+                "release": {"splits": {"test": 0.2}, "configs": configs},
                 "executor": {"tasks": tasks, "workers": 1, "buckets": buckets}}
     return recipe
 
@@ -97,12 +98,12 @@ def everything(folder):
 @pytest.mark.parametrize("rule", [pytest.param({}, marks=pytest.mark.slow), {"by": "equations", "keep": "shortest"},
                                   pytest.param({"near": 0.5, "ngram": 2}, marks=pytest.mark.slow)])
 def test_recorded_samples_votes_and_duplicates_are_the_same_in_buckets(recorded, tmp_path, rule):
-    execute(recorded(**rule), tmp_path / "one")
+    execute(recorded(**rule), tmp_path / "one", "build")
     expected = everything(tmp_path / "one")
     assert len(expected[0]["duplicates"]) > 50 and {row["answer"] for row in expected[0]["problems"]} >= {"90"}
     for buckets, tasks in ((4, 3), (7, 2)) if not rule else ((4, 2),):
         folder = tmp_path / str(buckets)
-        execute(recorded(buckets, tasks, **rule), folder)
+        execute(recorded(buckets, tasks, **rule), folder, "build")
         assert everything(folder) == expected
 
 
@@ -124,13 +125,13 @@ def test_rows_of_a_bucket_have_the_order_of_the_whole(recorded, tmp_path):
 
 
 def test_tables_are_divided_again_where_the_number_of_buckets_changes(recorded, tmp_path):
-    folder = tmp_path / "run"
-    execute(recorded(), folder)
-    for buckets, keep in ((4, "shortest"), (3, "longest"), (1, "shortest")):
-        assert execute(recorded(buckets, keep=keep), folder)[0] == "deduplicate"
+    folder, few = tmp_path / "run", partial(recorded, configs=["problems", "solutions", "pairs"])
+    execute(few(), folder, "build")
+    for buckets, keep in ((3, "shortest"), (2, "longest"), (1, "shortest")):
+        assert execute(few(buckets, keep=keep), folder, "build")[0] == "deduplicate"
         assert {buckets_of(table_path(folder, name)) for name in ("solutions", "verdicts", "duplicates")} == {buckets}
         if buckets > 1:
-            execute(recorded(keep=keep), tmp_path / keep)
+            execute(few(keep=keep), tmp_path / keep, "build")
         assert everything(folder) == everything(tmp_path / keep)
 
 
@@ -151,8 +152,8 @@ def test_a_run_that_grows_while_its_buckets_change_publishes_what_one_bucket_doe
 
 
 def test_a_part_that_is_lost_or_damaged_is_made_again(recorded, tmp_path):
-    folder = tmp_path / "run"
-    execute(recorded(4), folder)
+    folder, few = tmp_path / "run", partial(recorded, configs=["solutions", "pairs"])
+    execute(few(4), folder, "build")
     expected = everything(folder)
     for number, name in enumerate(("solutions", "verdicts")):
         part = parts_of(table_path(folder, name))[number]
@@ -160,14 +161,14 @@ def test_a_part_that_is_lost_or_damaged_is_made_again(recorded, tmp_path):
             part.unlink()
         else:
             part.write_bytes(part.read_bytes()[:-10])
-        assert execute(recorded(4), folder)
+        assert execute(few(4), folder, "build")
         assert everything(folder) == expected
     part = parts_of(table_path(folder, "solutions"))[2]
     content = bytearray(part.read_bytes())
     content[4:1500] = bytes(1496)
     part.write_bytes(content)
     with pytest.raises(StageFailed, match=f"{part.name} is damaged"):
-        execute(recorded(4, keep="longest"), folder)
+        execute(few(4, keep="longest"), folder)
 
 
 def test_a_bucket_that_is_done_is_not_made_again_and_half_a_bucket_is_none(tmp_path):

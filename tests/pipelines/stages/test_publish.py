@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from helpers import cli
+from helpers.commands import command
 from helpers.runs import execute
 
 from stepforge.builders.errors import UserError
@@ -62,7 +62,7 @@ def test_the_same_version_from_another_folder_is_no_clash(recipe: dict, tmp_path
 
 
 def test_commands_name_the_version_the_clash_and_the_other_owner(recipe: dict, tmp_path: Path) -> None:
-    stepforge = partial(cli.stepforge, cwd=tmp_path)
+    stepforge = partial(command, cwd=tmp_path)
     (tmp_path / "a.yaml").write_text(yaml.safe_dump(recipe))
     (tmp_path / "b.yaml").write_text(yaml.safe_dump(changed(recipe, version="1.0.0", max_positives_per_problem=1)))
     first = stepforge("run", "a.yaml")
