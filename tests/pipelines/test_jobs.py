@@ -56,8 +56,8 @@ def hub(monkeypatch, tmp_path):
 
 
 def test_jobs_make_the_rows_that_one_machine_makes(hub, tmp_path):
-    execute(RECIPE | {"executor": {"tasks": 1, "workers": 1}}, tmp_path / "local")
-    execute(RECIPE | {"executor": JOBS}, Path("runs/small"))
+    execute(RECIPE | {"executor": {"tasks": 1, "workers": 1}}, tmp_path / "local", "verify")
+    execute(RECIPE | {"executor": JOBS}, Path("runs/small"), "verify")
     for table in ("solutions", "verdicts"):
         assert rows(Path("runs/small"), table) == rows(tmp_path / "local", table), table
     assert len(hub) == 4 and {job["flavor"] for job in hub} == {"cpu-basic"}

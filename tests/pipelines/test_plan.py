@@ -74,7 +74,7 @@ def test_missing_table_is_made_again(run_folder):
 def test_more_samples_generate_only_the_missing_ones(run_folder):
     before = {row["solution_id"]: row["solution"] for row in rows(run_folder, "solutions")}
     assert journal_lines(run_folder, "generated") == 72
-    execute(changed(generators=[SMALL["generators"][0] | {"samples": 8}]), run_folder)
+    execute(changed(generators=[SMALL["generators"][0] | {"samples": 8}]), run_folder, "generate")
     after = {row["solution_id"]: row["solution"] for row in rows(run_folder, "solutions")}
     assert journal_lines(run_folder, "generated") == 96
     assert len(after) == 96 and before.items() <= after.items()
@@ -82,7 +82,7 @@ def test_more_samples_generate_only_the_missing_ones(run_folder):
 
 def test_more_problems_and_rollouts_add_only_what_is_missing(run_folder):
     before = {row["rollout_id"] for row in rows(run_folder, "rollouts")}
-    execute(changed(annotate={"rollouts": 6}), run_folder)
+    execute(changed(annotate={"rollouts": 6}), run_folder, "annotate")
     after = {row["rollout_id"] for row in rows(run_folder, "rollouts") if row["origin"] == "prefix"}
     kept = {row["rollout_id"] for row in rows(run_folder, "rollouts")}
     assert len(kept & before) > 0.6 * len(before) and after - before
@@ -91,13 +91,13 @@ def test_more_problems_and_rollouts_add_only_what_is_missing(run_folder):
 
 
 def test_other_temperature_is_another_generator(run_folder):
-    execute(changed(generators=[SMALL["generators"][0] | {"temperature": 0.9}]), run_folder)
+    execute(changed(generators=[SMALL["generators"][0] | {"temperature": 0.9}]), run_folder, "generate")
     assert len(list((run_folder / "generated").iterdir())) == 2
     assert len({row["generator_id"] for row in rows(run_folder, "solutions")}) == 1
 
 
 def test_number_of_tasks_does_not_change_the_tables(run_folder, tmp_path):
-    execute(changed(executor={"tasks": 3}), tmp_path / "other")
+    execute(changed(executor={"tasks": 3}), tmp_path / "other", "annotate")
     for table in ("solutions", "verdicts", "steps", "rollouts", "alternatives"):
         assert texts(run_folder, table) == texts(tmp_path / "other", table), table
 
@@ -156,8 +156,8 @@ def test_a_killed_sampler_stops_the_run_and_the_next_one_finishes_it(run_folder,
 
     monkeypatch.setattr(SamplerProcess, "submit", deadly)
     with pytest.raises(StageFailed, match="generate"):
-        execute(SMALL, tmp_path / "other")
-    execute(SMALL, tmp_path / "other")
+        execute(SMALL, tmp_path / "other", "annotate")
+    execute(SMALL, tmp_path / "other", "annotate")
     for table in ("solutions", "verdicts", "steps", "rollouts", "alternatives"):
         assert texts(run_folder, table) == texts(tmp_path / "other", table), table
 

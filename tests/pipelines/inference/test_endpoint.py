@@ -158,12 +158,12 @@ def test_recipe_runs_on_an_endpoint_and_asks_nothing_twice(tmp_path, monkeypatch
     monkeypatch.setenv("THERE_KEY", "sk-very-secret")
     with serving(Behaviour(key="sk-very-secret", faults={"500": 0.05, "429": 0.05})) as server:
         asked = recipe(server, key_variable="THERE_KEY")
-        execute(asked, tmp_path)
+        execute(asked, tmp_path, "annotate")
         solutions, rollouts = rows(tmp_path, "solutions"), rows(tmp_path, "rollouts")
         assert len(solutions) == 12 and rollouts and all(row["finish_reason"] != "error" for row in rollouts)
         assert len(server.seen) == 12 + len(rollouts)
         generator = asked["generators"][0] | {"samples": 5}
-        execute(asked | {"generators": [generator], "annotate": None}, tmp_path)
+        execute(asked | {"generators": [generator], "annotate": None}, tmp_path, "generate")
         assert len(server.seen) == 12 + len(rollouts) + 8
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert len(files) > 10 and not any(b"sk-very-secret" in path.read_bytes() for path in files)
@@ -188,7 +188,7 @@ def test_missing_key_is_told_before_anything_is_asked(tmp_path, monkeypatch):
 
 def test_chat_writes_whole_solutions(tmp_path):
     with serving(Behaviour(chat_only=True)) as server:
-        execute(recipe(server, api="chat") | {"annotate": None}, tmp_path)
+        execute(recipe(server, api="chat") | {"annotate": None}, tmp_path, "generate")
         assert len(server.seen) == 12 and "messages" in server.seen[0]
     assert all(row["solution"] for row in rows(tmp_path, "solutions"))
 

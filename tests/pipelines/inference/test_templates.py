@@ -7,12 +7,14 @@ import time
 
 import pytest
 import yaml
+from helpers.commands import command
 from helpers.runs import SMALL
 
 from stepforge.builders.errors import UserError
 from stepforge.pipelines.inference import templates
 from stepforge.pipelines.inference.templates import CannotRender, Worker, render_chat, render_template
 
+ENDLESS = "{{ 'a' * 3000000000 }}"
 LOOPS = "".join(f"{{% for {name} in range(9999) %}}" for name in "abc") + "{% endfor %}" * 3
 
 
@@ -61,15 +63,20 @@ def test_an_interrupted_rendering_leaves_no_text_for_the_next_one(monkeypatch):
     worker.stop()
 
 
+@pytest.fixture(scope="module")
+def worker():
+    process = Worker()
+    yield process
+    process.stop()
+
+
 @pytest.mark.parametrize("template", [
     "{{ problem }}", "Q: {{problem}}\n\nA: {{ problem }}\n", "a }} b #} {{ problem }}", "{{ problem }}\r\n",
     "{{- problem }}"])
 @pytest.mark.parametrize("problem", ["{{ 7 * 7 }}", "{% raw %}", "\\1 \ud800 \u2028", "a\r\nb", ""])
-def test_a_template_that_names_its_variables_alone_gives_what_jinja_gives(template, problem):
-    worker = Worker()
+def test_a_template_that_names_its_variables_alone_gives_what_jinja_gives(worker, template, problem):
     expected = worker.ask({"template": template, "values": {"problem": problem}}, 60)
     assert rendered(template, problem=problem) == expected
-    worker.stop()
 
 
 def test_the_process_that_renders_sees_no_key_and_ends_with_its_parent(monkeypatch):
@@ -94,11 +101,9 @@ def test_the_process_that_renders_sees_no_key_and_ends_with_its_parent(monkeypat
 def test_plan_of_a_strangers_recipe_ends(tmp_path, place):
     recipe = dict(SMALL)
     if place == "prompt":
-        recipe["generators"] = [SMALL["generators"][0] | {"prompt": LOOPS + "{{ problem }}"}]
+        recipe["generators"] = [SMALL["generators"][0] | {"prompt": ENDLESS + "{{ problem }}"}]
     else:
-        recipe["judge"] = SMALL["judge"] | {"prompt": "{{ 'a' * 3000000000 }}{{ steps }}"}
+        recipe["judge"] = SMALL["judge"] | {"prompt": ENDLESS + "{{ steps }}"}
     (tmp_path / "r.yaml").write_text(yaml.safe_dump(recipe))
-    done = subprocess.run([sys.executable, "-m", "stepforge.pipelines.cli", "plan", "r.yaml"], cwd=tmp_path, text=True,
-                          capture_output=True, check=False, timeout=200)
-    assert done.returncode == 2 and "the template cannot be rendered" in done.stderr, done.stderr
-    assert "Traceback" not in done.stderr and templates.WAIT_SECONDS < 200
+    done = command("plan", "r.yaml", cwd=tmp_path)
+    assert done.returncode == 2 and "the template cannot be rendered" in done.stderr.splitlines()[-1], done.stderr

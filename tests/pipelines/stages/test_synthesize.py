@@ -151,7 +151,7 @@ def script(prompt, count):
 
 def test_every_draft_is_a_problem_or_a_drop_with_a_reason(seeds, scripted):
     scripted(script)
-    execute(recipe(), seeds)
+    execute(recipe(), seeds, "generate")
     account = plan.read_state(seeds)["synthesize"]
     assert account["rows_in"] == 5 + 4 * 3 == account["rows_out"] + sum(account["dropped"].values())
     assert account["dropped"] == {"disagreement": 2, "duplicate": 3, "empty": 1, "no_question": 1, "too_long": 1,
@@ -184,9 +184,9 @@ def test_new_problem_knows_its_parent_and_shares_its_split(seeds, scripted):
 
 def test_drafts_and_what_they_cost_are_counted_once_in_many_buckets(seeds, scripted, tmp_path):
     scripted(script)
-    execute(recipe(), seeds)
+    execute(recipe(), seeds, "measure")
     ScriptedServer.calls.clear()
-    execute(recipe() | {"executor": {"tasks": 2, "workers": 1, "buckets": 3}}, tmp_path / "many")
+    execute(recipe() | {"executor": {"tasks": 2, "workers": 1, "buckets": 3}}, tmp_path / "many", "measure")
     measures = rows(seeds, "measures")
     assert any(row["measure"].startswith("synthesize_") and row["value"] for row in measures)
     assert rows(tmp_path / "many", "measures") == measures
@@ -195,9 +195,9 @@ def test_drafts_and_what_they_cost_are_counted_once_in_many_buckets(seeds, scrip
 
 def test_more_drafts_and_solutions_ask_for_the_missing_ones_alone(seeds, scripted):
     scripted(lambda prompt, count: f"Write {prompt} and {count}?" if "WRITE" in prompt[:5] else "The answer is 1.")
-    execute(recipe(per_seed=1, solutions=2), seeds)
+    execute(recipe(per_seed=1, solutions=2), seeds, "generate")
     before = sum(ScriptedServer.calls.values())
-    execute(recipe(per_seed=2, solutions=3), seeds)
+    execute(recipe(per_seed=2, solutions=3), seeds, "generate")
     drafts, generated = 4, 4
     assert sum(ScriptedServer.calls.values()) - before == drafts + (4 * 1 + 4 * 3) + generated
 
@@ -245,7 +245,7 @@ def test_without_a_writer_the_problems_are_the_seeds(small_run):
 def test_real_model_that_cannot_write_makes_no_problem_and_loses_no_row(tmp_path):
     """The tiny model answers a problem with a solution, which asks for nothing."""
     source = {"source": "arithmetic", "limit": 3, "steps": [3, 3]}
-    execute(recipe(prompt="{{ problem }}\n", max_tokens=96) | {"problems": [source]}, tmp_path)
+    execute(recipe(prompt="{{ problem }}\n", max_tokens=96) | {"problems": [source]}, tmp_path, "synthesize")
     account = plan.read_state(tmp_path)["synthesize"]
     assert account["rows_in"] == 12 and account["dropped"]["no_question"] >= 8
     assert account["rows_out"] == 12 - sum(account["dropped"].values())
