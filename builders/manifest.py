@@ -20,6 +20,7 @@ SPLITS = ("train", "validation", "test")
 MOST_BYTES = 16 * 2**20  # a manifest of 1,000 groups has 5 MB; 16 MiB of brackets become 0.4 GB of Python objects
 MOST_DEPTH = 40
 MOST_MISFITS = 20
+MOST_FILES = 20_000
 CONFIG_NAME = re.compile(r"[a-z][a-z0-9_]{0,99}")
 SHARD_NAME = re.compile(r"(train|validation|test)-\d{5}-of-\d{5}\.parquet")
 VERSION = r"^v?\d{1,6}\.\d{1,6}\.\d{1,6}$"
@@ -149,7 +150,7 @@ class Manifest(_Part):
 
     name: Name = Field(description="Name of the recipe.")
     configs: Annotated[dict[ConfigName, ConfigFacts], _at_most(100)] = Field(description="Columns and rows by config.")
-    files: Annotated[dict[Inside, File], _at_most(20_000)] = Field(
+    files: Annotated[dict[Inside, File], _at_most(MOST_FILES)] = Field(
         description="Every file by its path below the release.")
     recipe: RecipeFacts | None = Field(None, description="The recipe that made it.")
     version: str | None = Field(None, pattern=VERSION, description="Version as which it was published.")

@@ -8,6 +8,7 @@ the end leave the bytes before them as they were. The manifest is written last: 
 
 import hashlib
 import json
+import math
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
@@ -84,8 +85,9 @@ def split_groups(problems: Iterable[tuple[str, str, str | None]], seed: int, fra
         yield group_id, strictest if kept else split_of(group_id, seed, strictest, fractions)
 
 
-def write_release(folder: Path, tables: dict[str, Path], manifest: dict, max_shard_bytes: int = SHARD_BYTES,
-                  row_group_bytes: int = ROW_GROUP_BYTES, finish: Mapping[str, Finish] = NOTHING) -> dict:
+def write_release(folder: Path, tables: dict[str, Path], manifest: dict, max_shard_bytes: float = SHARD_BYTES,
+                  row_group_bytes: int = ROW_GROUP_BYTES, finish: Mapping[str, Finish] = NOTHING,
+                  by_part: bool = False) -> dict:
     """Write the release of `tables` (config name to a Parquet table of all its rows) to `folder`.
 
     Every config counts the rows of every split. A split without rows gets no file and a config without rows no folder:
@@ -96,6 +98,8 @@ def write_release(folder: Path, tables: dict[str, Path], manifest: dict, max_sha
         max_shard_bytes: size at which a shard is closed, in bytes of Arrow memory (before encoding and compression).
         row_group_bytes: the same for a row group.
         finish: by config, what completes its rows on their way, block by block in their order.
+        by_part: give every part of a table a shard of its own, numbered as the part is, in place of shards by size:
+            other rows in one part leave the shards of the others as they are, by name and byte for byte.
 
     Returns:
         `manifest` with `rule_of_splits`, `configs` (columns, rows), `files` (sha256, bytes, rows, config, split) and
@@ -109,8 +113,8 @@ def write_release(folder: Path, tables: dict[str, Path], manifest: dict, max_sha
     workshop = folder / ".building"
     shutil.rmtree(workshop, ignore_errors=True)
     try:
-        written = {name: _write_config(workshop, name, path, max_shard_bytes, row_group_bytes, finish.get(name))
-                   for name, path in tables.items()}
+        written = {name: _write_config(workshop, name, path, math.inf if by_part else max_shard_bytes,
+                                       row_group_bytes, finish.get(name), by_part) for name, path in tables.items()}
         full = {**manifest, "rule_of_splits": RULE_OF_SPLITS}
         full |= _describe(workshop, tables, written)
         parse_manifest(manifest_bytes(full), f"{folder / MANIFEST}")  # raises before anything is replaced
@@ -152,8 +156,8 @@ def manifest_bytes(manifest: dict) -> bytes:
     return (json.dumps(manifest, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
-def _write_config(folder: Path, config: str, table: Path, shard_bytes: int, group_bytes: int, finish: Finish | None
-                  ) -> dict[str, list[Path]]:
+def _write_config(folder: Path, config: str, table: Path, shard_bytes: float, group_bytes: int,
+                  finish: Finish | None, by_part: bool) -> dict[str, list[Path]]:
     """Shards of one config by split, under their final names."""
     if not CONFIG_NAME.fullmatch(config):
         raise ReleaseError(f"config name {config!r}: allowed are lower-case letters, digits and _, as in step_pairs")
@@ -162,15 +166,19 @@ def _write_config(folder: Path, config: str, table: Path, shard_bytes: int, grou
         raise ReleaseError(f"the table of config {config} ({table}) has no column `split`; it has {schema.names}")
     published = schema.remove(schema.get_field_index("split")).remove_metadata()
     writers = {split: _Shards(folder / config, split, published, shard_bytes, group_bytes) for split in SPLITS}
-    for batch in read_batches(table, batch_rows=BLOCK_ROWS):
-        block = pa.Table.from_batches([batch])
-        unknown = set(pc.unique(block["split"]).to_pylist()) - set(SPLITS)
-        if unknown:
-            raise ReleaseError(f"config {config} has rows of split {unknown}; allowed are {SPLITS}")
-        if finish is not None:
-            block = finish(block)
-        for split, writer in writers.items():
-            writer.add(block.filter(pc.equal(block["split"], split)).select(published.names))
+    for number, part in enumerate(parts := parts_of(table)):
+        for batch in read_batches(part, batch_rows=BLOCK_ROWS):
+            block = pa.Table.from_batches([batch])
+            unknown = set(pc.unique(block["split"]).to_pylist()) - set(SPLITS)
+            if unknown:
+                raise ReleaseError(f"config {config} has rows of split {unknown}; allowed are {SPLITS}")
+            if finish is not None:
+                block = finish(block)
+            for split, writer in writers.items():
+                writer.add(block.filter(pc.equal(block["split"], split)).select(published.names))
+        if by_part:
+            for writer in writers.values():
+                writer.end_part(number, len(parts))
     return {split: writer.finish() for split, writer in writers.items()}
 
 
@@ -179,15 +187,16 @@ def _schema_of(table: Path) -> pa.Schema:
 
 
 class _Shards:
-    """Rows of one split on their way into shards, closed at sizes, so that memory holds one row group."""
+    """Rows of one split on their way into shards, closed at sizes or where told; memory holds one row group."""
 
-    def __init__(self, folder: Path, split: str, schema: pa.Schema, shard_bytes: int, group_bytes: int) -> None:
+    def __init__(self, folder: Path, split: str, schema: pa.Schema, shard_bytes: float, group_bytes: int) -> None:
         self.folder, self.split, self.schema = folder, split, schema
         self.shard_bytes, self.group_bytes = shard_bytes, group_bytes
         self.pending: list[pa.Table] = []
         self.pending_bytes = self.written_bytes = 0
         self.writer: pq.ParquetWriter | None = None
         self.paths: list[Path] = []
+        self.named: list[Path] = []
 
     def add(self, rows: pa.Table) -> None:
         if not rows.num_rows:
@@ -197,12 +206,20 @@ class _Shards:
         if self.pending_bytes >= self.group_bytes:
             self._write_group()
 
+    def end_part(self, number: int, total: int) -> None:
+        """Let the rows since the last part be the shard `number` of `total`; without any, there is none."""
+        self._write_group()
+        if self.writer is not None:
+            self._close()
+            self.named.append(self._named(self.paths.pop(), number, total))
+
     def finish(self) -> list[Path]:
         self._write_group()
         self._close()
-        total = len(self.paths)
-        return [path.rename(self.folder / f"{self.split}-{index:05d}-of-{total:05d}.parquet")
-                for index, path in enumerate(self.paths)]
+        return self.named + [self._named(path, index, len(self.paths)) for index, path in enumerate(self.paths)]
+
+    def _named(self, path: Path, number: int, total: int) -> Path:
+        return path.rename(self.folder / f"{self.split}-{number:05d}-of-{total:05d}.parquet")
 
     def _write_group(self) -> None:
         if not self.pending:

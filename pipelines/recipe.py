@@ -19,6 +19,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from stepforge.builders.configs import CONFIGS
 from stepforge.builders.errors import UserError, did_you_mean
+from stepforge.builders.manifest import MOST_FILES
 from stepforge.pipelines.options.base import NAME, Options
 from stepforge.pipelines.options.budget import Budget
 from stepforge.pipelines.options.executor import Executor
@@ -86,6 +87,11 @@ class Recipe(Options):
         return self
 
     def _release_fits(self, release: ReleaseOptions, names: list[str]) -> None:
+        files = self.executor.buckets * len(release.configs) * (1 + len(release.splits))
+        if release.shards == "buckets" and files > MOST_FILES:
+            raise ValueError(f"release.shards: buckets may make {files:,} files, for {self.executor.buckets:,} "
+                             f"buckets, {len(release.configs)} configs and their splits; a release has {MOST_FILES:,} "
+                             "at most. Name fewer configs, lower executor.buckets, or take `shards: size`")
         if release.rl_generator is not None and release.rl_generator not in names:
             raise ValueError(f"release.rl_generator: {release.rl_generator!r} is not a generator; the generators "
                              f"are {names}{did_you_mean(release.rl_generator, names)}")

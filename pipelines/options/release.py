@@ -127,6 +127,10 @@ class ReleaseOptions(Options):
         None, description="Generator whose prompt and pass rate `rl` uses; null for the samples of all generators "
                           "with the prompt of the first."
     )
+    shards: Literal["size", "buckets"] = Field(
+        "size", description="Whether files end at a size, or there is one file per bucket, config and split, so that "
+                            "another row in one bucket changes the files of that bucket alone."
+    )
     splits: dict[str, float] = Field(default={"test": 0.05}, description="Shares of the problem groups that go to "
                                                                          "test and validation.")
     keep_splits: Annotated[Annotated[str, AfterValidator(_version_address)] | None, Place()] = Field(

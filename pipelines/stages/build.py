@@ -35,7 +35,7 @@ PACKAGES = ("stepforge", "datatrove", "datasets", "duckdb", "huggingface_hub", "
 ALL_MEASURES = "assets/measures.parquet"
 LAYOUT = 7  # raised when the same tables would give other release files
 PLACE = {"to", "checkpoint", "checkpoint_minutes", "version", "private"}  # where a release goes
-LAID_OUT = {"configs", "pass_rate", "splits", "keep_splits", "license", *PLACE}  # options that no statement reads
+LAID_OUT = {"configs", "pass_rate", "shards", "splits", "keep_splits", "license", *PLACE}  # which no statement reads
 
 
 def settings(recipe: Recipe) -> Any:
@@ -51,7 +51,8 @@ def run(context: Context) -> Account:
         manifest, known = _manifest(context), _known_licenses(context)
         for row in manifest["generators"]:
             row["license"] = row["license"] or known.get(row["generator_id"])
-        released = write_release(release_path(context.folder), rows.tables, manifest | facts, finish=rows.finish)
+        released = write_release(release_path(context.folder), rows.tables, manifest | facts, finish=rows.finish,
+                                 by_part=release.shards == "buckets")
         _add_measures(context)
     rows_out = sum(file["rows"] for file in released["files"].values())
     used = {row["split"] for row in read_rows(making.tables["splits"], ["split"])}

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from datasets import load_dataset
 
-from stepforge.builders.parquet import write_rows
+from stepforge.builders.parquet import part_name, write_rows
 from stepforge.builders.release import (
     ReleaseError,
     read_manifest,
@@ -61,6 +61,29 @@ def test_the_same_rows_give_the_same_bytes(tmp_path: Path) -> None:
     first, second = (write_release(tmp_path / name, tables, {"name": "x"}, 50_000, 20_000) for name in "ab")
     assert first == second
     assert (tmp_path / "a/stepforge.json").read_bytes() == (tmp_path / "b/stepforge.json").read_bytes()
+
+
+def in_parts(folder: Path, members: list[list[dict]]) -> dict[str, Path]:
+    for number, part in enumerate(members):
+        write_rows(folder / "positives" / part_name(number, len(members)), part, SCHEMA)
+    return {"positives": folder / "positives"}
+
+
+def test_another_row_in_one_part_changes_the_files_of_that_part_alone(tmp_path: Path) -> None:
+    parts = [rows(range(0, 400)), rows(range(401, 409)), [], rows(range(409, 3000))]  # the second has no test row
+    made = write_release(tmp_path / "a", in_parts(tmp_path / "1", parts), {"name": "x"}, by_part=True)
+    names = [f"{split}-{part:05d}-of-00004.parquet" for split in ("train", "test")
+             for part in range(4) if part not in ((2,) if split == "train" else (1, 2))]
+    assert [name.removeprefix("positives/") for name in made["files"]] == names
+    by_size = write_release(tmp_path / "b", in_parts(tmp_path / "2", parts), {"name": "x"})
+    for split in ("train", "test"):
+        assert ids(tmp_path / "a/positives", split) == ids(tmp_path / "b/positives", split)
+    assert made["configs"] == by_size["configs"] and len(by_size["files"]) == 2
+    assert len(load_dataset("parquet", data_dir=str(tmp_path / "a/positives"), split="train")) == 2700
+    parts[0].insert(7, {"solution_id": "new", "completion": "8", "split": "train"})
+    again = write_release(tmp_path / "a", in_parts(tmp_path / "3", parts), {"name": "x"}, by_part=True)
+    changed = [name for name, facts in again["files"].items() if facts != made["files"][name]]
+    assert again["files"].keys() == made["files"].keys() and changed == ["positives/train-00000-of-00004.parquet"]
 
 
 def test_the_manifest_lists_every_file_with_its_checksum(tmp_path: Path) -> None:

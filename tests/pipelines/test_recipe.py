@@ -271,3 +271,10 @@ def test_shipped_recipes_name_their_schema_for_editors():
         first = file.read_text(encoding="utf-8").splitlines()[0]
         assert first.startswith("# yaml-language-server: $schema=recipe.schema.json ")
     assert "yaml-language" not in str(shipped_recipes()) and "tiny model" in shipped_recipes()["demo"]
+
+
+def test_shards_by_bucket_that_no_manifest_holds_are_refused_at_once():
+    of_buckets = ["release.shards=buckets", "release.configs=[positives, problems]", "release.splits={test: 0.1}"]
+    assert make_recipe(GOOD, [*of_buckets, "executor.buckets=5000"]).release.shards == "buckets"
+    with pytest.raises(RecipeError, match="may make 20,004 files, for 5,001 buckets, 2 configs"):
+        make_recipe(GOOD, [*of_buckets, "executor.buckets=5001"])

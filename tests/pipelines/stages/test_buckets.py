@@ -48,9 +48,14 @@ def begun(run, folder):
 @pytest.mark.parametrize("buckets", [4, pytest.param(7, marks=pytest.mark.slow)])
 def test_a_run_of_many_buckets_gives_the_rows_of_one(small_run, tmp_path, buckets):
     folder = begun(small_run, tmp_path / "small")
-    execute(in_buckets(buckets), folder)
+    execute(in_buckets(buckets, release=SMALL["release"] | {"shards": "buckets"}), folder)
     assert tables_of(folder) == tables_of(small_run)
     assert release_of(folder) == release_of(small_run)
+    shards = sorted((folder / "release" / "problems").glob("*.parquet"))
+    assert len(shards) > 2 and all(path.name.endswith(f"-of-{buckets:05d}.parquet") for path in shards)
+    for path in shards:
+        bucket = int(path.name.split("-")[1])
+        assert {shard_of(row["problem_id"], buckets) for row in read_rows(path)} == {bucket}
     for name in BUCKETED - {"rulings"}:
         path = table_path(folder, name)
         assert buckets_of(path) == buckets and len(parts_of(path)) == buckets

@@ -124,7 +124,7 @@ RELEASE = [  # config, what is looked at, what it is by default, and under which
         ({"rl_generator": "strong"}, {"p": ("strong: p?\n", 1 / 3, 3), "z": ("strong: z?\n", 0.0, 1)})]),
 ]
 RELEASE_ELSEWHERE = {
-    "configs": "builders/configs/test_records.py", "splits": "builders/test_release.py",
+    "configs": "builders/configs/test_records.py", "shards": "test_buckets.py", "splits": "builders/test_release.py",
     "to": "cards/test_publish_*.py", "version": "cards/test_publish_*.py", "private": "cards/test_publish_hub.py",
     "checkpoint": "pipelines/test_checkpoint.py", "checkpoint_minutes": "pipelines/test_checkpoint.py",
     "license": "cards/test_dataset_card.py", "keep_splits": "pipelines/stages/test_kept_splits.py",
