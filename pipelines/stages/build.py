@@ -138,4 +138,4 @@ def _generator(generator: Generator) -> dict[str, Any]:
 
 
 _ALL = ("problems", "synthesize", "decontaminate", "generate", "verify", "judge", "deduplicate", "annotate", "measure")
-STAGE = Stage("build", 7, _ALL, settings, run)
+STAGE = Stage("build", 8, _ALL, settings, run)

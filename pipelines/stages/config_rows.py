@@ -42,7 +42,11 @@ TAILS = pa.schema([pa.field("solution_id", TEXT, nullable=False), pa.field("behi
 GROUPS = pa.schema([pa.field(name, TEXT, nullable=False) for name in ("group_id", "split")])
 SPLITS = pa.schema([pa.field(name, TEXT, nullable=False) for name in ("problem_id", "split")])
 GROUPS_SQL = """
-SELECT DISTINCT group_id, problems.split, kept.split AS kept FROM problems LEFT JOIN kept USING (problem_id)
+WITH named AS (  -- a corrected gold gives a problem another id, so its text counts too
+    SELECT problem_id, split FROM kept
+    UNION SELECT problems.problem_id, kept.split FROM problems JOIN kept USING (problem)
+)
+SELECT DISTINCT group_id, problems.split, named.split AS kept FROM problems LEFT JOIN named USING (problem_id)
 ORDER BY ALL
 """
 SPLITS_SQL = """
@@ -155,13 +159,15 @@ def _write_kept(context: Context, path: Path) -> None:
         StageFailed: the version that it names has no problem of this run.
     """
     if (address := context.recipe.release.keep_splits) is None:
-        write_rows(path, (), SPLITS)
+        write_rows(path, (), SPLITS.append(pa.field("problem", TEXT)))
         return
     from stepforge.cards.kept_splits import write_kept_splits  # the Hub's client is slow to import
 
     there = write_kept_splits(address, path)
     with context.duckdb("problems", kept=path) as connection:
-        ((common,),) = connection.execute("SELECT count(*) FROM kept SEMI JOIN problems USING (problem_id)").fetchall()
+        ((common,),) = connection.execute("SELECT count(*) FROM kept WHERE problem_id IN "
+                                        "(SELECT problem_id FROM problems) OR problem IN "
+                                        "(SELECT problem FROM problems)").fetchall()
     if not common:
         raise StageFailed(f"release.keep_splits: none of the {there:,} problems of {address} is in this run, so no "
                           "split would be kept. Name another version, or leave the option out")

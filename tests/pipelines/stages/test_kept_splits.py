@@ -11,11 +11,12 @@ from stepforge.builders.parquet import read_rows
 from stepforge.pipelines.recipe import RecipeError, make_recipe
 
 
-def make(folder: Path, first: int, last: int, buckets: int = 1, seed: int = 0, **release: object) -> dict:
-    """A recipe with recorded solutions to the problems `first` to `last`, so that no model runs."""
-    file = folder / f"{first}_{last}.jsonl"
+def make(folder: Path, first: int, last: int, buckets: int = 1, seed: int = 0, gold: int = 0, **release: object
+         ) -> dict:
+    """A recipe with recorded solutions to the problems `first` to `last`, so that no model runs; gold is added."""
+    file = folder / f"{first}_{last}_{gold}.jsonl"
     file.write_text("".join(json.dumps({"problem": f"What is {n} plus {n + 1} at {'xyz'[n % 3] * (n + 1)}?",
-                                        "answer": str(2 * n + 1), "solution": f"#### {2 * n + 1}"}) + "\n"
+                                        "answer": str(2 * n + 1 + gold), "solution": f"#### {2 * n + 1}"}) + "\n"
                             for n in range(first, last)))
     return {"name": "own", "seed": seed, "problems": [{"source": "files", "paths": [str(file)]}],
             "generators": [{"name": "me", "engine": "recorded", "paths": [str(file)]}],
@@ -41,6 +42,17 @@ def test_problems_of_the_earlier_version_keep_their_split_and_new_ones_are_drawn
     assert any(drawn[key] != first[key] for key in both)
     assert {key: split for key, split in kept.items() if key not in first} == \
         {key: split for key, split in drawn.items() if key not in first}
+
+
+def test_a_problem_with_a_corrected_gold_keeps_its_split(tmp_path: Path) -> None:
+    to = f"local:{tmp_path / 'out'}"
+    execute(make(tmp_path, 0, 20, to=to), tmp_path / "first")
+    execute(make(tmp_path, 0, 20, gold=1, splits={"test": 0}, keep_splits=f"{to}@1.0.0"), tmp_path / "kept")
+    by_text = [{row["problem"]: shard.name.partition("-")[0]
+                for shard in (tmp_path / run / "release" / "problems").glob("*.parquet")
+                for row in read_rows(shard, ["problem"])} for run in ("first", "kept")]
+    assert by_text[0] == by_text[1] and "test" in by_text[0].values()
+    assert not splits(tmp_path / "first").keys() & splits(tmp_path / "kept").keys()
 
 
 def test_a_version_of_other_problems_is_an_error(tmp_path: Path) -> None:
