@@ -104,7 +104,8 @@ def test_the_gradient_is_that_of_q_plus_alpha_times_a(
                       gradient_checkpointing=False, report_to="none")
     trainer = ProgressTrainer(
         model=AutoModelForCausalLM.from_pretrained(tiny), args=args, processing_class=tokenizer,
-        train_dataset=prompts(open_release(str(release), "v1.0.0"), "rl", "train"), reward_funcs=share_of_digits,
+        train_dataset=prompts(open_release(str(release), "v1.0.0"), "rl", "train", tokenizer),
+        reward_funcs=share_of_digits,
         prover=Prover(str(prm), fives, alpha))
     inputs = next(iter(trainer.get_train_dataloader()))
     trainer.model.train()
