@@ -15,7 +15,7 @@ demo: $(VENV)/installed-demo
 	@echo "look at it:  $(BIN)/stepforge report runs/demo"
 
 test: check
-	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile --no-loadscope-reorder -q
+	$(BIN)/python -m pytest -m "not slow" -n 3 --dist loadfile --no-loadscope-reorder -q
 
 test-slow: $(VENV)/installed-test $(VLLM)/installed
 	STEPFORGE_VLLM_PYTHON="$(CURDIR)/$(VLLM)/bin/python" $(BIN)/python -m pytest -m slow -n 2 --dist loadfile --no-loadscope-reorder -v --durations=15
