@@ -184,7 +184,8 @@ def guess_in(sentence: str, before: str = "") -> Guess | None:
         or len(main) == 1 and chosen is main[0] and (chosen.many == 1 or chosen in led)
     planned = not (chosen in led or "=" in chosen.text) and wording.PLAN.search(line) is not None
     alone = alone and (chosen in led or not _OF_MANY.match(line, chosen.end)) and not planned
-    planned = planned or "=" in chosen.text and _SUPPOSED.search(line, 0, chosen.start) is not None
+    planned = planned or "=" in chosen.text and _SUPPOSED.search(line, 0, chosen.start) is not None \
+        or "would" in line and wording.UNREAL.search(line) is not None
     whole = chosen.end - chosen.start > len(line) // 2
     stated = whole or chosen in led or chosen.many > 1 or not _EXPRESSION.search(chosen.text)
     return Guess(chosen.text.strip(), bool(plain) and alone and stated, chosen.end == len(line),

@@ -112,6 +112,7 @@ _TURNED = re.compile(r"(?:^|(?<=[=\s(])|(?<=\\cup)|(?<=\\cap)|(?<=\\in))(\]|\[)(
                      r"(?=\s*(?:$|[\\),;]))")               # ]0,4[, as many countries write (0,4)
 _CIS = re.compile(r"(?:\\text\{cis\}|(?<![a-zA-Z\\])cis(?![a-zA-Z]))\s*"
                   r"(\((?:[^()]|\([^()]*\)){1,80}\)|[^,;=+()\s\\]{0,20}(?:\\(?:pi|frac)(?![a-z])[^,;=+()]{0,40})?)")
+_BARE_SET = re.compile(r"(?:(?<==)|(?<=\\in)|(?<=\\cup)|(?<=\\cap)|(?<=\\setminus))\{((?:[^{}]|\{[^{}]*\}){1,300})\}")
 _ROW = "\ue000"                         # stands for the row break of a matrix while spacing commands are removed
 _PREFIXED = re.compile(r"(-?)0(?=x[0-9a-f]{1,16}$|b[01]{1,64}$|o[0-7]{1,21}$)([xbo])(\w+)",
                        re.ASCII | re.IGNORECASE).fullmatch
@@ -166,6 +167,8 @@ def canonical(text: str) -> str:
         text = _CIS.sub(lambda m: rf"(\cos({m[1]})+i\sin({m[1]}))" if m[1] else m[0], text)
     if "[" in text or "]" in text:
         text = _TURNED.sub(lambda m: ("(" if m[1] == "]" else "[") + m[2] + (")" if m[3] == "[" else "]"), text)
+    if "{" in text and "," in text:
+        text = _BARE_SET.sub(lambda m: rf"\{{{m[1]}\}}" if _is_list(m[1]) else m[0], text)    # x\in{2,3}
     return _ungrouped(text)
 
 
@@ -287,13 +290,16 @@ def _ungrouped(text: str) -> str:
     """The text without braces or a `\\text{}` marker around all of it; `{1,2}` is meant as a set."""
     while text[:1] == "{" and closing(text, 0) == len(text) - 1:
         inner = text[1:-1]
-        if "," in inner and not _THOUSANDS(inner) and _top_level_comma(inner):
+        if _is_list(inner):
             return rf"\{{{inner}\}}"
         text = inner
     return text
 
 
-def _top_level_comma(text: str) -> bool:
+def _is_list(text: str) -> bool:
+    """Whether a comma that parts no thousands stands outside all brackets."""
+    if _THOUSANDS(text):
+        return False
     depth = 0
     for character in text:
         depth += (character in "([{") - (character in ")]}")

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 from stepforge.pipelines.answers.clauses import MAX_CLAUSE, Reading, bare_answer, read_clause
 from stepforge.pipelines.answers.guesses import SENTENCE_END, guess, guess_in
 from stepforge.pipelines.answers.terms import MATH
-from stepforge.pipelines.answers.wording import CONDITION
+from stepforge.pipelines.answers.wording import CONDITION, UNREAL
 
 MAX_STATEMENTS = 64  # looked at, from the end
 
@@ -129,6 +129,8 @@ def _stated(text: str, head: re.Match[str], choices: bool) -> Statement | None:
         return None
     if link is None:
         return _backward(head, line, choices)
+    if "would" in link[0] and _is_unreal(line):
+        return None
     at = link.end()
     if plain := _PLAIN.match(text, at):
         return Statement(head.start(), plain.end(1), plain[1], "phrase",
@@ -184,14 +186,21 @@ def _searched(text: str, at: int) -> Reading | None:
     return Reading(best.answer, False, best.to_end, best.sure) if best else None
 
 
+def _is_unreal(line: str) -> bool:
+    """Whether the last sentence supposes what is not so: `if x were even, the answer would be 12`."""
+    return UNREAL.search(SENTENCE_END.split(line)[-1]) is not None
+
+
 def _backward(head: re.Match[str], line: str, choices: bool) -> Statement | None:
     """`12 is the answer`."""
     named = _BACKWARD.search(line)
-    if named is None or _IN_CASE(head.string, head.end()) and "would" in line[named.start() - 6:]:
-        return None                                             # 12 would be the answer if x were even
-    if _NEGATED.search(line[:named.start()]):
+    if named is None:
         return None
     before = line[:named.start()]
+    if before.endswith("would") and (_is_unreal(before) or _IN_CASE(head.string, head.end())):
+        return None                                             # if x were even, 12 would be the answer
+    if _NEGATED.search(before):
+        return None
     if choices and (letter := _LETTER.search(before)):
         return Statement(head.start(), head.end(), letter[1], "phrase")
     best = guess_in(SENTENCE_END.split(before)[-1])

@@ -58,6 +58,9 @@ CONDITION = _pattern(phrases(r"""\b(?:if|whether|suppose|assum\w+|unless|(?<!no 
 |(?:false|wrong|incorrect|untrue) that)
 |\bnot (?:true|the case|sure|certain|clear|believe|think)|n't (?:think|believe|sure|clear)"""),
                      r"\b(?!.*\b(?:then|but|so)\b)[^,.!?\n]*$")
+# What is not so, before `would`: if x were even, had he paid.
+UNREAL = _pattern(r"(?:\bif\b[^.;]{0,60}?\b(?:were|weren['’]t|had(?:n['’]t| not)? (?:\w+ed|been|kept|paid|sold|bought"
+                  r"|taken|given|gone|had|made|done|lost|won|spent|eaten))|^\W*had \w+)\b")
 MAY_SUPPOSE = ("if", "whether", "suppose", "assum", "unless", "doubt", "unlikely", "check that", "let's", "let’s",
                "pretend", " to ", "might", "may", "could", "would", "no way", "used to", "no", "wrong", "correct",
                "false", "naive", "impossible", "untrue", "n't", "n’t")
