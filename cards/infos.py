@@ -1,7 +1,7 @@
 """What the header of a card says of a config's columns and sizes, in the form that `datasets` and the viewer read.
 
-In: an Arrow schema, sizes of splits. Out: YAML's lists and mappings. `datasets` makes the same of them, but takes two
-seconds to import, in every run that makes a card; it is asked for types that no config of ours has.
+In: an Arrow schema, sizes of splits. Out: YAML's lists and mappings, equal to those that `datasets` writes. Importing
+`datasets` takes two seconds, so it is imported only for a column type that none of our configs has.
 """
 
 from collections.abc import Iterable

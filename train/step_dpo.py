@@ -3,9 +3,10 @@
     python -m stepforge.train.step_dpo --config tiny_step_dpo --dataset PATH --mode shared_prefix
 
 In: config `step_pairs`, the rows of one `mode`. `full_vs_truncated`: a whole correct solution against an incorrect one
-cut behind its first pit (the algorithm of arXiv 2406.14532). `shared_prefix`: after the same prefix, which stands in
-the prompt and carries no loss, a good step against the pit step (its theorem). EOS is due only at real ends
-(`chosen_complete`, `rejected_complete`): behind a step in mid-solution it would teach the model to stop there.
+truncated after its first pit (the algorithm of arXiv 2406.14532). `shared_prefix`: a good step against the pit step,
+both after the same prefix, which is part of the prompt and carries no loss (the paper's theorem). EOS is appended only
+where a solution really ends (`chosen_complete`, `rejected_complete`): after a step in the middle of a solution it
+would teach the model to stop there.
 """
 
 from dataclasses import dataclass, field

@@ -9,7 +9,6 @@ so no sum is ever taken in another order because of what else is running.
 
 import json
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
@@ -18,9 +17,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from stepforge.builders.errors import UserError
-from stepforge.pipelines.inference.models import load_tokenizer
+from stepforge.pipelines.inference.models import SHIPPED, load_tokenizer
 
-TINY = Path(__file__).parent / "tiny"  # the shipped model; train/studies/tiny_model.py makes it
 PREFILL_BLOCK = 32  # prompts are padded to a multiple of it
 
 
@@ -38,8 +36,8 @@ def shipped() -> Files:
     """The tiny model, read directly: transformers takes longer to import than the model takes to write a solution."""
     from safetensors.torch import load_file
 
-    config = SimpleNamespace(**json.loads((TINY / "config.json").read_bytes()))
-    weights = {name: tensor.float() for name, tensor in load_file(TINY / "model.safetensors").items()}
+    config = SimpleNamespace(**json.loads((SHIPPED / "config.json").read_bytes()))
+    weights = {name: tensor.float() for name, tensor in load_file(SHIPPED / "model.safetensors").items()}
     weights["lm_head.weight"] = weights["model.embed_tokens.weight"]  # they are tied
     exponents = torch.arange(0, config.head_dim, 2, dtype=torch.float) / config.head_dim
     frequencies = 1.0 / config.rope_parameters["rope_theta"] ** exponents
@@ -78,7 +76,7 @@ class Llama:
         self.context = min(context or config.max_position_embeddings, config.max_position_embeddings)
         self.vocab_size, self.layers = config.vocab_size, config.num_hidden_layers
         self.heads, self.kv_heads = config.num_attention_heads, config.num_key_value_heads
-        self.head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+        self.head_dim = getattr(config, "head_dim", None) or config.hidden_size // self.heads
         self.eps = config.rms_norm_eps
         self.eos_ids = frozenset(eos if isinstance(eos, list) else [] if eos is None else [eos])
 

@@ -13,7 +13,7 @@ from huggingface_hub.file_download import repo_folder_name
 
 from stepforge.builders.errors import UserError
 
-SHIPPED = Path(__file__).parent / "tiny"
+SHIPPED = Path(__file__).parent / "tiny"  # the shipped model; train/studies/tiny_model.py makes it
 COMMIT = re.compile(r"[0-9a-f]{40}")
 
 

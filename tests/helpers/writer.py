@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from stepforge.builders.sources.arithmetic import generate
-from stepforge.pipelines.inference.llama import TINY
+from stepforge.pipelines.inference.models import SHIPPED
 from stepforge.train.studies.tiny_model import Muon
 
 PROMPT = "{{ problem }}\nNew problem:\n"
@@ -27,8 +27,8 @@ def make_writer(folder: Path, steps: int = 160, theme: str = "money") -> list[fl
     After 160 steps (24 s of one core) about two drafts in three are problems with an answer.
     """
     torch.manual_seed(0)
-    tokenizer = AutoTokenizer.from_pretrained(TINY)
-    model = AutoModelForCausalLM.from_pretrained(TINY, dtype=torch.float32)
+    tokenizer = AutoTokenizer.from_pretrained(SHIPPED)
+    model = AutoModelForCausalLM.from_pretrained(SHIPPED, dtype=torch.float32)
     matrices = [p for p in model.model.layers.parameters() if p.ndim == 2]
     rest = [p for name, p in model.named_parameters() if p.ndim == 1 or "layers" not in name]
     optimizers = [Muon(matrices, 0.02), torch.optim.AdamW(rest, 0.002, (0.9, 0.98), weight_decay=0)]

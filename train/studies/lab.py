@@ -38,7 +38,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Training:
-    """How a study trains and tests; each study's own settings stand beside these."""
+    """Training and test settings that all studies share; each study's settings extend them."""
 
     task: str = "arithmetic"
     test_problems: int = 5050  # of these some 5,030 are distinct

@@ -29,7 +29,7 @@ from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from stepforge.builders.sources.arithmetic import generate
-from stepforge.pipelines.inference.llama import TINY
+from stepforge.pipelines.inference.models import SHIPPED
 from stepforge.pipelines.inference.sampler import BatchSampler
 
 STEPS_OF_PROBLEMS = (2, 6)
@@ -210,7 +210,7 @@ def save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Pa
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=TINY, help="folder of the model (default: the shipped one)")
+    parser.add_argument("--out", type=Path, default=SHIPPED, help="folder of the model (default: the shipped one)")
     parser.add_argument("--steps", type=int, default=800, help="optimizer steps, 64 problems each (default: 800)")
     parser.add_argument("--seed", type=int, default=0, help="of the weights and of the problems (default: 0)")
     parser.add_argument("--width", type=int, default=128, help="of a layer, a multiple of 64 (default: 128)")

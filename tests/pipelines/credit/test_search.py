@@ -206,7 +206,8 @@ LONG = tuple(f"Step {i}.\n" for i in range(40))
 @pytest.mark.parametrize("outcomes", ["success", "failure", "excluded", "success failure excluded"])
 def test_odd_shapes_and_outcomes_leave_every_value_a_number_within_its_interval(
         strategy: str, texts: list[tuple[str, ...]], outcomes: str) -> None:
-    """One step, forty, twins, a solution that goes on where another ends, one text cut in two ways; all wrong."""
+    """Only incorrect solutions: of one step, of forty, two equal ones, one that continues another, and the same text
+    split in two ways."""
     wordings = replace(Chain.default(0.05), spread=0.3)
     solutions = [Solution(str(i), steps, False, computations=steps) for i, steps in enumerate(texts)]
     search = make_search(strategy, solutions, SearchSettings(rollouts=4, max_excluded=2), chain=wordings)

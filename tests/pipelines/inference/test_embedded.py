@@ -21,8 +21,8 @@ from stepforge.builders.sources.arithmetic import generate
 from stepforge.pipelines.inference.embedded import EmbeddedServer, SamplerProcess, shared_sampler
 from stepforge.pipelines.inference.engines import check_ready
 from stepforge.pipelines.inference.errors import PromptTooLong
-from stepforge.pipelines.inference.llama import TINY, Llama, by_transformers, shipped
-from stepforge.pipelines.inference.models import load_tokenizer
+from stepforge.pipelines.inference.llama import Llama, by_transformers, shipped
+from stepforge.pipelines.inference.models import SHIPPED, load_tokenizer
 from stepforge.pipelines.inference.sampler import BatchSampler, _filtered
 from stepforge.pipelines.options.generators import EmbeddedGenerator
 
@@ -36,7 +36,7 @@ def sampler() -> BatchSampler:
 
 @pytest.fixture(scope="module")
 def reference():
-    return AutoModelForCausalLM.from_pretrained(TINY), AutoTokenizer.from_pretrained(TINY)
+    return AutoModelForCausalLM.from_pretrained(SHIPPED), AutoTokenizer.from_pretrained(SHIPPED)
 
 
 def ask(sampler: BatchSampler, **payload) -> dict:
@@ -57,7 +57,7 @@ def test_shipped_model_loads_in_transformers_and_stays_below_two_megabytes(refer
     model, tokenizer = reference
     assert model.config.model_type == "llama" and model.dtype == torch.float32
     assert {tokenizer.bos_token, tokenizer.eos_token, tokenizer.pad_token} == {"<s>", "</s>", "<pad>"}
-    assert sum(file.stat().st_size for file in TINY.iterdir()) <= 2_000_000
+    assert sum(file.stat().st_size for file in SHIPPED.iterdir()) <= 2_000_000
 
 
 @pytest.mark.parametrize("text", [*PROMPTS[:3], "naïve 漢字\t\n\n  x_1 -- $5.00 🙂 1024\r\n", " ", "\n"])
@@ -89,11 +89,11 @@ def test_logits_equal_those_of_transformers(reference):
 
 
 def test_shipped_model_is_read_as_transformers_reads_it():
-    direct, other = shipped(), by_transformers(str(TINY))
+    direct, other = shipped(), by_transformers(str(SHIPPED))
     assert direct.weights.keys() == other.weights.keys() and direct.eos == other.eos
     assert all(torch.equal(tensor, other.weights[name]) for name, tensor in direct.weights.items())
     assert torch.equal(direct.frequencies, other.frequencies) and direct.scaling == other.scaling
-    ours, theirs = load_tokenizer("tiny"), AutoTokenizer.from_pretrained(TINY)
+    ours, theirs = load_tokenizer("tiny"), AutoTokenizer.from_pretrained(SHIPPED)
     assert type(ours) is type(theirs) and ours.get_vocab() == theirs.get_vocab()
     assert ours.special_tokens_map == theirs.special_tokens_map and ours(PROMPTS[0]) == theirs(PROMPTS[0])
 

@@ -13,7 +13,7 @@ from stepforge.builders.errors import UserError
 from stepforge.builders.parquet import read_rows
 from stepforge.pipelines.answers import equations, first_false_step, verify
 from stepforge.pipelines.inference.engines import generator_id, sampling_of
-from stepforge.pipelines.inference.llama import TINY
+from stepforge.pipelines.inference.models import SHIPPED
 from stepforge.pipelines.inference.prompts import ASKED, PROMPTS, check_prompt, prompt_sets, render, template_text
 from stepforge.pipelines.options.generators import EmbeddedGenerator
 
@@ -110,10 +110,10 @@ CHAT = ("{% for message in messages %}{{ bos_token if loop.first }}<|{{ message[
 def chatty(tmp_path_factory):
     """The shipped model with a chat template."""
     folder = tmp_path_factory.mktemp("chatty")
-    tokenizer = AutoTokenizer.from_pretrained(TINY)
+    tokenizer = AutoTokenizer.from_pretrained(SHIPPED)
     tokenizer.chat_template = CHAT
     tokenizer.save_pretrained(folder)
-    AutoModelForCausalLM.from_pretrained(TINY).save_pretrained(folder)
+    AutoModelForCausalLM.from_pretrained(SHIPPED).save_pretrained(folder)
     return folder
 
 
