@@ -4,7 +4,7 @@ In: a row as nested values, and for each of our columns one of
     `problem`                                a column; a name that a row has is taken as it is, dots and all
     `reward_model.ground_truth`              a key of an object, and so on; text that holds JSON is decoded on the way
     `messages[-1].content`, `a["b.c"]`       an element of a list, from the end where negative; an odd key in quotes
-    `steps[].text`                           every element of a list
+    `steps[].text`, `steps[*].text`          every element of a list
     `completions[chosen]`                    the element whose number is under that key, next to the list
     `{Body}\\n{Question}`                     a template of such paths; \\n is a line break
     `custom_id ~ ^(p\\d+)-`                   what a regular expression finds: its first group, or the whole match
@@ -28,7 +28,7 @@ from stepforge.builders.sources.misfits import Misfit, kind_of, require_pieces, 
 from stepforge.builders.sources.records import Record, load_json
 
 EVERY = ...  # the step `[]`
-STEP = re.compile(r"""\.?(?P<key>[^.\[\]{}"\s~][^.\[\]{}"~]*?)(?=[.\[]|$)|\[(?P<number>-?\d+)\]|\[(?P<every>)\]
+STEP = re.compile(r"""\.?(?P<key>[^.\[\]{}"\s~][^.\[\]{}"~]*?)(?=[.\[]|$)|\[(?P<number>-?\d+)\]|\[(?P<every>\*?)\]
                       |\["(?P<quoted>[^"]+)"\]|\[(?P<beside>[^\[\]"]+)\]""", re.VERBOSE)
 PART = re.compile(r"\{([^{}]+)\}")
 

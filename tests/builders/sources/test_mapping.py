@@ -22,7 +22,8 @@ def texts(column, **options):
 
 
 @pytest.mark.parametrize(("column", "values"), [
-    ("a.b[0].c", ["1"]), ("a.b[-2].c", ["1"]), ("a.b[].c", ["1", "2"]), ("a.b[].d", [None, None]), ("a.b[7].c", []),
+    ("a.b[0].c", ["1"]), ("a.b[-2].c", ["1"]), ("a.b[].c", ["1", "2"]), ("a.b[*].c", ["1", "2"]),
+    ("a.b[].d", [None, None]), ("a.b[7].c", []),
     ("absent", []), ("a.absent.c", []), ("flat.name", ["x"]), ('odd["x.y"]', ["z"]), ("text.k[0]", ["v"]),
     ("text.k[1]", ["2.50"]), ("n", ["47.0"]), ("flag", ["true"]), ("nan", []), ("steps[].all[chosen]", ["q", None]),
     ("list", ["one", "two", None]), ("json", ['["u", "v"]']), ("{a.b[0].c} and {flat.name}", ["1 and x"]),
