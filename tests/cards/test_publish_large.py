@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from helpers.releases import write_large
+from helpers.runs import execute
 from hub_server import Fault, Hub
 from hub_store import File
 
@@ -21,6 +22,7 @@ from stepforge.builders.tables import content_id
 from stepforge.cards.stored import Stored
 from stepforge.cards.upload import Reading
 from stepforge.cards.versions import compare
+from stepforge.pipelines.inference.journal import shard_of
 
 FILES, ROWS, CHARACTERS = 60, 4, 40_000  # of which a file is 90 kB
 SETTINGS = {"upload.MOST_FILES": 25, "readback.SAMPLE_BYTES": 100_000, "readback.SAMPLE_SHARE": 0.0}
@@ -43,7 +45,7 @@ def tagged(hub: Hub, repo: str, tag: str, folder: Path) -> None:
     files = hub.repos[repo].at(tag).files
     listed = json.loads(files["stepforge.json"].content)["files"]
     assert {path: files[path].sha256 for path in listed} == {path: facts["sha256"] for path, facts in listed.items()}
-    assert {path for path in files if path.endswith(".parquet")} == {path for path in listed if path != "README.md"}
+    assert {path for path in files if path.endswith(".parquet")} <= set(listed)
     assert all(files[path].content == (folder / path).read_bytes() for path in listed)
 
 
@@ -69,6 +71,47 @@ def test_a_large_release_is_read_once_and_its_next_version_is_its_new_part(
     uploads = [line for line in hub.log if line.startswith("PUT /lfs/")]
     assert len(uploads) == 2, uploads
     assert done["read"] - imports < 0.1 * size_of(first), (done["read"], imports)
+
+
+@pytest.mark.slow
+def test_of_a_run_in_buckets_the_next_version_sends_and_reads_the_bucket_that_changed(
+        hub: Hub, clients, tmp_path: Path) -> None:
+    buckets, repo = 6, "org/bucketed"
+    draw = random.Random(0)
+    problems = [{"problem": f"{n}+{n * n}? {draw.randbytes(40_000).hex()}", "answer": n + n * n} for n in range(30)]
+    solutions = [{"problem": row["problem"], "solution": [f"We add both.\nThe answer is {row['answer']}",
+                                                          f"We guess.\nThe answer is {row['answer'] + 1}"]}
+                 for row in problems]
+    recipe = {"name": "r", "problems": [{"source": "files", "paths": [str(tmp_path / "p.jsonl")]}],
+              "generators": [{"name": "a", "engine": "recorded", "paths": [str(tmp_path / "s.jsonl")],
+                              "columns": {"solutions": "solution"}}],
+              "deduplicate": {"near_problems": None}, "executor": {"tasks": 2, "workers": 1, "buckets": buckets},
+              "release": {"splits": {"test": 0.2}, "configs": ["positives", "pairs", "problems"], "shards": "buckets"}}
+    (tmp_path / "p.jsonl").write_text("\n".join(map(json.dumps, problems)))
+
+    def built(name: str) -> Path:
+        (tmp_path / "s.jsonl").write_text("\n".join(map(json.dumps, solutions)))
+        execute(recipe, tmp_path / name, "card")
+        return tmp_path / name / "release"
+
+    first = built("first")
+    solutions[7]["solution"][0] += "."
+    second = built("second")
+    settings = SETTINGS | {"readback.SAMPLE_BYTES": 0}
+    tiny = write_large(tmp_path / "tiny", 1, ROWS, CHARACTERS)
+    imports = clients.publish(tiny, "hub:org/none", "1.0.0", settings=settings)["value"]["read"]
+    clients.publish(first, f"hub:{repo}", "1.0.0", settings=settings)
+    hub.log.clear()
+    done = clients.publish(second, f"hub:{repo}", "1.1.0", settings=settings)["value"]
+    tagged(hub, repo, "v1.1.0", second)
+    old, new = read_manifest(first)["files"], read_manifest(second)["files"]
+    changed = {path for path in new if "config" in new[path] and new[path] != old.get(path)}
+    bucket = shard_of(content_id("problem", problems[7]["problem"], str(problems[7]["answer"])), buckets)
+    assert changed and all(f"-{bucket:05d}-of-{buckets:05d}." in path for path in changed), changed
+    sent = {line.split()[1].split("/")[-1].partition("?")[0] for line in hub.log if line.startswith("PUT /lfs/")}
+    assert sent == {new[path]["sha256"] for path in [*changed, "assets/measures.parquet"]}
+    footers = 2**16 * sum("config" in facts for facts in new.values())
+    assert done["read"] - imports < footers + 2 * sum(new[path]["bytes"] for path in changed) < 0.6 * size_of(second)
 
 
 @pytest.mark.slow
