@@ -128,7 +128,7 @@ SOLUTIONS = make_table(
     column("solution", TEXT, "Text of the solution."),
     optional("completion_ids", pa.list_(pa.int32()), "Token ids of the solution, if the engine reports them."),
     optional("thought", TEXT, "Thought of a reasoning model, if the recipe stores it separately."),
-    column("finish_reason", TEXT, "stop, length, or unknown."),
+    column("finish_reason", TEXT, "stop, length or unknown; recorded samples also filtered, tool_calls or aborted."),
     optional("complete", BOOL, "Whether the model ended the solution itself; null if unknown."),
     optional("prompt_tokens", INT, "Prompt tokens."),
     optional("completion_tokens", INT, "Completion tokens."),

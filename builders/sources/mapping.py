@@ -24,7 +24,15 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from stepforge.builders.errors import SourceError
-from stepforge.builders.sources.misfits import Misfit, kind_of, require_pieces, require_writer, text_of_parts
+from stepforge.builders.sources.misfits import (
+    Misfit,
+    kind_of,
+    require_pieces,
+    require_words,
+    require_writer,
+    text_of_parts,
+    word_of_end,
+)
 from stepforge.builders.sources.records import Record, load_json
 
 EVERY = ...  # the step `[]`
@@ -194,9 +202,6 @@ def map_rows(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, Column], l
         lists: those of our columns that take lists, so that a text which holds a JSON list of texts is that list.
         single: those of our columns for which a list is refused, even one of a single text.
         pieces: those of our columns whose list is one text in pieces, so that a piece of several texts is a misfit.
-
-    Raises:
-        SourceError: a column in `single` is a list.
     """
     misfits: dict[int, str] = {}
     series: dict[str, pl.Series] = {}
@@ -206,14 +211,14 @@ def map_rows(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, Column], l
         for number, row in enumerate(rows):
             try:
                 value = path.value(row)
-                value = text_of_parts(value)
+                value = word_of_end(value) if name == "finish_reason" else text_of_parts(value)
+                require_words(value, name, path.text)
                 if name in lists and isinstance(value, str):
                     value = list_in_text(value)
                 if isinstance(value, list | tuple) and name in single:
-                    raise SourceError(f"{name}: {columns[name].text!r} is a list in some rows. State what the list "
-                                      f"holds: `solutions: {path.text}` where each element is a sample, `steps: "
-                                      f"{path.text}` where they are the pieces of one, or take one, as in "
-                                      f"{path.text}[0]")
+                    raise Misfit(f"{name}: {columns[name].text!r} is a list. State what the list holds: `solutions: "
+                                 f"{path.text}` where each element is a sample, `steps: {path.text}` where they are "
+                                 f"the pieces of one, or take one, as in {path.text}[0]")
                 if isinstance(value, list | tuple) and len(value) > 1 and columns[name].is_template:
                     raise Misfit(f"{path.text!r} is a list; a template takes one value of each part")
                 if name in pieces:

@@ -4,7 +4,7 @@ In: a value that a path has found, and the object that held it. Out: nothing, or
 row is no problem or no solution.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 SAID = ("content", "value")         # what chat messages call their text, and who says it
@@ -13,7 +13,12 @@ USER = ("user", "human")
 SYSTEM = ("system", "developer", "tool", "function", "function_call", "observation", "ipython")
 MODEL = ("assistant", "gpt", "model", "bot", "chatgpt")
 WRITTEN = ("solution", "solutions", "steps")  # ours that a model wrote
+TEXTS = ("problem", "reference_solution", "thought", *WRITTEN)
 STRANGERS = {"problem": (*MODEL, *SYSTEM), **dict.fromkeys(WRITTEN, (*USER, *SYSTEM))}
+
+
+ANSWERS = ("response", "result")    # where rows of a batch's answers keep what the server said
+FAILED = ("errored", "expired", "canceled", "cancelled", "failed")
 
 
 class Misfit(ValueError):
@@ -39,6 +44,24 @@ def text_of_parts(value: Any) -> Any:
     if not all(isinstance(text, str) for text in texts):
         raise Misfit(f"it has a part that is no text; its parts are {sorted({str(part['type']) for part in value})}")
     return "".join(map(str, texts))
+
+
+def word_of_end(value: Any) -> Any:
+    """The word of a finish reason that is an object, `{"type": "stop"}`, or of each in a list; else the value."""
+    if isinstance(value, list | tuple):
+        return [word_of_end(item) for item in value]
+    return value.get("type") or value.get("reason") if isinstance(value, dict) else value
+
+
+def require_words(value: Any, name: str, path: str) -> None:
+    """Raises Misfit where a text that somebody wrote is true or false, such as a flag that a path took for it."""
+    if name not in TEXTS:
+        return
+    if isinstance(value, list | tuple):
+        for item in value:
+            require_words(item, name, path)
+    elif isinstance(value, bool):
+        raise Misfit(f"{path!r} is true or false, which is no {name.removesuffix('s')}")
 
 
 def require_pieces(value: Any, path: str) -> None:
@@ -70,6 +93,19 @@ def require_writer(holder: Any, name: str, path: str, list_key: str | None) -> N
         if name in WRITTEN and list_key in held:
             raise Misfit(f"{path!r} takes nodes of a tree, each with its own {list_key!r}: none is a whole solution, "
                          "and neighbours do not belong together. Write one row for every path from the root to a leaf")
+
+
+def failure_of(row: Mapping[str, Any]) -> str | None:
+    """Why a row of a batch's answers holds none, as its provider says it; null where it says nothing of the kind."""
+    for place in (row, *(row.get(key) for key in ANSWERS)):
+        if not isinstance(place, Mapping):
+            continue
+        status, kind, body = place.get("status_code"), place.get("type"), place.get("body")
+        error = place.get("error") or (body.get("error") if isinstance(body, Mapping) else None)
+        if error or kind in FAILED or (status is not None and str(status) not in ("200", "200.0")):
+            said = f"status {status}" if status is not None else kind if kind in FAILED else "an error"
+            return f"its request failed: {said}{f': {str(error)[:200]}' if error else ''}"
+    return None
 
 
 def _objects(value: Any) -> Iterator[dict[str, Any]]:

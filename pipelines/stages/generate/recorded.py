@@ -8,7 +8,8 @@ text or by an id, and one sample, a list of them, or one in pieces:
 
 Out: rows of `solutions` in the same form as those of an engine; what a row does not say is null. Dropped with a
 reason: `malformed` rows, solutions whose problem is not in the run (`no_problem`) or is more than one of it
-(`several_problems`), those without text (`no_solution`), and those beyond `samples` (`over_limit`).
+(`several_problems`), those without text (`no_solution`; `failed_request` where the row says that its request failed),
+and those beyond `samples` (`over_limit`).
 """
 
 import re
@@ -22,7 +23,8 @@ import polars as pl
 from stepforge.builders.parquet import parts_of, read_rows
 from stepforge.builders.sources.files import mapped_batches
 from stepforge.builders.sources.mapping import Column, normal
-from stepforge.builders.sources.records import Drop, expand
+from stepforge.builders.sources.misfits import failure_of
+from stepforge.builders.sources.records import Drop, Record, expand
 from stepforge.builders.tables import DROPS, TABLES, content_id
 from stepforge.pipelines.executors import StageFailed
 from stepforge.pipelines.inference.answer import MOST, ended
@@ -158,10 +160,11 @@ class _Reader:
                 except ValueError as misfit:
                     yield [], [Drop(record.where, "malformed", str(misfit))], 0
                     continue
-                yield self._matched(record.where, texts["problem"], samples)
+                yield self._matched(record, texts["problem"], samples)
 
-    def _matched(self, where: str, problem: Sequence[str | None], samples: Sequence[Sample]
+    def _matched(self, record: Record, problem: Sequence[str | None], samples: Sequence[Sample]
                  ) -> tuple[list[dict], list[Drop], int]:
+        where = record.where
         key = str(problem[0]) if len(problem) == 1 and problem[0] else ""
         loose = normal(key) if self.generator.join is None else _digits(normal(key))
         places = self.known.get(key.strip()) or self.known.get(loose, ())
@@ -174,6 +177,8 @@ class _Reader:
         drops: list[Drop] = []
         for index, sample in enumerate(samples):
             row = self._solution(places[0].problem_id, sample, f"{where}:{index}")
+            if isinstance(row, Drop) and row.reason == "no_solution" and (failure := failure_of(record.values)):
+                row = Drop(row.where, "failed_request", failure)
             (drops if isinstance(row, Drop) else solutions).append(row)  # type: ignore[arg-type]
         return solutions, drops, places[0].position
 
@@ -247,10 +252,11 @@ def samples_of(texts: Mapping[str, Sequence[str | None]]) -> list[dict[str, Any]
 
 
 def _end(sample: Sample) -> tuple[str, bool | None]:
-    """finish_reason and complete, as far as the sample says; a text that either calls cut is cut."""
+    """finish_reason and complete, as far as the sample says; a text that either calls cut is cut, and one that a
+    filter, a failure or a call of a tool ended is no whole solution."""
     reason = ended(sample.get("finish_reason"))
     whole = WORDS.get((sample.get("complete") or "").strip().lower())
-    if whole is False or reason == "length":
+    if whole is False or reason not in ("stop", "unknown"):
         return "length" if reason == "unknown" else reason, False
     return reason, True if whole or reason == "stop" else None
 

@@ -68,11 +68,19 @@ def test_parts_of_a_message_are_one_text_and_a_part_that_is_no_text_drops_the_ro
     assert misfits == {0: "it has a part that is no text; its parts are ['image_url', 'text']"}
 
 
-def test_list_where_one_solution_is_asked_for_is_refused_even_one_of_one_text():
-    with pytest.raises(SourceError, match=r"`solutions: a.b\[\].c` where each element is a sample"):
-        map_rows([ROW], {"solution": Column("a.b[].c")}, single={"solution"})
-    with pytest.raises(SourceError, match="`steps: list`"):
-        map_rows([{"list": "x"}, {"list": ["x"]}], {"solution": Column("list")}, single={"solution"})
+def test_list_where_one_solution_is_asked_for_drops_its_row_even_one_of_one_text():
+    rows = [{"list": "x"}, {"list": ["x"]}, {"list": "y"}]
+    mapped = map_rows(rows, {"solution": Column("list")}, single={"solution"})
+    assert mapped.frame["solution"].to_list() == [["x"], None, ["y"]] and list(mapped.misfits) == [1]
+    assert "`solutions: list` where each element is a sample, `steps: list`" in mapped.misfits[1]
+
+
+def test_true_is_no_text_that_somebody_wrote_but_may_be_an_answer():
+    rows = [{"t": True}, {"t": "true"}, {"t": ["x", False]}]
+    for name in ("problem", "solutions", "steps", "thought"):
+        mapped = map_rows(rows, {name: Column("t")})
+        assert list(mapped.misfits) == [0, 2] and mapped.frame[name].to_list()[1] == ["true"]
+    assert map_rows(rows[:1], {"answer": Column("t")}).frame["answer"].to_list() == [["true"]]
 
 
 def test_half_a_character_and_bytes_are_no_text():

@@ -5,7 +5,6 @@ import json
 import pytest
 from helpers.world import filled
 
-from stepforge.builders.errors import SourceError
 from stepforge.builders.parquet import write_rows
 from stepforge.builders.sources.mapping import normal
 from stepforge.builders.tables import TABLES
@@ -75,9 +74,11 @@ def test_samples_are_counted_by_problem_and_model(read):
 
 @pytest.mark.parametrize(("columns", "expected"), [
     ({"f": "eos"}, ("stop", True)), ({"f": "max_tokens"}, ("length", False)), ({"f": "odd"}, ("unknown", None)),
-    ({}, ("unknown", None)),
-    ({"c": True}, ("unknown", True)), ({"c": "false"}, ("length", False)),
-    ({"c": False, "f": "stop"}, ("stop", False)),
+    ({"f": {"type": "stop", "stop_sequence": "x"}}, ("stop", True)), ({"f": {"reason": "length"}}, ("length", False)),
+    ({"f": {}}, ("unknown", None)), ({}, ("unknown", None)),
+    ({"f": "content_filter"}, ("filtered", False)), ({"f": "tool_calls"}, ("tool_calls", False)),
+    ({"f": "abort", "c": True}, ("aborted", False)), ({"c": True}, ("unknown", True)),
+    ({"c": "false"}, ("length", False)), ({"c": False, "f": "stop"}, ("stop", False)),
     ({"c": True, "f": "length"}, ("length", False)), ({"c": "perhaps"}, ("unknown", None))])
 def test_how_a_sample_ended_is_what_it_says_and_nothing_more(read, columns, expected):
     (row,), _ = read({"problem": "id7", "solution": "a", "f": None, "c": None} | columns,
@@ -168,8 +169,21 @@ def test_steps_are_one_sample_and_a_list_is_no_solution(read):
     assert [(row["solution"], row["upstream_labels"], row["upstream_first_error"]) for row in rows] == [
         ("a\nb", ["1", "-1"], -1)]
     assert drops == [("s.jsonl:2", "malformed")]
-    with pytest.raises(SourceError, match="State what the list holds"):
-        read({"problem": "id7", "solution": ["a"]})
+    rows, drops = read({"problem": "id7", "solution": ["a"]}, {"problem": "id7", "solution": "b"})
+    assert [row["solution"] for row in rows] == ["b"] and drops == [("s.jsonl:1", "malformed")]
+
+
+@pytest.mark.parametrize(("row", "reason"), [
+    ({"response": {"status_code": 500, "body": {"error": {"message": "overloaded"}}}}, "failed_request"),
+    ({"response": None, "error": {"code": "batch_expired"}}, "failed_request"),
+    ({"response": {"status_code": 200, "body": {"error": {"message": "odd"}}}}, "failed_request"),
+    ({"result": {"type": "expired"}}, "failed_request"), ({"result": {"type": "errored"}}, "failed_request"),
+    ({"response": {"status_code": 200, "body": {"t": ""}}, "error": None}, "no_solution"),
+    ({"response": {"body": {"t": ""}}}, "no_solution"), ({"result": {"type": "succeeded"}}, "no_solution"),
+    ({"response": {"status_code": 200, "body": {"t": "a"}}}, None)])
+def test_a_row_whose_request_failed_says_so(read, row, reason):
+    rows, drops = read({"problem": "id7", "response": None} | row, columns={"solution": "response.body.t"})
+    assert drops == [("s.jsonl:1:0", reason)] * bool(reason) and len(rows) == (reason is None)
 
 
 @pytest.mark.parametrize(("options", "message"), [
