@@ -80,6 +80,7 @@ def _at_most(entries: int) -> BeforeValidator:
 
 Facts = dict[str, Any]
 FactsByName = Annotated[dict[str, Facts], _at_most(1000)]
+CountsByName = Annotated[dict[str, Annotated[dict[str, Count], _at_most(100)]], _at_most(100)]
 TextByName = Annotated[dict[str, str | None], _at_most(20_000)]
 
 
@@ -158,6 +159,7 @@ class Manifest(_Part):
     repo: Name | None = Field(None, description="Repository on the Hub.")
     card: CardFacts | None = Field(None, description="The card as the tool wrote it.")
     changes: FactsByName | None = Field(None, description="What changed since the version before.")
+    excluded: CountsByName | None = Field(None, description="Rows that configs leave out, by config and reason.")
     left_out: TextByName = Field(default={}, description="Why configs or splits are missing.")
     measures: list[Measure] = Field(default=[], fail_fast=True, description="Measures of the run.")
     stages: FactsByName = Field(default={}, description="What stages accounted for.")

@@ -165,9 +165,26 @@ def _check_rows(folder: Path, manifest: dict, other: set[str]) -> list[Problem]:
                 if all(_has(need, views, columns) for need in test.needs):
                     cases = connection.execute(CASES.format(test.sql)).fetchall()
                     problems += [Problem(config, test.says, count, str(example)) for config, count, example in cases]
+            if (excluded := manifest.get("excluded")) is not None:
+                problems += _unaccounted(connection, views, columns, excluded)
     except duckdb.Error as error:
         problems.append(Problem("–", "its rows cannot be tested", 1, in_line(error)))
     return problems
+
+
+def _unaccounted(connection: duckdb.DuckDBPyConnection, views: set[str], columns: dict[str, set[str]],
+                 excluded: dict[str, dict[str, int]]) -> Iterator[Problem]:
+    """Configs whose rows, and those that the manifest says they leave out, are not all that they are made of."""
+    for name, sources in ((name, CONFIGS[name].sources) for name in sorted(columns)):
+        if sources is None or not all(_has(need, views, columns) for need in sources.needs):
+            continue
+        sampled = "WHERE origin = 'sample'" if "origin" in columns[name] else ""
+        ((rows,),) = connection.execute(f"SELECT count(*) FROM {name} {sampled}").fetchall()
+        ((whole,),) = connection.execute(sources.sql).fetchall()
+        left = sum(excluded.get(name, {}).values())
+        if rows + left != whole:
+            yield Problem(name, "rows are missing without a reason, or too many", abs(whole - rows - left),
+                          f"{rows:,} rows and {left:,} left out of {whole:,}")
 
 
 def _has(need: str, views: set[str], columns: dict[str, set[str]]) -> bool:

@@ -6,6 +6,7 @@ their rows where these need something of the whole run. `pool.sql` says which so
 other statement reads its views. A config's variant as messages needs no statement of its own.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
@@ -137,12 +138,22 @@ def _left(connection: "duckdb.DuckDBPyConnection", names: Iterable[str], weights
 
 
 def _excluded(connection: "duckdb.DuckDBPyConnection", names: Iterable[str]) -> dict[str, dict[str, int]]:
-    excluded: dict[str, dict[str, int]] = {}
+    reasons: defaultdict[str, dict[str, int]] = defaultdict(dict)
     connection.execute(load_sql(__package__, "account_ids"))
     for row in query_rows(connection, load_sql(__package__, "account")):
-        if row["config"] in names:
-            excluded.setdefault(row["config"], {})[row["reason"]] = row["rows"]
-    return excluded
+        reasons[row["config"]][row["reason"]] = row["rows"]
+    excluded = {}
+    for config in (CONFIGS[name] for name in names):
+        unfinished = _unfinished(connection, CONFIGS[config.plain]) if config.is_chat else 0
+        excluded[config.name] = reasons[config.plain] | ({"incomplete": unfinished} if unfinished else {})
+    return {name: left for name, left in excluded.items() if left}
+
+
+def _unfinished(connection: "duckdb.DuckDBPyConnection", config: Config) -> int:
+    """How many rows of a config its variant as messages lacks, because a text of theirs is no finished turn."""
+    rows = connection.sql(load_sql(__package__, config.name))
+    ((whole,),), ((finished,),) = rows.count("*").fetchall(), _finished(rows, config).count("*").fetchall()
+    return int(whole - finished)
 
 
 def _build(connection: "duckdb.DuckDBPyConnection", config: Config, path: Path) -> int:
@@ -153,12 +164,19 @@ def _build(connection: "duckdb.DuckDBPyConnection", config: Config, path: Path) 
     return query_to_parquet(connection, statement, {}, path, config.schema)
 
 
+def _finished(rows: "duckdb.DuckDBPyRelation", config: Config) -> "duckdb.DuckDBPyRelation":
+    from duckdb import ColumnExpression, FunctionExpression
+
+    for name in config.chat or ():
+        rows = rows.filter(FunctionExpression("ended", ColumnExpression(name)))
+    return rows
+
+
 def _messages(rows: "duckdb.DuckDBPyRelation", config: Config) -> "duckdb.DuckDBPyRelation":
     """Rows whose texts are finished turns, each as a list of one message; the macros are pool.sql's."""
     from duckdb import ColumnExpression, ConstantExpression, FunctionExpression, StarExpression
 
-    for name in config.chat or ():
-        rows = rows.filter(FunctionExpression("ended", ColumnExpression(name)))
+    rows = _finished(rows, config)
     turns = [FunctionExpression("message", ConstantExpression("user" if name == "prompt" else "assistant"),
                                 ColumnExpression(name)).alias(name) for name in config.turns or config.texts]
     return rows.select(StarExpression(exclude=list(config.turns or config.texts)), *turns)

@@ -38,5 +38,7 @@ WITH lost AS (
     UNION ALL
     SELECT 'rl', problem_id, CASE WHEN unreadable THEN 'gold_unparseable' ELSE 'pass_rate' END
     FROM rated ANTI JOIN task USING (problem_id)
-)
-SELECT config, reason, count(*) AS rows FROM reasons GROUP BY ALL ORDER BY config, reason
+), same_rows(config, other) AS (VALUES ('positives', 'unpaired'), ('negatives', 'unpaired'), ('rl', 'rl_verl'))
+SELECT config, reason, count(*) AS rows
+FROM (FROM reasons UNION ALL SELECT other, id, reason FROM reasons JOIN same_rows USING (config))
+GROUP BY ALL ORDER BY config, reason

@@ -30,6 +30,16 @@ class RowTest(NamedTuple):
     sql: str
 
 
+class Sources(NamedTuple):
+    """What a config is made of: a statement that counts it, over the columns of other configs that it needs.
+
+    Each of these is a row, or is left out for a reason that the manifest counts. Rows out of rollouts come beside.
+    """
+
+    needs: tuple[str, ...]
+    sql: str
+
+
 class Training(NamedTuple):
     """How a program takes a config: its title, the rows it keeps, and TRL's method with the columns that it reads.
 
@@ -53,7 +63,8 @@ class Config:
     false in rows whose texts are finished turns; without it there is no variant as messages. `sampled` configs show a
     row in the card. A config that is `asked` for is built only where the recipe names it. Without annotated solutions
     an `annotated` config has no rows. `whole` makes what finishes the rows of buckets, block by block in their order,
-    where they need something of the whole run: its connection sees `weighed`, `candidates` and the config.
+    where they need something of the whole run: its connection sees `weighed`, `candidates` and the config. `sources`
+    count what becomes a row or is left out.
     """
 
     name: str
@@ -72,6 +83,7 @@ class Config:
     training: Training | None = None
     tests: tuple[RowTest, ...] = ()
     whole: "Callable[[duckdb.DuckDBPyConnection], Finish] | None" = None
+    sources: Sources | None = None
 
     @property
     def schema(self) -> pa.Schema:
@@ -94,12 +106,24 @@ def chat_variant(config: Config) -> Config:
     return Config(
         f"{config.name}{CHAT}", 100 + config.rank, config.key, f"`{config.name}` as messages; complete solutions only",
         tuple(_as_message(field) if field.name in turns else field for field in config.fields),
-        config.solutions, config.trains, config.texts, asked=True, annotated=config.annotated, whole=config.whole)
+        config.solutions, config.trains, config.texts, asked=True, annotated=config.annotated, whole=config.whole,
+        sources=config.sources)
 
 
 def _as_message(text: pa.Field) -> pa.Field:
     who = "user" if text.name == "prompt" else "assistant"
     return column(text.name, MESSAGES, f"Message of the {who}: the plain text without its final line break.")
+
+
+# Each negative gives two pairs: by two rules, or in two modes.
+NEGATIVES = Sources(("negatives.origin",), "SELECT 2 * count(*) FROM negatives WHERE origin = 'sample'")
+ANNOTATED = Sources(("steps.solution_id",), "SELECT count(DISTINCT solution_id) FROM steps")
+TASKS = Sources(("problems.problem_id",), "SELECT count(*) FROM problems")
+
+
+def solutions_with(verdicts: str) -> Sources:
+    """The solutions with one of some verdicts, a list in SQL."""
+    return Sources(("solutions.verdict",), f"SELECT count(*) FROM solutions WHERE verdict IN ({verdicts})")
 
 
 def optional(name: str, kind: pa.DataType, doc: str) -> pa.Field:

@@ -4,6 +4,7 @@ from stepforge.builders.configs.base import (
     CHOSEN_CHECKED_BY,
     CHOSEN_GENERATOR,
     CHOSEN_SOUNDNESS,
+    NEGATIVES,
     PROBLEM,
     REJECTED_GENERATOR,
     Config,
@@ -24,7 +25,7 @@ CONFIG = Config(
      column("rejected_complete", BOOL, "Whether an end-of-text token follows `rejected`."),
      column("rule", TEXT, "Rule that matched the two: random or max_edit_distance.")),
     solutions={"chosen_id": "correct", "rejected_id": "incorrect"}, texts=("prompt", "chosen", "rejected"),
-    chat=("chosen_complete", "rejected_complete"), sampled=True,
+    chat=("chosen_complete", "rejected_complete"), sampled=True, sources=NEGATIVES,
     training=Training("Prefer correct over incorrect solutions (DPO)",
                       'row["rule"] == "random" and row["chosen_complete"] and row["rejected_complete"] '
                       'and row["chosen_soundness"] != "unsound"', "DPO", ("prompt", "chosen", "rejected")))

@@ -1,6 +1,6 @@
 """Problems with their prompts, answers and pass rates, flat, as trainers with a verifier for a reward read them."""
 
-from stepforge.builders.configs.base import PROBLEM, Config, RowTest, optional
+from stepforge.builders.configs.base import PROBLEM, TASKS, Config, RowTest, optional
 from stepforge.builders.tables import INT, REAL, TEXT, column
 
 CONFIG = Config(
@@ -13,7 +13,7 @@ CONFIG = Config(
      optional("level", TEXT, "Difficulty in the words of the source."),
      optional("subject", TEXT, "Subject, if the source has one."),
      column("source", TEXT, "Name of the source.")),
-    texts=("prompt", "answer"), turns=("prompt",), chat=(),
+    texts=("prompt", "answer"), turns=("prompt",), chat=(), sources=TASKS,
     tests=(RowTest("a pass rate is no share, or one of no samples", ("rl.pass_rate",),
                    "SELECT 'rl', problem_id FROM rl "
                    "WHERE pass_rate NOT BETWEEN 0 AND 1 OR (pass_rate IS NULL) <> (n_samples = 0)"),

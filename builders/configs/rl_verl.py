@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from stepforge.builders.configs.base import MESSAGES, PROBLEM, Config
+from stepforge.builders.configs.base import MESSAGES, PROBLEM, TASKS, Config
 from stepforge.builders.parquet import Finish
 from stepforge.builders.sql import query_batches
 from stepforge.builders.tables import INT, TEXT, column
@@ -49,4 +49,4 @@ CONFIG = Config(
      column("prompt", MESSAGES, "Message of the user."), column("ability", TEXT, "Always math."),
      column("reward_model", _REWARD, "Gold answer as `ground_truth`, with the style rule."),
      column("extra_info", _EXTRA, "Index of the row in the release, from 0, and its split.")),
-    texts=("prompt",), asked=True, whole=_numbered)
+    texts=("prompt",), asked=True, whole=_numbered, sources=TASKS)

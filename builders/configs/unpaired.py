@@ -13,6 +13,7 @@ from stepforge.builders.configs.base import (
     Config,
     RowTest,
     Training,
+    solutions_with,
 )
 from stepforge.builders.tables import BOOL, column
 
@@ -21,6 +22,7 @@ CONFIG = Config(
     (PROBLEM, SOLUTION, GENERATOR, PROMPT, COMPLETION, COMPLETE,
      column("label", BOOL, "The final answer is correct."), SOUNDNESS, CHECKED_BY, ORIGIN),
     solutions={"solution_id": "any"}, texts=("prompt", "completion"), chat=("complete",),
+    sources=solutions_with("'correct', 'incorrect'"),
     training=Training("Learn from labels without pairs (KTO)",
                       'row["complete"] is not False and not (row["label"] and row["soundness"] == "unsound")', "KTO",
                       ("prompt", "completion", "label")),

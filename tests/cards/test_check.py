@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from stepforge.builders.release import read_manifest, write_manifest
 from stepforge.cards.check import check, check_folder
 from stepforge.cards.publish import publish
@@ -56,6 +58,21 @@ def test_each_bad_row_is_found_with_an_example(make_release: Callable[..., Path]
                          for problem in problems)]
     assert not missed, problems
     assert all(problem.example for problem in problems)
+
+
+@pytest.mark.parametrize(("excluded", "cases"), [
+    ({}, {("positives", 2), ("unpaired", 1)}), ({"positives": {"cap": 2}, "unpaired": {"cap": 1}}, set()),
+    ({"positives": {"cap": 3}, "unpaired": {"cap": 1}, "negatives": {}}, {("positives", 1)}), (None, set())])
+def test_rows_that_are_missing_without_a_reason_are_found(make_release: Callable[..., Path], excluded: dict | None,
+                                                          cases: set[tuple[str, int]]) -> None:
+    def change(rows: dict) -> None:
+        del rows["positives"][3:5], rows["unpaired"][7]
+
+    folder = make_release(change=change, only=("positives", "negatives", "unpaired", "solutions", "problems"),
+                          problems=range(8), excluded=excluded)
+    problems = check_folder(folder)
+    assert {(problem.config, problem.cases) for problem in problems} == cases
+    assert all(problem.what == "rows are missing without a reason, or too many" for problem in problems)
 
 
 def test_changed_missing_and_foreign_files_are_found(make_release: Callable[..., Path]) -> None:

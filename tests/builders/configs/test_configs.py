@@ -181,15 +181,16 @@ def test_every_config_builds(tmp_path, build):
 
 @pytest.mark.parametrize(("options", "left_out"), [
     ({}, {"positives": {"duplicate": 1}, "negatives": {"truncated": 1}, "pairs": {}, "step_pairs": {}, "stepwise": {},
-          "weighted": {}, "rl": {}}),
-    ({"keep_truncated": True}, {"negatives": {}, "pairs": {"no_pit": 2}}),
+          "weighted": {}, "rl": {}, "unpaired": {"duplicate": 1, "truncated": 1}, "positives_chat": {"duplicate": 1}}),
+    ({"keep_truncated": True}, {"negatives": {}, "pairs": {"no_pit": 2}, "negatives_chat": {"incomplete": 1},
+                                "unpaired_chat": {"duplicate": 1, "incomplete": 1}}),
     ({"max_solution_tokens": 1}, {"negatives": {"too_long": 1, "truncated": 1},
                                   "positives": {"duplicate": 1, "too_long": 1}, "stepwise": {"too_long": 2},
                                   "weighted": {"too_long": 2}}),
     ({"rollout_negatives": True}, {"pairs": {}}), ({"max_length_ratio": 1.0}, {"pairs": {}}),
     ({"min_pit_drop": 0.6}, {"pairs": {"no_pit": 2}, "step_pairs": {"no_pit": 2}}),
     ({"pair_margin": 1.0}, {"step_pairs": {}}), ({"values": "model"}, {"weighted": {"no_advantage": 2}}),
-    ({"least_pass_rate": 0.6, "most_pass_rate": 1.0}, {"rl": {"pass_rate": 1}}),
+    ({"least_pass_rate": 0.6, "most_pass_rate": 1.0}, {"rl": {"pass_rate": 1}, "rl_verl": {"pass_rate": 1}}),
 ])
 def test_what_configs_leave_out_is_counted_by_reason(build, options, left_out):
     excluded = build(tuple(left_out), account=True, **options).excluded
