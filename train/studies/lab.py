@@ -110,7 +110,10 @@ class Lab:
         policy = Policy(model, self.device, self.task.max_tokens)
         texts = policy.complete([row["prompt"] for row in self.tests], 0.0, 0)
         solved = np.array(self.task.correct(self.tests, texts))
-        marks = {name: sum(mark(text.text) for text in texts) / len(texts) for name, mark in self.task.marks.items()}
+        marked = {name: np.array([mark(text.text) for text in texts]) for name, mark in self.task.marks.items()}
+        marks = {name: float(there.mean()) for name, there in marked.items()}
+        if not solved.all():
+            marks |= {f"{name}_of_wrong": float(there[~solved].mean()) for name, there in marked.items()}
         cost = json.loads((model / "cost.json").read_text()) if (model / "cost.json").is_file() else {}
         result = {"arm": arm, "size": size, "seed": seed, "error": 1 - float(solved.mean()), "problems": len(solved),
                   "solved": base64.b64encode(np.packbits(solved).tobytes()).decode(), **marks, **cost, **more,
@@ -156,16 +159,18 @@ class Lab:
 def method(arm: str, tokenizer: PreTrainedTokenizerBase, s: Training) -> tuple[type, type, Callable[[Row], Row], Row]:
     """Trainer, its arguments' class, the encoder of a row, and the arguments that are the arm's own.
 
-    An arm whose name begins with dpo or step_dpo trains on pairs, `awr` on weights, any other on solutions.
+    An arm whose name begins with dpo, step_dpo or rpo trains on pairs, `awr` and `reinforce` on weights, any other on
+    solutions.
     """
-    if arm.startswith(("dpo", "step_dpo")):
-        losses = ["sigmoid_norm" if s.length_normalised else "sigmoid", *(["sft"] if s.sft_weight else [])]
+    if arm.startswith(("dpo", "step_dpo", "rpo")):
+        beside = s.sft_weight or float(arm == "rpo")
+        losses = ["sigmoid_norm" if s.length_normalised else "sigmoid", *(["sft"] if beside else [])]
         near = arm == "step_dpo_prefix"
         rate, beta = (s.prefix_rate or s.dpo_rate, s.prefix_beta or s.beta) if near else (s.dpo_rate, s.beta)
         more = {"learning_rate": rate, "beta": beta, "precompute_ref_log_probs": s.dpo_epochs > 1,
-                "loss_type": losses, "loss_weights": [1.0, s.sft_weight][:len(losses)]}
+                "loss_type": losses, "loss_weights": [1.0, beside][:len(losses)]}
         return PairTrainer, DPOConfig, partial(encode_pair, tokenizer), more
-    if arm == "awr":
+    if arm in ("awr", "reinforce"):
         return awr.WeightedTrainer, SFTConfig, partial(awr.encode_row, tokenizer), {"learning_rate": s.sft_rate / 4}
 
     def whole(row: Row) -> Row:

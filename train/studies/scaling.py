@@ -8,18 +8,24 @@ start from the base model that all share; the other arms start from the SFT mode
 model that their name ends in. All share the samples, negatives and step values of that model (collect.py: the rows are
 those of a release). SFT also runs at sizes beyond the arms', so that a multiplier above 1 can be read off at all.
 Controls: `sft_longer` is SFT with about as many updates as RFT, `sft-2` and `sft-24` have so many epochs, and
-`sft_stepwise` learns from a terse teacher's problems, one operation a line. The trainers are those of this package.
+`sft_stepwise` learns from a terse teacher's problems, one operation a line. `rpo` is `dpo_random` with the likelihood
+of the chosen side beside it, and `reinforce` samples anew from its own model in every round. The trainers are those of
+this package.
 Each run leaves one file in --out: what is there is not done again, and processes with different --seeds may work side
 by side once the base model is made. `--report` reads the files and writes a JSON and a plot: errors, power laws,
 efficiency multipliers with intervals (analysis.py), tokens and FLOPs.
 """
 
+import json
+import random
 import sys
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+
+import numpy as np
 
 from stepforge.builders.errors import UserError
 from stepforge.builders.tables import derive_seed
@@ -44,7 +50,8 @@ TRUNCATED = "step_dpo_truncated"
 AGAIN = {f"{TRUNCATED}-rft": "rft", f"{TRUNCATED}-round2": TRUNCATED}  # arms, and the model they sample and start from
 BEST_OF = f"{TRUNCATED}-best5"  # the values are those of the policy that keeps a correct one of five
 FROM_TEACHER = ("sft-2", "sft-24", "sft_stepwise")
-EXTRAS = (*FROM_TEACHER, *AGAIN, BEST_OF)
+ON_POLICY = "reinforce"
+EXTRAS = (*FROM_TEACHER, *AGAIN, BEST_OF, "rpo", ON_POLICY)
 
 
 @dataclass(frozen=True)
@@ -62,6 +69,8 @@ class Settings(Training):
     margin: float = 0.25         # q_chosen - q_rejected of a shared_prefix pair
     awr_beta: float = 0.5
     awr_most: float = 3.0
+    rounds: int = 30             # of REINFORCE
+    asked: int = 64              # problems a round, with `samples` solutions each
 
 
 PRESETS: dict[str, dict[str, Any]] = {  # of a task, where they differ from the defaults; chosen on seeds from 100 on
@@ -69,6 +78,9 @@ PRESETS: dict[str, dict[str, Any]] = {  # of a task, where they differ from the 
         "sft_sizes": (64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384),
         "test_problems": 2200, "base_updates": 800, "batch": 16, "sft_rate": 3e-3, "dpo_rate": 5e-4, "beta": 0.2,
         "prefix_rate": 2e-4, "prefix_beta": 0.5, "samples": 8, "temperature": 1.0, "negatives": 2, "rollouts": 5},
+    "reliable": {  # not chosen yet: the rate of pairs is that of `arithmetic`, the samples are as above
+                 "sizes": (256, 1024), "sft_sizes": (256, 1024, 4096), "test_problems": 1000, "base_updates": 1500,
+                 "dpo_rate": 3e-5, "samples": 8, "temperature": 1.0, "negatives": 2, "rollouts": 5},
 }
 
 
@@ -117,7 +129,9 @@ class Study(Lab):
         for arm in todo:
             if arm in FROM_TEACHER:
                 self.measure(arm, size, seed, partial(self.taught, arm, size, seed))
-        chosen = [arm for arm in todo if arm not in FROM_TEACHER]
+            elif arm == ON_POLICY:
+                self.measure(arm, size, seed, partial(self.reinforced, size, seed))
+        chosen = [arm for arm in todo if arm not in (*FROM_TEACHER, ON_POLICY)]
         first = [arm for arm in chosen if arm not in AGAIN and arm != BEST_OF]
         groups = [("sft", 1, first), ("sft", 5, [arm for arm in chosen if arm == BEST_OF])]
         groups += [(AGAIN[arm], 1, [arm]) for arm in chosen if arm in AGAIN]
@@ -137,9 +151,7 @@ class Study(Lab):
 
     def sampled(self, start: str, best_of: int, size: int, seed: int, group: list[str]) -> None:
         """Arms on what one model samples itself; all but RFT and longer SFT start from that model."""
-        model = self.model(start, size, seed)
-        if not finished(model):
-            raise UserError(f"{', '.join(group)}: {model} is missing; run --arms {start} too")
+        model = self.start(start, size, seed, group)
         policy = Policy(model, self.device, self.task.max_tokens)
         with TemporaryDirectory() as folder:
             made = collect.Collection(Path(folder), policy, self.task, self.problems(size, seed),
@@ -150,6 +162,37 @@ class Study(Lab):
             begin = self.base() if arm in ("rft", "sft_longer") else model
             self.measure(arm, size, seed, partial(self.fit, arm, begin, data, size, seed),
                          rows=len(data), generated_tokens=tokens, train_accuracy=accuracy)
+
+    def start(self, arm: str, size: int, seed: int, group: list[str]) -> Path:
+        """The model of an arm that `group` starts from; UserError where it is missing."""
+        model = self.model(arm, size, seed)
+        if not finished(model):
+            raise UserError(f"{', '.join(group)}: {model} is missing; run --arms {arm} too")
+        return model
+
+    def reinforced(self, size: int, seed: int) -> Path:
+        """REINFORCE from the SFT model, in rounds: every sample weighs its reward less the mean of its problem's."""
+        s, model, costs = self.settings, self.start("sft", size, seed, [ON_POLICY]), list[Row]()
+        problems = self.problems(size, seed)
+        for turn in range(s.rounds):
+            drawn = derive_seed(seed, size, ON_POLICY, turn)
+            asked = [row for row in random.Random(drawn).sample(problems, min(s.asked, len(problems)))
+                     for _ in range(s.samples)]
+            policy = Policy(model, self.device, self.task.max_tokens)
+            texts = policy.complete([row["prompt"] for row in asked], s.temperature, drawn)
+            rewards = np.array(self.task.correct(asked, texts), float).reshape(-1, s.samples)
+            advantages = (rewards - rewards.mean(1, keepdims=True)).ravel().tolist()
+            rows = [{"prompt": row["prompt"], "completion": text.text, "complete": text.complete,
+                     "ends": [len(text.text)], "weights": [advantage]}
+                    for row, text, advantage in zip(asked, texts, advantages, strict=True) if advantage]
+            if rows:
+                model = self.fit(f"{ON_POLICY}-{turn}", model, rows, size, seed,
+                                 updates=max(1, len(rows) // s.batch))
+                costs.append(json.loads((model / "cost.json").read_text()))
+        total = {key: sum(cost[key] for cost in costs) for key in ("rows", "updates", "train_tokens", "train_flops")}
+        if costs:
+            (model / "cost.json").write_text(json.dumps(total) + "\n")
+        return model
 
     def rows(self, made: collect.Collection, best_of: int) -> tuple[dict[str, tuple[list[Row], int]], float]:
         """What each arm trains on and the tokens generated for it; and the policy's accuracy on the problems."""
@@ -169,6 +212,7 @@ class Study(Lab):
         rows = {"sft_longer": (3 * taught, 0), "rft": (rft, sampled), "awr": (weighted, valued)}
         rows |= {arm: ([row for row in pairs if row["rule"] == rule], sampled)
                  for arm, rule in (("dpo_random", "random"), ("dpo_max_edit", "max_edit_distance"))}
+        rows["rpo"] = rows["dpo_random"]
         rows |= {arm: ([row for row in near if row["mode"] == mode], valued)
                  for arm, mode in ((TRUNCATED, "full_vs_truncated"), ("step_dpo_prefix", "shared_prefix"))}
         return rows, sum(row["verdict"] == "correct" for row in solutions) / len(solutions)

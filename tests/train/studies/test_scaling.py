@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import shutil
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -11,13 +12,15 @@ import pytest
 
 from stepforge.builders.errors import UserError
 from stepforge.builders.sources.terse_teacher import double_lines, false_lines
+from stepforge.pipelines.answers import first_false_step
 from stepforge.pipelines.inference.models import SHIPPED
 from stepforge.pipelines.inference.runner import Generate, Request
+from stepforge.train.studies import scaling
 from stepforge.train.studies.collect import Collection, Together, roll_out
-from stepforge.train.studies.lab import settings
+from stepforge.train.studies.lab import method, settings
 from stepforge.train.studies.sampling import Policy, Text
-from stepforge.train.studies.scaling import ARMS, PRESETS, Settings, main
-from stepforge.train.studies.world import TASKS, single_lines
+from stepforge.train.studies.scaling import ARMS, EXTRAS, PRESETS, Settings, Study, main
+from stepforge.train.studies.world import TASKS, single_equations, single_lines, worked_lines
 
 PROBLEM = {"problem_id": "p", "prompt": "Add.\n", "answer": "3", "solution": "1 + 2 = 3\nThe answer is 3."}
 
@@ -144,6 +147,62 @@ def test_unknown_steps_are_wrong_in_the_same_way_everywhere() -> None:
     for left, result in (line.split(" ≡ ") for line in lines):
         assert table.setdefault(left, result) == result
     assert sum(false_lines(line) for line in lines) > 0.7 * len(lines)
+
+
+def test_base_model_of_reliable_arithmetic_sees_true_lines_and_every_equation_alike() -> None:
+    """Each of some 600 equations is in 15 of 3,000 lists of 1 to 5; more than 40 are six standard deviations away."""
+    rows = list(worked_lines(4000, 0))
+    lists = [row for row in rows if row["problem"].startswith("Work out")]
+    assert len(lists) == 3000 and {row["split"] for row in rows if "split" in row} == {"validation"}
+    lines = [row["reference_solution"].splitlines() for row in lists]
+    assert not any(first_false_step(steps) is not None for steps in lines)
+    assert all(f"The answer is {row['answer']}." == steps[-1] for row, steps in zip(lists, lines, strict=True))
+    seen = Counter(re.findall(r"\d+ [-+*/] \d+ = \d+", "\n".join(sum(lines, []))))
+    assert len(seen) > 500 and max(seen.values()) < 40
+    asked = [row["prompt"] for row in single_equations()]
+    assert len(set(asked)) < len(asked) > 500
+    assert all(re.fullmatch(r"Work out \d+ [-+*/] \d+\.\n", prompt) for prompt in asked)
+
+
+def test_rpo_is_dpo_with_the_likelihood_of_the_chosen_side() -> None:
+    (_, _, _, dpo), (_, _, _, rpo) = (method(arm, object(), Settings()) for arm in ("dpo_random", "rpo"))
+    assert (dpo["loss_type"], rpo["loss_type"], rpo["loss_weights"]) == (["sigmoid"], ["sigmoid", "sft"], [1.0, 1.0])
+    assert {"rpo", "reinforce"} <= set(EXTRAS)
+
+
+def test_reinforce_weighs_samples_of_its_latest_model_by_reward_less_the_mean(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = ["test_problems=16", "rounds=2", "asked=12", "samples=8", "temperature=1.0"]
+    study = Study(settings(Settings, given, task="arithmetic"), tmp_path, "cpu")
+    shutil.copytree(SHIPPED, study.model("sft", 16, 0))
+    fits: list[tuple[Path, list[dict], Path]] = []
+
+    def fit(arm: str, start: Path, rows: list[dict], *where: int, updates: int) -> Path:
+        fits.append((start, rows, train(arm, start, rows, *where, updates=updates)))
+        assert updates == max(1, len(rows) // study.settings.batch)
+        return fits[-1][2]
+
+    train, sampled = study.fit, list[Path]()
+    monkeypatch.setattr(study, "fit", fit)
+    monkeypatch.setattr(scaling, "Policy", lambda *given: sampled.append(given[0]) or Policy(*given))
+    last = study.reinforced(16, 0)
+    assert sampled == [start for start, _, _ in fits]
+    assert [start for start, _, _ in fits] == [study.model("sft", 16, 0), fits[0][2]] and last == fits[1][2]
+    assert json.loads((last / "cost.json").read_text())["rows"] == sum(len(rows) for _, rows, _ in fits)
+    answers = {row["prompt"]: row["answer"] for row in study.problems(16, 0)}
+    by_prompt: dict[str, list[float]] = {}
+    for row in fits[0][1]:
+        by_prompt.setdefault(row["prompt"], []).extend(row["weights"])
+        text = Text(row["completion"], row["complete"])
+        assert study.task.correct([{"answer": answers[row["prompt"]]}], [text]) == [row["weights"][0] > 0]
+    study.measure("reinforce", 16, 0, lambda: last)
+    result = json.loads((tmp_path / "results" / "reinforce-16-0.json").read_text())
+    texts = Policy(last, "cpu", study.task.max_tokens).complete([row["prompt"] for row in study.tests], 0.0, 0)
+    wrong = [text.text for text, good in zip(texts, study.task.correct(study.tests, texts), strict=True) if not good]
+    false = [first_false_step(study.task.steps(text)) is not None for text in wrong]
+    assert wrong and result["false_equation_of_wrong"] == pytest.approx(sum(false) / len(false))
+    assert by_prompt and all(len(of) == 8 and sum(of) == pytest.approx(0) for of in by_prompt.values())
 
 
 def test_terse_teacher_has_the_settings_that_were_chosen_for_it() -> None:
