@@ -259,8 +259,11 @@ def require_roots(records: Iterable[Record], columns: Mapping[str, Column]) -> N
     missing = sorted({path.root for column in columns.values() for path in column.paths
                       if not names & {path.root, path.text}})
     if seen and missing:
+        held = next((f" The objects of the list {name!r} have them: write these as rows, as `jq -c '.{name}[]'` does."
+                     for name, value in seen[0].values.items() if isinstance(value, list) and value
+                     and isinstance(value[0], dict) and set(missing) <= set(value[0])), "")
         raise SourceError(f"{seen[0].where}: no column {missing}; the rows have {sorted(names)}. Map the columns in "
-                          "the recipe.")
+                          f"the recipe.{held}")
 
 
 def texts_of(value: Any, path: str) -> list[str | None]:

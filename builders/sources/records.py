@@ -78,12 +78,28 @@ def require_columns(record: Record, columns: Iterable[str]) -> None:
         )
 
 
-_EXACT = {"parse_int": str, "parse_float": str, "parse_constant": lambda _: None}
+class TwiceError(ValueError):
+    """An object has a key twice, with two values, and nobody knows which of them is meant."""
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) < len(pairs) and (twice := [key for key, value in pairs if values[key] != value]):
+        raise TwiceError(f"an object has the key {twice[0][:80]!r} twice, with two values")
+    return values
+
+
+_STRICT = json.JSONDecoder(object_pairs_hook=_once, parse_int=str, parse_float=str, parse_constant=lambda _: None)
 
 
 def load_json(text: str) -> Any:
-    """A JSON value whose numbers are text. Raises ValueError, or RecursionError where it is nested too deep."""
-    return json.loads(text, **_EXACT)  # type: ignore[arg-type]
+    """A JSON value whose numbers are text.
+
+    Raises:
+        ValueError: it is no JSON, or an object has a key twice, with two values.
+        RecursionError: it is nested too deep.
+    """
+    return _STRICT.decode(text)
 
 
 def _open(path: Path) -> IO[bytes]:
@@ -113,6 +129,8 @@ def _read_lines(path: Path) -> Iterator[Record | Drop]:
             where = f"{path.name}:{number}"
             try:
                 yield _record(where, load_json(line.decode()))
+            except TwiceError as twice:
+                yield _record(where, twice)
             except (ValueError, RecursionError) as error:
                 yield Drop(where, "malformed", f"not JSON: {str(error)[:200]}")
 
@@ -132,6 +150,8 @@ def _lines(path: Path) -> Iterator[bytes]:
 def _record(where: str, values: Any) -> Record | Drop:
     if isinstance(values, dict):
         return Record(where, values)
+    if isinstance(values, TwiceError):
+        return Drop(where, "malformed", str(values))
     return Drop(where, "malformed", f"a {type(values).__name__} where an object is expected")
 
 
@@ -146,12 +166,20 @@ def _read_json(path: Path) -> Iterator[Record | Drop]:
         load_json(first.decode() or "{}")
     except ValueError:
         if first.strip() == b"{":
-            raise ValueError("it holds one object; allowed are an array of objects, or one object per line") from None
+            raise ValueError("it holds one object; allowed are an array of objects, or one object per line: "
+                             "`jq -c '.LIST[]'` writes those of a list in it") from None
     yield from _read_lines(path)
 
 
+def _element(text: str, begin: int) -> tuple[Any, int]:
+    """The JSON value that begins there, or why it cannot be used, and where it ends. Raises ValueError."""
+    try:
+        return _STRICT.raw_decode(text, begin)
+    except TwiceError as twice:
+        return twice, json.JSONDecoder().raw_decode(text, begin)[1]
+
+
 def _read_array(path: Path) -> Iterator[Record | Drop]:
-    decoder = json.JSONDecoder(**_EXACT)  # type: ignore[arg-type]
     blocks = io.TextIOWrapper(_Stream(_blocks(path)), encoding="utf-8")  # type: ignore[type-var]
     text, at, number = blocks.read(BLOCK), 0, 0
     at = text.index("[") + 1
@@ -164,7 +192,7 @@ def _read_array(path: Path) -> Iterator[Record | Drop]:
                 return
             if number and not comma:
                 raise ValueError("no comma")
-            value, end = decoder.raw_decode(text, begin)
+            value, end = _element(text, begin)
         except (ValueError, RecursionError) as error:  # most often the element goes on in the next block
             block = blocks.read(BLOCK)
             if not block or len(text) - at > LONGEST_ROW:

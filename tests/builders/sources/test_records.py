@@ -107,6 +107,18 @@ def test_lines_that_are_no_row_are_dropped_one_by_one(tmp_path):
     assert last == Record("x.jsonl:7", {"last": "1"})
 
 
+@pytest.mark.parametrize(("name", "start", "between", "end"), [("x.jsonl", "", "\n", ""), ("x.json", "[", ",", "]")])
+def test_a_key_with_two_values_costs_its_row_alone(tmp_path, monkeypatch, name, start, between, end):
+    """Whichever of two golds a reader took, it might be the wrong one."""
+    monkeypatch.setattr(records, "BLOCK", 16)
+    rows = ['{"a": 1, "b": {"c": 2, "c": 2}}', '{"a": 1, "a": 2}', '{"b": [{"c": "x", "d": 0, "c": "y"}]}', '{"a": 3}']
+    (tmp_path / name).write_text(start + between.join(rows) + end)
+    first, *twice, last = read_records([str(tmp_path / name)])
+    assert (first.values, last.values) == ({"a": "1", "b": {"c": "2"}}, {"a": "3"})
+    assert twice == [Drop(f"{name}:{row}", "malformed", f"an object has the key {key!r} twice, with two values")
+                     for row, key in ((2, "a"), (3, "c"))]
+
+
 @pytest.mark.parametrize(("name", "data", "message"), [
     ("x.json", b'[{"a": 1}, {"a": 2', "after element 1"), ("x.json", b'[{"a": 1} {"a": 2}]', "after element 1"),
     ("x.json", b'{\n "a": 1\n}', "one object; allowed are an array"),
