@@ -171,7 +171,8 @@ class RecordedGenerator(Rows):
         description=f"{COLUMNS} {', '.join(SAMPLE_COLUMNS)}. `problem` is read from the column of that name "
         "unless mapped. Map one of `solution` (one text), `solutions` (a list of samples) and `steps` (one sample in "
         "pieces). "
-        "With `solutions`, each other column holds a list of the same length, or one value for all samples.",
+        "With `solutions`, each other column holds a list of the same length, or one value for all samples; one "
+        "`completion_tokens` for several samples is their sum, so that of each is unknown.",
     )
     join: str | None = Field(
         None, description="Path to the problem's source_id. By default samples are matched to problems by the text or "

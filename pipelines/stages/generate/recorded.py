@@ -244,6 +244,8 @@ def samples_of(texts: Mapping[str, Sequence[str | None]]) -> list[dict[str, Any]
         if name == "upstream_labels":
             samples[0][name] = list(values) or None
         elif name not in ("problem", *SOLUTIONS) and values:
+            if name == "completion_tokens" and len(values) == 1 < len(samples):
+                continue  # tokens of all samples together, as a server counts a request's
             if len(values) not in (1, len(samples)):
                 raise ValueError(f"{len(samples)} solutions, but {len(values)} values of {name}")
             for sample, value in zip(samples, values if len(values) > 1 else list(values) * len(samples), strict=True):

@@ -173,6 +173,15 @@ def test_steps_are_one_sample_and_a_list_is_no_solution(read):
     assert [row["solution"] for row in rows] == ["b"] and drops == [("s.jsonl:1", "malformed")]
 
 
+@pytest.mark.parametrize(("tokens", "each"), [(9, [None, None]), ([4, 5], [4, 5]), ([9], [None, None])])
+def test_one_number_of_tokens_for_several_samples_is_of_none_of_them(read, tokens, each):
+    rows, _ = read({"problem": "id7", "s": ["a", "b"], "n": tokens, "p": 7},
+                   columns={"solutions": "s", "completion_tokens": "n", "prompt_tokens": "p"})
+    assert [row["completion_tokens"] for row in rows] == each and [row["prompt_tokens"] for row in rows] == [7, 7]
+    (row,), _ = read({"problem": "id7", "s": ["a"], "n": 9}, columns={"solutions": "s", "completion_tokens": "n"})
+    assert row["completion_tokens"] == 9
+
+
 @pytest.mark.parametrize(("row", "reason"), [
     ({"response": {"status_code": 500, "body": {"error": {"message": "overloaded"}}}}, "failed_request"),
     ({"response": None, "error": {"code": "batch_expired"}}, "failed_request"),
