@@ -53,6 +53,7 @@ def test_csv_and_parquet_give_the_same_problems(tmp_path):
 @pytest.mark.parametrize(("name", "content", "message"), [
     ("p.jsonl", '{"question": "x", "a": 1}', "no column \\['q'\\]"),
     ("p.jsonl", '{"items": [{"q": "x", "a": 1}]}', r"The objects of the list 'items' have them.*jq -c '\.items\[\]'"),
+    ("p.jsonl", '{"items": [{"x": 1}]}', r"Map the columns in the recipe\.$"),
     ("p.txt", "hello", "format '.txt' is not read"),
     ("p.parquet", "not parquet", "cannot read"),
 ])

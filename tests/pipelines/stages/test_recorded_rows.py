@@ -186,6 +186,7 @@ def test_one_number_of_tokens_for_several_samples_is_of_none_of_them(read, token
     ({"response": {"status_code": 500, "body": {"error": {"message": "overloaded"}}}}, "failed_request"),
     ({"response": None, "error": {"code": "batch_expired"}}, "failed_request"),
     ({"response": {"status_code": 200, "body": {"error": {"message": "odd"}}}}, "failed_request"),
+    ({"response": {"status_code": 503, "body": None}}, "failed_request"),
     ({"result": {"type": "expired"}}, "failed_request"), ({"result": {"type": "errored"}}, "failed_request"),
     ({"response": {"status_code": 200, "body": {"t": ""}}, "error": None}, "no_solution"),
     ({"response": {"body": {"t": ""}}}, "no_solution"), ({"result": {"type": "succeeded"}}, "no_solution"),
