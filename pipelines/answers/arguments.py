@@ -20,7 +20,7 @@ def with_braces(text: str) -> str:
             optional, at = bracket[0].strip(), bracket.end()
         arguments: list[str] = []
         for _ in range(_COUNT[command[1]]):
-            argument, at = _argument(text, at)
+            argument, at = _argument(text, at, "{(" if command[1] == "sqrt" else "{")
             arguments.append(argument)
         if all(arguments):
             braced = "".join(f"{{{argument}}}" for argument in arguments)
@@ -28,11 +28,11 @@ def with_braces(text: str) -> str:
     return text
 
 
-def _argument(text: str, at: int) -> tuple[str, int]:
-    """One argument without its braces and where it ends; empty where there is none."""
+def _argument(text: str, at: int, brackets: str) -> tuple[str, int]:
+    """One argument without its brackets and where it ends; empty where there is none."""
     while text[at:at + 1].isspace():
         at += 1
-    if text[at:at + 1] == "{":
+    if text[at:at + 1] and text[at] in brackets:
         end = closing(text, at)
         return (text[at + 1:end].strip(), end + 1) if end is not None else ("", at)
     token = _TOKEN.match(text, at)

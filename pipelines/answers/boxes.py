@@ -8,8 +8,9 @@ list too, unless one is repeated: then the model stuttered, and the last one cou
 import re
 from collections import deque
 
-from stepforge.pipelines.answers.clauses import MAX_CLAUSE
+from stepforge.pipelines.answers.clauses import MAX_CLAUSE, NOTHING, read_clause
 from stepforge.pipelines.answers.statements import Statement
+from stepforge.pipelines.answers.surroundings import formula_around, with_alternative
 from stepforge.pipelines.answers.wording import DENIED_AFTER, DENIED_BEFORE, MAY_DENY, phrases
 
 MAX_BOXES = 64       # looked at, from the end
@@ -39,6 +40,10 @@ _CONSEQUENCE = re.compile(r"\b" + phrases("""so|thus|hence|therefore|then|thereb
 |correction|step|check|result""") + r"\b", re.IGNORECASE)
 _NAMED = re.compile(rf"{_MARKS}[,;.]?{_MARKS}([A-Za-z][a-z]*(?: [a-z]+){{0,2}}):{_MARKS}")
 _NAMED_BEFORE = re.compile(rf"(?:^|[\s,.;])[A-Za-z][a-z]*(?: [a-z]+){{0,2}}:{_MARKS}$")
+_PROSE = re.compile(r"(?:\\text[a-z]{0,2}\{)?\s*([A-Za-z]{2,}\s[^\\{}$]*\b(?:is|are|was|were|has|have|had|equals|will"
+                    r"|can|needs?|makes?|gets?|takes?|must)\s[^\\{}$]*\d[^\\{}$]*)\}?").fullmatch
+_EACH = re.compile(r"[\s$]*(?:\\[)\]])?\s*(for|if|when)\s+[^.\n]{1,60}?[,;]\s*(?:and\s+)?[\s$]*"
+                   r"(?:\\[(\[])?\s*").fullmatch
 _RESPECTIVELY = re.compile(r"[^\n.]{0,40}\brespectively\b")
 _LABEL = re.compile(r"(?:^|\n)[ \t>*#_-]*(?:(?:part|question|problem|case|option|alternative|scenario|solution)\s*)?"
                     r"(?:\(([a-h1-9]|i{1,3}|iv|v)\)"
@@ -65,9 +70,15 @@ def boxes(text: str, percent: bool = False) -> list[Statement]:
         elif content:
             if percent and _PERCENT.match(text, end) and content[-1:].isdigit():
                 content += r"\%"
+            whole = formula_around(text, box.start(), content, end) if closed else ""
+            content = with_alternative(content, text, end)
+            prose = _PROSE(content)
+            reading = read_clause(prose[1]) if prose else NOTHING
             announced = _ANNOUNCED.search(text, max(0, box.start() - 80), box.start()) is not None
-            single.append(Statement(box.start(), end, content, "boxed", sure=closed or end < len(text),
-                                    to_end=not closed, part=not announced and _is_step(text, box.start())))
+            sure = reading.sure and "=" not in whole and (closed or end < len(text))
+            single.append(Statement(box.start(), end, reading.answer or content, "boxed", sure=sure, whole=whole,
+                                    to_end=not closed, part=not announced and _is_step(text, box.start()),
+                                    clause=prose[1] if prose else ""))
         elif not closed and single:
             single[-1] = single[-1]._replace(sure=False)           # the text ends where its next box begins
     return single if len(single) < 2 else _together(text, single)
@@ -116,6 +127,9 @@ def _joined(text: str, previous: Statement, between: str, box: Statement) -> boo
     if len(between) <= MAX_BETWEEN and (_JOINED.fullmatch(between) or (
             _LISTED.fullmatch(_PART.sub(" ", between)) and not _CONSEQUENCE.search(between))):
         return True
+    if len(between) <= MAX_BETWEEN and (case := _EACH(between)) \
+            and re.match(rf"[\s$\\)\]]*{case[1]}\b", text[box.end:box.end + 20]):
+        return True                                            # \boxed{1} for even n, \boxed{2} for odd n
     names = _ONE_NAMED(previous.answer), _ONE_NAMED(box.answer)
     if names[0] and names[1] and names[0][1] != names[1][1] and _AND_HENCE.fullmatch(between):
         return True
@@ -139,4 +153,4 @@ def _list(text: str, group: list[Statement]) -> Statement:
         between = [text[first.end:second.start] for first, second in zip(group, group[1:], strict=False)]
         if len(set(answers)) == 1 or all(map(_BLANK.fullmatch, between)):
             return last
-    return last._replace(start=group[0].start, answer=", ".join(answers))
+    return last if len(group) == 1 else last._replace(start=group[0].start, answer=", ".join(answers), whole="")

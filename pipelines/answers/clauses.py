@@ -36,14 +36,16 @@ _LETTER = re.compile(r"[\s*:\"]*([A-J])(?![\w'’(]|\s*(?:[-+*/^=<>]|(?:or|and)\
                      r"|\s*,\s*(?:(?:or|and)\s+)?[A-J]\b|\s+[A-Z])")
 _ROMAN = r"(?:VI{0,3}|I{1,3}|I[VX]|X)"
 _JOIN = r"\s*(?:,\s*(?:and|or)\b|,|&|\b(?:and|or)\b)\s*"
-_LABELS = re.compile(rf"[\s:*\"]*((?:{_ROMAN}(?:{_JOIN}{_ROMAN})+|[A-Z](?:{_JOIN}[A-Z])+)(?:\s+only)?|{_ROMAN}\s+only)"
-                     r"(?![\w'’(]|\s*[-+*/^=<>])")
+_LABELS = re.compile(rf"[\s:*\"]*((?:{_ROMAN}(?:{_JOIN}{_ROMAN})+|[A-Z](?:{_JOIN}[A-Z])+)(?:\s+only)?|{_ROMAN}\s+only"
+                     r"|[A-J]{2,6}(?=[\s.。*]*$))(?![\w'’(]|\s*[-+*/^=<>])")
 _ANSWER_WORD = re.compile(r"[\s:*\"]*(yes|no|true|false)\b[*\"]*(?=\s*(?:[.,;:!–—]|$)|\s+(?:because|since|as)\b)",
                           re.IGNORECASE)
 _PARTS = re.compile(r"[\s:*]*\((?:a|i)\) ?[^()\n]{1,80}\((?:b|ii)\)")
 _CONDITION = re.compile(r"\s*,?\s*(?:if|when)\b[^.\n]*?(?:\b(?:and|but|or|otherwise|else)\b,?|,)"
                         r"\s*(?:it(?: is|['’]s) )?"
                         r"(?=[\d$\\-]+[^\n]*\b(?:if|when|otherwise|else)\b|[\d$\\-]+[^\n]{0,20}$)")
+_FOR_EACH = re.compile(r"\s+(for|if|when)\s+[^.,;\n\d]{1,40}?(?:\s*[,;]\s*(?:and\s+|but\s+)?|\s+and\s+)(?=[-\d\\$])")
+_CALCULATED = re.compile(r"<<[^<>\n]*>>")                       # a calculator's notes
 _SMALL_LETTER = re.compile(r"[\s*:\"(]*([a-j])[)\s*.\"]*").fullmatch
 _RELATIVE = re.compile(r"\s+(?:more|less|fewer|greater|larger|smaller|higher|lower|older|younger)\s+than\s+the"
                        r"\s+\w+\s+of\b[^.\n]{0,80}")
@@ -59,6 +61,7 @@ def read_clause(clause: str, choices: bool = False) -> Reading:
     """
     if quoted := _QUOTED.match(clause):
         return Reading(quoted[1].strip(), True)
+    clause = _CALCULATED.sub("", clause) if "<<" in clause else clause
     math = MATH.match(clause, skip(clause))
     whole = math.end() if math else 0                           # a formula may take more than a line
     line = clause[:whole].replace("\n", " ") + clause[whole:].split("\n", 1)[0]
@@ -99,6 +102,9 @@ def read_clause(clause: str, choices: bool = False) -> Reading:
         return Reading(line[start:relative.end()], True)         # 30 more than the number of girls
     if (condition := _CONDITION.match(line, value.end)) and (other := term_at(line, condition.end())):
         return Reading(f"{value.text} or {other.text}", True)   # 5 if n is even and 6 if n is odd
+    if (case := _FOR_EACH.match(line, value.end)) and (other := term_at(line, case.end())) \
+            and re.match(rf"\s+{case[1]}\b", line[other.end:]):
+        return Reading(f"{value.text}, {other.text}", True, sure=False)       # 7 for Ann and 8 for Bob
     cut = _SIGN.fullmatch(line, value.end) is not None and len(clause) == len(line)
     return Reading(value.text.strip(), True, not line[value.end:].strip(" \t"), not cut)
 

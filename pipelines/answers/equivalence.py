@@ -269,8 +269,8 @@ def _one_named(named: Statement, other: str, named_is_gold: bool, symbolic: Symb
         return unclear_where_equal(match) if asked and named_is_gold else match
     if not named.sides:
         return _best(*pair, symbolic)
-    root = solution(named.sides)
-    values = [value for value in (named.value, root) if value is not None]
+    zero = next((side for side, rest in (named.sides[:2], named.sides[1::-1]) if rest == "0"), None)     # P(x)=0 for P
+    values = [value for value in (named.value, solution(named.sides), zero) if value is not None]
     return UNCLEAR if any(_compare(value, other, symbolic).equal is not False for value in values) else UNEQUAL
 
 

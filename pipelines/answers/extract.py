@@ -16,7 +16,7 @@ from stepforge.pipelines.answers.doubts import is_doubted, without_doubt
 from stepforge.pipelines.answers.guesses import SENTENCE_END, guess, without_markup
 from stepforge.pipelines.answers.normalize import canonical
 from stepforge.pipelines.answers.statements import How, Statement, rare_statements, statements
-from stepforge.pipelines.answers.wording import MAY_RETRACT, MAY_TURN, RETRACTED, TURN, TURNED_TO
+from stepforge.pipelines.answers.wording import BUT, INTERRUPTED, MAY_RETRACT, MAY_TURN, RETRACTED, TURN, TURNED_TO
 from stepforge.pipelines.answers.words import LETTERS
 
 MAX_STATED = 3       # honest solutions were seen to box at most two different values
@@ -29,6 +29,7 @@ class Extraction(NamedTuple):
     at_end: the answer runs up to the very end of the text, so a cut may have shortened it. sure: a mismatch says that
     the solution is wrong; not so for a guess where the last sentence offers other values. clause: the words, if few,
     that state the answer. doubted: a match does not say that the solution is right, because its words leave it open.
+    whole: the formula of which the answer is the boxed part, `12\\pi` of `\\boxed{12}\\pi`.
     """
 
     answer: str | None
@@ -38,6 +39,7 @@ class Extraction(NamedTuple):
     sure: bool = True
     clause: str = ""
     doubted: bool = False
+    whole: str = ""
 
     def says(self, words: str) -> bool:
         """Whether the clause of the answer is these words and nothing else: `Route 66` of `The answer is Route 66.`"""
@@ -136,16 +138,21 @@ def _last(stated: list[Statement]) -> Statement:
 def _turned(behind: str, answer: str) -> bool:
     """Whether the text behind a stated answer turns round and ends in a number that the answer does not have."""
     opening, ending = behind[:MAX_CLAUSE].lower(), behind[-MAX_CLAUSE:]
-    if not any(map(opening.__contains__, MAY_TURN)) or (turn := TURN.search(opening)) is None:
-        return False
-    other = TURNED_TO.search(ending, max(0, turn.end() - len(behind) + len(ending)))
+    other = None
+    if any(map(opening.__contains__, MAY_TURN)) and (turn := TURN.search(opening)) is not None:
+        other = TURNED_TO.search(ending, max(0, turn.start() - len(behind) + len(ending)))
+    sentence = SENTENCE_END.split(opening, maxsplit=1)[0]
+    if other is None and (turn := BUT.match(sentence)) is not None:
+        other = TURNED_TO.search(sentence, turn.end())
+    if other is None:
+        other = INTERRUPTED.search(sentence[:80])
     return other is not None and other[1].replace(",", "") not in _NUMBER.findall(answer.replace(",", ""))
 
 
 def _doubted(text: str, said: Statement) -> bool:
     """Whether a sentence leaves the answer open that it names; a box and a plain `The answer is 5` do not."""
     if said.how == "boxed" or said.plain:
-        return False
+        return bool(said.whole)
     start = text.find(said.answer, said.start, said.end + len(said.clause))
     if start < 0:                                              # another spelling of it, or it stands before `answer`
         return is_doubted(text, said.start, said.end if said.clause else said.start - 1, said.end)
@@ -155,7 +162,8 @@ def _doubted(text: str, said: Statement) -> bool:
 def _chosen(stated: list[Statement], last: Statement) -> Extraction:
     rivals = [item for item in stated if item.how == last.how and item.firm == last.firm and not item.part]
     distinct = {canonical(item.answer[:MAX_CLAUSE]) for item in rivals} if len(rivals) > 1 else {last.answer}
-    return Extraction(last.answer, last.how, len(distinct), last.to_end, last.sure, last.clause)
+    return Extraction(last.answer, last.how, len(distinct), last.to_end, last.sure, last.clause,
+                      whole=last.whole)
 
 
 def _guessed(text: str, choices: bool) -> Extraction:

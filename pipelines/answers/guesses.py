@@ -55,7 +55,7 @@ _START = re.compile(
     r"(?-i:(?<![^\s(\[{\"'“:=,;>|*≈~\x80-\U0010ffff]))(?=[-+]?[\d.$\\(\[{€£¥₹]|[-+]?[a-z](?![a-z])|"
     + wording.phrases("""(?:negative|minus|square|positive|principal|cube|half|one half|twice|double|triple|three times
 |reciprocal|inverse|less|fewer|smaller|lower|more|greater|larger|bigger|higher|at|no|up|under|below|over|above|between
-|strictly|much|slightly|well|just|sqrt|pi|sin|cos|tan|log|ln|exp)(?![a-z])""") + ")", re.IGNORECASE)
+|strictly|much|slightly|well|just|infinity|sqrt|pi|sin|cos|tan|log|ln|exp)(?![a-z])""") + ")", re.IGNORECASE)
 _BOUND = re.compile(r"^x\\[lg]e (?=[\d$\\])")                           # in a sentence, `at least 7` means 7
 _COMPARISON = re.compile(r"x[<>]|.*\\ne(?:q)?(?![a-z])")
 _VARIABLE = re.compile(r"(?:\\(?!text|math|operatorname))?[a-zA-Z]+(?:_\{?\w+\}?)?'*(?:\([a-zA-Z, ]*\))?")
@@ -72,6 +72,10 @@ _LAST_WORD = re.compile(r"[a-zA-Z]+$")
 _SUPPOSED = re.compile(r"(?:^|[.,;:!?]\s)\W*(?:(?:now|next|so|then|and|first|let us|let me|let['’]s)\W+){0,2}"
                        r"(?:let|consider|try|check|test|with|when|for|set|take)\s+(?:the case\s+)?[$\\(\s]*$",
                        re.IGNORECASE)
+_COMPUTED = re.compile(r"(?:[^=a-zA-Z\\]|\\(?:frac|cdot|times|div|text)|[a-z]{3})*=\s*[-+\\$€£\d.][^=]*").fullmatch
+_BUT = re.compile(r"\b(?:but|however|yet)\b")
+_OPERATOR = re.compile(r"[\w%)]\s+(?:x|[*/+])\s*$")
+_CHAINED = re.compile(r"(?:\s+\w+){0,3}\s+(?:x|[-*/+])\s+").fullmatch
 _COUNTS = re.compile(r"\b(?:is|are|equals|exactly|be)\s*$")
 
 
@@ -120,7 +124,7 @@ def guess(text: str) -> Guess | None:
                                       doubted=doubted)
             if best.bold or best.sure or not best.formula:
                 return best
-        if last and wording.PLAN.search(sentence):
+        if last and (wording.PLAN.search(sentence) or "nswer" not in sentence and not _is_finished(tail)):
             finished = False
         last = False
     return best
@@ -176,19 +180,25 @@ def guess_in(sentence: str, before: str = "") -> Guess | None:
     if len(hedged := {value.text for value in offered if _follows(wording.HEDGE, line, value.start)}) > 1:
         return Guess(" or ".join(sorted(hedged)), True)
     led = [value for value in offered if _follows(wording.LEADS, line, value.start)]
+    computed = [value for value in offered if _COMPUTED(value.text)]
     main = led or [value for value in offered if not _follows(wording.CIRCUMSTANCE, line, value.start, BEFORE)]
     if not plain and left_out.issuperset(value.text for value in values):
         return None                                             # denied, and named once more in the reason why
-    chosen = led[-1] if led else _result(main or offered, before) or (main or offered)[-1]
+    chosen = max(led + computed) if led or computed else _result(main or offered, before) or (main or offered)[-1]
+    if (turn := _BUT.search(line, chosen.end)) and (later := [value for value in offered if value.start > turn.end()]):
+        chosen, led = later[-1], []
     alone = len({value.text.replace(" ", "") for value in values}) == 1 \
-        or len(main) == 1 and chosen is main[0] and (chosen.many == 1 or chosen in led)
+        or len(main) == 1 and (chosen is main[0] and (chosen.many == 1 or chosen in led)
+                               or chosen in computed and _CHAINED(line, main[0].end, chosen.start) is not None)
     planned = not (chosen in led or "=" in chosen.text) and wording.PLAN.search(line) is not None
     alone = alone and (chosen in led or not _OF_MANY.match(line, chosen.end)) and not planned
     planned = planned or "=" in chosen.text and _SUPPOSED.search(line, 0, chosen.start) is not None \
         or "would" in line and wording.UNREAL.search(line) is not None
     whole = chosen.end - chosen.start > len(line) // 2
     stated = whole or chosen in led or chosen.many > 1 or not _EXPRESSION.search(chosen.text)
-    return Guess(chosen.text.strip(), bool(plain) and alone and stated, chosen.end == len(line),
+    carried = chosen in computed and _OPERATOR.search(line, 0, chosen.start) is not None
+    result = chosen.text.rpartition("=")[2] if carried else chosen.text          # 16 pandas / 2 = 8 couples
+    return Guess(result.strip(), bool(plain) and alone and stated, chosen.end == len(line),
                  chosen.kind == "formula", doubted=planned or is_doubted(line, 0, chosen.start, chosen.end))
 
 

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 
 from stepforge.pipelines.answers.clocks import MINUTES, time_of_day
 from stepforge.pipelines.answers.exact import TooLarge, Undefined, evaluate
-from stepforge.pipelines.answers.units import NONE, Unit, conflict, plain_unit, unit_of
+from stepforge.pipelines.answers.units import NONE, Unit, conflict, plain_unit, scales, unit_of
 
 ROUNDED_PLACES = 6       # 0.333333 stands for 1/3, and 3.141593 for \\pi, from this many decimal places on
 
@@ -212,6 +212,9 @@ def same(gold: Quantity, answer: Quantity) -> bool | None:
             gold, answer = _scaled(gold), _scaled(answer)
     if _equal(gold, answer):
         return True
+    if gold.unit is NONE and gold.form == answer.form == "plain" \
+            and any(answer.value * answer.unit.factor == gold.value * scale for scale in scales(answer.unit)):
+        return None                                        # 75 cents and 0.75, 2 hours and 120
     if "percent" in (gold.form, answer.form) and gold.form != answer.form:
         percent, other = (gold, answer) if gold.form == "percent" else (answer, gold)
         return None if percent.value * 100 == other.value else False

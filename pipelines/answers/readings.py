@@ -17,6 +17,9 @@ _TIMES = {"k": 1000, "K": 1000, "M": 10**6}
 _SHORT = re.compile(r"[$€£]?(\d+(?:\.\d+)?)\s*([kKM])").fullmatch
 _LONE_CAPITAL = re.compile(r"(?<![A-Za-z\\])[A-Z](?![A-Za-z])").search
 _POINTED = re.compile(r"(?<=\d),(?=(?:\d\d?|\d{4,})(?!\d))")
+_COMMA = r"-?(?:\d{1,3}(?:\.\d{3})+|\d+),\d{1,2}"
+_COMMA_MEASURE = re.compile(rf"^[$€£¥]{_COMMA}(?![\d,])"
+                            rf"|^{_COMMA}(?=\s*(?:[$€£¥%°]|\\text\{{|[^\W\d_]{{2,}})[^\d,;]*$)")
 _MARKED_LABEL = re.compile(r"\\text\{([^{}]*:) ?\}")
 _HAS_LABEL = re.compile(r"[a-zA-Z]:").search
 _BOUND = (r"(?:at|fewer|less|more|greater|larger|smaller|no|not|over|under|up|below|above|about|strictly|between)"
@@ -31,11 +34,15 @@ _DOTTED = re.compile(r"(-?\d{1,3}(?:\.\d{3})+)(?:,(\d+))?").fullmatch
 def second_readings(gold: str, answer: str) -> Iterator[tuple[str, str, bool]]:
     """Other readings of two canonical texts that differ, and whether equal values then mean equal answers.
 
-    With semicolons between its parts, `(0,5;2)` has decimal commas. Labels of the reference (`Ann: 5`) may be left
+    With semicolons between its parts, `(0,5;2)` has decimal commas, and so has a number with a unit: `3,5 Stunden`.
+    Labels of the reference (`Ann: 5`) may be left
     out, which leaves open whose values those of the answer are.
     """
     pointed = [_POINTED.sub(".", text) if ";" in text and text.count(",") == len(_POINTED.findall(text)) else text
                for text in (gold, answer)]
+    if pointed != [gold, answer]:
+        yield pointed[0], pointed[1], True
+    pointed = [_COMMA_MEASURE.sub(lambda m: m[0].replace(".", "").replace(",", "."), text) for text in (gold, answer)]
     if pointed != [gold, answer]:
         yield pointed[0], pointed[1], True
     plain = [_MARKED_LABEL.sub(r"\1", text) for text in (gold, answer)]

@@ -26,7 +26,8 @@ class Statement(NamedTuple):
     """firm: the answer stands where it is announced, not somewhere in a sentence. to_end: the text ends with it.
 
     part: an answer to a part of the problem, which is no guess at the whole. clause: the words that state the answer.
-    plain: nothing else stands in their line, so no word can leave the answer open.
+    plain: nothing else stands in their line, so no word can leave the answer open. whole: the formula of which a box
+    is only a part.
     """
 
     start: int
@@ -39,6 +40,7 @@ class Statement(NamedTuple):
     part: bool = False
     clause: str = ""
     plain: bool = False
+    whole: str = ""
 
 
 _HEADS = (("nswer", re.compile(r"nswers?(?![a-z])")), ("NSWER", re.compile("NSWERS?(?![A-Z])")),

@@ -47,7 +47,7 @@ _TOKEN = re.compile(rf"""(?P<number>(?:\\?[$€£¥₹]\s?[-+]?\s?)?(?:{_NUMBER}
         |[a-zA-Z](?:\d+(?!\d))?(?![a-zA-Z0-9]|['’][a-z]))""", re.VERBOSE | re.ASCII)
 _SPACE = re.compile(r"[ \t~]*")
 _CLOSING = {"(": ")]", "[": ")]", "{": "}", "\\{": ("\\}",)}
-_MATHS = re.compile(r"\d|\\(?:pi|sqrt|infty|emptyset|varnothing|mathbb|frac)|\bpi\b|sqrt")
+_MATHS = re.compile(r"\d|\\(?:pi|sqrt|infty|emptyset|varnothing|mathbb|frac)|\b(?:pi|infinity)\b|sqrt")
 _RELATION = re.compile(r"[=<>]|\\(?:le|ge|leq|geq|lt|gt|ne|neq|in|approx|equiv)(?![a-zA-Z])")
 _RELATED = re.compile(r"\s*(=|-(?=\s?\$))\s*")                  # $x$ = 5; the range $12$-$13$
 _OPERATED, _ENDS = re.compile(r"\s*[-+*/^=]\s*[\w(\\]"), re.compile(r"\s*(?:[.,;:!?]|$)")

@@ -57,6 +57,8 @@ for _base, _lines in _AMOUNTS.items():
 for _line in _VOLUMES:
     for _name in _line.split()[1:]:
         _UNITS[_name] = (("mm", 3),), Fraction(_line.split()[0])
+_SCALES: dict[tuple[tuple[str, int], ...], tuple[int, ...]] = {
+    (("cent", 1),): (1, 100), (("second", 1),): (1, 60, 3600, 86400, 604800), (("month", 1),): (1, 12)}
 _RATES = {"mph": "mile/hour", "kmh": "km/hour", "kph": "km/hour", "kmph": "km/hour", "mps": "m/second",
           "fps": "feet/second"}
 
@@ -146,6 +148,11 @@ def unit_of(text: str) -> Unit | None:
 def _known(word: str) -> tuple[tuple[tuple[str, int], ...], Fraction] | None:
     word = word.rstrip(".")
     return _UNITS.get(_CAPITALS.get(word, "")) or _UNITS.get(_stem(word)) if word else None
+
+
+def scales(unit: Unit) -> tuple[int, ...]:
+    """The factors of the units of money or time that a bare number may have beside this unit."""
+    return _SCALES.get(unit.dimension, ())
 
 
 def is_unit(word: str) -> bool:

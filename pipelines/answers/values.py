@@ -8,6 +8,7 @@ import re
 
 from stepforge.pipelines.answers.number_words import PARTS, leading_number, nth
 from stepforge.pipelines.answers.terms import Term, series_at, term_at
+from stepforge.pipelines.answers.units import is_unit, unit_of
 from stepforge.pipelines.answers.wording import FILLER
 
 _SIGN = re.compile(r"(?:negative|minus)\s+(?=[\d\\$.a-z(])", re.IGNORECASE)
@@ -50,16 +51,22 @@ _OR_MORE = re.compile(r"\s*,?\s*(?:or (?:(more|greater|higher|larger|above)|less
                       r"|at (?:the )?(?:most|(least)))\b|(\+)(?=\s*(?:[.,;!]|$))", re.IGNORECASE)
 NUMERATORS = {"a": 1, "an": 1, "one": 1, "two": 2, "three": 3}
 _AND_PART = re.compile(rf"\s+and\s+({'|'.join(NUMERATORS)})\s+({'|'.join(PARTS)})s?\b", re.IGNORECASE)
-_BINARY = re.compile(r"\s+(choose|(?:over|to|in)(?=\s+\d+\s*(?:[.;!?]|$))|out of|times|plus|minus|multiplied by"
+_BINARY = re.compile(r"\s+(choose|(?:over|to|in)(?=\s+\d+\s*(?:[.;!?]|$))|(?<!from)to"
+                     r"(?=\s+\$?\d[\d.,]*\s*(?:%|(?!decimal|significant|d\.?p|s\.?f|places|digits|figures|the\b)[a-z]{3}))"
+                     r"|out of|times|plus|minus|multiplied by"
                      r"|divided by|(?:raised )?to the power(?: of)?|raised to"
                      r"|(?:more|greater|larger) than"
-                     r"|(?:less|fewer|smaller) than)\s+(?=[\d\\$(])")
+                     r"|(?:less|fewer|smaller) than)\s+(?=[\d\\$(]|the (?:square|cube) root)")
 _OPERATIONS = {"times": r"(%s)\cdot(%s)", "multiplied": r"(%s)\cdot(%s)", "divided": r"\frac{%s}{%s}",
                "choose": r"\binom{%s}{%s}", "to": "%s:%s"} | dict.fromkeys(
     ("to the", "raised"), "(%s)^{%s}") | dict.fromkeys(
     ("over", "in", "out"), r"\frac{%s}{%s}") | dict.fromkeys(
     ("plus", "more", "greater", "larger"), "%s+(%s)") | {"minus": "%s-(%s)"} | dict.fromkeys(
     ("less", "fewer", "smaller"), "-(%s)+(%s)")
+_BELOW_ZERO = re.compile(r"\s+below (?:zero|0)\b")
+_TENTHS = re.compile(rf"(\d+)[ -]({'|'.join(PARTS.keys() - {'half', 'quarter'})})s\b.*").fullmatch
+_REMAINDER_UNIT = re.compile(r" rem(?:ainder|\.)?$")
+_SMALLER = re.compile(r",?\s+\d+(?:\.\d+)?\s+([a-z]+)(?!\w)")
 _POWER = re.compile(r"\s+(squared|cubed|factorial)\b")
 _NTH = re.compile(r"\s+(?:raised )?to the (\w+)(?: power)?\b")
 _TAILS = tuple((re.compile(pattern, re.IGNORECASE), form) for pattern, form in (
@@ -89,6 +96,8 @@ def value_at(line: str, at: int) -> Term | None:
         return None
     if term.text.endswith("'") and line[at - 1:at] == "'":
         term = term._replace(text=term.text[:-1])               # 'quoted'
+    if term.kind == "number":
+        term = _with_smaller(line, term)
     if term.kind == "number" and (half := _AND_PART.match(line, term.end)):
         return Term(at, half.end(), f"{term.text}+{NUMERATORS[half[1].lower()]}/{PARTS[half[2].lower()]}", "number")
     if term.many == 1 and (more := _OR_MORE.match(line, term.end)):
@@ -101,6 +110,22 @@ def value_at(line: str, at: int) -> Term | None:
     return _operated(line, term)
 
 
+def _with_smaller(line: str, term: Term) -> Term:
+    """The number with what its unit hides: `7 feet 5 inches`, `7 tenths`, `7 below zero`, `7 remainder 3`."""
+    if below := _BELOW_ZERO.match(line, term.end):
+        return term._replace(end=below.end(), text=f"-{term.text}") if term.text[0].isdigit() else term
+    if parts := _TENTHS(term.text):
+        return term._replace(end=term.start + parts.end(2), text=f"{parts[1]}/{PARTS[parts[2]]}")
+    if left := _REMAINDER_UNIT.search(term.text):
+        return term._replace(end=term.end - len(left[0]), text=term.text[:left.start()])
+    unit = term.text.rsplit(" ", 1)[-1]
+    if is_unit(unit) and (smaller := _SMALLER.match(line, term.end)) and is_unit(smaller[1]) and smaller[1] != unit \
+            and (both := unit_of(unit), less := unit_of(smaller[1])) and both and less \
+            and both.dimension == less.dimension and both.factor > less.factor:
+        return term._replace(end=smaller.end(), text=term.text + smaller[0])
+    return term
+
+
 def _operated(line: str, term: Term) -> Term:
     """The term with the operations in words that follow it: `4 squared plus 16`."""
     for _ in range(MAX_OPERATIONS):
@@ -108,15 +133,22 @@ def _operated(line: str, term: Term) -> Term:
             term = term._replace(end=power.end(), text=_POWERS[power[1]] % term.text)
         elif (power := _NTH.match(line, term.end)) and (exponent := nth(power[1])):
             term = term._replace(end=power.end(), text=f"({term.text})^{{{exponent}}}", kind="formula")
-        elif term.many == 1 and (word := _BINARY.match(line, term.end)) and (other := term_at(line, word.end())):
+        elif term.many == 1 and (word := _BINARY.match(line, term.end)) \
+                and (other := term_at(line, word.end()) or _in_words(line, skip(line, word.end()))):
             operation = _OPERATIONS["to the" if word[1].startswith("to the") else word[1].split()[0]]
-            term = term._replace(end=other.end, text=operation % (term.text, other.text), kind="formula")
+            combined = operation % (term.text, _bare(operation, other.text))
+            term = term._replace(end=other.end, text=combined, kind="formula")
         elif term.many == 1 and _PART(share := _PERCENT.sub("%", term.text)) and (of := _OF.match(line, term.end)) \
                 and (whole := term_at(line, of.end())):
             term = term._replace(end=whole.end, text=rf"{share}\cdot({whole.text})", kind="formula")
         else:
             break
     return term
+
+
+def _bare(operation: str, text: str) -> str:
+    """A denominator without its unit: `3 out of 8 chances`."""
+    return text.split(" ")[0] if operation.startswith(r"\frac") and text[0].isdigit() else text
 
 
 def _in_words(line: str, at: int) -> Term | None:

@@ -74,7 +74,8 @@ class Verifier:
         extraction = extract_answer(solution)
         answer = (extraction.answer or "").strip()
         whole = complete is not False or not extraction.at_end
-        if not answer or extraction.how not in EXPLICIT or extraction.stated > MAX_STATED or not whole:
+        if not answer or extraction.how not in EXPLICIT or extraction.stated > MAX_STATED or not whole \
+                or extraction.whole:
             return None
         return answer, answer_key(answer)
 
@@ -123,6 +124,10 @@ class Verifier:
         match = (_quick_match if len(gold) + len(answer) <= MAX_CHARS else compare)(gold, answer)
         if match.equal is not True and extraction.says(gold):
             return gold, extraction._replace(answer=gold), SAME_WORDS
+        if match.equal is not True and extraction.whole and "=" not in extraction.whole:
+            again = compare(gold, extraction.whole)
+            if again.equal or again.reason == NEEDS_SYMBOLIC:
+                return gold, extraction._replace(answer=extraction.whole, doubted=False), again
         return gold, extraction, match
 
     def _submit(self, gold: str, answer: str) -> Future[Match]:

@@ -39,7 +39,8 @@ CORRECTED = _pattern(r"\b", phrases("but(?: rather| instead)?|rather|instead|it 
 # Before a value: it is denied, supposed or doubted, or something else is compared with it.
 DENIED_BEFORE = _pattern(
     phrases(r"""\bnot|n't|\bnever|\bnor|\bneither|\bcannot|\brather than|\banything but|\binstead of|\bunlike|\bexcept
-|\bother than|\bby no means|\bdifferent from|\bno longer|\bfar from|\bhardly|\bbarely|\bexclud\w+
+|\bother than|\b(?:everything|all) but|\bby no means|\bdifferent from|\bno longer|\bfar from|\bhardly|\bbarely
+|\bexclud\w+
 |\brul(?:e|es|ed|ing) out|\breject\w*|\bdiscard\w*|\beliminat\w+|\bdismiss\w*|\bdisregard\w*|\bthrow\w* (?:out|away)
 |不是|≠|\\ne(?:q)?"""),
     r"\s*(?:", phrases("""have|include|possibly|simply|just|necessarily|really|quite|going to|be|been|equal to|equal
@@ -47,11 +48,12 @@ DENIED_BEFORE = _pattern(
     r"[$\\(\[\s]*$")
 MAY_DENY = ("not", "n't", "n’t", "never", "nor", "neither", "rather", "anything", "instead", "unlike", "xcept",
             "other", "xclud", "不是", "out", "reject", "discard", "eliminat",
-            "dismiss", "disregard", "throw", "means", "from", "longer", "hardly", "barely", "≠", "\\ne")
+            "dismiss", "disregard", "throw", "means", "from", "longer", "hardly", "barely", "≠", "\\ne", "but")
 CONDITION = _pattern(phrases(r"""\b(?:if|whether|suppose|assum\w+|unless|(?<!no )(?<!without )doubt|unlikely|check that
 |let's say|pretend
 |(?:mistake|error|wrong|incorrect|false|absurd|tempting|foolish|silly) to (?:say|think|claim|conclude|assume|believe)
 |(?:some|one|you|someone) (?:might|may|could|would) (?:say|think|claim|conclude|guess)
+|(?:i|we) (?:(?:at )?first |initially |originally |had )*(?:thought|believed|guessed|expected|figured)
 |no way|used to be|nobody|no one|no-one
 |(?:wrong|incorrect|false|naive) (?:answer|solution|result|value)s?
 |impossible (?:that|for)|(?:cannot|can't|can not|could not|couldn't) be (?:the case )?that
@@ -120,13 +122,26 @@ RETRACTED = _pattern(r"\b", phrases("wait|actually|hmm|oops|no|sorry|hold on|but
 MAY_RETRACT = ("wrong", "ncorrect", "mistake", "error", "right", "correct", "possible", "not the answer")
 
 # Behind a stated answer: a sentence turns round, and the text ends in another value, `But wait. ..., so 35.`
-TURN = _pattern(r"(?:^|[.!?\n])[\s\"')*]*(?:but,?\s+)?(?:wait|hold on|oops|hmm+|actually|no(?=,))\b")
-MAY_TURN = ("wait", "hold on", "oops", "hmm", "actually", "no,")
-TURNED_TO = _pattern(r"\b(?:so|thus|hence|therefore|instead|(?:must|should) be|(?:is|it['’]s) actually)\b",
+TURN = _pattern(r"(?:^|[.!?\n])[\s\"')*#_]*(?:but,?\s+)?", phrases("""wait|hold on|oops|hmm+|actually|no(?=[,:])|sorry
+|edit|update|corrections?|corrected|scratch that|on second thought|my mistake|apologies"""),
+                r"\b|\b(?:after|on|upon) (?:re-?\w+ing|closer inspection|reflection|checking again|double-checking)\b"
+                r"|\bthe ", phrases("correct|corrected|right|actual|true|real|revised|updated"),
+                r" (?:value|total|result|number|count|sum|amount|figure)\b")
+MAY_TURN = ("wait", "hold on", "oops", "hmm", "no,", "no:", "sorry", "edit", "update", "correct", "scratch",
+            "second thought", "my mistake", "apologies", "right", "actual", "true", "real", "revised",
+            "inspection", "reflection", "checking", " re")
+# In the sentence of a stated answer: the next word takes it back, `18, no wait, 16`.
+INTERRUPTED = _pattern(r"[,.–—-]+\s*(?:", phrases("no|wait|sorry|oops|i mean|actually|or rather|make that|correction"),
+                       r"[,:]?\s+)+", r"(?:it['’]?s |it is |make that )?\\?\$?(-?\d[\d,]*(?:\.\d+)?)")
+BUT = _pattern(r"^[^!?\n]*?\b(?:but|however|although|though|yet)\b")
+TURNED_TO = _pattern(r"\b(?:so|thus|hence|therefore|instead|sorry|edit|it['’]s|that['’]s"
+                     r"|(?:must|should|has to|turns out to) be|should have been|is actually"
+                     r"|(?:i|we) (?:\w+ly |now )?(?:get|have|find)"
+                     r"|(?:it|this|that|one|answer|value|total|result|number|count|sum|amount|actually) is)\b",
                      r"(?:[\s,:$*]|\b",
                      phrases("""it|that|this|the|correct|right|final|real|actual|answer|result|total|is|are|be|must
 |should|would|actually|really|instead|rather|we|get|have|has|she|he|they"""),
-                     r"\b)*\\?(-?\d[\d,]*(?:\.\d+)?)(?:[^\w.!?\n]*\w+)?[^\w.!?\n]*[.!]?\s*$")
+                     r"\b)*(?:[a-z]\s*=\s*)?\\?(-?\d[\d,]*(?:\.\d+)?)(?:[^\w.!?\n]*\w+)?[^\w.!?\n]*[.!]?\s*$")
 
 # A clause that says something of the answer, not the answer; a sentence that closes a text; a reason behind an answer.
 REMARK = _pattern(phrases("""correct|right|wrong|reasonable|valid|clear|consistent|as follows|below|above|shown|given
