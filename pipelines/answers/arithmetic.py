@@ -246,7 +246,7 @@ def _rounds(exact: Fraction, written: str, value: Fraction) -> bool | None:
     difference = abs(exact - value)
     if _last_place(written) < 1:
         return True if difference < _last_place(written) and not _computes(written) else False
-    return None if difference < 1 and exact.denominator != 1 else False
+    return None if difference < 1 and exact.denominator != 1 and value.denominator == 1 else False
 
 
 def _last_place(written: str) -> Fraction:

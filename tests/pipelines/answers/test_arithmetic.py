@@ -37,7 +37,7 @@ def test_true_equation_holds(text: str) -> None:
     "16 - 3 = 12", "16 eggs - 3 eggs = 12 eggs", r"$\frac{1}{3} \times 18 = 7$", "1,000 - 1 = 99", "$5 * 3 = $16",
     "9 + 8 = \\boxed{18}",
     "10/3 = 3.43", r"10/3 \approx 4.5", "(2 + 3) * 4 = 14", "total = 5 + 6 = 12 dollars", "13 + 4 + 16 = 45",
-    "2^3 = 6",
+    "2^3 = 6", "1/2 + 1/4 = 2/6", r"$\frac{1}{3} + \frac{1}{5} = \frac{2}{8}$",
 ])
 def test_false_equation_does_not_hold(text: str) -> None:
     assert verdicts(text) == [False]
