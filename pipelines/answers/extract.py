@@ -16,7 +16,16 @@ from stepforge.pipelines.answers.doubts import is_doubted, without_doubt
 from stepforge.pipelines.answers.guesses import SENTENCE_END, guess, without_markup
 from stepforge.pipelines.answers.normalize import canonical
 from stepforge.pipelines.answers.statements import How, Statement, rare_statements, statements
-from stepforge.pipelines.answers.wording import BUT, INTERRUPTED, MAY_RETRACT, MAY_TURN, RETRACTED, TURN, TURNED_TO
+from stepforge.pipelines.answers.wording import (
+    BUT,
+    CONTINUED,
+    INTERRUPTED,
+    MAY_RETRACT,
+    MAY_TURN,
+    RETRACTED,
+    TURN,
+    TURNED_TO,
+)
 from stepforge.pipelines.answers.words import LETTERS
 
 MAX_STATED = 3       # honest solutions were seen to box at most two different values
@@ -58,6 +67,7 @@ _THOUGHTS = (("[THINK]", "[/THINK]"), ("◁think▷", "◁/think▷"),
              ("<|begin_of_thought|>", "<|end_of_thought|>"),
              ("<|channel|>analysis<|message|>", "<|channel|>final<|message|>"))
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
+_COMPUTED = re.compile(r".[^\n]*[-+*/^=\\]").match            # 18 + 18 may go on to 36
 _WHOLE = re.compile(r"\s*(?:\$\$?[^$]{1,200}\$\$?|\\\[[^\[\]]{1,200}\\\]|\\\([^()]{1,200}\\\)|[A-Za-z]{1,30})[\s.]*"
                     ).fullmatch          # the text is its answer alone, be it one letter
 
@@ -146,6 +156,8 @@ def _turned(behind: str, answer: str) -> bool:
         other = TURNED_TO.search(sentence, turn.end())
     if other is None:
         other = INTERRUPTED.search(sentence[:80])
+    if other is None and not _COMPUTED(answer):
+        other = CONTINUED.match(sentence)
     return other is not None and other[1].replace(",", "") not in _NUMBER.findall(answer.replace(",", ""))
 
 

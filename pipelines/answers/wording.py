@@ -122,8 +122,9 @@ RETRACTED = _pattern(r"\b", phrases("wait|actually|hmm|oops|no|sorry|hold on|but
 MAY_RETRACT = ("wrong", "ncorrect", "mistake", "error", "right", "correct", "possible", "not the answer")
 
 # Behind a stated answer: a sentence turns round, and the text ends in another value, `But wait. ..., so 35.`
-TURN = _pattern(r"(?:^|[.!?\n])[\s\"')*#_]*(?:but,?\s+)?", phrases("""wait|hold on|oops|hmm+|actually|no(?=[,:])|sorry
-|edit|update|corrections?|corrected|scratch that|on second thought|my mistake|apologies"""),
+TURN = _pattern(r"(?:^|[.!?\n])[\s\"')*#_]*(?:(?:but|oh|ah|uh|um),?\s+)?",
+                phrases("""wait|hold on|oops|hmm+|actually|no(?=[,:])|sorry|edit|update|corrections?|corrected
+|scratch that|on second thought|my mistake|apologies"""),
                 r"\b|\b(?:after|on|upon) (?:re-?\w+ing|closer inspection|reflection|checking again|double-checking)\b"
                 r"|\bthe ", phrases("correct|corrected|right|actual|true|real|revised|updated"),
                 r" (?:value|total|result|number|count|sum|amount|figure)\b")
@@ -133,6 +134,12 @@ MAY_TURN = ("wait", "hold on", "oops", "hmm", "no,", "no:", "sorry", "edit", "up
 # In the sentence of a stated answer: the next word takes it back, `18, no wait, 16`.
 INTERRUPTED = _pattern(r"[,.–—-]+\s*(?:", phrases("no|wait|sorry|oops|i mean|actually|or rather|make that|correction"),
                        r"[,:]?\s+)+", r"(?:it['’]?s |it is |make that )?\\?\$?(-?\d[\d,]*(?:\.\d+)?)")
+# In the sentence of a stated answer: it goes on to another value, `18 per day for 5 days, giving 90`, `18 → 16`.
+CONTINUED = _pattern(r"^[^.!?\n]{0,100}?(?:→|⇒|[-=]+>|\((?:wrong|incorrect|no)!?\)|,\s*",
+                     phrases("giving|making|yielding|totalling|totaling|for a total of|which gives|which makes"),
+                     r"|,\s*(?:minus|plus|less|times)\b[^.!?\n]{0,60}?\bso\b)",
+                     r"[\s:$*]*(?:an?\s|the\s|total\s|of\s|it\s|is\s)*\\?\$?(-?\d[\d,]*(?:\.\d+)?)",
+                     r"[^\d.!?\n]{0,25}[.!]?\s*$")
 BUT = _pattern(r"^[^!?\n]*?\b(?:but|however|although|though|yet)\b")
 TURNED_TO = _pattern(r"\b(?:so|thus|hence|therefore|instead|sorry|edit|it['’]s|that['’]s"
                      r"|(?:must|should|has to|turns out to) be|should have been|is actually"
