@@ -43,6 +43,7 @@ class Training:
     task: str = "arithmetic"
     test_problems: int = 5050  # of these some 5,030 are distinct
     base_updates: int = 400
+    own_base: bool = False           # every seed has a base model of its own; else all share that of seed 0
     epochs: int = 8                  # SFT, RFT and AWR, of their own rows; chosen for SFT and RFT on another seed
     least_updates: int = 16
     batch: int = 32
@@ -87,11 +88,11 @@ class Lab:
     def model(self, arm: str, size: int, seed: int) -> Path:
         return self.out / "models" / f"{arm}-{size}-{seed}"
 
-    def base(self, name: str = "base", width: int = 0, layers: int = 0, updates: int = 0) -> Path:
+    def base(self, name: str = "base", width: int = 0, layers: int = 0, updates: int = 0, seed: int = 0) -> Path:
         """The model that runs start from, made by the first that asks for it; 0 stands for what the settings say."""
         folder, s = self.out / "models" / name, self.settings
         if not finished(folder):
-            make_base(folder, self.task, updates or s.base_updates, 0, self.device, width or s.width,
+            make_base(folder, self.task, updates or s.base_updates, seed, self.device, width or s.width,
                       layers or s.layers, phrases=self.phrases)
         return folder
 

@@ -4,9 +4,10 @@
     python -m stepforge.train.studies.scaling --task terse_teacher --out build/terse/p6 --report
 
 For every data size, arm and seed: train on so many unique problems, then solve held-out ones greedily. SFT and RFT
-start from the base model that all share; the other arms start from the SFT model of their size and seed, or from the
-model that their name ends in. All share the samples, negatives and step values of that model (collect.py: the rows are
-those of a release). SFT also runs at sizes beyond the arms', so that a multiplier above 1 can be read off at all.
+start from the base model, which all share or, with `--set own_base=true`, every seed has for itself; the other arms
+start from the SFT model of their size and seed, or from the model that their name ends in. All share the samples,
+negatives and step values of that model (collect.py: the rows are those of a release). SFT also runs at sizes beyond
+the arms', so that a multiplier above 1 can be read off at all.
 Controls: `sft_longer` is SFT with about as many updates as RFT, `sft-2` and `sft-24` have so many epochs, and
 `sft_stepwise` learns from a terse teacher's problems, one operation a line. `rpo` is `dpo_random` with the likelihood
 of the chosen side beside it, and `reinforce` samples anew from its own model in every round. The trainers are those of
@@ -91,9 +92,9 @@ class Study(Lab):
 
     def run(self, seeds: list[int], arms: list[str], only: list[int] | None = None) -> None:
         """What is missing of these arms; `only`: at these sizes of the settings."""
-        base = self.base()
-        self.measure("base", 0, 0, lambda: base)
-        self.gate(base)
+        for number in sorted({self.base_number(seed) for seed in seeds}):
+            self.measure("base", 0, number, partial(self.begin, number))
+            self.gate(self.begin(number))
         every = {*self.settings.sizes, *self.settings.sft_sizes}
         sizes = sorted(every if only is None else every & set(only))
         for seed in seeds:
@@ -102,6 +103,14 @@ class Study(Lab):
                     self.measure("sft", size, seed, partial(self.sft, size, seed))
                 if size in self.settings.sizes:
                     self.arms(size, seed, [arm for arm in arms if arm != "sft" and not self.done(arm, size, seed)])
+
+    def base_number(self, seed: int) -> int:
+        return seed if self.settings.own_base else 0
+
+    def begin(self, seed: int) -> Path:
+        """The base model that the runs of a seed start from."""
+        number = self.base_number(seed)
+        return self.base(f"base-{number}" if number else "base", seed=number)
 
     def gate(self, base: Path) -> None:
         """Refuse a base model that does not know what it should know, or knows what it should not."""
@@ -121,8 +130,8 @@ class Study(Lab):
 
     def sft(self, size: int, seed: int) -> Path:
         folder = self.model("sft", size, seed)
-        return folder if finished(folder) else self.fit("sft", self.base(), teacher(self.problems(size, seed)), size,
-                                                        seed)
+        return folder if finished(folder) else self.fit("sft", self.begin(seed), teacher(self.problems(size, seed)),
+                                                        size, seed)
 
     def arms(self, size: int, seed: int, todo: list[str]) -> None:
         """What each arm trains on decides where it starts; those that share samples are made together."""
@@ -145,9 +154,9 @@ class Study(Lab):
             if self.settings.task != "terse_teacher":
                 raise UserError("--arms sft_stepwise: that teacher exists with --task terse_teacher alone")
             rows = TASKS["terse_teacher"](double=0.0).draw(size, derive_seed(seed, "problems"), "train")
-            return self.fit(arm, self.base(), teacher(rows), size, seed)
+            return self.fit(arm, self.begin(seed), teacher(rows), size, seed)
         epochs = int(arm.partition("-")[2])
-        return self.fit(arm, self.base(), teacher(self.problems(size, seed)), size, seed, epochs)
+        return self.fit(arm, self.begin(seed), teacher(self.problems(size, seed)), size, seed, epochs)
 
     def sampled(self, start: str, best_of: int, size: int, seed: int, group: list[str]) -> None:
         """Arms on what one model samples itself; all but RFT and longer SFT start from that model."""
@@ -159,7 +168,7 @@ class Study(Lab):
             rows, accuracy = self.rows(made, best_of)
         for arm in group:
             data, tokens = rows[arm if arm in rows else TRUNCATED]
-            begin = self.base() if arm in ("rft", "sft_longer") else model
+            begin = self.begin(seed) if arm in ("rft", "sft_longer") else model
             self.measure(arm, size, seed, partial(self.fit, arm, begin, data, size, seed),
                          rows=len(data), generated_tokens=tokens, train_accuracy=accuracy)
 

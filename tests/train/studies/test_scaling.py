@@ -224,6 +224,16 @@ def test_wrong_setting_is_explained(given: list[str], message: str) -> None:
         settings(Settings, given, task="arithmetic")
 
 
+def test_seeds_share_one_base_model_unless_each_is_to_have_its_own(tmp_path: Path) -> None:
+    few = {"task": "star_graph", "base_updates": 1, "test_problems": 2, "sizes": (2,), "sft_sizes": (2,)}
+    for own, names in ((False, ["base"]), (True, ["base-3", "base-4"])):
+        study = Study(Settings(**few, own_base=own), tmp_path / str(own), "cpu")
+        study.run([3, 4], [], [])
+        assert [study.begin(seed).name for seed in (3, 4)] == [names[0], names[-1]]
+        made = {(folder / "model.safetensors").read_bytes() for folder in (study.out / "models").iterdir()}
+        assert len(made) == len(names)
+
+
 @pytest.mark.slow
 def test_study_runs_every_arm_and_goes_on_where_it_stopped(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
