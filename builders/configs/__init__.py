@@ -9,7 +9,9 @@ other statement reads its views. A config's variant as messages needs no stateme
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import reduce
 from importlib import import_module
+from operator import and_
 from pathlib import Path
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING, NamedTuple
@@ -35,7 +37,10 @@ CONFIGS = _records()
 
 
 class Left(NamedTuple):
-    """What each config leaves out, by reason; and where the weight of `weighted` lies, by place of the step."""
+    """What each config leaves out, by reason; and where the weight of `weighted` lies, by place of the step.
+
+    Every config has an entry in `excluded`, which is empty where it leaves nothing out.
+    """
 
     excluded: dict[str, dict[str, int]]
     weights: dict[str, float]
@@ -146,14 +151,13 @@ def _excluded(connection: "duckdb.DuckDBPyConnection", names: Iterable[str]) -> 
     for config in (CONFIGS[name] for name in names):
         unfinished = _unfinished(connection, CONFIGS[config.plain]) if config.is_chat else 0
         excluded[config.name] = reasons[config.plain] | ({"incomplete": unfinished} if unfinished else {})
-    return {name: left for name, left in excluded.items() if left}
+    return excluded
 
 
 def _unfinished(connection: "duckdb.DuckDBPyConnection", config: Config) -> int:
     """How many rows of a config its variant as messages lacks, because a text of theirs is no finished turn."""
-    rows = connection.sql(load_sql(__package__, config.name))
-    ((whole,),), ((finished,),) = rows.count("*").fetchall(), _finished(rows, config).count("*").fetchall()
-    return int(whole - finished)
+    rows = connection.sql(load_sql(__package__, config.name)).filter(~_finished(config))
+    return int(rows.count("*").fetchall()[0][0])
 
 
 def _build(connection: "duckdb.DuckDBPyConnection", config: Config, path: Path) -> int:
@@ -164,19 +168,18 @@ def _build(connection: "duckdb.DuckDBPyConnection", config: Config, path: Path) 
     return query_to_parquet(connection, statement, {}, path, config.schema)
 
 
-def _finished(rows: "duckdb.DuckDBPyRelation", config: Config) -> "duckdb.DuckDBPyRelation":
-    from duckdb import ColumnExpression, FunctionExpression
+def _finished(config: Config) -> "duckdb.Expression":
+    """Whether all texts of a row are finished turns."""
+    from duckdb import ColumnExpression, ConstantExpression, FunctionExpression
 
-    for name in config.chat or ():
-        rows = rows.filter(FunctionExpression("ended", ColumnExpression(name)))
-    return rows
+    ended = (FunctionExpression("ended", ColumnExpression(name)) for name in config.chat or ())
+    return reduce(and_, ended, ConstantExpression(True))
 
 
 def _messages(rows: "duckdb.DuckDBPyRelation", config: Config) -> "duckdb.DuckDBPyRelation":
     """Rows whose texts are finished turns, each as a list of one message; the macros are pool.sql's."""
     from duckdb import ColumnExpression, ConstantExpression, FunctionExpression, StarExpression
 
-    rows = _finished(rows, config)
     turns = [FunctionExpression("message", ConstantExpression("user" if name == "prompt" else "assistant"),
                                 ColumnExpression(name)).alias(name) for name in config.turns or config.texts]
-    return rows.select(StarExpression(exclude=list(config.turns or config.texts)), *turns)
+    return rows.filter(_finished(config)).select(StarExpression(exclude=list(config.turns or config.texts)), *turns)

@@ -30,10 +30,11 @@ class RowTest(NamedTuple):
     sql: str
 
 
-class Sources(NamedTuple):
+class MadeOf(NamedTuple):
     """What a config is made of: a statement that counts it, over the columns of other configs that it needs.
 
-    Each of these is a row, or is left out for a reason that the manifest counts. Rows out of rollouts come beside.
+    These are solutions, pairs of a negative by rule or mode, or problems. Each of them is a row, or is left out for a
+    reason that the manifest counts. Rows out of rollouts are not among them.
     """
 
     needs: tuple[str, ...]
@@ -63,8 +64,8 @@ class Config:
     false in rows whose texts are finished turns; without it there is no variant as messages. `sampled` configs show a
     row in the card. A config that is `asked` for is built only where the recipe names it. Without annotated solutions
     an `annotated` config has no rows. `whole` makes what finishes the rows of buckets, block by block in their order,
-    where they need something of the whole run: its connection sees `weighed`, `candidates` and the config. `sources`
-    count what becomes a row or is left out.
+    where they need something of the whole run: its connection sees `weighed`, `candidates` and the config. `made_of`
+    counts what becomes a row or is left out.
     """
 
     name: str
@@ -83,7 +84,7 @@ class Config:
     training: Training | None = None
     tests: tuple[RowTest, ...] = ()
     whole: "Callable[[duckdb.DuckDBPyConnection], Finish] | None" = None
-    sources: Sources | None = None
+    made_of: MadeOf | None = None
 
     @property
     def schema(self) -> pa.Schema:
@@ -107,7 +108,7 @@ def chat_variant(config: Config) -> Config:
         f"{config.name}{CHAT}", 100 + config.rank, config.key, f"`{config.name}` as messages; complete solutions only",
         tuple(_as_message(field) if field.name in turns else field for field in config.fields),
         config.solutions, config.trains, config.texts, asked=True, annotated=config.annotated, whole=config.whole,
-        sources=config.sources)
+        made_of=config.made_of)
 
 
 def _as_message(text: pa.Field) -> pa.Field:
@@ -116,14 +117,14 @@ def _as_message(text: pa.Field) -> pa.Field:
 
 
 # Each negative gives two pairs: by two rules, or in two modes.
-NEGATIVES = Sources(("negatives.origin",), "SELECT 2 * count(*) FROM negatives WHERE origin = 'sample'")
-ANNOTATED = Sources(("steps.solution_id",), "SELECT count(DISTINCT solution_id) FROM steps")
-TASKS = Sources(("problems.problem_id",), "SELECT count(*) FROM problems")
+NEGATIVES = MadeOf(("negatives.origin",), "SELECT 2 * count(*) FROM negatives WHERE origin = 'sample'")
+ANNOTATED = MadeOf(("steps.solution_id",), "SELECT count(DISTINCT solution_id) FROM steps")
+TASKS = MadeOf(("problems.problem_id",), "SELECT count(*) FROM problems")
 
 
-def solutions_with(verdicts: str) -> Sources:
+def solutions_with(verdicts: str) -> MadeOf:
     """The solutions with one of some verdicts, a list in SQL."""
-    return Sources(("solutions.verdict",), f"SELECT count(*) FROM solutions WHERE verdict IN ({verdicts})")
+    return MadeOf(("solutions.verdict",), f"SELECT count(*) FROM solutions WHERE verdict IN ({verdicts})")
 
 
 def optional(name: str, kind: pa.DataType, doc: str) -> pa.Field:

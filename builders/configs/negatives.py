@@ -26,7 +26,7 @@ CONFIG = Config(
      optional("pit_index", INT, "Index of the first pit, from 0; null without one."),
      optional("fall_low", REAL, "Smallest fall of q at the pit, at 95% probability."), ORIGIN),
     solutions={"solution_id": "incorrect"}, texts=("prompt", "completion"), chat=("complete",), sampled=True,
-    sources=solutions_with("'incorrect'"),
+    made_of=solutions_with("'incorrect'"),
     tests=(RowTest(A_PIT_WITHOUT_A_FALL, ("negatives.fall_low",),
                    "SELECT 'negatives', solution_id FROM negatives "
                    "WHERE pit_index IS NOT NULL AND NOT coalesce(fall_low > 0, false)"),))

@@ -25,7 +25,7 @@ CONFIG = Config(
      column("rejected_complete", BOOL, "Whether an end-of-text token follows `rejected`."),
      column("rule", TEXT, "Rule that matched the two: random or max_edit_distance.")),
     solutions={"chosen_id": "correct", "rejected_id": "incorrect"}, texts=("prompt", "chosen", "rejected"),
-    chat=("chosen_complete", "rejected_complete"), sampled=True, sources=NEGATIVES,
+    chat=("chosen_complete", "rejected_complete"), sampled=True, made_of=NEGATIVES,
     training=Training("Prefer correct over incorrect solutions (DPO)",
                       'row["rule"] == "random" and row["chosen_complete"] and row["rejected_complete"] '
                       'and row["chosen_soundness"] != "unsound"', "DPO", ("prompt", "chosen", "rejected")))

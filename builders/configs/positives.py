@@ -24,7 +24,7 @@ CONFIG = Config(
      column("behind_answer", INT, "Number of characters after the line that states the answer."),
      ORIGIN),
     solutions={"solution_id": "correct"}, texts=("prompt", "completion"), chat=("complete",), sampled=True,
-    sources=solutions_with("'correct'"),
+    made_of=solutions_with("'correct'"),
     training=Training("Fine-tune on correct solutions (SFT)",
                       'row["complete"] is not False and row["soundness"] != "unsound"', "SFT",
                       ("prompt", "completion")))

@@ -13,7 +13,7 @@ CONFIG = Config(
      optional("level", TEXT, "Difficulty in the words of the source."),
      optional("subject", TEXT, "Subject, if the source has one."),
      column("source", TEXT, "Name of the source.")),
-    texts=("prompt", "answer"), turns=("prompt",), chat=(), sources=TASKS,
+    texts=("prompt", "answer"), turns=("prompt",), chat=(), made_of=TASKS,
     tests=(RowTest("a pass rate is no share, or one of no samples", ("rl.pass_rate",),
                    "SELECT 'rl', problem_id FROM rl "
                    "WHERE pass_rate NOT BETWEEN 0 AND 1 OR (pass_rate IS NULL) <> (n_samples = 0)"),

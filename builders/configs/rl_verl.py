@@ -49,4 +49,4 @@ CONFIG = Config(
      column("prompt", MESSAGES, "Message of the user."), column("ability", TEXT, "Always math."),
      column("reward_model", _REWARD, "Gold answer as `ground_truth`, with the style rule."),
      column("extra_info", _EXTRA, "Index of the row in the release, from 0, and its split.")),
-    texts=("prompt",), asked=True, whole=_numbered, sources=TASKS)
+    texts=("prompt",), asked=True, whole=_numbered, made_of=TASKS)

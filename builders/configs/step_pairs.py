@@ -32,7 +32,7 @@ CONFIG = Config(
      optional("q_chosen", REAL, "Value after `chosen`."),
      optional("q_rejected", REAL, "Value after the pit.")),
     solutions={"chosen_id": "correct", "rejected_id": "incorrect"}, texts=("prompt", "chosen", "rejected"),
-    sampled=True, annotated=True, sources=NEGATIVES,
+    sampled=True, annotated=True, made_of=NEGATIVES,
     tests=(RowTest(A_PIT_WITHOUT_A_FALL, ("step_pairs.fall_low",),
                    "SELECT 'step_pairs', rejected_id FROM step_pairs WHERE fall_low <= 0"),),
     training=Training("Take the step pairs of one mode, for `stepforge.train.step_dpo` or a trainer of your own",

@@ -24,7 +24,7 @@ CONFIG = Config(
      column("rollouts", pa.list_(INT), "Valid rollouts after each step; 0 after the last one, whose value is the "
                                        "verdict."),
      column("successes", pa.list_(INT), "Rollouts that reached a correct answer."), SOUNDNESS, CHECKED_BY),
-    solutions={"solution_id": "any"}, annotated=True, sources=ANNOTATED,
+    solutions={"solution_id": "any"}, annotated=True, made_of=ANNOTATED,
     tests=(RowTest("steps, labels, values and rollouts differ in number", ("stepwise.rollouts",),
                    "SELECT 'stepwise', solution_id FROM stepwise WHERE len(labels) <> len(completions) "
                    "OR len(\"values\") <> len(completions) OR len(rollouts) <> len(completions)"),

@@ -22,7 +22,7 @@ CONFIG = Config(
     (PROBLEM, SOLUTION, GENERATOR, PROMPT, COMPLETION, COMPLETE,
      column("label", BOOL, "The final answer is correct."), SOUNDNESS, CHECKED_BY, ORIGIN),
     solutions={"solution_id": "any"}, texts=("prompt", "completion"), chat=("complete",),
-    sources=solutions_with("'correct', 'incorrect'"),
+    made_of=solutions_with("'correct', 'incorrect'"),
     training=Training("Learn from labels without pairs (KTO)",
                       'row["complete"] is not False and not (row["label"] and row["soundness"] == "unsound")', "KTO",
                       ("prompt", "completion", "label")),

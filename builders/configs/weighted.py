@@ -78,4 +78,4 @@ CONFIG = Config(
     tests=(RowTest("the steps do not end where the completion ends, or have no weight each", ("weighted.weights",),
                    "SELECT 'weighted', solution_id FROM weighted WHERE len(ends) <> len(weights) "
                    "OR list_last(ends) <> length(completion)"),),
-    whole=_scaled, sources=ANNOTATED)
+    whole=_scaled, made_of=ANNOTATED)

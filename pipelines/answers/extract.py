@@ -67,7 +67,7 @@ _THOUGHTS = (("[THINK]", "[/THINK]"), ("◁think▷", "◁/think▷"),
              ("<|begin_of_thought|>", "<|end_of_thought|>"),
              ("<|channel|>analysis<|message|>", "<|channel|>final<|message|>"))
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
-_COMPUTED = re.compile(r".[^\n]*[-+*/^=\\]").match            # 18 + 18 may go on to 36
+_FORMULA = re.compile(r".[^\n]*[-+*/^=\\]").match             # 18 + 18 may go on to 36
 _WHOLE = re.compile(r"\s*(?:\$\$?[^$]{1,200}\$\$?|\\\[[^\[\]]{1,200}\\\]|\\\([^()]{1,200}\\\)|[A-Za-z]{1,30})[\s.]*"
                     ).fullmatch          # the text is its answer alone, be it one letter
 
@@ -156,7 +156,7 @@ def _turned(behind: str, answer: str) -> bool:
         other = TURNED_TO.search(sentence, turn.end())
     if other is None:
         other = INTERRUPTED.search(sentence[:80])
-    if other is None and not _COMPUTED(answer):
+    if other is None and not _FORMULA(answer):
         other = CONTINUED.match(sentence)
     return other is not None and other[1].replace(",", "") not in _NUMBER.findall(answer.replace(",", ""))
 

@@ -61,7 +61,8 @@ def test_each_bad_row_is_found_with_an_example(make_release: Callable[..., Path]
 
 
 @pytest.mark.parametrize(("excluded", "cases"), [
-    ({}, {("positives", 2), ("unpaired", 1)}), ({"positives": {"cap": 2}, "unpaired": {"cap": 1}}, set()),
+    ({"positives": {}, "unpaired": {}}, {("positives", 2), ("unpaired", 1)}),
+    ({"positives": {"cap": 2}, "unpaired": {"cap": 1}}, set()),
     ({"positives": {"cap": 3}, "unpaired": {"cap": 1}, "negatives": {}}, {("positives", 1)}), (None, set())])
 def test_rows_that_are_missing_without_a_reason_are_found(make_release: Callable[..., Path], excluded: dict | None,
                                                           cases: set[tuple[str, int]]) -> None:
@@ -73,6 +74,16 @@ def test_rows_that_are_missing_without_a_reason_are_found(make_release: Callable
     problems = check_folder(folder)
     assert {(problem.config, problem.cases) for problem in problems} == cases
     assert all(problem.what == "rows are missing without a reason, or too many" for problem in problems)
+
+
+def test_a_config_that_an_older_manifest_does_not_name_is_not_counted(make_release: Callable[..., Path]) -> None:
+    def change(rows: dict) -> None:
+        del rows["unpaired"][7]
+
+    few = {"only": ("positives", "unpaired", "solutions", "problems"), "problems": range(8), "change": change}
+    assert check_folder(make_release("older", excluded={"positives": {}}, **few)) == []
+    (problem,) = check_folder(make_release("newer", excluded={"positives": {}, "unpaired": {}}, **few))
+    assert (problem.config, problem.cases) == ("unpaired", 1)
 
 
 def test_changed_missing_and_foreign_files_are_found(make_release: Callable[..., Path]) -> None:

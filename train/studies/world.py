@@ -178,6 +178,10 @@ def terse(double: float = 0.6, known: bool = True) -> Task:
                        "false_line": lambda text: terse_teacher.false_lines(text) > 0})
 
 
+def has_false_equation(text: str) -> bool:
+    return first_false_step(split_steps("newline", text)) is not None
+
+
 def prompted(rows: Iterable[Row]) -> list[Row]:
     return [{"problem_id": content_id("problem", row["problem"], row["answer"]), "prompt": row["problem"] + "\n",
              "answer": row["answer"], "solution": row["reference_solution"]} for row in rows]
@@ -189,13 +193,13 @@ TASKS: dict[str, Callable[..., Task]] = {
         problems=lambda count, seed, split: arithmetic.generate(count, seed, split, steps=(2, 3), max_operand=12),
         before=lambda count, seed: arithmetic.generate(count, seed, "validation", steps=(1, 2), max_operand=12),
         words=PHRASES, splitter="newline", max_tokens=56,
-        marks={"false_equation": lambda text: first_false_step(split_steps("newline", text)) is not None}),
+        marks={"false_equation": has_false_equation}),
     "star_graph": lambda: Task("star_graph", problems=stars, before=walks, words=NUMBERS, splitter="path",
                                max_tokens=16, verifier=lambda: nullcontext(Exact())),
     "reliable": lambda: Task(
         "arithmetic", problems=partial(SMALL, steps=(2, 3)), before=worked_lines,
         words=TERMS, splitter="newline", max_tokens=56, gate=single_equations,
-        marks={"false_equation": lambda text: first_false_step(split_steps("newline", text)) is not None}),
+        marks={"false_equation": has_false_equation}),
     "terse_teacher": terse,
 }
 
