@@ -58,6 +58,7 @@ class Server(BaseHTTPRequestHandler):
         self.wfile.write(body)
     def log_message(self, *_):
         pass
+ThreadingHTTPServer.request_queue_size = 1000  # beyond 5, connections wait for seconds
 print("listening", *sys.argv[1:], flush=True)
 ThreadingHTTPServer((given("--host"), int(given("--port"))), Server).serve_forever()
 '''
