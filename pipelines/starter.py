@@ -110,7 +110,10 @@ def recipe_text(answers: Mapping[str, str]) -> str:
 
 def is_list(paths: str, column: str) -> bool:
     """Whether a column, or what a path finds, holds several solutions."""
-    return "[]" in column or isinstance(first_row(paths).get(column), list)
+    from stepforge.builders.sources.literals import list_in_text
+
+    value = first_row(paths).get(column)
+    return "[]" in column or isinstance(value, list) or isinstance(value, str) and list_in_text(value) is not None
 
 
 def first_row(paths: str) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 In: a row as nested values, and for each of our columns one of
     `problem`                                a column; a name that a row has is taken as it is, dots and all
-    `reward_model.ground_truth`              a key of an object, and so on; text that holds JSON is decoded on the way
+    `reward_model.ground_truth`              a key of an object, and so on; text that holds JSON, or a list or an
+                                             object as Python prints it, is decoded on the way
     `messages[-1].content`, `a["b.c"]`       an element of a list, from the end where negative; an odd key in quotes
     `steps[].text`, `steps[*].text`          every element of a list
     `completions[chosen]`                    the element whose number is under that key, next to the list
@@ -13,7 +14,6 @@ they were written with, nothing is guessed: a list where one value is meant, or 
 error of that row, in words.
 """
 
-import json
 import re
 import unicodedata
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from stepforge.builders.errors import SourceError
+from stepforge.builders.sources.literals import decoded, listed
 from stepforge.builders.sources.misfits import (
     Misfit,
     kind_of,
@@ -33,7 +34,7 @@ from stepforge.builders.sources.misfits import (
     text_of_parts,
     word_of_end,
 )
-from stepforge.builders.sources.records import Record, load_json
+from stepforge.builders.sources.records import Record
 
 EVERY = ...  # the step `[]`
 STEP = re.compile(r"""\.?(?P<key>[^.\[\]{}"\s~][^.\[\]{}"~]*?)(?=[.\[]|$)|\[(?P<number>-?\d+)\]|\[(?P<every>\*?)\]
@@ -127,9 +128,10 @@ class Path:
         if not text.strip():
             return None
         try:
-            return load_json(text)
-        except (ValueError, RecursionError):
-            raise Misfit(f"{self.text!r} goes on behind a text that is no JSON") from None
+            return decoded(text)
+        except ValueError:
+            raise Misfit(f"{self.text!r} goes on behind a text that is no JSON, nor a list or an object as Python "
+                         "prints it; write the file as Parquet, or the column as JSON, with json.dumps") from None
 
 
 @dataclass(frozen=True)
@@ -199,7 +201,7 @@ def map_rows(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, Column], l
     """The texts behind every column of a mapping in a batch of rows.
 
     Args:
-        lists: those of our columns that take lists, so that a text which holds a JSON list of texts is that list.
+        lists: those of our columns that take lists, so that a text which holds a list is that list (literals.py).
         single: those of our columns for which a list is refused, even one of a single text.
         pieces: those of our columns whose list is one text in pieces, so that a piece of several texts is a misfit.
     """
@@ -211,10 +213,11 @@ def map_rows(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, Column], l
         for number, row in enumerate(rows):
             try:
                 value = path.value(row)
+                if isinstance(value, str) and not columns[name].is_template and (
+                        name in lists or columns[name].pattern is None):
+                    value = listed(value, name, path.text, name in lists or name in single)
                 value = word_of_end(value) if name == "finish_reason" else text_of_parts(value)
                 require_words(value, name, path.text)
-                if name in lists and isinstance(value, str):
-                    value = list_in_text(value)
                 if isinstance(value, list | tuple) and name in single:
                     raise Misfit(f"{name}: {columns[name].text!r} is a list. State what the list holds: `solutions: "
                                  f"{path.text}` where each element is a sample, `steps: {path.text}` where they are "
@@ -240,18 +243,6 @@ def roots(columns: Mapping[str, Column]) -> set[str]:
         path.root, path.text, *(step.name for step in path.steps if isinstance(step, Beside)))}
 
 
-def list_in_text(text: str) -> Any:
-    """The list of texts that a text holds as JSON; the text itself where it holds none, be it an interval [1, 2]."""
-    if not text.lstrip().startswith("["):
-        return text
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return text
-    leaves = [leaf for item in value for leaf in (item if isinstance(item, list) else [item])]
-    return value if all(leaf is None or isinstance(leaf, str | bool) for leaf in leaves) else text
-
-
 def require_roots(records: Iterable[Record], columns: Mapping[str, Column]) -> None:
     """Refuse a source none of whose first rows has a column that its mapping names."""
     seen = list(records)
@@ -272,7 +263,7 @@ def texts_of(value: Any, path: str) -> list[str | None]:
     if value is None:
         return []
     if isinstance(value, list | tuple):
-        return [text for item in value for text in (texts_of(item, path) or [None])]
+        return [text for item in value for text in (texts_of(item, f"{path}[]") or [None])]
     if isinstance(value, str):
         try:
             value.encode()

@@ -1,6 +1,7 @@
 """Where files lie: paths, folders, globs and URLs, each expanded to files of formats that are read here.
 
-In: patterns of a recipe. Out: local paths, in the order of the patterns and, within one, of the names.
+In: patterns of a recipe. Out: local paths, in the order of the patterns and, within one, of the names; a file that
+several patterns reach is read once.
 """
 
 from collections.abc import Iterable
@@ -24,9 +25,11 @@ def expand(paths: Iterable[str]) -> list[Path]:
         if not matches:
             raise SourceError(f"no file matches {pattern!r}")
         files += matches
+    once: dict[Path, Path] = {}
     for path in files:
         format_of(path)
-    return files
+        once.setdefault(path.resolve(), path)
+    return list(once.values())
 
 
 def _local(pattern: str) -> list[Path]:

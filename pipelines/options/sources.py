@@ -71,7 +71,7 @@ class Rows(Options):
     paths: PlaceNames = Field(
         default=[], description="JSON, JSONL, CSV, TSV, Parquet or Arrow files, text also compressed: paths, folders, "
                                 "globs, or URLs such as s3://BUCKET/x.jsonl.gz and "
-                                "hf://datasets/ID@REVISION/problems/*.parquet."
+                                "hf://datasets/ID@REVISION/problems/*.parquet. A file named twice is read once."
     )
     hub: str | None = Field(None, description="Id of a dataset on the Hub, instead of `paths`.")
     config: str | None = Field(None, description="Config of the dataset on the Hub, if it has several.")
@@ -88,8 +88,9 @@ class Rows(Options):
 
 COLUMNS = (
     "Mapping from our columns to paths in a row. A path names a column or reaches into one: "
-    "reward_model.ground_truth, messages[-1].content, steps[].text; JSON inside text is decoded. A template such as "
-    "'{Body} {Question}' joins several paths. ' ~ REGEX' behind a path or a template takes what the pattern matches. "
+    "reward_model.ground_truth, messages[-1].content, steps[].text; JSON inside text is decoded, and so are lists and "
+    "objects as pandas writes them to CSV. A template such as '{Body} {Question}' joins several paths. ' ~ REGEX' "
+    "behind a path or a template takes what the pattern matches. "
     "Our columns are"
 )
 PROBLEM_COLUMNS = ("problem", "answer", "reference_solution", "source_id", "subject", "level", "group_id", "license")

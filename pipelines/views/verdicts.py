@@ -1,7 +1,7 @@
 """Verdicts for a file of one's own, without a recipe: gold answers and solutions in, a summary and a file of rows out.
 
-A cell with a list of solutions is judged solution by solution. A row that cannot be judged is left out with a reason
-and counted; nothing is judged as the text of a list or an object.
+A cell with a list of solutions, be it the text of one in a CSV file, is judged solution by solution. A row that cannot
+be judged is left out with a reason and counted; nothing is judged as the text of a list or an object.
 """
 
 from collections import Counter
@@ -20,6 +20,8 @@ from rich.text import Text
 from stepforge.builders.errors import SourceError, UserError
 from stepforge.builders.files import replacing
 from stepforge.builders.parquet import write_rows
+from stepforge.builders.sources.literals import list_in_text
+from stepforge.builders.sources.misfits import Misfit
 from stepforge.builders.sources.records import Drop, Record, read_records
 from stepforge.builders.tables import INT, TEXT, VERDICTS, column
 from stepforge.pipelines.answers import Claim, Verdict, open_verifier, outcome
@@ -142,15 +144,19 @@ def _require(record: Record, options: dict[str, str]) -> None:
 
 def _solutions(record: Record, gold: str, solution: str) -> Iterator[Asked | Drop]:
     """The solutions of a row: its cell, or each text where the cell is a list."""
-    where, reference = record.where, record.values.get(gold)
+    where = record.where
     if missing := [name for name in (gold, solution) if name not in record.values]:
         yield Drop(where, "malformed", f"no column {missing[0]!r}, which the first row has")
+        return
+    try:
+        reference, cell = _value(record.values[gold]), _value(record.values[solution])
+    except Misfit as misfit:
+        yield Drop(where, "malformed", str(misfit))
         return
     if reference is not None and _text(reference) is None:
         yield Drop(where, "gold_not_text", f"--gold {gold!r} holds {_kind(reference)}; give a column of texts or "
                    "numbers")
         return
-    cell = record.values[solution]
     for index, text in enumerate(cell if isinstance(cell, list) else [cell]):
         if (words := _text(text)) is not None:
             yield Asked(where, index if isinstance(cell, list) else None, Claim(_text(reference) or "", words))
@@ -160,6 +166,12 @@ def _solutions(record: Record, gold: str, solution: str) -> Iterator[Asked | Dro
                        "lists of texts")
     if cell == []:
         yield Drop(where, "no_solution", f"--solution {solution!r} holds an empty list")
+
+
+def _value(cell: Any) -> Any:
+    """The list that a text holds, as cells of CSV files do; else the cell as it is. Raises Misfit."""
+    value = list_in_text(cell) if isinstance(cell, str) else None
+    return cell if value is None else value
 
 
 def _text(value: object) -> str | None:

@@ -107,6 +107,8 @@ def test_answers_stay_text_whatever_they_hold(home, odd):
 def test_a_list_of_solutions_is_seen_in_the_first_row(home):
     assert is_list(str(home / "s.jsonl"), "outputs") and is_list(str(home / "s.jsonl"), "a[].b")
     assert not is_list(str(home / "s.jsonl"), "question")
+    (home / "s.csv").write_text("question,outputs\nq,\"['a', 'b']\"\n")
+    assert is_list(str(home / "s.csv"), "outputs") and not is_list(str(home / "s.csv"), "question")
 
 
 def test_every_question_has_an_option():

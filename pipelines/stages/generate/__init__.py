@@ -212,5 +212,5 @@ def expects(recipe: Recipe, problems: int | None, folder: Path) -> Expected:
     return Expected("; ".join(lines), problems)
 
 
-STAGE = Stage("generate", 9, ("decontaminate",), settings, run, ("solutions", "budgets"), journal=JOURNAL, spent=spent,
-              expects=expects)
+STAGE = Stage("generate", 10, ("decontaminate",), settings, run, ("solutions", "budgets"), journal=JOURNAL,
+              spent=spent, expects=expects)

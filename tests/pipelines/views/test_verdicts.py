@@ -34,12 +34,14 @@ def lines(path: Path) -> list[dict[str, Any]]:
 def test_list_of_solutions_is_judged_one_by_one(tmp_path: Path) -> None:
     file = write(tmp_path / "s.jsonl", [
         {"answer": 5, "solution": ["The answer is 5", "The answer is 6", r"\boxed{5.0}"]},
+        {"answer": 5, "solution": repr(["It's 5", "The answer is 6"])},
         {"answer": "6", "solution": "The answer is 6"}, {"answer": "7", "solution": 7.0}])
     shown(file, out=tmp_path / "v.jsonl")
     assert [(row["row"], row["index"], row["verdict"], row["method"]) for row in lines(tmp_path / "v.jsonl")] == [
         ("s.jsonl:1", 0, "correct", "literal"), ("s.jsonl:1", 1, "incorrect", "numeric"),
-        ("s.jsonl:1", 2, "correct", "numeric"), ("s.jsonl:2", None, "correct", "literal"),
-        ("s.jsonl:3", None, "correct", "numeric")]
+        ("s.jsonl:1", 2, "correct", "numeric"), ("s.jsonl:2", 0, "correct", "literal"),
+        ("s.jsonl:2", 1, "incorrect", "numeric"), ("s.jsonl:3", None, "correct", "literal"),
+        ("s.jsonl:4", None, "correct", "numeric")]
 
 
 @pytest.mark.parametrize(("row", "reason", "message"), [
@@ -53,6 +55,8 @@ def test_list_of_solutions_is_judged_one_by_one(tmp_path: Path) -> None:
     ({"answer": "5", "solution": False}, "solution_not_text", "holds true or false"),
     ({"answer": ["5"], "solution": "5"}, "gold_not_text", "--gold 'answer' holds a list"),
     ({"answer": {"value": 5}, "solution": "5"}, "gold_not_text", "--gold 'answer' holds an object"),
+    ({"answer": "['5']", "solution": "5"}, "gold_not_text", "--gold 'answer' holds a list"),
+    ({"answer": "5", "solution": "['5' '6']"}, "malformed", "a list as numpy or pandas prints it"),
     ({"answer": True, "solution": "5"}, "gold_not_text", "--gold 'answer' holds true or false"),
 ])
 def test_row_that_cannot_be_judged_is_left_out_with_a_reason(row: Any, reason: str, message: str, tmp_path: Path
