@@ -75,7 +75,7 @@ def mapped_batches(records: Iterable[Record | Drop], columns: Mapping[str, Colum
                 continue
             _, row, number = next(texts)
             misfit = mapped.misfits.get(number)
-            pairs.append((Drop(record.where, "malformed", misfit) if misfit else record, row))
+            pairs.append((Drop(record.where, misfit.reason, str(misfit)) if misfit else record, row))
         yield pairs
 
 

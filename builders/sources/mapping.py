@@ -26,8 +26,10 @@ import polars as pl
 from stepforge.builders.errors import SourceError
 from stepforge.builders.sources.literals import decoded, listed
 from stepforge.builders.sources.misfits import (
+    WRITTEN,
     Misfit,
     kind_of,
+    require_one_turn,
     require_pieces,
     require_words,
     require_writer,
@@ -94,13 +96,20 @@ class Path:
         """The object, or the list of them, of which the path takes a key; null where it takes none."""
         return None if self._holder is None or self.text in row else self._holder[0].value(row)
 
+    def before(self, row: Mapping[str, Any]) -> list[Sequence[Any]]:
+        """For each list in which the path takes one element by its number: the elements before that one."""
+        lists: list[Sequence[Any]] = []
+        if self.text not in row:
+            self._walk(row, 0, row, lists)
+        return lists
+
     @property
     def list_key(self) -> str | None:
         """The key of the list whose elements' key the path takes, `children` of `tree.children[].text`."""
         key, *at = self.steps[-3:-1] or [None]
         return key if isinstance(key, str) and at and not isinstance(at[0], str) else None
 
-    def _walk(self, value: Any, at: int, holder: Mapping[str, Any]) -> Any:
+    def _walk(self, value: Any, at: int, holder: Mapping[str, Any], before: list[Sequence[Any]] | None = None) -> Any:
         if at == len(self.steps) or value is None:
             return value
         step = self.steps[at]
@@ -110,19 +119,22 @@ class Path:
             if not isinstance(value, list | tuple):
                 raise Misfit(f"{self.text!r} expects a list at step {at + 1}, but there is {kind_of(value)}")
             if step is EVERY:
-                return [self._walk(item, at + 1, holder) for item in value]
+                return [self._walk(item, at + 1, holder, before) for item in value]
             index = holder.get(step.name) if isinstance(step, Beside) else step
             try:
-                element = value[int(float(index))]  # type: ignore[arg-type]
+                number = int(float(index))  # type: ignore[arg-type]
+                element = value[number]
             except (IndexError, TypeError, ValueError):
                 return None
-            return self._walk(element, at + 1, holder)
+            if before is not None:
+                before.append(value[:number])
+            return self._walk(element, at + 1, holder, before)
         if isinstance(value, list | tuple):
             raise Misfit(f"{self.text!r} asks for {step!r} of a list; write [].{step} for every element of it, or "
                          f"[0].{step} for the first one")
         if not isinstance(value, dict):
             raise Misfit(f"{self.text!r} asks for {step!r} of {kind_of(value)}")
-        return self._walk(value.get(step), at + 1, value)
+        return self._walk(value.get(step), at + 1, value, before)
 
     def _decoded(self, text: str) -> Any:
         if not text.strip():
@@ -193,7 +205,7 @@ class Mapped(NamedTuple):
     """
 
     frame: pl.DataFrame
-    misfits: dict[int, str]
+    misfits: dict[int, Misfit]
 
 
 def map_rows(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, Column], lists: Collection[str] = (),
@@ -205,7 +217,7 @@ def map_rows(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, Column], l
         single: those of our columns for which a list is refused, even one of a single text.
         pieces: those of our columns whose list is one text in pieces, so that a piece of several texts is a misfit.
     """
-    misfits: dict[int, str] = {}
+    misfits: dict[int, Misfit] = {}
     series: dict[str, pl.Series] = {}
     owner = {path.text: (path, name) for name, column in columns.items() for path in column.paths}
     for path, name in owner.values():
@@ -228,9 +240,11 @@ def map_rows(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, Column], l
                     require_pieces(value, path.text)
                 if not columns[name].is_template and (holder := path.holder(row)) is not None:
                     require_writer(holder, name, path.text, path.list_key)
+                if not columns[name].is_template and name in WRITTEN:
+                    require_one_turn(path.before(row), path.text)
                 texts.append(texts_of(value, path.text))
             except Misfit as misfit:
-                misfits.setdefault(number, str(misfit))
+                misfits.setdefault(number, misfit)
                 texts.append(None)
         series[path.text] = pl.Series(texts, dtype=pl.List(pl.String))
     frame = pl.DataFrame(series).select(**{name: column.expression() for name, column in columns.items()})

@@ -4,13 +4,14 @@ In: a value that a path has found, and the object that held it. Out: nothing, or
 row is no problem or no solution.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 SAID = ("content", "value")         # what chat messages call their text, and who says it
 SPEAKER = ("role", "from")
 USER = ("user", "human")
-SYSTEM = ("system", "developer", "tool", "function", "function_call", "observation", "ipython")
+TOOL = ("tool", "function", "function_call", "observation", "ipython")
+SYSTEM = ("system", "developer", *TOOL)
 MODEL = ("assistant", "gpt", "model", "bot", "chatgpt")
 WRITTEN = ("solution", "solutions", "steps")  # ours that a model wrote
 TEXTS = ("problem", "reference_solution", "thought", *WRITTEN)
@@ -22,7 +23,15 @@ FAILED = ("errored", "expired", "canceled", "cancelled", "failed")
 
 
 class Misfit(ValueError):
-    """A row does not have what a path expects; the message says what it has."""
+    """A row does not have what a path expects; the message says what it has, `reason` what its drop is called."""
+
+    reason = "malformed"
+
+
+class SeveralTurns(Misfit):
+    """The model wrote a text after more than the problem, such as what a user or a tool said of its first answer."""
+
+    reason = "several_turns"
 
 
 def kind_of(value: Any) -> str:
@@ -86,13 +95,32 @@ def require_writer(holder: Any, name: str, path: str, list_key: str | None) -> N
     """
     for held in _objects(holder):
         said = path.rpartition(".")[2] in SAID
-        speaker = next((str(held[key]).strip() for key in SPEAKER if isinstance(held.get(key), str)), "")
+        speaker = _speaker(held)
         if said and speaker.lower() in STRANGERS.get(name, ()):
             raise Misfit(f"{path!r} is a message of {speaker!r}, which is no {name.removesuffix('s')}; name another "
                          f"message, or write '{{{path}}}' to take it as it is")
         if name in WRITTEN and list_key in held:
             raise Misfit(f"{path!r} takes nodes of a tree, each with its own {list_key!r}: none is a whole solution, "
                          "and neighbours do not belong together. Write one row for every path from the root to a leaf")
+
+
+def require_one_turn(before: Iterable[Sequence[Any]], path: str) -> None:
+    """Raises SeveralTurns for a solution behind a second message of the user, or behind one of a tool.
+
+    Args:
+        before: for each list in which a path takes one element, the elements before it.
+    """
+    for messages in before:
+        speakers = [_speaker(message).lower() for message in messages if isinstance(message, dict)]
+        users = sum(speaker in USER for speaker in speakers)
+        if users > 1 or any(speaker in TOOL for speaker in speakers):
+            others = f"{users} messages of the user" if users > 1 else "a message of a tool"
+            raise SeveralTurns(f"{path!r} stands behind {others}, so it does not answer the problem alone; name the "
+                               f"message that does, or write '{{{path}}}' to take it as it is")
+
+
+def _speaker(message: Mapping[str, Any]) -> str:
+    return next((str(message[key]).strip() for key in SPEAKER if isinstance(message.get(key), str)), "")
 
 
 def failure_of(row: Mapping[str, Any]) -> str | None:

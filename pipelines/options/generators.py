@@ -170,13 +170,14 @@ class RecordedGenerator(Rows):
         default={"solution": "solution"},
         description=f"{COLUMNS} {', '.join(SAMPLE_COLUMNS)}. `problem` is read from the column of that name "
         "unless mapped. Map one of `solution` (one text), `solutions` (a list of samples) and `steps` (one sample in "
-        "pieces). "
+        "pieces). One line break stands between pieces, whatever breaks or blank lines a piece ends in. "
         "With `solutions`, each other column holds a list of the same length, or one value for all samples; one "
         "`completion_tokens` for several samples is their sum, so that of each is unknown.",
     )
     join: str | None = Field(
         None, description="Path to the problem's source_id. By default samples are matched to problems by the text or "
-                          "the problem_id in the column `problem`."
+                          "the problem_id in the column `problem`. The id of a problem that was dropped as a "
+                          "duplicate names the problem that stayed."
     )
     thoughts: Thoughts = Field(
         "inline", description="Where thoughts go, from a mapped column or from <think> and other models' tags: into "

@@ -7,20 +7,19 @@ text or by an id, and one sample, a list of them, or one in pieces:
         with columns {problem: question, solutions: "outputs[].response", upstream_verdict: "outputs[].label"}
 
 Out: rows of `solutions` in the same form as those of an engine; what a row does not say is null. Dropped with a
-reason: `malformed` rows, solutions whose problem is not in the run (`no_problem`) or is more than one of it
-(`several_problems`), those without text (`no_solution`; `failed_request` where the row says that its request failed),
-and those beyond `samples` (`over_limit`).
+reason: `malformed` rows, answers of a later turn of a chat (`several_turns`), solutions whose problem is not in the
+run (`no_problem`) or is more than one of it (`several_problems`), those without text (`no_solution`; `failed_request`
+where the row says that its request failed), and those beyond `samples` (`over_limit`).
 """
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import polars as pl
 
-from stepforge.builders.parquet import parts_of, read_rows
+from stepforge.builders.parquet import parts_of
 from stepforge.builders.sources.files import mapped_batches
 from stepforge.builders.sources.mapping import Column, normal
 from stepforge.builders.sources.misfits import failure_of
@@ -35,6 +34,7 @@ from stepforge.pipelines.options.generators import SOLUTIONS, RecordedGenerator
 from stepforge.pipelines.recipe import Recipe
 from stepforge.pipelines.stages.base import Context, drop_row
 from stepforge.pipelines.stages.buckets import write_parts
+from stepforge.pipelines.stages.generate.matching import KnownProblem, digits, known_problems
 from stepforge.pipelines.stages.generate.step_marks import labels_of, require_unmarked, without_marks
 from stepforge.pipelines.stages.generate.thoughts import solution_and_thought
 from stepforge.pipelines.stages.losses import Losses
@@ -45,13 +45,6 @@ WORDS = {word: truth for truth, words in ((True, "true 1 1.0 yes correct right p
          for word in words.split()}
 Sample = Mapping[str, str | None]
 OUTPUT = (TABLES["solutions"], DROPS)
-
-
-class KnownProblem(NamedTuple):
-    """A problem of the run, and its place in the table."""
-
-    problem_id: str
-    position: int
 
 
 def recorded_files(generator: RecordedGenerator) -> list[str]:
@@ -86,7 +79,7 @@ def models(recipe: Recipe, solutions: Path) -> list[tuple[RecordedGenerator, str
 
 def read_recorded(generator: RecordedGenerator, order: int, context: Context, work: Path) -> Losses:
     """Write the solutions of a recorded generator to `work`; returns how many were kept and dropped."""
-    known, problems = _known(context.table("problems"), by_id=generator.join is not None)
+    known, problems = known_problems(context.table("problems"), context.drops("problems"), generator.join is not None)
     reader = _Reader(generator, known)
     losses = Losses(f"generator {generator.name}")
     divided = context.buckets > 1
@@ -115,25 +108,6 @@ def _divide(context: Context, work: Path) -> None:
     with context.duckdb(solutions=whole) as connection:
         write_parts(connection, sql, {"buckets": context.buckets}, parts, TABLES["solutions"].schema)
     whole.unlink()
-
-
-def _known(table: Path, by_id: bool) -> tuple[dict[str, tuple[KnownProblem, ...]], int]:
-    """Problems by what samples name them by, a text or an id of the source, and by problem_id; and how many."""
-    known: dict[str, tuple[KnownProblem, ...]] = {}
-    position = -1
-    for position, row in enumerate(read_rows(table, ["problem_id", "problem", "source_id"])):
-        place = KnownProblem(row["problem_id"], position)
-        for key in {row["problem_id"], row["source_id"].strip() if by_id else normal(row["problem"])}:
-            known[key] = (*known.get(key, ()), place)
-    loose: dict[str, tuple[KnownProblem, ...]] = {}  # an id that is a whole number, by its digits alone
-    for key, places in known.items() if by_id else ():
-        loose[_digits(key)] = (*loose.get(_digits(key), ()), *places)
-    return loose | known, position + 1
-
-
-def _digits(key: str) -> str:
-    """7 for 7.0: a table with an empty cell turns a column of whole numbers into floats."""
-    return re.sub(r"(?<=\d)\.0+$", "", key) if key.replace(".", "", 1).lstrip("-").isdecimal() else key
 
 
 class _Reader:
@@ -166,12 +140,10 @@ class _Reader:
                  ) -> tuple[list[dict], list[Drop], int]:
         where = record.where
         key = str(problem[0]) if len(problem) == 1 and problem[0] else ""
-        loose = normal(key) if self.generator.join is None else _digits(normal(key))
+        loose = normal(key) if self.generator.join is None else digits(normal(key))
         places = self.known.get(key.strip()) or self.known.get(loose, ())
         if len(places) != 1:
-            reason, detail = ("several_problems", f"{len(places)} problems of this run are {key[:80]!r}; give `join`, "
-                              "a path to a source_id that only one of them has") if places else (
-                "no_problem", f"no problem of this run is {key[:80]!r}" if key else "the row names no problem")
+            reason, detail = self._unmatched(key, len(places))
             return [], [Drop(f"{where}:{index}", reason, detail) for index in range(len(samples))], 0
         solutions: list[dict] = []
         drops: list[Drop] = []
@@ -181,6 +153,14 @@ class _Reader:
                 row = Drop(row.where, "failed_request", failure)
             (drops if isinstance(row, Drop) else solutions).append(row)  # type: ignore[arg-type]
         return solutions, drops, places[0].position
+
+    def _unmatched(self, key: str, places: int) -> tuple[str, str]:
+        """Reason and detail of a row whose problem is none of the run, or several."""
+        if not places:
+            return "no_problem", f"no problem of this run is {key[:80]!r}" if key else "the row names no problem"
+        advice = ("give `join`, a path to a source_id that only one of them has" if self.generator.join is None else
+                  "give each problem a source_id of its own, in both files")
+        return "several_problems", f"{places} problems of this run are {key[:80]!r}; {advice}"
 
     def _solution(self, problem_id: str, sample: Sample, where: str) -> dict[str, Any] | Drop:
         """A row of `solutions`, or why the sample is dropped."""

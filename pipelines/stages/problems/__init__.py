@@ -2,8 +2,8 @@
 
 In: the sources of the recipe. Out: `seeds`, in the order of the recipe, each problem once. Dropped with a reason:
 rows that cannot be read, rows without a problem or a gold answer (`no_gold`), a problem that came before
-(`duplicate`), and problems with two gold answers that no id tells apart (`two_golds`, golds.py). Where the recipe asks
-for a subset, the others are counted as `not_drawn`; they are no table of drops.
+(`duplicate`), and problems of one text with two gold answers (`two_golds`, golds.py). Where the recipe asks for a
+subset, the others are counted as `not_drawn`; they are no table of drops.
 """
 
 import hashlib
@@ -114,11 +114,10 @@ def run(context: Context) -> Account:
 
     def rows() -> Iterator[dict]:
         for source, loss in zip(context.recipe.problems, losses, strict=True):
-            named = not isinstance(source, PublicSource) and "source_id" in getattr(source, "columns", ("source_id",))
             for row in rows_of(source):
                 if isinstance(row, dict):
                     row = {"problem_id": content_id("problem", row["problem"], row["answer"])} | row
-                drop = row if isinstance(row, Drop) else golds.place(row, named)
+                drop = row if isinstance(row, Drop) else golds.place(row)
                 if drop is None and isinstance(row, dict):
                     loss.add(1)
                     yield row if row["answer"] is not None else row | {"answer": "", "agreement": 0.0}

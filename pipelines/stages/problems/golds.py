@@ -1,8 +1,8 @@
 """Gold answers of problems: which of them are the same, and what a reference solution states.
 
 In: rows of problems, one after another. Out: for each whether it is new, a duplicate, or in conflict with one before.
-Two golds of one text are the same where a verifier says so (31 and 31.0). Where they differ, ids of the source tell
-two problems apart; without ids nobody can say which gold is right, and none of the rows is used.
+Two golds of one text are the same where a verifier says so (31 and 31.0). Where they differ, nobody can say which gold
+is right, and none of the rows is used: a model reads the text alone, whatever the ids of the source tell apart.
 """
 
 from collections.abc import Mapping
@@ -15,15 +15,15 @@ from stepforge.pipelines.answers import Claim, answer_key, extract_answer
 from stepforge.pipelines.answers.extract import EXPLICIT
 from stepforge.pipelines.answers.verifier import shared_verifier
 
+SAME, WITH_GOLD = "the same problem as ", ", which has a gold answer"
+
 
 class Known(NamedTuple):
-    """A problem that came before: its id, its gold (null: none), where it stood, whether its source named it, and
-    whether it was new."""
+    """A problem that came before: its id, its gold (null: none), where it stood, and whether it was new."""
 
     problem_id: str
     answer: str | None
     where: str
-    named: bool
     kept: bool = True
 
 
@@ -34,22 +34,18 @@ class Golds:
         self._known: dict[str, tuple[Known, ...]] = {}
         self.refused: dict[str, Drop] = {}  # by problem_id: problems that were new, and may not stay
 
-    def place(self, row: Mapping[str, Any], named: bool) -> Drop | None:
-        """Why a row is dropped, or null for a new problem; what came before may be refused because of it.
-
-        `named`: the row's source_id is an id of the source, not a number of a line.
-        """
-        this = Known(row["problem_id"], row["answer"], f"{row['source']}:{row['source_id']}", named)
+    def place(self, row: Mapping[str, Any]) -> Drop | None:
+        """Why a row is dropped, or null for a new problem; what came before may be refused because of it."""
+        this = Known(row["problem_id"], row["answer"], f"{row['source']}:{row['source_id']}")
         key = content_id(normal(row["problem"]))
         earlier = self._known.get(key, ())
         rivals = []
         for other in earlier:
             if other.answer is None and this.answer is not None:
-                self.refused[other.problem_id] = Drop(other.where, "duplicate",
-                                                      f"{this.where} is the same problem and has a gold answer")
+                self.refused[other.problem_id] = Drop(other.where, "duplicate", f"{SAME}{this.where}{WITH_GOLD}")
             elif this.answer is None or same_gold(str(other.answer), this.answer):
-                return Drop(this.where, "duplicate", f"the same problem as {other.where}")
-            elif not (this.named and other.named and this.where != other.where):
+                return Drop(this.where, "duplicate", f"{SAME}{other.where}")
+            else:
                 rivals.append(other)
         self._known[key] = (*earlier, this._replace(kept=not rivals))
         for other in rivals:
@@ -60,7 +56,12 @@ class Golds:
 
 def _two_golds(one: Known, other: Known) -> Drop:
     return Drop(one.where, "two_golds", f"its gold is {one.answer!r}, and that of {other.where}, of the same text, is "
-                f"{other.answer!r}; map source_id to a column that tells the two apart, or take the wrong one out")
+                f"{other.answer!r}; take the wrong one out, or write what tells the two apart into the problem")
+
+
+def original_of(detail: str) -> str | None:
+    """The row that stayed, from the detail of a duplicate's drop; null for other details."""
+    return detail.removeprefix(SAME).removesuffix(WITH_GOLD) if detail.startswith(SAME) else None
 
 
 def same_gold(one: str, other: str) -> bool:

@@ -55,7 +55,7 @@ def test_a_column_of_lists_takes_them_out_of_a_text_and_any_other_says_what_to_d
 
     def mapped(lists=(), single=(), **columns):
         frame, misfits = map_rows([row], {name: Column(path) for name, path in columns.items()}, lists, single)
-        return misfits.get(0) or frame.row(0)[0]
+        return str(misfits[0]) if misfits else frame.row(0)[0]
 
     assert mapped({"solutions"}, solutions="outputs") == TEXTS
     assert mapped({"steps"}, steps="outputs") == TEXTS

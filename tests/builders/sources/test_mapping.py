@@ -66,14 +66,14 @@ def test_what_cannot_be_read_is_refused(column):
 def test_parts_of_a_message_are_one_text_and_a_part_that_is_no_text_drops_the_row():
     assert map_rows([ROW], {"ours": Column("chat[-1].content")}, single={"ours"}).frame["ours"].to_list() == [["vw"]]
     misfits = map_rows([ROW], {"ours": Column("seen")}, single={"ours"}).misfits
-    assert misfits == {0: "it has a part that is no text; its parts are ['image_url', 'text']"}
+    assert str(misfits[0]) == "it has a part that is no text; its parts are ['image_url', 'text']"
 
 
 def test_list_where_one_solution_is_asked_for_drops_its_row_even_one_of_one_text():
     rows = [{"list": "x"}, {"list": ["x"]}, {"list": "y"}]
     mapped = map_rows(rows, {"solution": Column("list")}, single={"solution"})
     assert mapped.frame["solution"].to_list() == [["x"], None, ["y"]] and list(mapped.misfits) == [1]
-    assert "`solutions: list` where each element is a sample, `steps: list`" in mapped.misfits[1]
+    assert "`solutions: list` where each element is a sample, `steps: list`" in str(mapped.misfits[1])
 
 
 def test_true_is_no_text_that_somebody_wrote_but_may_be_an_answer():
@@ -122,4 +122,27 @@ ASKED, SAID, RETURNED = ({"role": role, "content": role} for role in ("user", "a
 def test_a_message_of_somebody_else_or_a_node_of_a_tree_is_no_problem_and_no_solution(
         name: str, path: str, row: dict, fault: str | None) -> None:
     misfits = map_rows([row], {name: Column(path)}).misfits
-    assert bool(misfits) == bool(fault) and repr(fault) in (misfits or {0: "None"})[0]
+    assert bool(misfits) == bool(fault) and repr(fault) in str(misfits.get(0))
+
+
+TOLD = [ASKED, SAID, ASKED, SAID]
+
+
+@pytest.mark.parametrize(("path", "row", "reason"), [
+    ("m[-1].content", {"m": TOLD}, "several_turns"), ("m[3].content", {"m": TOLD}, "several_turns"),
+    ("m[1].content", {"m": TOLD}, None), ("{m[-1].content}", {"m": TOLD}, None),
+    ("m[-1].content", {"m": repr(TOLD)}, "several_turns"),
+    ("a.m[at].content", {"a": {"m": TOLD, "at": 3}}, "several_turns"),
+    ("m[-1].content", {"m": [ASKED, SAID, RETURNED, SAID]}, "several_turns"),
+    ("m[-1].content", {"m": [{"role": "system", "content": "s"}, SAID, ASKED, SAID]}, None),
+    ("m[-1].content", {"m": [RETURNED, SAID]}, "several_turns"),
+    ("m[-1].content", {"m": [ASKED, SAID, ASKED]}, "malformed"),
+    ("m[-1].content[0].text", {"m": [*TOLD[:3], {"role": "assistant", "content": [{"text": "a"}]}]}, "several_turns"),
+    ("s[].m[-1].content", {"s": [{"m": [ASKED, SAID]}, {"m": TOLD}]}, "several_turns"),
+    ("m[-1].value", {"m": [{"from": "human"}, {"from": "gpt"}, {"from": "Human"}, {"from": "gpt", "value": "a"}]},
+     "several_turns"), ("s[-1].text", {"s": [{"text": "a"}, {"text": "b"}]}, None)])
+def test_an_answer_of_a_later_turn_is_no_solution_of_the_problem(path: str, row: dict, reason: str | None) -> None:
+    for name in ("solution", "solutions"):
+        misfits = map_rows([row], {name: Column(path)}).misfits
+        assert (misfits[0].reason if misfits else None) == reason
+    assert map_rows([row], {"answer": Column(path)}).misfits == {}

@@ -9,11 +9,11 @@ from stepforge.pipelines.stages.problems import rows_of
 from stepforge.pipelines.stages.problems.golds import Golds, same_gold
 
 
-def placed(*problems, named=False):
+def placed(*problems):
     """Reasons of problems (text, gold, source_id) that are dropped at once, and of those refused later."""
     golds = Golds()
-    drops = [golds.place({"problem_id": f"{p}|{a}|{i}", "problem": p, "answer": a, "source": "s", "source_id": i},
-                         named) for p, a, i in problems]
+    drops = [golds.place({"problem_id": f"{p}|{a}|{i}", "problem": p, "answer": a, "source": "s", "source_id": i})
+             for p, a, i in problems]
     return [drop and drop.reason for drop in drops], {key: drop.reason for key, drop in golds.refused.items()}
 
 
@@ -28,9 +28,10 @@ def test_two_golds_of_one_text_are_both_refused_and_no_third_row_slips_through()
         [None, "two_golds", "two_golds"], {"a|1|1": "two_golds"})
 
 
-def test_ids_tell_two_golds_apart_and_one_id_cannot_have_two():
-    assert placed(("a", "1", "x"), ("a", "2", "y"), ("a", "2", "z"), named=True) == ([None, None, "duplicate"], {})
-    assert placed(("a", "1", "x"), ("a", "2", "x"), named=True) == ([None, "two_golds"], {"a|1|x": "two_golds"})
+def test_ids_do_not_tell_two_golds_of_one_text_apart_since_a_prompt_has_no_id():
+    assert placed(("a", "1", "x"), ("a", "2", "y"), ("a", "2", "z"), ("a b", "2", "u")) == (
+        [None, "two_golds", "duplicate", None], {"a|1|x": "two_golds"})
+    assert placed(("a", "1", "x"), ("a", "2", "x")) == ([None, "two_golds"], {"a|1|x": "two_golds"})
 
 
 def test_problem_with_a_gold_takes_the_place_of_one_without():

@@ -53,22 +53,24 @@ def test_equal_computations_are_duplicates_when_the_recipe_says_so(tmp_path):
         (1, 0, "equations"), (3, 0, "text")]
 
 
-def test_equal_golds_in_other_forms_are_one_and_ids_tell_two_golds_apart(tmp_path):
-    problems = [("How many?", "31", "a"), ("How  many?\r\n", "31.0", "b"), ("How many?", "310", "c"),
-                ("Which\u0301?", "\\frac{1}{2}", "d"), ("Whicń? no", "2", "e")]
+def test_equal_golds_in_other_forms_are_one_problem_to_which_samples_of_either_id_belong(tmp_path):
+    problems = [("How many?", "31", "a"), ("How  many?\r\n", "31.0", "b"), ("Which\u0301?", "\\frac{1}{2}", "d"),
+                ("Whicń? no", "2", "e"), ("Two", "1", "f"), ("Two ", "2", "g"), ("Two", "1", "h")]
     lines = [{"problem": p, "answer": a, "id": i} for p, a, i in problems]
-    samples = [{"key": "c", "solution": "The answer is 310"}, {"key": "a", "solution": "The answer is 310"}]
+    samples = [{"key": key, "solution": f"The answer is {n}"}
+               for key, n in (("b", 310), ("a", 31), ("g", 2), ("h", 1))]
     made = recipe(tmp_path, samples, join="key", columns={"solution": "solution"})
     (tmp_path / "problems.jsonl").write_text("\n".join(map(json.dumps, lines)))
     made["problems"][0]["columns"] = {"problem": "problem", "answer": "answer", "source_id": "id"}
     execute(made, tmp_path / "run")
-    assert [row["source_id"] for row in rows(tmp_path / "run", "problems")] == ["a", "c", "d", "e"]
+    assert [row["source_id"] for row in rows(tmp_path / "run", "problems")] == ["a", "d", "e"]
     assert [row["verdict"] for row in rows(tmp_path / "run", "verdicts")] == ["incorrect", "correct"]
+    drops = Counter(row["reason"] for row in rows(tmp_path / "run", "drops/problems"))
+    assert drops == {"two_golds": 2, "duplicate": 2}
+    assert [row["reason"] for row in rows(tmp_path / "run", "drops/generate")] == ["no_problem"] * 2
     del made["problems"][0]["columns"]["source_id"]
-    with pytest.raises(StageFailed, match="none of 2 rows can be used; 2 are dropped as no_problem.*samples.jsonl:1"):
+    with pytest.raises(StageFailed, match="none of 4 rows can be used; 4 are dropped as no_problem.*samples.jsonl:1"):
         execute(made, tmp_path / "other")
-    drops = Counter(row["reason"] for row in rows(tmp_path / "other", "drops/problems"))
-    assert drops == {"two_golds": 2, "duplicate": 1}
 
 
 def test_text_that_may_be_cut_is_no_negative(tmp_path):

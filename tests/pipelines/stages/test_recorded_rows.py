@@ -10,7 +10,8 @@ from stepforge.builders.sources.mapping import normal
 from stepforge.builders.tables import TABLES
 from stepforge.pipelines.inference.engines import generator_id
 from stepforge.pipelines.options.generators import RecordedGenerator
-from stepforge.pipelines.stages.generate.recorded import KnownProblem, _known, _Reader
+from stepforge.pipelines.stages.generate.matching import KnownProblem, known_problems
+from stepforge.pipelines.stages.generate.recorded import _Reader
 
 KNOWN = {normal("Caf\u00e9?\n5"): (KnownProblem("p", 0),), "twice": (KnownProblem("q", 1), KnownProblem("r", 2)),
          "id7": (KnownProblem("p", 0),)}
@@ -46,11 +47,37 @@ def test_a_whole_number_joins_as_a_float_too_and_never_a_problem_of_another_id(r
         filled("problems", problem_id=f"p{at}", problem=f"Q{at}", source_id=name) | dict.fromkeys(
             ("answer", "source", "split", "group_id", "license"), "train") for at, name in enumerate(ids)],
         TABLES["problems"].schema)
-    known, _ = _known(tmp_path / "problems.parquet", by_id=True)
+    known, _ = known_problems(tmp_path / "problems.parquet", tmp_path / "drops.parquet", by_id=True)
     asked = [(7.0, "p0"), ("7", "p0"), (8, "p1"), ("8.00", "p1"), (9, "p2"), (9.0, "p3"), (1.5, "p4"), ("v2.0", "p5"),
              ("v2", None), (10, None), (70, None)]
     rows, _ = read(*({"key": key, "solution": str(key)} for key, _ in asked), known=known, join="key")
     assert [(row["solution"], row["problem_id"]) for row in rows] == [(str(key), name) for key, name in asked if name]
+
+
+def test_an_id_of_a_duplicate_names_the_problem_that_stayed(tmp_path):
+    write_rows(tmp_path / "problems.parquet", [
+        filled("problems", problem_id=name, problem=name, source="files", source_id=key) | dict.fromkeys(
+            ("answer", "split", "group_id", "license"), "train")
+        for name, key in (("p", "1"), ("q", "2"), ("r", "x:9"))],
+        TABLES["problems"].schema)
+    golds = [("3", "the same problem as files:4"), ("4", "the same problem as files:1, which has a gold answer"),
+             ("5", "the same problem as files:x:9"), ("2", "the same problem as files:1"),
+             ("6", "the same problem as files:7"), ("7", "the same problem as files:6")]
+    write_rows(tmp_path / "drops.parquet", [
+        {"stage": "problems", "row_id": f"files:{key}", "reason": "duplicate", "detail": detail}
+        for key, detail in golds],
+        TABLES["drops"].schema)
+    known, count = known_problems(tmp_path / "problems.parquet", tmp_path / "drops.parquet", by_id=True)
+    named = {key: "".join(place.problem_id for place in known.get(key, ())) for key in "1234567"}
+    assert count == 3 and named == {"1": "p", "2": "qp", "3": "p", "4": "p", "5": "r", "6": "", "7": ""}
+
+
+@pytest.mark.parametrize(("options", "advice"), [({}, "give `join`"), ({"join": "problem"}, "a source_id of its own")])
+def test_a_row_that_names_two_problems_says_what_to_do(tmp_path, options, advice):
+    (tmp_path / "s.jsonl").write_text('{"problem": "twice", "solution": "b"}')
+    generator = RecordedGenerator(engine="recorded", name="g", paths=[str(tmp_path / "s.jsonl")], **options)
+    ((_, (drop,), _),) = _Reader(generator, KNOWN).rows()
+    assert drop.reason == "several_problems" and advice in drop.detail
 
 
 def test_what_is_told_of_a_list_goes_to_its_samples_or_the_row_is_malformed(read):
