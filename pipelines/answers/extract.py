@@ -13,9 +13,10 @@ from stepforge.pipelines.answers.boxes import boxes
 from stepforge.pipelines.answers.choices import last_choice
 from stepforge.pipelines.answers.clauses import MAX_CLAUSE
 from stepforge.pipelines.answers.doubts import is_doubted, without_doubt
-from stepforge.pipelines.answers.guesses import SENTENCE_END, guess, without_markup
+from stepforge.pipelines.answers.guesses import SENTENCE_END, guess
 from stepforge.pipelines.answers.normalize import canonical
 from stepforge.pipelines.answers.statements import How, Statement, rare_statements, statements
+from stepforge.pipelines.answers.verbatim import same_text
 from stepforge.pipelines.answers.wording import (
     BUT,
     CONTINUED,
@@ -55,11 +56,7 @@ class Extraction(NamedTuple):
         if not self.clause:
             return False
         said = self.clause.split("\n", 1)[0]
-        return _plain_words(words) in (_plain_words(said), _plain_words(SENTENCE_END.split(said)[0]))
-
-
-def _plain_words(text: str) -> str:
-    return " ".join(without_markup(text).casefold().split()).strip(" .$€£¥*")
+        return same_text(words, said) or same_text(words, SENTENCE_END.split(said)[0])
 
 
 _TAG = re.compile(r"</?((?:\w+:)?(?:think(?:ing)?|thoughts?|reasoning|scratchpad|reflection))>", re.IGNORECASE)

@@ -10,6 +10,7 @@ from stepforge.pipelines.answers.plain import FUNCTIONS
 from stepforge.pipelines.answers.quantity import Quantity, read_number
 from stepforge.pipelines.answers.relations import split
 from stepforge.pipelines.answers.structure import Structure
+from stepforge.pipelines.answers.units import is_unit
 from stepforge.pipelines.answers.words import LETTERS, choice, says_none
 
 _LABELLED = re.compile(r"(?:\\text\{)?[A-Z][a-z]+(?: [A-Z][a-z]+)?\}? ?(\d+)").fullmatch
@@ -28,6 +29,7 @@ _LABELS = re.compile(rf"(?:^|(?<=[,;({{]))\s*(?!(?:\\text\{{)?\s*{_BOUND})"
                      rf"(?:\\text\{{[^{{}}]*[a-zA-Z]{{3}}:?\}}"
                      rf"|(?!(?:{FUNCTIONS})(?![a-z:]))[a-zA-Z]{{2,}}(?: [a-zA-Z]+)*)"
                      r"\s*[:=]?\s*(?=[-$\d(]|\\(?:frac|sqrt|pi)(?![a-z]))")       # Ann: 5; at most 5 is a bound
+_MEASURE = re.compile(r"(-?[\d.,/]+) ?(?:\\text\{ ?)?([A-Za-z]{2,4})\}?").fullmatch
 _DOTTED = re.compile(r"(-?\d{1,3}(?:\.\d{3})+)(?:,(\d+))?").fullmatch
 
 
@@ -35,8 +37,8 @@ def second_readings(gold: str, answer: str) -> Iterator[tuple[str, str, bool]]:
     """Other readings of two canonical texts that differ, and whether equal values then mean equal answers.
 
     With semicolons between its parts, `(0,5;2)` has decimal commas, and so has a number with a unit: `3,5 Stunden`.
-    Labels of the reference (`Ann: 5`) may be left
-    out, which leaves open whose values those of the answer are.
+    Units may differ in case, which leaves open whether the
+    same is meant, and so do labels of the reference (`Ann: 5`) that are left out.
     """
     pointed = [_POINTED.sub(".", text) if ";" in text and text.count(",") == len(_POINTED.findall(text)) else text
                for text in (gold, answer)]
@@ -48,6 +50,9 @@ def second_readings(gold: str, answer: str) -> Iterator[tuple[str, str, bool]]:
     plain = [_MARKED_LABEL.sub(r"\1", text) for text in (gold, answer)]
     if plain != [gold, answer] and all(map(_HAS_LABEL, plain)):
         yield plain[0], plain[1], True
+    if (one := _MEASURE(gold)) and (other := _MEASURE(answer)) and one[1] == other[1] and one[2] != other[2] \
+            and one[2].casefold() == other[2].casefold() and not (is_unit(one[2]) and is_unit(other[2])):
+        yield gold, gold, False                                # 5 mb for 5 Mb
     if (bare := _LABELS.sub("", gold)) != gold and _LABELS.sub("", answer) == answer:
         yield bare, answer, False
 

@@ -56,7 +56,8 @@ _PLAIN_NUMBER = re.compile(r"(?:[-+\d\s,./$€£¥₹%°]|\\[$%,! ]|\\[dt]?frac|
 _TEXT = re.compile(r"\\text[a-z]{0,2}\s*\{[^{}]*\}")
 _WORDS_INSIDE = re.compile(r"(?<![\\a-zA-Z{])[a-z]{3,}(?![a-zA-Z{}])")
 _WORD = re.compile(r"\s?((?:[ap]\.m\.|[A-Za-z][a-zA-Z/]*(?:'s)?)(?:\^\{?\d\}?)?)(?![\w'])")
-SHORT_UNITS = frozenset("m g s h L l V W N J K A C F cm mm km kg mg ml mL ft yd mi lb oz hr am pm AM PM°C".split())
+SHORT_UNITS = frozenset("m g s h L l V W N J K A C F cm mm km kg mg ml mL ft yd mi lb oz hr am pm AM PM°C Mg mW MW kW"
+                        " Mb MB mb Gb GB gb kb kB KB Tb TB".split())
 STOP = frozenset("""a an the of for in on at to from with within without by as into onto over under about above below
     between among against during after before since until till while when where whenever which that who whom whose what
     why how if then than so because hence thus therefore and or nor but not no yet is are was were be been being am has

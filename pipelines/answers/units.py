@@ -31,8 +31,8 @@ _AMOUNTS: dict[str, list[str]] = {
     "mm": ["1 mm millimeter millimetre", "10 cm centimeter centimetre", "100 dm decimeter", "1000 m meter metre",
            "1000000 km kilometer kilometre", "25.4 in inch inche", "304.8 ft foot feet", "914.4 yd yard",
            "1609344 mi mile", "1/1000 micrometer micron", "1/1000000 nm nanometer", "1852000 nmi"],
-    "mg": ["1 mg milligram", "1000 g gram gm", "1000000 kg kilogram kilo", "1000000000 tonne", "28349.523125 oz ounce",
-           "453592.37 lb pound", "907184740 ton"],
+    "mg": ["1 mg milligram", "1000 g gram gm", "1000000 kg kilogram kilo", "1000000000 tonne megagram",
+           "28349.523125 oz ounce", "453592.37 lb pound", "907184740 ton"],
     "second": ["1 s sec second", "1/1000 ms millisecond", "60 min minute", "3600 h hr hour", "86400 day",
                "604800 wk week", "1209600 fortnight"],
     "month": ["1 month mo", "12 year yr", "120 decade", "1200 century centurie"],
@@ -43,7 +43,8 @@ _AMOUNTS: dict[str, list[str]] = {
     "degree": ["1 degree deg ° º", "1/60 arcminute", "1/3600 arcsecond"], "radian": ["1 radian rad"],
     "revolution": ["1 revolution rev rpm"], "celsius": ["1 celsius °c"], "fahrenheit": ["1 fahrenheit °f"],
     "kelvin": ["1 kelvin"], "joule": ["1 j joule", "1000 kj kilojoule", "4.184 cal", "4184 kcal"],
-    "watt": ["1 w watt", "1000 kw kilowatt"], "newton": ["1 newton"], "volt": ["1 volt"], "ampere": ["1 amp ampere"],
+    "watt": ["1 w watt", "1/1000 milliwatt", "1000 kw kilowatt", "1000000 megawatt"],
+    "newton": ["1 newton"], "volt": ["1 volt"], "ampere": ["1 amp ampere"],
     "ohm": ["1 ohm"], "hertz": ["1 hz hertz", "1000 khz", "1000000 mhz"], "pascal": ["1 pa pascal", "1000 kpa"],
     "mole": ["1 mol mole"], "bit": ["1 bit", "8 byte"], "acre": ["1 acre"], "hectare": ["1 hectare ha"],
 }
@@ -93,7 +94,9 @@ _ALPHABET = "abcdefghijklmnopqrstuvwxyz"
 _VOWEL = re.compile("[aeiou]", re.IGNORECASE).search
 _SHORT = frozenset(("am", "pm", "bc", "bce", "ad", "ce", "sq", "cu", "mph", "kph", "kmh", "fps", "mps", "kmph"))
 _CAPITALS = {"L": "l", "mL": "ml", "C": "°c", "F": "°f", "J": "j", "W": "w", "V": "volt", "N": "newton", "A": "ampere",
-             "Hz": "hz", "Pa": "pa", "K": "kelvin", "kW": "kw", "kJ": "kj"}
+             "Hz": "hz", "Pa": "pa", "K": "kelvin", "kW": "kw", "kJ": "kj", "Mg": "megagram", "mW": "milliwatt",
+             "MW": "megawatt"}
+_DATA = re.compile(r"[kMGTmgt][bB](?:ps)?").fullmatch        # Mb is no MB
 
 
 @lru_cache(maxsize=4096)
@@ -140,7 +143,8 @@ def unit_of(text: str) -> Unit | None:
         elif not re.fullmatch(r"[A-Za-z'-]+", name) or len(name) == 1 and name not in "aA":
             return None
         elif lower not in _EMPTY:
-            (per if sign < 0 else nouns).append(_stem(name))
+            (per if sign < 0 else nouns).append(name if _DATA(name) and not (name.islower() or name.isupper())
+                                                else _stem(name))
     return Unit(tuple(sorted((base, count) for base, count in dimension.items() if count)), factor,
                 " ".join(per) or None, frozenset(nouns), frozenset(marks))
 
@@ -173,11 +177,12 @@ def plain_unit(text: str, spaced: bool) -> Unit | None:
     body = re.sub(r"\d$", "", first)
     if _SYMBOLS(text) or _is_product(body):
         return None
-    if not spaced and not _known(body) and len(body) < 5 and body.casefold() not in _SHORT:
+    if not spaced and (not _known(body) or body in ("mW", "MW")) and len(body) < 5 and body.casefold() not in _SHORT:
         return None
     if len(body) == 1 and not (spaced and _known(body)):
         return None
-    if len(body) < 4 and not (_known(body) or _VOWEL(body) and len(body) > 2 or body.casefold() in _SHORT):
+    if len(body) < 4 and not (_known(body) or spaced and _DATA(body) or _VOWEL(body) and len(body) > 2
+                              or body.casefold() in _SHORT):
         return None
     return unit_of(text)
 

@@ -26,6 +26,7 @@ _RUN = re.compile(r"(?:\\text\{)?([A-J]{2,6})\}?").fullmatch
 _IS_RIGHT = re.compile(r"is (?:the )?(?:correct|right|true|best)(?: answer| choice| option)?").fullmatch
 _PREFIX = re.compile(r"(?:\\text\{)?(?:the )?(?:option|choice|answer)", re.IGNORECASE).match
 _WORDS = re.compile(r"(?:\\text\{[^{}]*\}|[^\W\d_]{2,}|[A-Za-z](?= [A-Za-z]{2})|[ '.-])+").fullmatch
+_SYMBOLS = re.compile(r"(?=[a-zA-Z]{2,3}$)[a-zA-Z]*[a-z][A-Z]+[a-z]*").fullmatch
 _MARKUP = re.compile(r"\\text\{|\}|[.,'\"!?]")
 _ARTICLES = re.compile(r"\b(?:the|a|an)\b(?= )")
 _SAME = {"no solutions": "no solution", "no real solution": "no solution", "no real solutions": "no solution",
@@ -73,7 +74,7 @@ def choice(text: str) -> Choice | None:
 def words(text: str) -> str | None:
     """The words of a string that holds nothing else, in lower case; None for anything with mathematics in it.
 
-    One letter alone is a word too, and keeps its case.
+    One letter alone is a word too, and keeps its case; so do two or three symbols such as `aB`.
     """
     if text in _SAME:
         return _SAME[text]
@@ -81,6 +82,8 @@ def words(text: str) -> str | None:
         return bare
     if not _WORDS(text):
         return None
+    if _SYMBOLS(text):
+        return text
     plain = " ".join(_MARKUP.sub(" ", text).casefold().split())
     plain = _ARTICLES.sub("", plain).strip()
     plain = re.sub(r"^(?:it is|they are|is|are) ", "", plain)
