@@ -24,6 +24,10 @@ _OPTION_LINE = re.compile(r"^[ \t]*(?:[-*•] )?\(?([A-J])[.):]", re.MULTILINE)
 _OR = re.compile(r"[)\s*]*(?:,|or|and|/)[\s*(]*")
 
 
+_ANOTHER = re.compile(r"[)\s*.]*(?:(?:[^\s()]{1,20}\s+){0,2}or|,|and|/)\s+"
+                      r"(?:(?:maybe|possibly|perhaps|else|also|either|even|both|option|choice)\s+)*[*$]*\(([A-J])\)")
+
+
 class Choice(NamedTuple):
     """answer: a letter, or several that the text offers together. sure: the last sentence offers no other."""
 
@@ -34,6 +38,15 @@ class Choice(NamedTuple):
 def choice_at(line: str, at: int) -> re.Match[str] | None:
     """The marked letter at a position, such as `(B)` or `B.`, with the mark; its group 1 is the letter."""
     return _AT_HEAD.match(line, at)
+
+
+def offered_at(line: str, choice: re.Match[str]) -> list[str]:
+    """The marked letters that a line offers with the one at its head: A and C of `(A) and (C)`, not `(A), not (C)`."""
+    letters, at = [choice[1]], choice.end()
+    while (another := _ANOTHER.match(line, at)) and not DENIED_AFTER.match(line, another.end()):
+        letters.append(another[1])
+        at = another.end()
+    return letters
 
 
 def _undenied(tail: str) -> list[re.Match[str]]:

@@ -7,7 +7,7 @@ with a value states it firmly; a sentence around it is searched for the value th
 import re
 from typing import NamedTuple
 
-from stepforge.pipelines.answers.choices import choice_at
+from stepforge.pipelines.answers.choices import choice_at, offered_at
 from stepforge.pipelines.answers.dates import DATE
 from stepforge.pipelines.answers.guesses import SENTENCE_END, guess_in, without_markup
 from stepforge.pipelines.answers.normalize import ascii_math
@@ -80,6 +80,8 @@ def read_clause(clause: str, choices: bool = False) -> Reading:
             return NOTHING
         start = skip(line, corrected.end())
     if choice := choice_at(line, start):
+        if choices and len(letters := offered_at(line, choice)) > 1:
+            return Reading(", ".join(letters), True)
         if choices:
             stated = choice[0] if choice[0].endswith(")") else choice[1]
             return Reading(stated.strip(), True, not line[choice.end():].strip(" \t"))

@@ -26,6 +26,7 @@ from stepforge.pipelines.answers.matches import (
     all_of,
     unclear_where_equal,
 )
+from stepforge.pipelines.answers.names import are_two
 from stepforge.pipelines.answers.normalize import canonical
 from stepforge.pipelines.answers.parts import one_of_many, parts_match
 from stepforge.pipelines.answers.quantity import TOO_LARGE, UNDEFINED, Quantity, measured, read_number, same, spells
@@ -283,6 +284,8 @@ def _best(gold: Statement, answer: Statement, symbolic: Symbolic | None) -> Matc
 
 def _both_named(gold: Statement, answer: Statement, symbolic: Symbolic | None) -> Match:
     first, second = _letters(str(gold.name)), _letters(str(answer.name))
+    if are_two(str(gold.name), str(answer.name)) and not symbols(gold.value):
+        return OTHER_WORDS
     if gold.call and answer.call and len(gold.call) == len(answer.call) and gold.call != answer.call:
         if re.split("[(_]", first)[0] == re.split("[(_]", second)[0]:
             return _compare(gold.renamed(), answer.renamed(), symbolic)

@@ -15,6 +15,8 @@ from stepforge.pipelines.answers.clauses import MAX_CLAUSE
 from stepforge.pipelines.answers.doubts import is_doubted, without_doubt
 from stepforge.pipelines.answers.guesses import SENTENCE_END, guess
 from stepforge.pipelines.answers.normalize import canonical
+from stepforge.pipelines.answers.refusals import refuses
+from stepforge.pipelines.answers.run_ons import new_problems
 from stepforge.pipelines.answers.statements import How, Statement, rare_statements, statements
 from stepforge.pipelines.answers.verbatim import same_text
 from stepforge.pipelines.answers.wording import (
@@ -80,6 +82,12 @@ def extract_answer(text: str, choices: bool = False, percent: bool = False) -> E
         if visible is None:
             return Extraction(None, "unclosed_thought")
         text = visible
+    if (end := _own_end(text, choices)) < len(text):
+        return _extracted(text[:end], choices, percent)._replace(at_end=False)
+    return _extracted(text, choices, percent)
+
+
+def _extracted(text: str, choices: bool, percent: bool) -> Extraction:
     stated = statements(text, choices)
     if "box" in text:
         stated += boxes(text, percent)
@@ -106,11 +114,21 @@ def text_behind(text: str) -> int:
     0 where no answer is stated explicitly: what is taken then stands at the end.
     """
     visible = (_outside_thoughts(text) if _may_think(text) else text) or ""
-    stated = statements(visible, False) + (boxes(visible) if "box" in visible else [])
+    own = visible[:_own_end(visible, False)]
+    stated = statements(own, False) + (boxes(own) if "box" in own else [])
     if not stated:
         return 0
     line_end = visible.find("\n", _last(stated).end)
     return 0 if line_end < 0 or not visible[line_end:].strip() else len(visible) - line_end
+
+
+def _own_end(text: str, choices: bool) -> int:
+    """Where a text ends that has answered and goes on with a problem of its own; its length otherwise."""
+    for end in new_problems(text):
+        before = text[:end]
+        if any(not said.part for said in statements(before, choices) + (boxes(before) if "box" in before else [])):
+            return end
+    return len(text)
 
 
 def _may_think(text: str) -> bool:
@@ -162,6 +180,8 @@ def _doubted(text: str, said: Statement) -> bool:
     """Whether a sentence leaves the answer open that it names; a box and a plain `The answer is 5` do not."""
     if said.how == "boxed" or said.plain:
         return bool(said.whole)
+    if not said.firm and refuses(said.clause.split("\n", 1)[0]):
+        return True
     start = text.find(said.answer, said.start, said.end + len(said.clause))
     if start < 0:                                              # another spelling of it, or it stands before `answer`
         return is_doubted(text, said.start, said.end if said.clause else said.start - 1, said.end)
@@ -178,7 +198,8 @@ def _chosen(stated: list[Statement], last: Statement) -> Extraction:
 def _guessed(text: str, choices: bool) -> Extraction:
     if choices:
         letter = last_choice(text)
-        return Extraction(letter.answer, "choice", sure=letter.sure) if letter else Extraction(None, "none")
+        return Extraction(letter.answer, "choice", sure=letter.sure, doubted=refuses(text)) if letter \
+            else Extraction(None, "none")
     best = guess(text)
     if best is None:
         if not _WHOLE(text):
@@ -187,4 +208,6 @@ def _guessed(text: str, choices: bool) -> Extraction:
         word = answer.rstrip(". \n")                             # `Done.` answers nothing, `(x)` and `C` may
         return Extraction(answer, "last_formula", 0, True, word in LETTERS or not word.isalpha())
     how: How = "last_formula" if best.formula else "last_number"
+    if refuses(text):
+        return Extraction(best.answer, how, sure=False, doubted=True)
     return Extraction(best.answer, how, 0, best.to_end, best.sure, doubted=best.doubted)

@@ -244,9 +244,13 @@ def _same_digits(gold: Quantity, answer: Quantity) -> bool | None:
 
 def _same_time(gold: Quantity, answer: Quantity) -> bool | None:
     if gold.form == answer.form:
-        if _times(gold) & _times(answer):
+        if gold.detail or answer.detail:
+            return bool(_times(gold) & _times(answer))
+        if gold.value == answer.value:
             return True
-        ratio = None if gold.detail or answer.detail else _as_ratio(gold)
+        if not (gold.value - answer.value) % (12 * MINUTES):
+            return False if answer.value > gold.value else None          # 19:30 for 7:30; 7:30 may be in the evening
+        ratio = _as_ratio(gold)
         return None if ratio is not None and ratio == _as_ratio(answer) else False
     clock, other = (gold, answer) if gold.form == "clock" else (answer, gold)
     if clock.detail and other.form == "plain" and not other.unit.dimension \

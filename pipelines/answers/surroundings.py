@@ -30,6 +30,9 @@ _OR_MORE = re.compile(r"[\s$*]*(?:\\[)\]])?[\s$*]*or\s+(?:(more|greater|higher|l
                       r"|less|fewer|lower|smaller|below|at most)\b")
 _OR_INTEGER = re.compile(r"[\s$*]*(?:\\[)\]])?[\s$*]*(?:,\s*)?or\s+(?:maybe\s+|possibly\s+|perhaps\s+)?"
                          r"[$*\\(\s]*(-?\d{1,18})(?![\w,.%/^\\]*\w|\s*[-+*/^\\%])")
+_LETTER = re.compile(r"(?:\\text[a-z]{0,2}\{)?\(?([A-J])\)?\}?").fullmatch
+_OR_LETTER = re.compile(r"[\s$*]*(?:\\[)\]])?[\s$*]*(?:,\s*)?(?:or|/)\s+"
+                        r"(?:maybe\s+|possibly\s+|perhaps\s+)?\(([A-J])\)")
 
 
 def formula_around(text: str, start: int, content: str, end: int) -> str:
@@ -63,6 +66,8 @@ def formula_around(text: str, start: int, content: str, end: int) -> str:
 
 def with_alternative(content: str, text: str, end: int) -> str:
     """The content of a box and what plain words behind it offer beside: `\\boxed{12} or 13`, `\\boxed{12} or more`."""
+    if (letter := _LETTER(content)) and (other := _OR_LETTER.match(text, end, end + REACH)):
+        return f"{letter[1]}, {other[1]}"
     if not content.lstrip("-").isdigit():
         return content
     if bound := _OR_MORE.match(text, end, end + REACH):

@@ -22,6 +22,7 @@ from stepforge.pipelines.answers.extract import EXPLICIT, MAX_STATED, Extraction
 from stepforge.pipelines.answers.golds import reference_answer
 from stepforge.pipelines.answers.keys import answer_key, named_choice
 from stepforge.pipelines.answers.matches import SAME_WORDS
+from stepforge.pipelines.answers.names import named_otherwise
 from stepforge.pipelines.answers.normalize import canonical
 from stepforge.pipelines.answers.outcome import Claim, Verdict
 from stepforge.pipelines.answers.pool import CheckFailed, Pool
@@ -122,6 +123,8 @@ class Verifier:
         if not gold or answer is None or cut or extraction.stated > MAX_STATED:
             return gold, extraction, _NO_MATCH
         match = (_quick_match if len(gold) + len(answer) <= MAX_CHARS else compare)(gold, answer)
+        if match.equal and (other := named_otherwise(gold, claim.solution, answer)) is not None:
+            return gold, extraction, other
         if match.equal is not True and extraction.says(gold):
             return gold, extraction._replace(answer=gold), SAME_WORDS
         if match.equal is not True and extraction.whole and "=" not in extraction.whole:

@@ -124,12 +124,14 @@ MAY_RETRACT = ("wrong", "ncorrect", "mistake", "error", "right", "correct", "pos
 # Behind a stated answer: a sentence turns round, and the text ends in another value, `But wait. ..., so 35.`
 TURN = _pattern(r"(?:^|[.!?\n])[\s\"')*#_]*(?:(?:but|oh|ah|uh|um),?\s+)?",
                 phrases("""wait|hold on|oops|hmm+|actually|no(?=[,:])|sorry|edit|update|corrections?|corrected
-|scratch that|on second thought|my mistake|apologies"""),
+|scratch that|on second thought|my mistake|apologies
+|(?:(?:i'm|i was) )?(?:(?:just|only) )?(?:kidding|joking)|psych|jk"""),
                 r"\b|\b(?:after|on|upon) (?:re-?\w+ing|closer inspection|reflection|checking again|double-checking)\b"
                 r"|\bthe ", phrases("correct|corrected|right|actual|true|real|revised|updated"),
                 r" (?:value|total|result|number|count|sum|amount|figure)\b")
 MAY_TURN = ("wait", "hold on", "oops", "hmm", "no,", "no:", "sorry", "edit", "update", "correct", "scratch",
-            "second thought", "my mistake", "apologies", "right", "actual", "true", "real", "revised",
+            "kidding", "joking", "psych", "jk", "second thought", "my mistake", "apologies", "right",
+            "actual", "true", "real", "revised",
             "inspection", "reflection", "checking", " re")
 # In the sentence of a stated answer: the next word takes it back, `18, no wait, 16`.
 INTERRUPTED = _pattern(r"[,.–—-]+\s*(?:", phrases("no|wait|sorry|oops|i mean|actually|or rather|make that|correction"),
@@ -142,6 +144,8 @@ CONTINUED = _pattern(r"^[^.!?\n]{0,100}?(?:→|⇒|[-=]+>|\((?:wrong|incorrect|n
                      r"[^\d.!?\n]{0,25}[.!]?\s*$")
 BUT = _pattern(r"^[^!?\n]*?\b(?:but|however|although|though|yet)\b")
 TURNED_TO = _pattern(r"\b(?:so|thus|hence|therefore|instead|sorry|edit|it['’]s|that['’]s"
+                     r"|(?:asks?|asked|wants?|wanted|question)\b[^.!?\n]{0,60}?\b(?:which|there) (?:is|are)"
+                     r"|(?<=kidding): |(?<=joking): "
                      r"|(?:must|should|has to|turns out to) be|should have been|is actually"
                      r"|(?:i|we) (?:\w+ly |now )?(?:get|have|find)"
                      r"|(?:it|this|that|one|answer|value|total|result|number|count|sum|amount|actually) is)\b",
