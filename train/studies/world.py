@@ -94,13 +94,13 @@ def walks(count: int, seed: int) -> Iterable[Row]:
         yield row | {"answer": path, "reference_solution": path}
 
 
-def worked_lines(count: int, seed: int) -> Iterable[Row]:
+def worked_lines(count: int, seed: int, stories: int = 8000) -> Iterable[Row]:
     """What a base model of reliable arithmetic has seen: lists of lines of solutions, and stories of one or two steps.
 
-    Three quarters are lists. They hold every equation alike, however seldom it occurs.
+    Three quarters are lists. They hold every equation of so many `stories` alike, however seldom it occurs.
     """
     rng = random.Random(derive_seed(seed, "lines"))
-    lines = lines_by_equation("validation", 8000, seed)
+    lines = lines_by_equation("validation", stories, seed)
     rows = list(SMALL(count // 4, seed, "validation", steps=(1, 2)))
     rows += [work_out([rng.choice(lines[one]) for one in rng.sample(sorted(lines), rng.randint(1, 5))])
              for _ in range(count - len(rows))]
