@@ -22,6 +22,8 @@ ENDED = {word: reason for reason, words in {
     "aborted": "abort aborted cancelled canceled error failed unexpected_model_behavior insufficient_system_resource",
 }.items() for word in words.split()}
 THOUGHTS = ("reasoning_content", "reasoning", "thinking")  # what servers call the field
+THOUGHT_PARTS = (*THOUGHTS, "thought", "reasoning_text", "summary_text")  # and a part of a content
+TEXT_PARTS = ("text", "output_text")
 MOST = 2**53  # of tokens: a larger count is none
 
 
@@ -74,20 +76,23 @@ def read(answer: Any) -> dict[str, Any]:
 
 
 def _choice(choice: Mapping[str, Any]) -> dict[str, Any]:
-    chat = "message" in choice
-    message = choice["message"] or {} if chat else choice
+    chat, reason = "message" in choice, ended(choice.get("finish_reason"))
+    message = choice["message"] if chat else choice
+    if message is None and reason not in ("stop", "unknown"):
+        message = {}  # of an answer that was filtered, or cut before its text
     if not isinstance(message, dict) or not (chat or "text" in choice):
         raise RequestFailed("the server answered with a choice without a text")
     content = message.get("content" if chat else "text")
     if not isinstance(content, str | list | None):
         raise RequestFailed(f"the server answered with a text that is {type(content).__name__}")
     text, thought = _parts(content)
-    thought = next((part for name in THOUGHTS if (part := _parts(message.get(name))[0])), thought)
-    reason = ended(choice.get("finish_reason"))
+    thought = next((part for name in THOUGHTS if (part := "".join(_parts(message.get(name))))), thought)
     if not text and message.get("refusal"):
         reason = "filtered"
     if message.get("tool_calls") or message.get("function_call"):  # some servers say that it stopped
         reason = "tool_calls"
+    if reason in ("stop", "length", "unknown"):
+        _require_parts(content, bool(text or thought))
     total, mean = _logprobs(choice.get("logprobs"))
     ids = choice.get("token_ids")
     whole = isinstance(ids, list) and all(type(token) is int and 0 <= token < 2**31 for token in ids)
@@ -111,9 +116,24 @@ def _parts(content: Any) -> tuple[str, str]:
         if isinstance(part, str):
             text += _storable(part)
         elif isinstance(part, dict):
-            text += _parts(part.get("text"))[0]
-            thought += _parts(part.get("thinking"))[0]
+            said = "".join(_parts(part.get("text")))
+            thinks = part.get("type") in THOUGHT_PARTS
+            text += "" if thinks else said
+            thought += "".join(_parts(part.get("thinking"))) + (said if thinks else "")
     return text, thought
+
+
+def _require_parts(content: Any, told: bool) -> None:
+    """Raises RequestFailed for a content whose text stands where nobody reads it; an image beside a text is no text.
+
+    `told`: some part of it is a text or a thought.
+    """
+    parts = content if isinstance(content, list) else []
+    unread = [part for part in parts if not isinstance(part, str) and not (isinstance(part, dict) and "text" in part)]
+    texts = [part for part in unread if not isinstance(part, dict) or part.get("type", "text") in TEXT_PARTS]
+    if texts or unread and not told:
+        keys = sorted(map(str, part)) if isinstance(part := (texts or unread)[0], dict) else type(part).__name__
+        raise RequestFailed(f"the server answered with a part that cannot be read: {keys} where `text` is expected")
 
 
 def _storable(text: str) -> str:

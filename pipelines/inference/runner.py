@@ -158,7 +158,7 @@ class Runner(InferenceRunner):
         async with semaphore:
             for attempt in range(ATTEMPTS):
                 try:
-                    return completions_of(await server.make_request(dict(payload)))
+                    return completions_of(await server.make_request(dict(payload)), payload.get("n", 1))
                 except ServerError:
                     raise
                 except (OSError, TimeoutError) as error:
@@ -187,19 +187,27 @@ def _rare_collections() -> Iterator[None]:
         gc.set_threshold(*usual)
 
 
-def completions_of(response: dict) -> list[Completion]:
-    """All choices of an OpenAI-style answer. The prompt's tokens are counted with the first."""
+def completions_of(response: dict, asked: int | None = None) -> list[Completion]:
+    """The choices of an OpenAI-style answer, `asked` at most. The prompt's tokens are counted with the first.
+
+    Of choices that nobody asked for, the tokens are counted together with the others': then each number is null. So
+    is a 0 beside a text, and one of a prompt.
+    """
     usage, choices = response.get("usage"), response["choices"]
-    prompt, cached = count_of(usage, "prompt_tokens"), count_of(usage, "prompt_tokens_details", "cached_tokens")
+    prompt = count_of(usage, "prompt_tokens") or None
+    cached = count_of(usage, "prompt_tokens_details", "cached_tokens")
     if cached is None:
         cached = count_of(usage, "prompt_cache_hit_tokens")
     counts = [len(c["token_ids"]) if c.get("token_ids") is not None else None for c in choices]
     if len(choices) == 1 or None in counts:  # usage counts the end-of-text token too, but for all choices together
         written = count_of(usage, "completion_tokens")
+        says = any(choice["text"] or choice.get("thought") for choice in choices)
+        if len(choices) > (asked or len(choices)) or (says and not written):
+            written = None
         counts = [written] + [None if written is None else 0] * (len(choices) - 1)
     return [
         _completion(choice, count, prompt if first else prompt and 0, cached if first else cached and 0)
-        for first, choice, count in zip([True] + [False] * len(choices), choices, counts, strict=False)
+        for first, choice, count in zip([True] + [False] * len(choices), choices[:asked], counts, strict=False)
     ]
 
 

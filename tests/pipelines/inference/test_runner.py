@@ -166,6 +166,17 @@ def test_rank_without_documents_still_leaves_its_files(tmp_path, script):
     assert run(tmp_path, four_samples, 0) == []
 
 
+def test_tokens_of_more_choices_than_asked_are_known_where_each_has_its_own():
+    choices = [{"text": text, "finish_reason": "stop", "token_ids": list(text)} for text in ("ab", "c", "d")]
+    usage = {"prompt_tokens": 9, "completion_tokens": 4}
+    kept = completions_of({"choices": choices, "usage": usage}, asked=2)
+    assert [(one.text, one.completion_tokens) for one in kept] == [("ab", 2), ("c", 1)]
+    bare = [choice | {"token_ids": None} for choice in choices]
+    for asked, tokens in ((2, [None, None]), (3, [4, 0, 0]), (None, [4, 0, 0])):
+        kept = completions_of({"choices": bare, "usage": usage}, asked)
+        assert [one.completion_tokens for one in kept] == tokens
+
+
 def test_a_count_of_zero_is_a_count_and_a_missing_one_is_null():
     choices = [{"text": "", "finish_reason": "stop"}]
     usage = {"prompt_tokens": 9, "completion_tokens": 0, "prompt_tokens_details": {"cached_tokens": 0}}
