@@ -10,6 +10,7 @@ import os
 import runpy
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +20,7 @@ from stepforge.builders.errors import StageFailed, UserError, did_you_mean
 from stepforge.pipelines import completion, init, release_commands
 from stepforge.pipelines.views import MOST_SOLUTIONS, audit, batches
 
+TRAINING = ("torch", "transformers", "safetensors", "accelerate", "peft", "trl")  # the extra `train`
 METHODS = ("sft", "rft", "dpo", "step_dpo", "kto", "awr", "prm", "grpo")
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="rich",
                   context_settings={"help_option_names": ["-h", "--help"]},
@@ -276,12 +278,17 @@ def evaluate(context: typer.Context) -> None:
 
 def _run_module(name: str, arguments: list[str]) -> None:
     """Run a module as `python -m` would, in this process."""
-    try:
-        import torch  # noqa: F401
-    except ImportError as error:
-        raise UserError("training and evaluation need more packages: pip install 'stepforge[train]'") from error
     sys.argv = [name, *arguments]
-    runpy.run_module(name, run_name="__main__", alter_sys=True)
+    try:
+        if find_spec("torch") is None:  # which evaluation asks for in another process
+            raise ModuleNotFoundError(name="torch")
+        runpy.run_module(name, run_name="__main__", alter_sys=True)
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in TRAINING:
+            raise
+        raise UserError("training and evaluation need more packages: pip install 'stepforge[train]' (missing: "
+                        f"{package})") from error
 
 
 def main() -> None:

@@ -31,6 +31,7 @@ from stepforge.builders.sources.records import Drop
 from stepforge.builders.tables import content_id, derive_seed
 from stepforge.pipelines.answers import Claim, Verdict, open_verifier, versions
 from stepforge.pipelines.credit.split import split
+from stepforge.pipelines.inference.models import check_exists
 from stepforge.pipelines.inference.prompts import render
 from stepforge.pipelines.inference.sample import sample
 from stepforge.pipelines.inference.step_scores import OF_STEPS, score_steps
@@ -251,6 +252,8 @@ def main(argv: list[str] | None = None) -> None:
             rows, estimates, facts = processbench(args.path, args.limit, args.prm, args.judge, args.prompt,
                                                   args.threshold, args.tune, args.seed)
         else:
+            for model in filter(None, (args.model, args.prm, args.judge)):
+                check_exists(model)
             if args.model:
                 given, left_out = problems(args.source, args.options, args.limit or PROBLEMS, args.variant)
                 rows, facts = answer(args.model, given, args), {"left_out": dict(left_out)}

@@ -23,6 +23,7 @@ from stepforge.builders.errors import SourceError, UserError
 from stepforge.builders.sources.records import Drop, Record, read_records
 from stepforge.builders.tables import content_id, derive_seed
 from stepforge.pipelines.inference.prompts import render
+from stepforge.pipelines.inference.models import check_exists
 from stepforge.pipelines.inference.sample import sample
 from stepforge.pipelines.inference.step_scores import score_steps
 from stepforge.pipelines.stages.judge.prompt import CRITIQUE_WITHOUT_ANSWER, judge_prompt, read_vote
@@ -56,6 +57,7 @@ def processbench(path: str | None, limit: int | None, prm: str | None, judge: st
     if (prm is None) == (judge is None):
         raise UserError(f"--source processbench: --prm is {prm} and --judge {judge}; give one of them, which "
                         "finds the first errors")
+    check_exists(prm or judge or "")
     rows, drops = read_solutions(path, limit)
     facts: dict[str, Any] = {"left_out": dict(drops)}
     chosen = None

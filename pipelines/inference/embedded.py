@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from concurrent.futures import Future
 from itertools import count
 from typing import Any
@@ -26,7 +27,9 @@ from datatrove.pipeline.inference.types import ServerError
 
 from stepforge.builders.errors import UserError
 from stepforge.pipelines.inference.errors import PromptTooLong
+from stepforge.pipelines.inference.server_process import last_words
 
+START_SECONDS = 600.0  # to load a model, perhaps from the Hub, on a machine that is busy too
 ERRORS = {kind.__name__: kind for kind in (UserError, PromptTooLong, ValueError)}  # that keep their type on the way
 
 
@@ -46,9 +49,14 @@ class SamplerProcess:
         self._lines, self._answers = self._process.stdin, self._process.stdout
         self._lock, self._numbers = threading.Lock(), count()
         self._waiting: dict[int, Future[dict[str, Any]]] = {}
+        started = time.monotonic()
+        timer = threading.Timer(START_SECONDS, self._process.kill)
+        timer.start()
         hello = orjson.loads(self._answers.readline() or b"{}")
+        timer.cancel()
         if not hello:
-            raise self._ended()
+            slow = time.monotonic() - started >= START_SECONDS
+            raise self._ended(f"did not start within {START_SECONDS:g} s" if slow else None)
         if "error" in hello:
             raise _error(hello)
         threading.Thread(target=self._read, name="embedded-answers", daemon=True).start()
@@ -88,11 +96,12 @@ class SamplerProcess:
             while self._waiting:
                 self._waiting.popitem()[1].set_exception(self._ended())
 
-    def _ended(self) -> ServerError:
+    def _ended(self, how: str | None = None) -> ServerError:
         code = self._process.wait()
         self._errors.seek(0)
-        last = self._errors.read().decode(errors="replace").strip().rpartition("\n")[2]
-        return ServerError(f"the process of the embedded engine ended with code {code}. {last}".strip())
+        errors = self._errors.read().decode(errors="replace")
+        words = last_words(errors, "its errors") if errors.strip() else ""
+        return ServerError(f"the process of the embedded engine {how or f'ended with code {code}'}. {words}".strip())
 
 
 def _error(answer: dict[str, Any]) -> Exception:
@@ -125,13 +134,21 @@ class EmbeddedServer(InferenceServer):
         self._sampler: SamplerProcess | None = None
 
     async def start_server(self) -> None:
-        """Starts the sampler, off the event loop; there is no process for datatrove to watch."""
+        """Nothing: `bg_start_server` does it all."""
+
+    async def bg_start_server(self) -> None:
+        """Start the sampler, off the event loop; where it does not start, every request gets its error.
+
+        The base class would start it a second time and lose the reason.
+        """
         settings = {"model": self.config.model_name_or_path, "context": self.config.model_max_context,
                     **(self.config.model_kwargs or {})}
-        self._sampler = await asyncio.to_thread(shared_sampler, **settings)
-
-    async def is_ready(self) -> bool:
-        return self._sampler is not None
+        try:
+            self._sampler = await asyncio.to_thread(shared_sampler, **settings)
+        except Exception as error:
+            self._server_ready.set_exception(ServerError(str(error)))
+            return
+        self._server_ready.set_result(True)
 
     async def monitor_health(self) -> None:
         await asyncio.Event().wait()  # whoever asks is told

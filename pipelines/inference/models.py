@@ -3,6 +3,7 @@
 import hashlib
 import math
 import re
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -52,8 +53,29 @@ def model_revision(model: str, revision: str | None = None) -> str:
     Raises:
         UserError: there is no such model, or the Hub cannot be asked and nothing of it is in the cache.
     """
+    return folder_revision(model) if _is_path(model) else _commit(model, revision or "main")
+
+
+def check_exists(model: str) -> None:
+    """Errors as for `model_revision`, without reading the weights."""
+    if _is_path(model):
+        _model_folder(model)
+    else:
+        _commit(model, "main")
+
+
+def _is_path(model: str) -> bool:
     path = Path(model_path(model))
-    return folder_revision(model) if path.exists() or path.is_absolute() else _commit(model, revision or "main")
+    return path.exists() or path.is_absolute()
+
+
+def _model_folder(model: str) -> Path:
+    """Raises UserError where there is no such folder."""
+    folder = Path(model_path(model))
+    if not any((folder / name).is_file() for name in ("config.json", "adapter_config.json")):
+        raise UserError(f"model {model!r}: allowed is `tiny` or a folder with a model (config.json, *.safetensors, "
+                        f"tokenizer.json) or with an adapter (adapter_config.json); {folder} is neither")
+    return folder
 
 
 @lru_cache(maxsize=32)
@@ -63,12 +85,8 @@ def folder_revision(model: str) -> str:
     Raises:
         UserError: there is no such folder.
     """
-    folder = Path(model_path(model))
-    if not any((folder / name).is_file() for name in ("config.json", "adapter_config.json")):
-        raise UserError(f"model {model!r}: allowed is `tiny` or a folder with a model (config.json, *.safetensors, "
-                        f"tokenizer.json) or with an adapter (adapter_config.json); {folder} is neither")
     digest = hashlib.sha256()
-    for path in sorted(folder.glob("*")):
+    for path in sorted(_model_folder(model).glob("*")):
         if path.suffix in (".safetensors", ".json", ".bin", ".model"):
             digest.update(path.name.encode() + b"\0")
             with path.open("rb") as file:
@@ -84,8 +102,8 @@ def _commit(model: str, revision: str) -> str:
     try:
         return HfApi().model_info(model, revision=revision).sha or revision
     except Exception as error:  # of many libraries, and all mean the same here
-        cached = Path(HF_HUB_CACHE) / repo_folder_name(repo_id=model, repo_type="model") / "refs" / revision
-        if cached.is_file():
+        with suppress(OSError, ValueError):  # there is none, or the id is none
+            cached = Path(HF_HUB_CACHE) / repo_folder_name(repo_id=model, repo_type="model") / "refs" / revision
             return cached.read_text(encoding="utf-8").strip()
         raise UserError(f"model {model!r}, revision {revision!r}: neither a folder nor found on the Hub nor in its "
                         f"cache ({type(error).__name__}); give a folder, another id, or a commit as `revision`"

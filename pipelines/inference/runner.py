@@ -35,7 +35,6 @@ from stepforge.pipelines.options.generators import BatchGenerator, Writer
 
 ATTEMPTS = 5
 FIRST_PAUSE_SECONDS = 0.5
-START_SECONDS = 600  # to load a model, on a machine that is busy too
 WITH_TEXT = ("stop", "length", "unknown")
 IN_FLIGHT = 4096  # requests waiting or under way; how many a server is asked at a time is for its client to say
 
@@ -106,7 +105,7 @@ class Runner(InferenceRunner):
                  logs: Path = Path("logs"), in_flight: int = IN_FLIGHT, documents: int = 64) -> None:
         config = InferenceConfig(server_type="custom", model_name_or_path=generator.model, use_chat=False,
                                  max_concurrent_generations=in_flight, max_concurrent_documents=documents,
-                                 server_ready_delay_sec=0.05, server_start_timeout_sec=START_SECONDS)
+                                 server_ready_delay_sec=0.05)
         super().__init__(rollout, config, output, shared_context=context)
         check_ready(generator)
         self.generator = generator

@@ -4,7 +4,9 @@ import asyncio
 from typing import Any, NamedTuple
 
 from datatrove.pipeline.inference.run_inference import InferenceConfig
+from datatrove.pipeline.inference.types import ServerError
 
+from stepforge.builders.errors import UserError
 from stepforge.builders.tables import derive_seed
 from stepforge.pipelines.inference.embedded import EmbeddedServer
 from stepforge.pipelines.inference.errors import PromptTooLong
@@ -32,17 +34,20 @@ def sample(model: str, prompts: list[str], *, samples: int = 1, temperature: flo
 
     Raises:
         PromptTooLong: a prompt leaves no room for a completion, and such are not skipped.
+        UserError: the model cannot be used, or the process that runs it ended.
     """
     settings = {"temperature": temperature, "top_p": top_p, "max_tokens": max_tokens, "stop": stop or []}
     payloads = [{"prompt": prompt, "seed": derive_seed(seed, "evaluate", prompt, index), **settings}
                 for prompt in prompts for index in range(samples)]
-    answers = asyncio.run(_answer(model, payloads, skip_too_long))
+    try:
+        answers = asyncio.run(_answer(model, payloads, skip_too_long))
+    except ServerError as error:
+        raise UserError(str(error)) from error
     return [answers[i * samples:(i + 1) * samples] for i in range(len(prompts))]
 
 
 async def _answer(model: str, payloads: list[dict[str, Any]], skip_too_long: bool) -> list[Sampled]:
-    config = InferenceConfig(server_type="custom", model_name_or_path=model, use_chat=False,
-                             server_ready_delay_sec=0.05)
+    config = InferenceConfig(server_type="custom", model_name_or_path=model, use_chat=False)
     limit = asyncio.Semaphore(IN_FLIGHT)
     async with EmbeddedServer(config, 0) as server:
         async def one(payload: dict[str, Any]) -> Sampled:

@@ -172,11 +172,17 @@ def _advice(log: Path) -> str:
 def tail(log: Path) -> str:
     """The last error in a log and its last lines, to be quoted in an error message."""
     try:
-        lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+        text = log.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
         return f"Its log {log} cannot be read: {error.strerror}"
+    return last_words(text, str(log))
+
+
+def last_words(text: str, of: str) -> str:
+    """The last error in what a process wrote, and its last lines."""
+    lines = [line for line in text.splitlines() if line.strip()]
     last = next((line[-200:] + "\n" for line in reversed(lines) if ERROR.search(line)), "")
-    return f"{last}Last lines of {log}:\n" + "\n".join(line[:300] for line in lines[-TAIL_LINES:])
+    return f"{last}Last lines of {of}:\n" + "\n".join(line[:300] for line in lines[-TAIL_LINES:])
 
 
 def _pinned(generator: LaunchedGenerator, replica: int) -> dict[str, str]:

@@ -2,8 +2,10 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
+import tomllib
 from importlib.metadata import version
 from pathlib import Path
 
@@ -72,6 +74,7 @@ def test_near_names_are_offered(tmp_path, arguments, part):
 HEAVY = {"torch", "datasets", "datatrove", "polars", "fsspec", "pandas", "matplotlib", "sympy", "jinja2"}
 IMPORTED = """
 import sys
+import tomllib
 from stepforge.pipelines import cli
 try:
     if sys.argv[1:]:
@@ -100,6 +103,26 @@ def test_command_imports_nothing_heavy(small_run, tmp_path, arguments, heavy):
 def test_help_of_train_names_every_method(tmp_path, asked):
     done = stepforge("train", *asked, cwd=tmp_path)
     assert done.returncode == 0 and "sft, rft, dpo, step_dpo, kto, awr, prm, grpo" in done.stdout
+
+
+def test_train_without_a_package_of_its_extra_says_what_to_install(tmp_path):
+    """The demo installs torch and not trl; a missing module of ours stays a bug with its traceback."""
+    for name, missing in (("trl", "trl"), ("peft", "nowhere")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / f"{name}.py").write_text(
+            f"raise ModuleNotFoundError(\"No module named '{missing}'\", name='{missing}')")
+    done = stepforge("train", "sft", "--help", cwd=tmp_path, PYTHONPATH=str(tmp_path / "trl"))
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert "pip install 'stepforge[train]' (missing: trl)" in done.stderr
+    bug = stepforge("train", "sft", "--help", cwd=tmp_path, PYTHONPATH=str(tmp_path / "peft"))
+    assert bug.returncode == 1 and "No module named 'nowhere'" in bug.stderr, bug.stderr
+
+
+def test_packages_that_training_needs_are_those_of_the_extra():
+    extras = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"]
+    names = {re.split(r"[><=]", needed)[0] for needed in extras["train"] + extras["embedded"]}
+    assert set(cli.TRAINING) == names - {"stepforge[embedded]"}
 
 
 @pytest.mark.parametrize(("change", "parts"), [

@@ -94,6 +94,20 @@ def test_mistake_on_the_command_line_is_one_message_and_exit_code_2(
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("option", ["--model", "--prm", "--judge"])
+@pytest.mark.parametrize("name", ["nosuch", "no/such/model", "folder"])
+def test_model_that_is_not_there_is_named_before_anything_is_sampled(
+    option: str, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("stepforge.pipelines.inference.models.HfApi.model_info", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("stepforge.train.evaluate.sample", None)
+    Path("folder").mkdir()
+    with pytest.raises(SystemExit, match="2"):
+        main(["--model", "tiny", "--limit", "2", option, name])
+    assert f"model {name!r}" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("line", [{"a": 1}, row(0, True) | {"greedy": {"solution": ""}}, row(0, True) | {
     "problem_id": ""}])
 def test_file_that_is_no_result_is_explained(

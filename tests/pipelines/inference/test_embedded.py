@@ -18,11 +18,13 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config, GPT2LM
 
 from stepforge.builders.errors import UserError
 from stepforge.builders.sources.arithmetic import generate
+from stepforge.pipelines.inference import embedded
 from stepforge.pipelines.inference.embedded import EmbeddedServer, SamplerProcess, shared_sampler
 from stepforge.pipelines.inference.engines import check_ready
 from stepforge.pipelines.inference.errors import PromptTooLong
 from stepforge.pipelines.inference.llama import Llama, by_transformers, shipped
 from stepforge.pipelines.inference.models import SHIPPED, load_tokenizer
+from stepforge.pipelines.inference.sample import sample
 from stepforge.pipelines.inference.sampler import BatchSampler, _filtered
 from stepforge.pipelines.options.generators import EmbeddedGenerator
 
@@ -322,7 +324,18 @@ def test_a_machine_without_torch_is_told_what_to_install(monkeypatch):
 def test_a_process_that_cannot_start_tells_its_last_words(monkeypatch, tmp_path):
     (tmp_path / "torch.py").write_text("raise OSError('a library is broken')\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    with pytest.raises(ServerError, match="ended with code 1. OSError: a library is broken"):
+    monkeypatch.setattr(embedded, "_processes", {})
+    with pytest.raises(ServerError, match="with code 1. OSError: a library is broken\nLast lines of its errors:\n"):
+        SamplerProcess(model="tiny")
+    with pytest.raises(UserError, match="a library is broken"):
+        sample("tiny", PROMPTS[:1])
+
+
+def test_a_process_that_does_not_start_is_ended(monkeypatch, tmp_path):
+    (tmp_path / "torch.py").write_text("import time, sys\nsys.stderr.write('OSError: reads\\n')\ntime.sleep(60)\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr(embedded, "START_SECONDS", 5)
+    with pytest.raises(ServerError, match="engine did not start within 5 s. OSError: reads"):
         SamplerProcess(model="tiny")
 
 
