@@ -226,7 +226,9 @@ STEPS = make_table(
     optional("q", REAL, "Estimated probability of a correct answer from after this step."),
     optional("q_low", REAL, "Lower bound of its 95% interval."),
     optional("q_high", REAL, "Upper bound of its 95% interval."),
-    optional("advantage", REAL, "q minus the q of the step before; for step 0, minus the q of the bare problem."),
+    optional("advantage", REAL, "q minus the q of the step before; for step 0, minus the pass rate of the bare "
+                                "problem: of all samples of the policy, this solution among them if the policy wrote "
+                                "it, and of rollouts from the bare problem."),
     optional("advantage_low", REAL, "Lower bound of its joint 95% interval."),
     optional("advantage_high", REAL, "Upper bound of its joint 95% interval."),
     column("estimator", TEXT, "fixed_n, or sequential if a stopping rule chose the number of rollouts."),
@@ -253,7 +255,9 @@ ROLLOUTS = make_table(
     "rollouts", ("rollout_id",),
     column("rollout_id", TEXT, "Hash of policy, problem, prefix and index."),
     column("problem_id", TEXT, "Id of the problem."),
-    optional("solution_id", TEXT, "Solution whose prefix was continued; null for the bare problem."),
+    optional("solution_id", TEXT, "A solution that begins with the prefix that was continued; null for the bare "
+                                  "problem. Solutions that begin alike share rollouts, and only one of them is named: "
+                                  "join by the text of the prefix, not by this id."),
     column("step_index", INT, "Index of the last step of the prefix; -1 for the bare problem."),
     column("index", INT, "Index of the rollout at this prefix, from 0."),
     column("policy", TEXT, "generator_id of the policy."),
@@ -295,7 +299,8 @@ ALTERNATIVES = make_table(
 DROPS = make_table(
     "drops", ("stage", "row_id", "reason"),
     column("stage", TEXT, "Stage that dropped the row."),
-    column("row_id", TEXT, "Id of the row, or file and line if it never had an id."),
+    column("row_id", TEXT, "Id of the row; if it never had an id, file and line (row, in Parquet and Arrow), both "
+                           "from 1."),
     column("reason", TEXT, "Reason of the drop, one of the stage's words."),
     column("detail", TEXT, "Details of the reason."),
 )

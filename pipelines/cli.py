@@ -68,7 +68,7 @@ def run_recipe(recipe: RecipeFile, out: Folder = Path("runs"), changes: Changes 
     loaded = load_recipe(recipe, changes or ())
     console.warn(loaded.warnings())
     folder = out / loaded.name
-    _warn(plan.other_owner(folder, find_recipe(recipe)))
+    _warn(plan.other_owner(folder, loaded, find_recipe(recipe)))
     plan.run(loaded, folder, console.progress_bar,
              lambda planned, account: console.out.print(console.account_line(planned, account)),
              recipe_file=find_recipe(recipe))
@@ -82,7 +82,8 @@ def run_recipe(recipe: RecipeFile, out: Folder = Path("runs"), changes: Changes 
 def print_recipe(
     name: RecipeFile = Path("demo"),
     listing: Annotated[bool, typer.Option("--list", help="List the shipped recipes.")] = False,
-    options: Annotated[bool, typer.Option("--options", help="List every option with its default.")] = False,
+    options: Annotated[bool, typer.Option("--options", help="List every option with its default; into a file "
+                                                         "or pipe, a line for each.")] = False,
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON schema of recipes, for editors.")] = False,
 ) -> None:
     """Print a shipped recipe as a start for your own: stepforge recipe demo > mine.yaml"""
@@ -90,12 +91,14 @@ def print_recipe(
 
     from stepforge.pipelines.recipe import Recipe, find_recipe, load_recipe
     from stepforge.pipelines.views import console
-    from stepforge.pipelines.views.reference import options_table, recipes_table
+    from stepforge.pipelines.views.reference import options_lines, options_table, recipes_table
 
     if schema:
         typer.echo(json.dumps(Recipe.model_json_schema(), indent=2))
-    elif options:
+    elif options and console.out.is_terminal:
         console.out.print(options_table())
+    elif options:
+        typer.echo(options_lines())
     elif listing:
         console.out.print(recipes_table())
     else:
@@ -131,7 +134,7 @@ def show_plan(
     planned = plan.plan(loaded, folder)
     console.out.print(console.plan_table(planned, expected, read_state(folder)))
     _warn(plan.clash(loaded, folder, planned))
-    _warn(plan.other_owner(folder, find_recipe(recipe)))
+    _warn(plan.other_owner(folder, loaded, find_recipe(recipe)))
 
 
 @app.command("status")

@@ -33,7 +33,7 @@ def run(recipe: Recipe | Mapping[str, Any] | Path | str, out: Path | str = "runs
         out: folder that contains runs; this run goes to OUT/NAME.
         progress: whether to show progress bars and a line per stage on a terminal.
         overrides: options to change. A mapping changes the options that it names and keeps the others:
-            `run("demo", seed=1, release={"to": None})`.
+            `run("demo", name="small", release={"to": None})`. Give `name` too, or the run of the recipe is replaced.
 
     Raises:
         RecipeError: the recipe is not valid.
@@ -42,12 +42,16 @@ def run(recipe: Recipe | Mapping[str, Any] | Path | str, out: Path | str = "runs
     loaded = _loaded(recipe, overrides)
     console.warn(loaded.warnings())
     folder = Path(out) / loaded.name
+    file = None if overrides or isinstance(recipe, Recipe | Mapping) else find_recipe(Path(recipe))
+    if (warning := planning.other_owner(folder, loaded, file)) is not None:
+        console.warn([warning])
 
     def report(planned: planning.Planned, account: dict[str, Any] | None) -> None:
         if progress:
             console.err.print(console.account_line(planned, account))
 
-    planning.run(loaded, folder, console.progress_bar if progress else planning.silent, report)
+    planning.run(loaded, folder, console.progress_bar if progress else planning.silent, report,
+                 recipe_file=file)
     return read_run(folder)
 
 

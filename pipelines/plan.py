@@ -57,7 +57,7 @@ from stepforge.pipelines.stages.publish import foresee
 STAGES: tuple[Stage, ...] = tuple(
     import_module(f"stepforge.pipelines.stages.{name}").STAGE for name in get_args(StageName)
 )
-
+PROGRAM = "a Python program"  # the owner of a run whose options stand in no file
 
 
 @dataclass(frozen=True)
@@ -132,16 +132,26 @@ def _why(stage: Stage, fingerprint: str, state: dict[str, Any], folder: Path) ->
     return f"{failed:,} requests got no answer and are asked again" if failed else None
 
 
-def other_owner(folder: Path, recipe_file: Path) -> str | None:
-    """A warning where the run's folder was last run from another recipe file that still names it."""
+def other_owner(folder: Path, recipe: Recipe, recipe_file: Path | None) -> str | None:
+    """A warning where the run's folder was last run with other options, from another recipe file that still names it
+    or, for a file, by a program; `recipe_file` is null for options of a program."""
     try:
         owner = owner_path(folder).read_text(encoding="utf-8")
+        held = yaml.safe_load(recipe_path(folder).read_text(encoding="utf-8"))
     except OSError:
         return None
-    if owner == str(recipe_file.resolve()) or not Path(owner).exists():
+    if owner == _owner(recipe_file) or not (owner == PROGRAM or Path(owner).exists()) or held == _dumped(recipe):
         return None
-    return (f"{folder} was made by {owner}, and {recipe_file} has the same `name`: stages whose settings differ run "
-            "again in its place. Give the recipe another `name` to keep both")
+    return (f"{folder} was made by {owner}, and {recipe_file or 'this recipe'} has the same `name`: stages whose "
+            "settings differ run again in its place. Give the recipe another `name` to keep both")
+
+
+def _owner(recipe_file: Path | None) -> str:
+    return str(recipe_file.resolve()) if recipe_file else PROGRAM
+
+
+def _dumped(recipe: Recipe) -> dict[str, Any]:
+    return recipe.model_dump(mode="json")
 
 
 def clash(recipe: Recipe, folder: Path, planned: list[Planned]) -> str | None:
@@ -154,7 +164,8 @@ def run(recipe: Recipe, folder: Path, tell: Tell, report: Callable[[Planned, dic
         last: StageName = "publish", recipe_file: Path | None = None) -> None:
     """Run what is not done, in order, up to the stage `last`.
 
-    `report` is told of every stage (its account, or null where it was done). The folder remembers `recipe_file`.
+    `report` is told of every stage (its account, or null where it was done). The folder remembers `recipe_file`, or
+    that there was none.
 
     Raises:
         UserError: another process runs in this folder, a stage cannot do what the recipe asks of it, or the version
@@ -172,9 +183,8 @@ def run(recipe: Recipe, folder: Path, tell: Tell, report: Callable[[Planned, dic
         if last == "publish" and (reason := clash(recipe, folder, _plan(recipe, settings, folder))):
             raise UserError(f"nothing was run: {reason}")
         with replacing(recipe_path(folder)) as temporary:
-            temporary.write_text(yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False), encoding="utf-8")
-        if recipe_file is not None:
-            owner_path(folder).write_text(str(recipe_file.resolve()), encoding="utf-8")
+            temporary.write_text(yaml.safe_dump(_dumped(recipe), sort_keys=False), encoding="utf-8")
+        owner_path(folder).write_text(_owner(recipe_file), encoding="utf-8")
         seen: dict[str, str] = {}
         wanted = STAGES[:get_args(StageName).index(last) + 1]
         for number, stage in enumerate(wanted):

@@ -16,7 +16,7 @@ import orjson
 from stepforge.builders.errors import UserError
 from stepforge.builders.parquet import damage, parts_of
 from stepforge.builders.sql import open_duckdb
-from stepforge.builders.tables import BUCKETED, TABLES
+from stepforge.builders.tables import BUCKETED, DROPS, TABLES
 from stepforge.pipelines.recipe import Recipe, load_recipe
 
 if TYPE_CHECKING:
@@ -51,6 +51,11 @@ def table_files(run: Path) -> Iterator[Path]:
 def drops_path(run: Path, stage: str) -> Path:
     """The rows that a stage dropped; there is no such file where it dropped none."""
     return run / "tables" / "drops" / f"{stage}.parquet"
+
+
+def drops_of(run: Path) -> list[Path]:
+    """The drops of all stages that dropped rows, one file for each stage."""
+    return sorted(drops_path(run, "").parent.glob("*.parquet"))
 
 
 def release_path(run: Path) -> Path:
@@ -109,7 +114,7 @@ def scores_path(run: Path, scorer_id: str) -> Path:
 
 
 def owner_path(run: Path) -> Path:
-    """Names the recipe file that the folder was last run from."""
+    """Names the recipe file that the folder was last run from, or says that it was a program."""
     return run / "recipe.from"
 
 
@@ -129,6 +134,8 @@ def run_tables(run: Path, *names: str) -> dict[str, Path]:
     Raises:
         UserError: one of them does not exist.
     """
+    if not run.is_dir():
+        raise UserError(f"{run}: there is no such folder; give the folder of a run (runs/NAME)")
     paths = {name: table_path(run, name) for name in names}
     if missing := [name for name, path in paths.items() if not path.exists()]:
         raise UserError(f"{run} has no table {', '.join(missing)} yet; is it the folder of a run? (runs/NAME)")
@@ -197,11 +204,16 @@ class Run(NamedTuple):
     def frame(self, table: str) -> "polars.LazyFrame":
         """A table of the run as a polars LazyFrame; `run.solutions` is short for `run.frame("solutions")`.
 
+        `drops` are those of all stages, without rows where nothing was dropped.
+
         Raises:
             UserError: the run has no such table yet.
         """
         import polars  # slow to import, and the command line does without it
 
+        if table == "drops":
+            made = [polars.scan_parquet(path) for path in drops_of(self.folder)]
+            return polars.concat([polars.DataFrame(DROPS.schema.empty_table()).lazy(), *made])
         return polars.scan_parquet(parts_of(run_tables(self.folder, table)[table]))
 
     def dataset(self, table: str) -> "datasets.Dataset":

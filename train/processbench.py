@@ -22,8 +22,8 @@ import numpy as np
 from stepforge.builders.errors import SourceError, UserError
 from stepforge.builders.sources.records import Drop, Record, read_records
 from stepforge.builders.tables import content_id, derive_seed
-from stepforge.pipelines.inference.prompts import render
 from stepforge.pipelines.inference.models import check_exists
+from stepforge.pipelines.inference.prompts import render
 from stepforge.pipelines.inference.sample import sample
 from stepforge.pipelines.inference.step_scores import score_steps
 from stepforge.pipelines.stages.judge.prompt import CRITIQUE_WITHOUT_ANSWER, judge_prompt, read_vote

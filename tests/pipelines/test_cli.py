@@ -28,7 +28,9 @@ def test_help_names_every_command(tmp_path):
 
 def test_version_and_the_options_of_recipes(tmp_path):
     assert stepforge("--version", cwd=tmp_path).stdout.split() == ["stepforge", version("stepforge")]
-    assert "annotate.rollouts" in stepforge("recipe", "--options", cwd=tmp_path).stdout
+    lines = stepforge("recipe", "--options", cwd=tmp_path).stdout.splitlines()
+    options = {path: (default, use) for path, default, use in (line.split("\t") for line in lines)}
+    assert len(options) == len(lines) > 100 and options["judge.correct_per_generator"][0] == "200", options
     assert "properties" in json.loads(stepforge("recipe", "--schema", cwd=tmp_path).stdout)
     assert all(name in stepforge("recipe", "--list", cwd=tmp_path).stdout for name in ("demo", "gsm8k"))
 

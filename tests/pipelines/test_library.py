@@ -1,16 +1,22 @@
 """What one imports: names that cost nothing until they are used, runs and releases as frames."""
 
 import asyncio
+import re
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import polars as pl
 import pytest
+import yaml
 from helpers.runs import SMALL
 
 import stepforge
 from stepforge.builders.errors import UserError
+from stepforge.pipelines import plan as planning
+from stepforge.pipelines.recipe import make_recipe
+from stepforge.pipelines.views import show
 
 
 def script(text, cwd):
@@ -41,6 +47,54 @@ def test_tables_of_a_run_are_frames(small_run):
     assert "generate" in repr(run) and "<table>" in run._repr_html_()
     with pytest.raises(AttributeError, match="solutions"):
         run.solution  # noqa: B018
+    assert run.drops.collect().is_empty()
+    with pytest.raises(UserError, match="there is no such folder; give the folder of a run"):
+        show.annotated_table(small_run / "nosuch")
+
+
+def test_drops_of_all_stages_are_one_frame_with_rows_numbered_from_1(tmp_path):
+    lines = [{"problem": "1 + 1?", "answer": "2", "solution": "The answer is 2."}, {"problem": "", "answer": "3"}]
+    options = {"name": "own", "deduplicate": {"near_problems": None}, "executor": {"tasks": 1, "workers": 1}}
+    pl.DataFrame(lines).write_parquet(tmp_path / "p.parquet")
+    pl.DataFrame(lines).write_ndjson(tmp_path / "s.jsonl")
+    recipe = make_recipe(options | {
+        "problems": [{"source": "files", "paths": [str(tmp_path / "p.parquet")]}],
+        "generators": [{"name": "me", "engine": "recorded", "paths": [str(tmp_path / "s.jsonl")]}]})
+    planning.run(recipe, tmp_path / "own", planning.silent, lambda planned, account: None, last="generate")
+    drops = stepforge.open_run(tmp_path / "own").drops.select("stage", "row_id").collect()
+    assert drops.rows() == [("generate", "s.jsonl:2:0"), ("problems", "p.parquet:2")]
+
+
+def test_other_options_under_the_name_of_a_run_are_warned_of(tmp_path, capsys, monkeypatch):
+    """As the command line warns of another recipe file; not of the same options again."""
+    monkeypatch.setattr(planning, "STAGES", ())  # nothing runs
+    for name in ("small", "another"):
+        (tmp_path / name).mkdir()
+        planning.write_state(tmp_path / name, {})
+    file = tmp_path / "small.yaml"
+    file.write_text(yaml.safe_dump(SMALL))
+
+    def warned(recipe, **overrides):
+        stepforge.run(recipe, out=tmp_path, progress=False, **overrides)
+        return "has the same `name`" in capsys.readouterr().err
+
+    assert not warned(file) and not warned(file) and not warned(SMALL)
+    assert not warned(file) and warned(file, seed=1) and not warned(file, seed=1) and not warned(SMALL, seed=2)
+    assert not warned(file, seed=3, name="another")
+    assert warned(file)
+
+
+def test_rollouts_join_steps_by_their_prefix_as_the_documents_say(small_run):
+    text = (Path(__file__).parents[2] / "cards/docs/concepts.md").read_text(encoding="utf-8")
+    (sql,) = re.findall(r"```sql\n(.*?)```", text, re.DOTALL)
+    run = stepforge.open_run(small_run)
+    with run.duckdb("steps", "rollouts") as connection:
+        found = connection.sql(f"SELECT solution_id, step_index, count(*) FILTER (verdict = 'correct') AS successes "
+                               f"FROM ({sql}) GROUP BY ALL").pl()
+    known = run.steps.filter(pl.col("rollouts") > 0).select("solution_id", "step_index", "successes").collect()
+    assert known.height > run.rollouts.select("solution_id", "step_index").unique().collect().height  # some share
+    order = ["solution_id", "step_index"]
+    assert found.sort(order).rows() == known.sort(order).rows()
 
 
 def test_release_is_frames_that_join(small_run):

@@ -22,7 +22,9 @@ from stepforge.pipelines.views.tables import lean
                                      ["recipe", "--options"], ["plan", "demo"]])
 def test_tables_fit(small_run, tmp_path, monkeypatch, command, width):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(console, "out", Console(highlight=False, width=width))
+    terminal = True if "--options" in command else None  # elsewhere it lists them line by line
+    monkeypatch.setattr(console, "out", Console(highlight=False, width=width, force_terminal=terminal,
+                                                color_system=None))
     done = CliRunner().invoke(cli.app, [str(small_run) if word == "RUN" else word for word in command])
     assert done.exit_code == 0, done.output
     lines = [line for line in done.output.splitlines() if str(small_run) not in line]
