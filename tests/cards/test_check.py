@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from helpers.releases import COLUMNS
 
 from stepforge.builders.release import read_manifest, write_manifest
 from stepforge.cards.check import check, check_folder
@@ -84,6 +85,26 @@ def test_a_config_that_an_older_manifest_does_not_name_is_not_counted(make_relea
     assert check_folder(make_release("older", excluded={"positives": {}}, **few)) == []
     (problem,) = check_folder(make_release("newer", excluded={"positives": {}, "unpaired": {}}, **few))
     assert (problem.config, problem.cases) == ("unpaired", 1)
+
+
+@pytest.mark.parametrize(("reasons", "cases"), [(8, set()), (7, {("pairs", 1), ("step_pairs", 1)})])
+def test_rows_out_of_rollouts_come_beside_those_that_are_accounted_for(
+        make_release: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, reasons: int, cases: set[tuple[str, int]]
+) -> None:
+    """Eight negatives give 16 pairs by two rules, or in two modes; the release has 8 of each."""
+    configs = ("positives", "negatives", "unpaired")
+    for config in configs:
+        monkeypatch.setitem(COLUMNS, config, (*COLUMNS[config], "origin"))
+
+    def change(rows: dict) -> None:
+        for config in configs:
+            rows[config].append(rows[config][0] | {"solution_id": f"{config} 1", "origin": "rollout"})
+
+    reason = {"pairs": {"no_positive": reasons}, "step_pairs": {"no_better_step": reasons}}
+    excluded = dict.fromkeys((*configs, "stepwise", "weighted"), {}) | reason
+    assert {(problem.config, problem.cases)
+            for problem in check_folder(make_release(change=change, problems=range(8), excluded=excluded))
+            if problem.what == "rows are missing without a reason, or too many"} == cases
 
 
 def test_changed_missing_and_foreign_files_are_found(make_release: Callable[..., Path]) -> None:

@@ -40,7 +40,7 @@ def rows_of(problems: range, seed: int = 0) -> dict[str, list[dict]]:
         false = [steps[0], f"{a} + {a % 7} = {a + a % 7 + 1}\n", f"#### {a + a % 7 + 1}"]
         good, bad, prompt = "".join(steps), "".join(false), f"Question: {problem}\nAnswer:\n"
         common = {"problem_id": problem_id, "split": split, "prompt": prompt, "generator": "tiny", "complete": True,
-                  "soundness": "unchecked"}
+                  "soundness": "unchecked", "origin": "sample"}
         positive = {**common, "solution_id": right, "completion": good, "label": True, "pit_index": None}
         negative = {**common, "solution_id": wrong, "completion": bad, "label": False, "pit_index": 1, "fall_low": 0.3}
         ends = [len(steps[0]), len(steps[0] + steps[1]), len(good)]

@@ -151,6 +151,8 @@ def test_rollouts_of_a_negative_without_a_pit_begin_where_the_answer_was_still_r
 
     rows = [row for row in build("negatives", rolled, rollout_negatives=True) if row["origin"] == "rollout"]
     assert sorted(row["solution_id"] for row in rows) == ["c1", *(f"w{step}" for step in begun)]
+    left = build(("pairs", "step_pairs"), rolled, account=True, rollout_negatives=True).excluded
+    assert left == {"pairs": {"no_pit": 2}, "step_pairs": {"no_pit": 2}}, "a rollout gives no pairs, and lacks none"
 
 
 def test_chat_configs_hold_the_same_as_messages_of_finished_turns(build):
@@ -187,7 +189,7 @@ def test_every_config_builds(tmp_path, build):
     ({"max_solution_tokens": 1}, {"negatives": {"too_long": 1, "truncated": 1},
                                   "positives": {"duplicate": 1, "too_long": 1}, "stepwise": {"too_long": 2},
                                   "weighted": {"too_long": 2}}),
-    ({"rollout_negatives": True}, {"pairs": {}}), ({"max_length_ratio": 1.0}, {"pairs": {}}),
+    ({"max_length_ratio": 1.0}, {"pairs": {}}),
     ({"min_pit_drop": 0.6}, {"pairs": {"no_pit": 2}, "step_pairs": {"no_pit": 2}}),
     ({"pair_margin": 1.0}, {"step_pairs": {}}), ({"values": "model"}, {"weighted": {"no_advantage": 2}}),
     ({"least_pass_rate": 0.6, "most_pass_rate": 1.0}, {"rl": {"pass_rate": 1}, "rl_verl": {"pass_rate": 1}}),

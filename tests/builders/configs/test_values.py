@@ -127,6 +127,17 @@ def test_a_negative_without_a_pit_weighs_to_the_last_step_from_which_the_answer_
     assert kept.excluded == {"weighted": {}} and set(kept.weights) == places | {"unreached"}
 
 
+@pytest.mark.parametrize(("won", "after_pit", "reason"), [
+    ((0, 0, None), "drop", "never_reached"), ((0, 0, None), "keep", "no_advantage"),
+    ((3, 0, None), "drop", "no_advantage")])
+def test_why_a_negative_without_a_pit_has_no_weights(build, won, after_pit, reason):
+    def unknown():
+        lost = [row | {"is_pit": False, "fall_low": None, "advantage": None} for row in steps_of("w", won)]
+        return tables() | {"steps": [*steps_of("c", [4, 4, None]), *lost]}
+
+    assert build("weighted", unknown, account=True, after_pit=after_pit).excluded == {"weighted": {reason: 1}}
+
+
 def test_shares_of_weight_by_place_are_told(build):
     weights = build("weighted", account=True, after_pit="keep").weights
     raw = {"correct": math.exp(1) + 2, "before": math.exp(0.5), "pit": math.exp(-1.5), "behind": 1}

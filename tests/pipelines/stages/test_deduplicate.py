@@ -108,6 +108,15 @@ def test_text_shorter_than_a_run_is_near_to_its_like_alone(removed):
     assert removed(samples, near=0.5) == [("s1", "s0", "near")]
 
 
+@pytest.mark.parametrize(("keep", "stays"), [("first", "s1"), ("shortest", "s2"), ("longest", "s3")])
+def test_of_near_duplicates_one_that_ended_stays_and_then_what_is_preferred(removed, keep, stays):
+    text = " ".join(WORDS)
+    samples = [sample(0, " ".join(WORDS[:-1]), complete=False), sample(1, f"{text} now"), sample(2, text),
+               sample(3, f"{text} after all")]
+    duplicates = removed(samples, near=0.6, keep=keep)
+    assert {survivor for _, survivor, _ in duplicates} == {stays} and len(duplicates) == 3
+
+
 @pytest.mark.parametrize("tasks", [1, 3])
 def test_ranks_find_together_what_one_process_finds(tasks, tmp_path):
     draw = random.Random(0)
