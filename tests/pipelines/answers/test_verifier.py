@@ -213,3 +213,9 @@ def test_an_answer_at_the_end_of_a_cut_text_casts_no_vote():
         votes = [verifier.stated("The answer is 12", complete) for complete in (True, None, False)]
         assert votes[0] == votes[1] is not None and votes[2] is None
         assert verifier.stated("The answer is 12.\nTo check, 4 times 3", False) == votes[0]
+
+
+def test_a_box_that_is_part_of_a_formula_casts_no_vote():
+    with Verifier() as verifier:
+        assert verifier.stated(r"The disc measures $\boxed{15}\pi$.", True) is None
+        assert verifier.stated(r"The disc measures $\boxed{15\pi}$.", True) == (r"15\pi", answer_key(r"15\pi"))

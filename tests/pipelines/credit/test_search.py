@@ -137,6 +137,11 @@ def test_an_advantage_shares_its_level_between_two_steps_unless_one_is_exact() -
     assert (values[3].advantage_low, values[3].advantage_high) == pytest.approx(last)
 
 
+def test_a_budget_that_is_spent_to_the_last_token_pays_for_no_further_batch() -> None:
+    search = make_search("exhaustive", SOLUTIONS, SearchSettings(rollouts=5, token_budget=40))
+    assert len(drive(search)) == 4 and search.stopped_by_budget
+
+
 def test_best_of_k_values_are_on_their_own_scale_and_counts_stay_raw() -> None:
     plain, best = (make_search("exhaustive", SOLUTIONS, SearchSettings(rollouts=16, best_of=k)) for k in (1, 5))
     drive(plain)

@@ -7,6 +7,7 @@ rollouts are scripted and judged by the real verifier. Options that are tested e
 import asyncio
 import math
 from collections import Counter, defaultdict
+from types import SimpleNamespace
 from typing import get_args
 
 import duckdb
@@ -17,13 +18,16 @@ from helpers.world import RECIPE, published, write_world
 
 from stepforge.builders.configs import CONFIGS
 from stepforge.pipelines.answers import Verifier
+from stepforge.pipelines.credit.advantages import StepValue
 from stepforge.pipelines.credit.rollouts import Policy
+from stepforge.pipelines.credit.tree import Node
 from stepforge.pipelines.inference.runner import Completion
 from stepforge.pipelines.options.release import ReleaseOptions
 from stepforge.pipelines.options.stages import Annotate
 from stepforge.pipelines.recipe import Recipe
 from stepforge.pipelines.stages import build
 from stepforge.pipelines.stages.annotate import annotate_problem
+from stepforge.pipelines.stages.annotate.problem import Problem
 from stepforge.pipelines.stages.build import options as release_options
 
 pytestmark = pytest.mark.usefixtures("one_pool")
@@ -243,6 +247,21 @@ def test_an_option_of_annotate_makes_these_rows(verifier, look, default, changed
 def test_a_pit_at_the_first_step_takes_its_alternatives_from_correct_solutions(verifier):
     _, _, alternatives = annotated(verifier, {"c": TEXTS["c"], "w": "e\n8"})
     assert [(row["solution_id"], row["step"], row["taken_from"]) for row in alternatives] == [("w", "a\n", "c")]
+
+
+def test_an_alternative_with_a_false_equation_is_not_sound(verifier):
+    _, _, alternatives = annotated(verifier, {"c": "2 + 2 = 5\n7", "w": "e\n8"})
+    assert [(row["step"], row["sound"]) for row in alternatives] == [("2 + 2 = 5\n", False)]
+
+
+@pytest.mark.parametrize(("by_model", "expected"), [(None, 0.25), (-0.7, 0.7), (-0.1, 0.25), (0.2, 0.25)])
+def test_a_fall_is_the_larger_one_of_what_counts_and_the_model_say(by_model, expected):
+    """4 of 8 rollouts succeed before the last step of an incorrect solution: .25 is the 5% quantile of Beta(5, 5)."""
+    path = [Node("s", -1, 1.0, None, 8, 4), Node("s", 0, 1.0, 0.0)]
+    value = StepValue(0, 0, 0.0, 0.0, 0.0, -0.5, -1.0, 0.0, "fixed_n", advantage_model_high=by_model)
+    problem, search = SimpleNamespace(settings=Annotate(policy="p")), SimpleNamespace(
+        tree=SimpleNamespace(paths={"s": path}))
+    assert Problem._fall(problem, search, "s", 0, value) == pytest.approx(expected, abs=0.01)
 
 
 def test_a_fall_must_be_larger_than_the_least(verifier):

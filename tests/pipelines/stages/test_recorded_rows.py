@@ -216,11 +216,18 @@ def test_one_number_of_tokens_for_several_samples_is_of_none_of_them(read, token
     ({"response": {"status_code": 503, "body": None}}, "failed_request"),
     ({"result": {"type": "expired"}}, "failed_request"), ({"result": {"type": "errored"}}, "failed_request"),
     ({"response": {"status_code": 200, "body": {"t": ""}}, "error": None}, "no_solution"),
-    ({"response": {"body": {"t": ""}}}, "no_solution"), ({"result": {"type": "succeeded"}}, "no_solution"),
+    ({"response": {"body": {"t": ""}}}, "no_solution"),
+    ({"response": {"status_code": 200.0, "body": {"t": ""}}}, "no_solution"),
+    ({"result": {"type": "succeeded"}}, "no_solution"),
     ({"response": {"status_code": 200, "body": {"t": "a"}}}, None)])
 def test_a_row_whose_request_failed_says_so(read, row, reason):
     rows, drops = read({"problem": "id7", "response": None} | row, columns={"solution": "response.body.t"})
     assert drops == [("s.jsonl:1:0", reason)] * bool(reason) and len(rows) == (reason is None)
+
+
+def test_an_error_beside_a_text_is_no_failed_request(read):
+    rows, drops = read(*[{"problem": "id7", "solution": "a", "error": "late"}] * 2, samples=1)
+    assert len(rows) == 1 and drops == [("s.jsonl:2:0", "over_limit")]
 
 
 @pytest.mark.parametrize(("options", "message"), [
