@@ -5,12 +5,14 @@ import pytest
 
 from stepforge.train.studies.analysis import (
     Multiplier,
+    _at_size,
     analyse,
     expected_coverage,
     fit_power_law,
     local_slope,
     middle,
     multiplier,
+    paired,
     reached,
 )
 from stepforge.train.studies.reporting import differences, table, to_most_sft
@@ -134,6 +136,19 @@ def test_every_two_arms_are_compared_at_each_size_over_the_seeds_that_both_have(
     assert {size: set(pairs) for size, pairs in by_size.items()} == {8: {"rft - sft"}, 16: set()}
     mean, low, high = by_size[8]["rft - sft"]
     assert mean == pytest.approx(-0.25) and low < mean < high < 0
+
+
+def test_intervals_leave_out_a_fortieth_of_the_draws_at_either_end() -> None:
+    drawn = [(Multiplier(float(one)), one / 1000) for one in range(1001)]
+    at = _at_size({8: 0.5, 16: 0.25}, 8, 0.4, Multiplier(500.0), drawn[::-1], 3)
+    assert (at.low, at.high) == (Multiplier(25.0), Multiplier(975.0))
+    assert (at.ratio, at.ratio_low, at.ratio_high) == pytest.approx((0.8, 0.025, 0.975))
+
+
+def test_a_difference_of_two_seeds_is_as_uncertain_as_the_seeds_are() -> None:
+    """One draw of two seeds in four is of one of them alone."""
+    solved, not_solved = np.ones(50, bool), np.zeros(50, bool)
+    assert paired({0: solved, 1: not_solved}, {0: solved, 1: solved, 2: solved}) == [0.5, 0.0, 1.0]
 
 
 def test_arms_are_compared_with_sft_on_the_most_problems() -> None:

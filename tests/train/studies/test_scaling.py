@@ -7,6 +7,7 @@ import shutil
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,12 +16,12 @@ from stepforge.builders.sources.terse_teacher import double_lines, false_lines
 from stepforge.pipelines.answers import first_false_step
 from stepforge.pipelines.inference.models import SHIPPED
 from stepforge.pipelines.inference.runner import Generate, Request
-from stepforge.train.studies import scaling
+from stepforge.train.studies import scaling, world
 from stepforge.train.studies.collect import Collection, Together, roll_out
 from stepforge.train.studies.lab import method, settings
 from stepforge.train.studies.sampling import Policy, Text
 from stepforge.train.studies.scaling import ARMS, EXTRAS, PRESETS, Settings, Study, main
-from stepforge.train.studies.world import TASKS, single_equations, single_lines, worked_lines
+from stepforge.train.studies.world import SMALL, TASKS, single_equations, single_lines, worked_lines
 
 PROBLEM = {"problem_id": "p", "prompt": "Add.\n", "answer": "3", "solution": "1 + 2 = 3\nThe answer is 3."}
 
@@ -164,6 +165,14 @@ def test_base_model_of_reliable_arithmetic_sees_true_lines_and_every_equation_al
     assert all(re.fullmatch(r"Work out \d+ [-+*/] \d+\.\n", prompt) for prompt in asked)
 
 
+def test_base_model_of_reliable_arithmetic_sees_problems_of_one_split_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The studies train on problems of the split train and are measured on those of test."""
+    seen = set[str]()
+    monkeypatch.setattr(world, "SMALL", lambda count, seed, split, **options: seen.add(split) or SMALL(
+        count, seed, split, **options))
+    assert len(list(worked_lines(40, 0, stories=400))) == 40 and seen == {"validation"}
+
+
 def test_rpo_is_dpo_with_the_likelihood_of_the_chosen_side() -> None:
     (_, _, _, dpo), (_, _, _, rpo) = (method(arm, object(), Settings()) for arm in ("dpo_random", "rpo"))
     assert (dpo["loss_type"], rpo["loss_type"], rpo["loss_weights"]) == (["sigmoid"], ["sigmoid", "sft"], [1.0, 1.0])
@@ -183,11 +192,25 @@ def test_reinforce_weighs_samples_of_its_latest_model_by_reward_less_the_mean(
         assert updates == max(1, len(rows) // study.settings.batch)
         return fits[-1][2]
 
-    train, sampled = study.fit, list[Path]()
+    def policy(model: Path, *given: Any) -> Policy:
+        made = Policy(model, *given)
+        complete = made.complete
+
+        def completed(prompts: list[str], temperature: float, seed: int) -> list[Text]:
+            sampled.append((model, Counter(prompts), temperature, seed))
+            return complete(prompts, temperature, seed)
+
+        monkeypatch.setattr(made, "complete", completed)
+        return made
+
+    train, sampled = study.fit, list[tuple[Path, Counter[str], float, int]]()
     monkeypatch.setattr(study, "fit", fit)
-    monkeypatch.setattr(scaling, "Policy", lambda *given: sampled.append(given[0]) or Policy(*given))
+    monkeypatch.setattr(scaling, "Policy", policy)
     last = study.reinforced(16, 0)
-    assert sampled == [start for start, _, _ in fits]
+    assert [start for start, *_ in sampled] == [start for start, _, _ in fits]
+    (_, first, temperature, seed), (_, second, _, other_seed) = sampled
+    assert first != second and seed != other_seed and temperature == 1.0
+    assert len(first) == len(second) == 12 and {*first.values(), *second.values()} == {8}
     assert [start for start, _, _ in fits] == [study.model("sft", 16, 0), fits[0][2]] and last == fits[1][2]
     assert json.loads((last / "cost.json").read_text())["rows"] == sum(len(rows) for _, rows, _ in fits)
     answers = {row["prompt"]: row["answer"] for row in study.problems(16, 0)}
