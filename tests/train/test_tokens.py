@@ -91,7 +91,9 @@ def test_bos_stands_once_whether_the_tokenizer_or_the_chat_template_brings_it(
 def test_full_vs_truncated_ends_the_chosen_and_not_the_rejected(
     tokenizer: PreTrainedTokenizerBase, step_pairs: Dataset
 ) -> None:
-    for row in step_pairs.filter(lambda mode: mode == "full_vs_truncated", input_columns="mode"):
+    rows = [row for row in step_pairs if row["mode"] == "full_vs_truncated"]
+    assert rows
+    for row in rows:
         encoded = encode_pair(tokenizer, row)
         prompt, chosen, rejected = (encoded[key] for key in ("prompt_ids", "chosen_ids", "rejected_ids"))
         assert prompt == tokenizer(row["prompt"]).input_ids

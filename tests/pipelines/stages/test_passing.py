@@ -68,10 +68,11 @@ def test_counts_are_the_rollouts_that_began_at_a_step_and_those_that_passed_it(r
 def test_every_rollout_may_write_as_much_as_is_left_of_a_whole_solution(run, prefixes):
     text, most = prefixes[0], SMALL["generators"][0]["max_tokens"]
     tokens = load_tokenizer("tiny")
-    for row in rows(run, "rollouts"):
-        if row["origin"] == "prefix" and row["step_index"] >= 0:
-            begun = len(tokens(text[row["solution_id"], row["step_index"]]).input_ids)
-            assert begun + row["completion_tokens"] <= most + 1
+    later = [row for row in rows(run, "rollouts") if row["origin"] == "prefix" and row["step_index"] >= 0]
+    assert later
+    for row in later:
+        begun = len(tokens(text[row["solution_id"], row["step_index"]]).input_ids)
+        assert begun + row["completion_tokens"] <= most + 1
 
 
 def test_it_takes_fewer_rollouts_than_without(run, tmp_path):

@@ -94,6 +94,7 @@ def test_solutions_that_a_judge_found_unsound_are_not_among_the_sound_ones(run, 
 def test_differences_are_taken_problem_by_problem(run):
     table = compare(run, match="samples")
     value = {(row["level"], row["generator"], row["measure"]): row["value"] for row in table.rows}
+    assert {row["generator"] == table.reference for row in table.rows} == {True, False}
     for row in table.rows:
         if row["generator"] == table.reference:
             assert row["difference"] is None
