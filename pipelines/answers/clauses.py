@@ -11,6 +11,7 @@ from stepforge.pipelines.answers.choices import choice_at, offered_at
 from stepforge.pipelines.answers.dates import DATE
 from stepforge.pipelines.answers.guesses import SENTENCE_END, guess_in, without_markup
 from stepforge.pipelines.answers.normalize import ascii_math
+from stepforge.pipelines.answers.number_words import PARTS
 from stepforge.pipelines.answers.terms import MATH, term_at
 from stepforge.pipelines.answers.values import skip, value_at
 from stepforge.pipelines.answers.wording import CORRECTED, DENIAL, DENIED_AFTER, REASON, REMARK
@@ -51,6 +52,8 @@ _RELATIVE = re.compile(r"\s+(?:more|less|fewer|greater|larger|smaller|higher|low
                        r"\s+\w+\s+of\b[^.\n]{0,80}")
 _OPTION = re.compile(r"[\s,;$]*\(?\s*(?:(?:option|choice|answer)\s*\(?|\()([A-J])\)")
 _SIGN = re.compile(r"\s*[-+*/^=({\\]+\s*")                       # the text is cut behind it
+_A_PART = re.compile(r"[\s*:\"]*an?\s+(half|quarter|third)(?=\W*$|\.\s"
+                     r"|\s+of\s+(?:the|a|an|all|his|her|its|their|it)\b)", re.IGNORECASE)
 _QUOTED = re.compile(r"\s*\"((?:[^\"\\\n]|\\.)+)\"")
 
 
@@ -67,6 +70,8 @@ def read_clause(clause: str, choices: bool = False) -> Reading:
     line = clause[:whole].replace("\n", " ") + clause[whole:].split("\n", 1)[0]
     line = without_markup(ascii_math(line))
     start = skip(line)
+    if part := _A_PART.match(line):
+        return Reading(f"1/{PARTS[part[1].lower()]}", True, part.end() == len(line))
     if labels := _ANSWER_WORD.match(line) or _LABELS.match(line):
         return Reading(labels[1].strip(), True, not line[labels.end():].strip(" \t"))
     if _PARTS.match(line):

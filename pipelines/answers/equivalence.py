@@ -44,6 +44,7 @@ from stepforge.pipelines.answers.relations import Statement, solution, split, st
 from stepforge.pipelines.answers.residues import residues_match
 from stepforge.pipelines.answers.structure import structure
 from stepforge.pipelines.answers.units import conflict
+from stepforge.pipelines.answers.word_forms import same_day, worded_match
 from stepforge.pipelines.answers.words import choice, choice_letters, is_marked, same_letters, words
 
 __all__ = ["NEEDS_SYMBOLIC", "Match", "Symbolic", "compare"]
@@ -95,8 +96,9 @@ def _compare(gold: str, answer: str, symbolic: Symbolic | None) -> Match:
         return Match(gold.lstrip("+") == answer.lstrip("+"), "literal")
     if (conditional := _conditioned(gold, answer, symbolic)) is not None:
         return conditional
-    return labels_match(gold, answer) or residues_match(gold, answer) or proportions_match(gold, answer) \
-        or dotted_match(gold, answer) or letter_match(gold, answer) or _choices(gold, answer, symbolic) \
+    return worded_match(gold, answer) or labels_match(gold, answer) or residues_match(gold, answer) \
+        or proportions_match(gold, answer) or dotted_match(gold, answer) \
+        or letter_match(gold, answer) or _choices(gold, answer, symbolic) \
         or _regions(gold, answer, symbolic) or _words(gold, answer) \
         or _structures(gold, answer, symbolic) \
         or _statements(gold, answer, symbolic) or _measures(gold, answer, symbolic) \
@@ -143,8 +145,8 @@ def _words(gold: str, answer: str) -> Match | None:
         if first == second or (len(first) == len(second) == 1 and first.casefold() == second.casefold()
                                and (is_marked(gold) or is_marked(answer))):
             return SAME_WORDS
-        if {first, second} in ({"yes", "true"}, {"no", "false"}):
-            return UNCLEAR
+        if (day := same_day(first, second)) is not None:
+            return day
         anagram = sorted(first) == sorted(second) and not is_marked(gold) and not is_marked(answer)
         return UNCLEAR if anagram else OTHER_WORDS
     word, text, other = (first, gold, answer) if first is not None else (second, answer, gold)

@@ -13,7 +13,7 @@ from stepforge.pipelines.answers.boxes import boxes
 from stepforge.pipelines.answers.choices import last_choice
 from stepforge.pipelines.answers.clauses import MAX_CLAUSE
 from stepforge.pipelines.answers.doubts import is_doubted, without_doubt
-from stepforge.pipelines.answers.guesses import SENTENCE_END, guess
+from stepforge.pipelines.answers.guesses import SENTENCE_END, guess, without_markup
 from stepforge.pipelines.answers.normalize import canonical
 from stepforge.pipelines.answers.refusals import refuses
 from stepforge.pipelines.answers.run_ons import new_problems
@@ -202,11 +202,12 @@ def _guessed(text: str, choices: bool) -> Extraction:
             else Extraction(None, "none")
     best = guess(text)
     if best is None:
-        if not _WHOLE(text):
+        if not _WHOLE(text := without_markup(text)):
             return Extraction(None, "none")
         answer = text.strip()
         word = answer.rstrip(". \n")                             # `Done.` answers nothing, `(x)` and `C` may
-        return Extraction(answer, "last_formula", 0, True, word in LETTERS or not word.isalpha())
+        return Extraction(answer, "last_formula", 0, True,
+                          word in LETTERS or not word.isalpha() or word.casefold() in ("yes", "no", "true", "false"))
     how: How = "last_formula" if best.formula else "last_number"
     if refuses(text):
         return Extraction(best.answer, how, sure=False, doubted=True)

@@ -11,6 +11,7 @@ from collections import Counter
 from functools import lru_cache
 
 from stepforge.pipelines.answers.arguments import with_braces
+from stepforge.pipelines.answers.foreign_numbers import han_number
 from stepforge.pipelines.answers.number_words import leading_number
 from stepforge.pipelines.answers.plain import FUNCTIONS, closing, latex_of_plain
 from stepforge.pipelines.answers.remarks import without_remarks
@@ -143,6 +144,8 @@ def canonical(text: str) -> str:
         return text
     text = latex_of_plain(ascii_math(text))
     text = unwrap(text)
+    if not text.isascii():
+        text = han_number(text)
     if _PLAIN_NUMBER(text):
         return text
     if prefixed := _PREFIXED(text):

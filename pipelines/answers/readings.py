@@ -8,7 +8,7 @@ from fractions import Fraction
 from stepforge.pipelines.answers.matches import EQUAL, UNCLEAR, UNEQUAL, Match
 from stepforge.pipelines.answers.plain import FUNCTIONS
 from stepforge.pipelines.answers.quantity import Quantity, read_number
-from stepforge.pipelines.answers.relations import split
+from stepforge.pipelines.answers.relations import split, symbols
 from stepforge.pipelines.answers.structure import Structure
 from stepforge.pipelines.answers.units import is_unit
 from stepforge.pipelines.answers.words import LETTERS, choice, says_none
@@ -29,6 +29,7 @@ _LABELS = re.compile(rf"(?:^|(?<=[,;({{]))\s*(?!(?:\\text\{{)?\s*{_BOUND})"
                      rf"(?:\\text\{{[^{{}}]*[a-zA-Z]{{3}}:?\}}"
                      rf"|(?!(?:{FUNCTIONS})(?![a-z:]))[a-zA-Z]{{2,}}(?: [a-zA-Z]+)*)"
                      r"\s*[:=]?\s*(?=[-$\d(]|\\(?:frac|sqrt|pi)(?![a-z]))")       # Ann: 5; at most 5 is a bound
+_CONSTANT = re.compile(r"(.+)\+\s*([cCkK])").fullmatch           # of an integral
 _MEASURE = re.compile(r"(-?[\d.,/]+) ?(?:\\text\{ ?)?([A-Za-z]{2,4})\}?").fullmatch
 _DOTTED = re.compile(r"(-?\d{1,3}(?:\.\d{3})+)(?:,(\d+))?").fullmatch
 
@@ -53,6 +54,9 @@ def second_readings(gold: str, answer: str) -> Iterator[tuple[str, str, bool]]:
     if (one := _MEASURE(gold)) and (other := _MEASURE(answer)) and one[1] == other[1] and one[2] != other[2] \
             and one[2].casefold() == other[2].casefold() and not (is_unit(one[2]) and is_unit(other[2])):
         yield gold, gold, False                                # 5 mb for 5 Mb
+    if (one := _CONSTANT(gold)) and (other := _CONSTANT(answer)) and one[2] != other[2] \
+            and not {one[2], other[2]} & symbols(one[1] + other[1]):
+        yield one[1], other[1], one[2] == "C"                   # x^2+C and x^2+c
     if (bare := _LABELS.sub("", gold)) != gold and _LABELS.sub("", answer) == answer:
         yield bare, answer, False
 

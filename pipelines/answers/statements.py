@@ -10,6 +10,7 @@ from collections import deque
 from typing import Literal, NamedTuple
 
 from stepforge.pipelines.answers.clauses import MAX_CLAUSE, Reading, bare_answer, read_clause
+from stepforge.pipelines.answers.foreign_numbers import in_digits
 from stepforge.pipelines.answers.guesses import SENTENCE_END, guess, guess_in
 from stepforge.pipelines.answers.terms import MATH
 from stepforge.pipelines.answers.wording import CONDITION, UNREAL
@@ -226,7 +227,7 @@ def _foreign(text: str, choices: bool) -> list[Statement]:
     stated = []
     for head in heads:
         if link := _FOREIGN_LINK.match(text, head.end()):
-            clause = text[link.end():link.end() + MAX_CLAUSE]
+            clause = in_digits(head[0], text[link.end():link.end() + MAX_CLAUSE])
             reading = read_clause(_FOREIGN_OR.sub(" or ", _FOREIGN_AND.sub(" and ", clause)), choices)
             short = reading.answer is not None and not reading.answer.isascii() and len(reading.answer) <= MAX_SHORT
             if reading.answer is not None and (reading.firm or short) and not _announces(clause):

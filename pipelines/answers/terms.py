@@ -44,7 +44,7 @@ _TOKEN = re.compile(rf"""(?P<number>(?:\\?[$€£¥₹]\s?[-+]?\s?)?(?:{_NUMBER}
     |(?P<postfix>[%'°]|!(?!!*\s*(?:$|[A-Z])))
     |(?P<comma>[,;])
     |(?P<name>(?:pi|inf|infinity)(?![a-zA-Z])
-        |[a-zA-Z](?:\d+(?!\d))?(?![a-zA-Z0-9]|['’][a-z]))""", re.VERBOSE | re.ASCII)
+        |[a-zA-Z](?:\d+(?!\d))?(?![a-zA-Z0-9\u00c0-\u024f\u0400-\u04ff]|['’][a-z]))""", re.VERBOSE | re.ASCII)
 _SPACE = re.compile(r"[ \t~]*")
 _CLOSING = {"(": ")]", "[": ")]", "{": "}", "\\{": ("\\}",)}
 _MATHS = re.compile(r"\d|\\(?:pi|sqrt|infty|emptyset|varnothing|mathbb|frac)|\b(?:pi|infinity)\b|sqrt")

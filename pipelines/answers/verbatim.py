@@ -8,10 +8,12 @@ import re
 
 from stepforge.pipelines.answers.guesses import without_markup
 from stepforge.pipelines.answers.terms import STOP
+from stepforge.pipelines.answers.word_forms import ordinal
 
 SIGNS = "$€£¥₹"
 MIN_NAME = 5         # letters from which a word may mix its cases and still be one word: McDonald
-_WORD = re.compile(r"(?<![\\\w])[^\W\d_]{2,}(?![\w])")
+_WORD = re.compile(r"(?<![\\\w])(?:[^\W\d_]{2,}|\d{1,3}(?:st|nd|rd|th))(?!\w)")
+_ARTICLE = re.compile(r"^(?:the|an?) (?=[a-z]{2}|\d)")
 _VOWEL = re.compile(r"[aeiouy]|[^\x00-\x7f]", re.IGNORECASE).search
 _FORMULA = re.compile(r"\$([^$]+)\$").fullmatch
 
@@ -28,12 +30,14 @@ def _plain(text: str) -> tuple[str, frozenset[str]]:
     if formula := _FORMULA(text):
         text = formula[1]
     bare = text.strip(f" *{SIGNS}").rstrip(f" .*{SIGNS}")
-    return _WORD.sub(_folded, bare), frozenset(SIGNS) & frozenset(text)
+    return _ARTICLE.sub("", _WORD.sub(_folded, bare)), frozenset(SIGNS) & frozenset(text)
 
 
 def _folded(word: re.Match[str]) -> str:
     """A word in lower case; short ones that may be symbols or units (`mW`, `Mb`, `AB`) as they are."""
     text = word[0]
+    if order := ordinal(text):
+        return order
     whole = text.islower() or text.isupper() or text.istitle() or len(text) >= MIN_NAME
     named = len(text) > 2 and _VOWEL(text) and whole
     return text.casefold() if named or text.casefold() in STOP and whole else text

@@ -7,6 +7,8 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
+from stepforge.pipelines.answers.word_forms import ordinal
+
 
 class Choice(NamedTuple):
     """A choice letter, what stands behind it, and whether it is marked as a choice: `(B)`, `B)`, `\\text{B}`."""
@@ -35,7 +37,10 @@ _SAME = {"no solutions": "no solution", "no real solution": "no solution", "no r
          "undefined": "does not exist", "impossible": "not possible",
          "it is impossible": "not possible", "is not possible": "not possible",
          "cannot be determined": "not determined", "can not be determined": "not determined",
-         "not enough information": "not determined", r"\mathbb{Z}": "integers", "all integers": "integers",
+         "not enough information": "not determined",
+         "true": "yes", "false": "no", "mon": "monday", "tue": "tuesday", "tues": "tuesday", "thu": "thursday",
+         "thur": "thursday", "thurs": "thursday", "fri": "friday",
+         r"\mathbb{Z}": "integers", "all integers": "integers",
          "set of integers": "integers", r"\mathbb{N}": "natural numbers", "all natural numbers": "natural numbers",
          r"\mathbb{Q}": "rational numbers", "all rational numbers": "rational numbers"}
 _BETWEEN = re.compile(r"\\(?:cdot|times|to)(?![a-zA-Z])|[\s,;()\-]")
@@ -80,6 +85,8 @@ def words(text: str) -> str | None:
         return _SAME[text]
     if len(bare := text.removeprefix(r"\text{").removesuffix("}").strip()) == 1 and bare.isalpha():
         return bare
+    if (order := ordinal(text)) is not None:
+        return order
     if not _WORDS(text):
         return None
     if _SYMBOLS(text):

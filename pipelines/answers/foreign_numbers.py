@@ -1,0 +1,88 @@
+"""Numbers in the words of other languages: `十二`, `三分之一`, `百分之五十`, and `fünf`, `cinco`, `sept` up to 20.
+
+A text goes in; the same number in digits comes out, with the counted things that follow it. Only a whole text or the
+head of an answer in that language is read, since many of these words mean something else in English.
+"""
+
+import re
+
+_DIGITS = {digit: value for digit, value in zip("零〇一壹二两兩三四五六七八九", (0, 0, 1, 1, 2, 2, *range(2, 10)),
+                                                strict=True)}
+_PLACES = {"十": 10, "百": 100, "千": 1000}
+_LARGE = {"万": 10**4, "萬": 10**4, "亿": 10**8, "億": 10**8}
+_HAN = "".join((*_DIGITS, *_PLACES, *_LARGE))
+_WHOLE = rf"[{_HAN}]{{1,20}}"
+_COUNTED = "[个個只元块塊米人天岁歲件条條张張名颗顆次年月日分种種本]"
+_NUMBER = re.compile(rf"([负負]?)(?:({_WHOLE})分之)?({_WHOLE})(?:[点點]([{''.join(_DIGITS)}]{{1,12}}))?")
+_ENDS = re.compile(rf"(?={_COUNTED}?(?:[\s.,;:!。，；！]|$)|{_COUNTED})")
+_PIECES = re.compile(r"(?<=[\d%])[个個只件条條张張名颗顆]?$")
+_WORDS = {"Antwort": "null eins zwei drei vier fünf sechs sieben acht neun zehn elf zwölf dreizehn vierzehn fünfzehn "
+                     "sechzehn siebzehn achtzehn neunzehn zwanzig",
+          "Respuesta": "cero uno dos tres cuatro cinco seis siete ocho nueve diez once doce trece catorce quince "
+                       "dieciséis diecisiete dieciocho diecinueve veinte",
+          "Réponse": "zéro un deux trois quatre cinq six sept huit neuf dix onze douze treize quatorze quinze seize "
+                     "dix-sept dix-huit dix-neuf vingt",
+          "Risposta": "zero uno due tre quattro cinque sei sette otto nove dieci undici dodici tredici quattordici "
+                      "quindici sedici diciassette diciotto diciannove venti",
+          "Resposta": "zero um dois três quatro cinco seis sete oito nove dez onze doze treze quatorze quinze "
+                      "dezesseis dezessete dezoito dezenove vinte"}
+_BY_HEAD = {head.casefold(): {word: value for value, word in enumerate(words.split())}
+            for head, words in _WORDS.items()} | {"reponse": {}}
+_BY_HEAD["reponse"] = _BY_HEAD["réponse"]
+_WORD = re.compile(r"[\s*_:]*([^\W\d_]+(?:-[^\W\d_]+)?)(?![\w-])")
+
+
+def han_digits(text: str) -> str:
+    """A text that begins with a Chinese number, in digits; as it is where it holds none or more follows."""
+    number = _NUMBER.match(text)
+    if number is None or not _ENDS.match(text, number.end()):
+        return text
+    sign, parts, whole, places = number.groups()
+    value = _read(whole)
+    total = _read(parts) if parts and parts != "百" else None
+    if value is None or parts and parts != "百" and not total:
+        return text
+    written = f"{'-' if sign else ''}{value}"
+    if places:
+        written += "." + "".join(str(_DIGITS[digit]) for digit in places)
+    share = "" if not parts else r"\%" if parts == "百" else f"/{total}"
+    return f"{written}{share}{text[number.end():]}"
+
+
+def _read(text: str) -> int | None:
+    """The value of a whole number, None where its characters are in no order: `十二`, `一百零五`, `二〇二三`."""
+    if len(text) > 1 and all(character in _DIGITS for character in text):
+        return int("".join(str(_DIGITS[character]) for character in text))
+    if len(text) > 1 and text[-1] in _DIGITS and text[-2] in "百千万萬亿億":
+        return None                                            # 两百五 is 250 to many
+    total = group = digit = 0
+    given = False
+    for character in text:
+        if character in _DIGITS:
+            if digit:
+                return None
+            digit, given = _DIGITS[character], True
+        elif character in _PLACES:
+            group += (digit if given and digit else 1) * _PLACES[character]
+            digit, given = 0, False
+        elif group or digit:
+            total, group, digit, given = (total + group + digit) * _LARGE[character], 0, 0, False
+        else:
+            return None
+    return total + group + digit
+
+
+def han_number(text: str) -> str:
+    """A text that is a Chinese number as a whole, perhaps with a word for pieces, in digits; else as it is."""
+    written = han_digits(text)
+    return written if written == text else _PIECES.sub("", written) if _PIECES.search(written) else text
+
+
+def in_digits(head: str, clause: str) -> str:
+    """What follows a word for `answer` (`Antwort`), with a number at its beginning in digits."""
+    named = _BY_HEAD.get(head.casefold())
+    if named is None:
+        return han_digits(clause.lstrip(" *")) if not clause.isascii() else clause
+    word = _WORD.match(clause)
+    value = named.get(word[1].casefold()) if word else None
+    return clause if value is None or word is None else f"{value}{clause[word.end():]}"

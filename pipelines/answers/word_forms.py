@@ -1,0 +1,45 @@
+"""Forms of one word: `third` and `3rd`, `Monday` and `Mon.`, and numbers in words that may mean something else.
+
+Canonical strings and words go in; one spelling, or a `Match` where two forms may say the same, comes out.
+"""
+
+import re
+
+from stepforge.pipelines.answers.matches import SAME_WORDS, UNCLEAR, Match
+from stepforge.pipelines.answers.number_words import nth
+from stepforge.pipelines.answers.quantity import Quantity, read_number
+
+_ORDINAL = re.compile(r"(?:\\text\{)?(?:the )?(?:(\d{1,3})(?:\^?\{?(?:\\text\{)?)? ?(?:st|nd|rd|th)|([a-z]{5,7}))"
+                      r"\}{0,2}", re.IGNORECASE).fullmatch
+_NAMES = """monday tuesday wednesday thursday friday saturday sunday january february march april june july august
+    september october november december""".split()
+_LONGER = {"tues": "tuesday", "weds": "wednesday", "thur": "thursday", "thurs": "thursday", "sept": "september"}
+_FULL = {name[:3]: name for name in _NAMES} | _LONGER
+_OTHER_SENSES = frozenset(("sun", "sat", "wed", "mar"))
+_NONE = re.compile(r"(?:\\text\{)?(?:none(?: of (?:them|these|those|it))?|nothing|nobody|no[ -]one"
+                   r"|no (?!(?:solutions?|real|answers?|such|integers?|values?|roots?|limit)\b)[a-z]+(?: [a-z]+)?)\}?",
+                   re.IGNORECASE).fullmatch
+
+
+def ordinal(text: str) -> str | None:
+    """`3rd` for `third`, `3rd`, `\\text{3rd}` and `3^{rd}`; None for other texts."""
+    found = _ORDINAL(text)
+    number = None if found is None else int(found[1]) if found[1] else nth(found[2])
+    return None if number is None or found is None or found[2] and found[2].casefold() in ("quarter", "half") \
+        else f"{number}th"
+
+
+def same_day(gold: str, answer: str) -> Match | None:
+    """Whether one word is the other in short: `mon` and `monday`."""
+    if _FULL.get(answer) == gold:
+        return SAME_WORDS
+    return None if _FULL.get(gold) != answer else UNCLEAR if gold in _OTHER_SENSES else SAME_WORDS
+
+
+def worded_match(gold: str, answer: str) -> Match | None:
+    """0 and `none`, `nothing` or `no apples`, 3 and `3rd`: what was asked for, the reference alone does not say."""
+    for number, word in ((gold, answer), (answer, gold)):
+        if _NONE(word) and isinstance(zero := read_number(number), Quantity) and not zero.value \
+                or number.isdigit() and ordinal(word) == f"{number}th":
+            return UNCLEAR
+    return None
