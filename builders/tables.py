@@ -299,8 +299,8 @@ ALTERNATIVES = make_table(
 DROPS = make_table(
     "drops", ("stage", "row_id", "reason"),
     column("stage", TEXT, "Stage that dropped the row."),
-    column("row_id", TEXT, "Id of the row; if it never had an id, file and line (row, in Parquet and Arrow), both "
-                           "from 1."),
+    column("row_id", TEXT, "Id of the row; if it never had an id, file and line from 1 (in Parquet and Arrow, row "
+                           "from 0)."),
     column("reason", TEXT, "Reason of the drop, one of the stage's words."),
     column("detail", TEXT, "Details of the reason."),
 )

@@ -37,7 +37,7 @@ __all__ = ["BATCH_ROWS", "LONGEST_CELL", "Drop", "Record", "expand", "load_json"
 
 
 class Record(NamedTuple):
-    """One row: where it stands (`file.jsonl:12`, line or row 12 from 1) and its values."""
+    """One row: where it stands (`file.jsonl:12`: a line from 1; in Parquet and Arrow a row from 0) and its values."""
 
     where: str
     values: dict
@@ -303,7 +303,7 @@ def _kept(names: list[str], columns: Collection[str] | None) -> list[str]:
 
 def _rows(path: Path, frames: Iterable[pl.DataFrame]) -> Iterator[Record]:
     rows = (values for frame in frames for values in frame.iter_rows(named=True))
-    for number, values in enumerate(rows, start=1):
+    for number, values in enumerate(rows):
         yield Record(f"{path.name}:{number}", values)
 
 

@@ -161,4 +161,4 @@ def expects(recipe: Recipe, problems: int | None, folder: Path) -> Expected:
     return Expected("as many as the sources hold" if problems is None else f"up to {problems:,}", problems)
 
 
-STAGE = Stage("problems", 10, (), settings, run, ("seeds",), expects=expects, loses="")
+STAGE = Stage("problems", 9, (), settings, run, ("seeds",), expects=expects, loses="")

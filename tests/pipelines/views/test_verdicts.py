@@ -106,8 +106,8 @@ def test_parquet_in_and_out(tmp_path: Path) -> None:
                    tmp_path / "s.parquet")
     text = shown(tmp_path / "s.parquet", "gold", "outputs", out=tmp_path / "v.parquet")
     assert [(row["row"], row["index"], row["verdict"], row["reason"]) for row in read_rows(
-        tmp_path / "v.parquet")] == [("s.parquet:1", 0, "correct", None),
-                                     ("s.parquet:2", 0, "undecided", "gold_unparseable")]
+        tmp_path / "v.parquet")] == [("s.parquet:0", 0, "correct", None),
+                                     ("s.parquet:1", 0, "undecided", "gold_unparseable")]
     assert "left out, no_solution: 1" in text
 
 
