@@ -44,6 +44,8 @@ _PROSE = re.compile(r"(?:\\text[a-z]{0,2}\{)?\s*([A-Za-z]{2,}\s[^\\{}$]*\b(?:is|
                     r"|can|needs?|makes?|gets?|takes?|must)\s[^\\{}$]*\d[^\\{}$]*)\}?").fullmatch
 _EACH = re.compile(r"[\s$]*(?:\\[)\]])?\s*(for|if|when)\s+[^.\n]{1,60}?[,;]\s*(?:and\s+)?[\s$]*"
                    r"(?:\\[(\[])?\s*").fullmatch
+_UNIT = re.compile(r"(?:\\[,;:! ]|\s)*"
+                   r"(?:\\(?:text|mathrm|textrm)\{[^{}\d]{1,20}\}|\\pi(?![a-zA-Z])|\^\{?\\circ\}?|\\%)")
 _RESPECTIVELY = re.compile(r"[^\n.]{0,40}\brespectively\b")
 _LABEL = re.compile(r"(?:^|\n)[ \t>*#_-]*(?:(?:part|question|problem|case|option|alternative|scenario|solution)\s*)?"
                     r"(?:\(([a-h1-9]|i{1,3}|iv|v)\)"
@@ -113,6 +115,8 @@ def _together(text: str, single: list[Statement]) -> list[Statement]:
     groups: list[list[Statement]] = []
     for at, box in enumerate(single):
         between = text[single[at - 1].end:box.start] if at else ""
+        if (unit := _UNIT.match(between)) and text.startswith(unit[0], box.end):
+            between = between[unit.end():]                     # \boxed{3}\pi and \boxed{4}\pi
         if at and _joined(text, single[at - 1], between, box):
             groups[-1].append(box)
         else:
@@ -153,4 +157,9 @@ def _list(text: str, group: list[Statement]) -> Statement:
         between = [text[first.end:second.start] for first, second in zip(group, group[1:], strict=False)]
         if len(set(answers)) == 1 or all(map(_BLANK.fullmatch, between)):
             return last
-    return last if len(group) == 1 else last._replace(start=group[0].start, answer=", ".join(answers), whole="")
+    if len(group) == 1:
+        return last
+    wholes = ["" if any(f"{{{other.answer}}}" in box.whole for other in group if other is not box) else box.whole
+              for box in group]                                # \boxed{8}\boxed{9} are two, not one formula
+    whole = ", ".join(whole or answer for whole, answer in zip(wholes, answers, strict=True)) if any(wholes) else ""
+    return last._replace(start=group[0].start, answer=", ".join(answers), whole=whole)

@@ -52,7 +52,7 @@ def test_tables_of_a_run_are_frames(small_run):
         show.annotated_table(small_run / "nosuch")
 
 
-def test_drops_of_all_stages_are_one_frame_with_rows_numbered_from_1(tmp_path):
+def test_drops_of_all_stages_are_one_frame(tmp_path):
     lines = [{"problem": "1 + 1?", "answer": "2", "solution": "The answer is 2."}, {"problem": "", "answer": "3"}]
     options = {"name": "own", "deduplicate": {"near_problems": None}, "executor": {"tasks": 1, "workers": 1}}
     pl.DataFrame(lines).write_parquet(tmp_path / "p.parquet")
@@ -62,7 +62,7 @@ def test_drops_of_all_stages_are_one_frame_with_rows_numbered_from_1(tmp_path):
         "generators": [{"name": "me", "engine": "recorded", "paths": [str(tmp_path / "s.jsonl")]}]})
     planning.run(recipe, tmp_path / "own", planning.silent, lambda planned, account: None, last="generate")
     drops = stepforge.open_run(tmp_path / "own").drops.select("stage", "row_id").collect()
-    assert drops.rows() == [("generate", "s.jsonl:2:0"), ("problems", "p.parquet:2")]
+    assert drops.rows() == [("generate", "s.jsonl:2:0"), ("problems", "p.parquet:1")]
 
 
 def test_other_options_under_the_name_of_a_run_are_warned_of(tmp_path, capsys, monkeypatch):
