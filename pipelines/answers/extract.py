@@ -123,7 +123,7 @@ def text_behind(text: str) -> int:
 
 
 def _own_end(text: str, choices: bool) -> int:
-    """Where a text ends that has answered and goes on with a problem of its own; its length otherwise."""
+    """Offset of the first new problem behind an explicit answer; the length of the text if there is none."""
     for end in new_problems(text):
         before = text[:end]
         if any(not said.part for said in statements(before, choices) + (boxes(before) if "box" in before else [])):

@@ -1,8 +1,7 @@
-"""Run-ons: a model that has answered and goes on with a problem of its own, `#### 42`, then `Question: …`, `#### 9`.
+"""Run-ons: after its answer the model makes up another problem and solves that too (`#### 42\nQuestion: … #### 9`).
 
-A text goes in; the places come out where a new problem may begin. What stands behind the first of them that follows
-an answer is no part of the solution. Headings that count the parts of one solution (`Problem 1:`,
-`Problem 2:`) begin none.
+In: a text. Out: the offsets at which a new problem may start. The solution ends at the first of them that follows an
+answer. Numbered headings (`Problem 1:`, `Problem 2:`) are parts of one solution and start no new problem.
 """
 
 import re
@@ -17,7 +16,7 @@ _MAY = ("uestion", "UESTION", "roblem", "ROBLEM", "xercise", "nstruction", "Huma
 
 
 def new_problems(text: str) -> list[int]:
-    """Where a heading begins a problem, behind the beginning of the text."""
+    """Offsets of the headings that start a problem; a heading at offset 0 is the problem that was asked."""
     if not any(map(text.__contains__, _MAY)):
         return []
     headings = list(islice(_HEADING.finditer(text), MAX_HEADINGS))

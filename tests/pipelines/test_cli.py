@@ -108,7 +108,7 @@ def test_help_of_train_names_every_method(tmp_path, asked):
 
 
 def test_train_without_a_package_of_its_extra_says_what_to_install(tmp_path):
-    """The demo installs torch and not trl; a missing module of ours stays a bug with its traceback."""
+    """`make demo` installs torch but not trl. A missing module of our own is a bug and keeps its traceback."""
     for name, missing in (("trl", "trl"), ("peft", "nowhere")):
         (tmp_path / name).mkdir()
         (tmp_path / name / f"{name}.py").write_text(
