@@ -115,7 +115,7 @@ def _together(text: str, single: list[Statement]) -> list[Statement]:
     groups: list[list[Statement]] = []
     for at, box in enumerate(single):
         between = text[single[at - 1].end:box.start] if at else ""
-        if (unit := _UNIT.match(between)) and text.startswith(unit[0], box.end):
+        if unit := _UNIT.match(between):
             between = between[unit.end():]                     # \boxed{3}\pi and \boxed{4}\pi
         if at and _joined(text, single[at - 1], between, box):
             groups[-1].append(box)
