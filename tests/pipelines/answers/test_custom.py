@@ -1,5 +1,6 @@
 """Verifiers of the user's own: the example of CONTRIBUTING.md in a run, and every way in which one can go wrong."""
 
+import os
 import re
 import sys
 import textwrap
@@ -7,7 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
+from helpers.processes import assert_gone
 from helpers.runs import SMALL, execute, rows
 from loguru import logger
 
@@ -137,6 +140,7 @@ BEHAVIOURS = textwrap.dedent("""
         "burns": burn,
         "burns elsewhere": lambda: subprocess.run([sys.executable, "-c", "while True: pass"]) and RIGHT,
         "sleeps": lambda: time.sleep(600),
+        "sleeps elsewhere": lambda: subprocess.run(["sleep", "600"]) and RIGHT,
     }
 
     def verify(claim):
@@ -175,17 +179,16 @@ def test_whatever_a_verifier_does_is_a_verdict(behaviours: CustomVerifier, solut
 def test_nothing_that_a_verifier_started_outlives_its_time(behaviours: CustomVerifier) -> None:
     assert behaviours.verify(Claim("5", "right")).verdict == "correct"
     group = behaviours._pool.idle.queue[0].process.pid
-    assert behaviours.verify(Claim("5", "burns elsewhere")).reason == "timeout"
-    left = [stat for stat in map(fields, Path("/proc").glob("[0-9]*/stat")) if stat[2:3] == [str(group)]]
-    assert [stat for stat in left if stat[0] != "Z"] == []
+    assert behaviours.verify(Claim("5", "sleeps elsewhere")).reason == "timeout"
+    assert_gone([process for process in psutil.process_iter() if group_of(process) == group])
 
 
-def fields(stat: Path) -> list[str]:
-    """State, parent, group and so on of a process; nothing of one that has ended."""
+def group_of(process: psutil.Process) -> int | None:
+    """None of a process that has ended."""
     try:
-        return stat.read_text().rpartition(") ")[2].split()
-    except OSError:
-        return []
+        return os.getpgid(process.pid)
+    except ProcessLookupError:
+        return None
 
 
 def test_rollouts_are_judged_by_the_verifier_of_the_recipe(here: Path) -> None:
