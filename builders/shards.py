@@ -140,17 +140,22 @@ def _expands(path: Path, rows: int, size: int) -> str | None:
     if any(chunk.values < 0 or chunk.bytes < 0 or not 0 <= chunk.start < size for chunk in chunks):
         raise ValueError("a size or a place in its footer is out of bounds")
     declared = sum(max(chunk.bytes, 8 * chunk.values) for chunk in chunks)
-    if declared <= limit:
-        for column in sorted({chunk.column for chunk in chunks if chunk.repeats}):
-            declared += _repeated(path, [chunk for chunk in chunks if chunk.column == column], limit)
-    return f"{declared:,} bytes in {size:,}; allowed are {limit:,}" if declared > limit else None
+    repeating = [[chunk for chunk in chunks if chunk.column == column]
+                 for column in sorted({chunk.column for chunk in chunks if chunk.repeats})]
+    texts = sorted(((sum(chunk.values * chunk.bytes for chunk in column), column) for column in repeating),
+                   reverse=True)
+    total = declared + sum(most for most, _ in texts)           # the most that it may be; counted where it is too much
+    for most, column in texts if declared <= limit else ():
+        if total <= limit:
+            break
+        total += _counted(path, column, most, limit) - most
+    return f"{total:,} bytes in {size:,}; allowed are {limit:,}" if total > limit else None
 
 
-def _repeated(path: Path, chunks: list[Chunk], limit: int) -> int:
-    """Bytes of text in a column that names texts by number; of a nested or delta-coded one, the most that may be."""
-    most = sum(chunk.values * chunk.bytes for chunk in chunks)
+def _counted(path: Path, chunks: list[Chunk], most: int, limit: int) -> int:
+    """Bytes of text in a column that names texts by number, up to a limit; `most` for a nested or delta-coded one."""
     name = chunks[0].path
-    if most <= limit or "," in name or any("DELTA_BYTE_ARRAY" in chunk.encodings for chunk in chunks):
+    if "," in name or any("DELTA_BYTE_ARRAY" in chunk.encodings for chunk in chunks):
         return most
     total = 0
     with pq.ParquetFile(path, read_dictionary=[name]) as file:
@@ -163,4 +168,4 @@ def _repeated(path: Path, chunks: list[Chunk], limit: int) -> int:
             total += pc.sum(pc.take(pc.binary_length(texts.dictionary), texts.indices)).as_py() or 0
             if total > limit:
                 break
-    return total
+    return min(total, most)

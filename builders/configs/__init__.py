@@ -58,7 +58,8 @@ def build_configs(names: Iterable[str], inputs: Mapping[str, Path], parameters: 
     """Write FOLDER/NAME.parquet for every config that is named; returns rows by config.
 
     `inputs` holds the tables of builders/tables.py by name and `prompts` (generator, problem_id, prompt, split),
-    and `tails` (solution_id, behind: characters behind the answer's line of correct solutions that have some).
+    and `tails` of correct solutions with text behind the line of their answer (solution_id, behind: characters,
+    runs_on: whether another problem is among them).
     """
     with _pool(inputs, parameters, folder, memory) as connection:
         _settle(connection, weighs="weighted" in names)

@@ -45,14 +45,14 @@ WITH opinion AS (
 )
 SELECT solutions.*, verdict, prompt, prompts.split, position, spurious_share, opinion AS soundness, checked_by,
        coalesce(behind, 0) AS behind_answer,
+       coalesce(runs_on OR behind > getvariable('max_behind_answer'), false) AS too_much_behind,
        CASE WHEN verdict = 'undecided' THEN 'undecided'
             WHEN survivor_id IS NOT NULL THEN 'duplicate'
             WHEN verdict = 'incorrect' AND NOT ended(complete) AND NOT getvariable('keep_truncated') THEN 'truncated'
             WHEN tokens(completion_tokens, solutions.solution) > getvariable('max_solution_tokens') THEN 'too_long'
             WHEN verdict = 'correct' AND opinion = 'unsound' AND getvariable('unsound_positives') = 'drop'
                 THEN 'unsound'
-            WHEN behind > getvariable('max_behind_answer') AND getvariable('text_behind_answer') = 'drop'
-                THEN 'text_behind_answer'
+            WHEN too_much_behind AND getvariable('text_behind_answer') = 'drop' THEN 'text_behind_answer'
             WHEN verdict = 'correct' AND spurious_share > 0 AND getvariable('spurious_positives') = 'drop'
                 THEN 'spurious' END AS excluded
 FROM solutions
@@ -68,7 +68,7 @@ JOIN prompts USING (generator, problem_id);
 -- of its answer, where it should have ended.
 CREATE TEMP VIEW pool AS
 SELECT * EXCLUDE (solution, complete),
-       getvariable('text_behind_answer') = 'cut' AND behind_answer > getvariable('max_behind_answer') AS cut,
+       getvariable('text_behind_answer') = 'cut' AND too_much_behind AS cut,
        CASE WHEN cut THEN left(solution, length(solution) - behind_answer) ELSE solution END AS solution,
        cut OR complete AS complete, row_number() OVER (
     PARTITION BY problem_id, verdict

@@ -12,7 +12,7 @@ from stepforge.pipelines.answers.wording import DENIED_AFTER, DENIED_BEFORE
 
 TAIL = 2000          # characters searched
 
-_AT_HEAD = re.compile(r"\(?(?:\\text(?:bf|rm|it)?\{\s*\(?)?([A-Z])(?:\)|[.:](?=\s))\}?\)?[:.]?(?=\s|$)")
+_AT_HEAD = re.compile(r"\(?(?:\\text(?:bf|rm|it)?\{\s*\(?)?([A-Z])(?:\)|[.:](?=\s))\}?\)?[:.]?(?=[\s,;]|$)")
 _LETTER = re.compile(r"\(([A-Z])\)|(?<![\w'’])([A-Z])(?=[.):*$},]|[^\x00-\x7f]|\\[)\]]|\s*$|\s+(?:or|and)\s+\(?[A-Z]\b"
                      r"|\s+(?:is|are|must be|seems)\s+(?:(?:all|both|the)\s+)?"
                      r"(?:(?:in)?correct|right|wrong|true|false|best)"

@@ -16,7 +16,7 @@ from stepforge.pipelines.answers.doubts import is_doubted, without_doubt
 from stepforge.pipelines.answers.guesses import SENTENCE_END, guess, without_markup
 from stepforge.pipelines.answers.normalize import canonical
 from stepforge.pipelines.answers.refusals import refuses
-from stepforge.pipelines.answers.run_ons import new_problems
+from stepforge.pipelines.answers.run_ons import new_problems, turn_ends, without_turns
 from stepforge.pipelines.answers.statements import How, Statement, rare_statements, statements
 from stepforge.pipelines.answers.verbatim import same_text
 from stepforge.pipelines.answers.wording import (
@@ -59,6 +59,13 @@ class Extraction(NamedTuple):
             return False
         said = self.clause.split("\n", 1)[0]
         return same_text(words, said) or same_text(words, SENTENCE_END.split(said)[0])
+
+
+class Behind(NamedTuple):
+    """characters: from the end of the answer's line to that of the text. runs_on: another problem is among them."""
+
+    characters: int
+    runs_on: bool
 
 
 _TAG = re.compile(r"</?((?:\w+:)?(?:think(?:ing)?|thoughts?|reasoning|scratchpad|reflection))>", re.IGNORECASE)
@@ -108,27 +115,32 @@ def _extracted(text: str, choices: bool, percent: bool) -> Extraction:
     return chosen._replace(doubted=_doubted(text, last))
 
 
-def text_behind(text: str) -> int:
-    """Characters behind the line in which the final answer is stated, white space at the end left out.
+def text_behind(text: str) -> Behind:
+    """What stands behind the line in which the final answer is stated, white space at the end left out.
 
-    0 where no answer is stated explicitly: what is taken then stands at the end.
+    Nothing where no answer is stated explicitly and no mark ends the turn: what is taken then stands at the end.
     """
     visible = (_outside_thoughts(text) if _may_think(text) else text) or ""
-    own = visible[:_own_end(visible, False)]
+    own_end = _own_end(visible, False)
+    own = visible[:own_end]
     stated = statements(own, False) + (boxes(own) if "box" in own else [])
-    if not stated:
-        return 0
-    line_end = visible.find("\n", _last(stated).end)
-    return 0 if line_end < 0 or not visible[line_end:].strip() else len(visible) - line_end
+    end = own.find("\n", _last(stated).end) if stated else -1
+    end = own_end if end < 0 else end
+    characters = len(visible) - end if visible[end:].strip() else 0
+    return Behind(characters, bool(characters and without_turns(visible[own_end:]).strip()))
 
 
 def _own_end(text: str, choices: bool) -> int:
-    """Offset of the first new problem behind an explicit answer; the length of the text if there is none."""
-    for end in new_problems(text):
+    """Offset of the first new problem or end of a turn behind an explicit answer; the length of the text without one.
+
+    Without any explicit answer the first end of a turn counts, unless the text begins with such a mark.
+    """
+    turns = turn_ends(text)
+    for end in sorted({*new_problems(text), *turns}):
         before = text[:end]
         if any(not said.part for said in statements(before, choices) + (boxes(before) if "box" in before else [])):
             return end
-    return len(text)
+    return turns[0] if turns and text[:turns[0]].strip() else len(text)
 
 
 def _may_think(text: str) -> bool:

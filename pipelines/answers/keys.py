@@ -23,6 +23,8 @@ from stepforge.pipelines.answers.regions import Interval, is_region, orders, reg
 from stepforge.pipelines.answers.relations import Statement, solution, statement, symbols
 from stepforge.pipelines.answers.residues import residue
 from stepforge.pipelines.answers.structure import structure
+from stepforge.pipelines.answers.vectors import along_axes
+from stepforge.pipelines.answers.word_forms import roman_labels
 from stepforge.pipelines.answers.words import LETTERS, Choice, choice, choice_letters, words
 
 MAX_KEY = 200          # longer keys are replaced by a hash
@@ -66,6 +68,10 @@ def _spelling(text: str) -> str:
         return _unordered(list(letters))
     if _PRODUCT(text):
         return _expression(text)
+    if "only" in text and (labels := roman_labels(text)):
+        return _unordered(list(labels)) if len(labels) > 1 else _spelling(*labels)
+    if vector := along_axes(text, 2) or along_axes(text, 3):
+        return _spelling(vector)
     if (classes := residue(text)) is not None:
         return _unordered([str(value) for value in classes.values])
     return _set(text) or words(text) or _structure(text) or _statement(text) or _expression(text)

@@ -9,8 +9,9 @@ from stepforge.pipelines.answers.matches import EQUAL, UNCLEAR, UNEQUAL, Match
 from stepforge.pipelines.answers.plain import FUNCTIONS
 from stepforge.pipelines.answers.quantity import Quantity, read_number
 from stepforge.pipelines.answers.relations import split, symbols
-from stepforge.pipelines.answers.structure import Structure
+from stepforge.pipelines.answers.structure import Structure, structure
 from stepforge.pipelines.answers.units import is_unit
+from stepforge.pipelines.answers.vectors import along_axes
 from stepforge.pipelines.answers.words import LETTERS, choice, says_none
 
 _LABELLED = re.compile(r"(?:\\text\{)?[A-Z][a-z]+(?: [A-Z][a-z]+)?\}? ?(\d+)").fullmatch
@@ -39,7 +40,7 @@ def second_readings(gold: str, answer: str) -> Iterator[tuple[str, str, bool]]:
 
     With semicolons between its parts, `(0,5;2)` has decimal commas, and so has a number with a unit: `3,5 Stunden`.
     Units may differ in case, which leaves open whether the
-    same is meant, and so do labels of the reference (`Ann: 5`) that are left out.
+    same is meant, and so do labels of the reference (`Ann: 5`) that are left out. `2\\hat{i}-3\\hat{j}` is a tuple.
     """
     pointed = [_POINTED.sub(".", text) if ";" in text and text.count(",") == len(_POINTED.findall(text)) else text
                for text in (gold, answer)]
@@ -57,6 +58,10 @@ def second_readings(gold: str, answer: str) -> Iterator[tuple[str, str, bool]]:
     if (one := _CONSTANT(gold)) and (other := _CONSTANT(answer)) and one[2] != other[2] \
             and not {one[2], other[2]} & symbols(one[1] + other[1]):
         yield one[1], other[1], one[2] == "C"                   # x^2+C and x^2+c
+    for text, tuple_text in ((gold, answer), (answer, gold)):
+        parts = structure(tuple_text)
+        if parts and parts.kind in ("tuple", "matrix") and (vector := along_axes(text, len(parts.parts))):
+            yield vector, tuple_text, True
     if (bare := _LABELS.sub("", gold)) != gold and _LABELS.sub("", answer) == answer:
         yield bare, answer, False
 

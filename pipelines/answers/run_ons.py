@@ -1,18 +1,30 @@
 """Run-ons: after its answer the model makes up another problem and solves that too (`#### 42\nQuestion: … #### 9`).
 
 In: a text. Out: the offsets at which a new problem may start. The solution ends at the first of them that follows an
-answer. Numbered headings (`Problem 1:`, `Problem 2:`) are parts of one solution and start no new problem.
+answer. Headings numbered from 1 (`Problem 1:`, `Problem 2:`) are parts of one solution and start no new problem. Marks
+of chat templates (`<|im_end|>`, `</s>`, `[INST]`) end the model's turn, whatever stands behind them.
 """
 
 import re
 from itertools import islice
 
 MAX_HEADINGS = 8     # looked at, from the beginning
-_NAME = r"(?:(?:New|Next|Another) )?(?:Question|QUESTION|Problem|PROBLEM|Exercise|Instruction|Human|User|Q)"
-_HEADING = re.compile(rf"(?:\n|\A)[ \t]*(?:[#>*_]+[ \t]*)*{_NAME}(?P<number>[ \t]*#?\d{{1,4}})?[ \t]*[*_]*:"
-                      rf"|(?:\n|\A)[ \t]*(?:#{{1,6}}|\*\*)[ \t]*{_NAME}(?P<count>[ \t]*#?\d{{1,4}})?"
-                      r"(?:\*\*)?[ \t]*(?=\n)")
-_MAY = ("uestion", "UESTION", "roblem", "ROBLEM", "xercise", "nstruction", "Human:", "User:", "Q:", "Q1", "Q2")
+_NOUN = (r"(?:Question|QUESTION|Problem|PROBLEM|Exercise|Task|Exercice|Problème|Frage|Aufgabe|Pregunta|Problema"
+         r"|Ejercicio|问题|題目|题目)")
+_NAME = (rf"(?:(?:New|Next|Another) (?:[Qq]uestion|[Pp]roblem|[Ee]xercise|[Ee]xample|[Tt]ask)|{_NOUN}|Instruction"
+         r"|Human|User|Q|问|問)")
+_HEADING = re.compile(
+    rf"(?:\n|\A)[ \t]*(?:[#>*_]+[ \t]*)*(?:"
+    rf"(?:{_NAME}(?P<number>[ \t]*#?\d{{1,4}})?|Example[ \t]*#?(?P<example>\d{{1,4}}))[ \t]*[*_]*[ \t]?[:：]"
+    rf"|(?:{_NOUN}|Example)[ \t]*#?(?P<count>\d{{1,4}})[ \t]*"
+    r"(?:\.?[*_]*[ \t]*(?=\n)|\.[*_]*[ \t]+(?=[^\W\d_])|[*_]+[ \t])"
+    rf"|Q(?P<short>\d{{1,4}})[.)][ \t]"
+    rf")|(?:\n|\A)[ \t]*(?:#{{1,6}}|\*\*)[ \t]*{_NAME}(?:\*\*)?[ \t]*(?=\n)")
+_TURN = re.compile(r"(?P<struck><s>[^\n<\[]{0,80}</s>)|</?s>|<(?:end|start)_of_turn>|\[INST\]|\n<(?:user|human)>"
+                   r"|<[|｜](?:im_(?:end|start)|e(?:o[tm]_id|ndoftext|nd_of_(?:text|turn)|nd)|start(?:_header_id)?|return"
+                   r"|(?:begin|end)▁of▁sentence|[Uu]ser|human)[|｜]>")
+_MAY = ("uestion", "UESTION", "roblem", "ROBLEM", "xerci", "xample", "Task", " task", "nstruction", "Human:", "User:",
+        "Q:", "Q1", "Q2", "Q3", "Frage", "Aufgabe", "regunta", "jercicio", "题", "題", "问", "問")
 
 
 def new_problems(text: str) -> list[int]:
@@ -20,6 +32,17 @@ def new_problems(text: str) -> list[int]:
     if not any(map(text.__contains__, _MAY)):
         return []
     headings = list(islice(_HEADING.finditer(text), MAX_HEADINGS))
-    if len(headings) > 1 and (headings[0]["number"] or headings[0]["count"]):
+    parts = len(headings) > 1 and any(headings[0].groups())
+    return [heading.start() for heading in headings[:1 if parts else None] if heading.start()]
+
+
+def turn_ends(text: str) -> list[int]:
+    """Offsets of the marks that end the model's turn or begin another's; `<s>5</s>` strikes 5 out."""
+    if "<" not in text and "[INST]" not in text:
         return []
-    return [heading.start() for heading in headings if heading.start()]
+    return [mark.start() for mark in islice(_TURN.finditer(text), MAX_HEADINGS) if not mark["struck"]]
+
+
+def without_turns(text: str) -> str:
+    """The text without such marks."""
+    return _TURN.sub("", text)

@@ -5,7 +5,7 @@ Canonical strings and words go in; one spelling, or a `Match` where two forms ma
 
 import re
 
-from stepforge.pipelines.answers.matches import SAME_WORDS, UNCLEAR, Match
+from stepforge.pipelines.answers.matches import OTHER_WORDS, SAME_WORDS, UNCLEAR, Match
 from stepforge.pipelines.answers.number_words import nth
 from stepforge.pipelines.answers.quantity import Quantity, read_number
 
@@ -16,6 +16,9 @@ _NAMES = """monday tuesday wednesday thursday friday saturday sunday january feb
 _LONGER = {"tues": "tuesday", "weds": "wednesday", "thur": "thursday", "thurs": "thursday", "sept": "september"}
 _FULL = {name[:3]: name for name in _NAMES} | _LONGER
 _OTHER_SENSES = frozenset(("sun", "sat", "wed", "mar"))
+_ROMAN = re.compile(r"I{1,3}|IV|VI{0,3}|IX|X").fullmatch
+_BETWEEN = re.compile(r"\\text\{|[(){},;&\s]+|\\land(?![a-zA-Z])"
+                      r"|\b(?:and|only|statements?|are true|is true)\b")
 _NONE = re.compile(r"(?:\\text\{)?(?:none(?: of (?:them|these|those|it))?|nothing|nobody|no[ -]one"
                    r"|no (?!(?:solutions?|real|answers?|such|integers?|values?|roots?|limit)\b)[a-z]+(?: [a-z]+)?)\}?",
                    re.IGNORECASE).fullmatch
@@ -36,8 +39,17 @@ def same_day(gold: str, answer: str) -> Match | None:
     return None if _FULL.get(gold) != answer else UNCLEAR if gold in _OTHER_SENSES else SAME_WORDS
 
 
+def roman_labels(text: str) -> frozenset[str] | None:
+    """The Roman numerals of `I and II only`; None for other texts."""
+    labels = [label for label in _BETWEEN.split(text) if label]
+    return frozenset(labels) if labels and all(map(_ROMAN, labels)) else None
+
+
 def worded_match(gold: str, answer: str) -> Match | None:
-    """0 and `none`, `nothing` or `no apples`, 3 and `3rd`: what was asked for, the reference alone does not say."""
+    """`I and II only` and `I, II`; 0 and `none` or `no apples`, 3 and `3rd`, which the reference leaves open."""
+    if (labels := roman_labels(gold)) and (others := roman_labels(answer)) \
+            and (len(labels | others) > 1 or "only" in gold + answer):         # X and x may be one variable
+        return SAME_WORDS if labels == others else OTHER_WORDS
     for number, word in ((gold, answer), (answer, gold)):
         if _NONE(word) and isinstance(zero := read_number(number), Quantity) and not zero.value \
                 or number.isdigit() and ordinal(word) == f"{number}th":

@@ -117,8 +117,9 @@ RETRACTED = _pattern(r"\b", phrases("wait|actually|hmm|oops|no|sorry|hold on|but
 |an error"""),
                      r"|\bI (?:have )?made an? (?:\w+ )?(?:mistake|error)|\b",
                      phrases("""(?:that|this|which) (?:is|was) (?:wrong|incorrect|impossible|absurd|a contradiction
-|not (?:right|correct|possible|the answer))"""),
-                     r"\b")
+|not (?:right|correct|possible|the answer))|(?:that|this|it) (?:(?:cannot|can't|can not|couldn't) be
+|(?:doesn't|does not) (?:seem|look|sound)) (?:right|correct)"""),
+                     r"\b(?!-)")
 MAY_RETRACT = ("wrong", "ncorrect", "mistake", "error", "right", "correct", "possible", "not the answer")
 
 # Behind a stated answer: a sentence turns round, and the text ends in another value, `But wait. ..., so 35.`

@@ -74,7 +74,8 @@ class ReleaseOptions(Options):
                             "answer; the number of characters is recorded."
     )
     max_behind_answer: int = Field(200, ge=0, description="Largest number of characters after that line that "
-                                                          "`text_behind_answer` leaves alone.")
+                                                          "`text_behind_answer` leaves alone; a further problem that "
+                                                          "the model made up never is.")
     rollout_positives: bool = Field(
         False, description="Add verified rollouts where a problem has too few positives; `origin` marks them."
     )

@@ -25,7 +25,7 @@ from stepforge.builders.files import replacing
 from stepforge.builders.parquet import Finish, count_rows, part_name, parts_of, write_rows
 from stepforge.builders.release import split_groups
 from stepforge.builders.sql import query_rows
-from stepforge.builders.tables import INT, TEXT
+from stepforge.builders.tables import BOOL, INT, TEXT
 from stepforge.pipelines.answers.extract import text_behind
 from stepforge.pipelines.inference.prompts import render
 from stepforge.pipelines.options.generators import Generator
@@ -38,7 +38,8 @@ from stepforge.pipelines.stages.shares import open_bucket
 
 INPUTS = ("problems", "solutions", "verdicts", "judgements", "duplicates", "steps", "rollouts", "alternatives")
 PROMPTS = pa.schema([pa.field(name, TEXT, nullable=False) for name in ("generator", "problem_id", "prompt", "split")])
-TAILS = pa.schema([pa.field("solution_id", TEXT, nullable=False), pa.field("behind", INT, nullable=False)])
+TAILS = pa.schema([pa.field("solution_id", TEXT, nullable=False), pa.field("behind", INT, nullable=False),
+                   pa.field("runs_on", BOOL, nullable=False)])
 GROUPS = pa.schema([pa.field(name, TEXT, nullable=False) for name in ("group_id", "split")])
 SPLITS = pa.schema([pa.field(name, TEXT, nullable=False) for name in ("problem_id", "split")])
 GROUPS_SQL = """
@@ -215,11 +216,11 @@ def _collect(work: Path, buckets: int) -> tuple[dict[str, int], dict[str, dict[s
 
 
 def tails(connection: duckdb.DuckDBPyConnection) -> Iterator[dict[str, Any]]:
-    """How far correct solutions continue behind their answer, those that do; the connection sees both tables."""
+    """The tails of correct solutions that continue behind their answer; the connection sees both tables."""
     sql = "SELECT solution_id, solution FROM solutions JOIN verdicts USING (solution_id) WHERE verdict = 'correct'"
     for row in query_rows(connection, sql):
-        if behind := text_behind(row["solution"]):
-            yield {"solution_id": row["solution_id"], "behind": behind}
+        if (behind := text_behind(row["solution"])).characters:
+            yield {"solution_id": row["solution_id"], "behind": behind.characters, "runs_on": behind.runs_on}
 
 
 def prompt_rows(connection: duckdb.DuckDBPyConnection, writers: tuple[Generator, ...]) -> Iterator[dict[str, str]]:

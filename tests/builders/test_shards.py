@@ -51,6 +51,13 @@ def test_repeated_texts_of_a_release_are_no_bomb(tmp_path: Path, dictionary: boo
     assert wrong_with_shard(*written(tmp_path / "x.parquet", table, use_dictionary=dictionary)) == []
 
 
+def test_many_columns_of_repeated_short_texts_are_no_bomb(tmp_path: Path) -> None:
+    """What each may hold is allowed, what all may hold is not; what they do hold is."""
+    texts = [f"{n % 30} is what this step of the solution comes to" for n in range(5000)]
+    table = pa.table({"id": IDS[:5000]} | {f"text_{n}": pa.array(texts) for n in range(40)})
+    assert wrong_with_shard(*written(tmp_path / "x.parquet", table)) == []
+
+
 @pytest.mark.parametrize("content", [
     b"", b"PAR1", b"a,b\n1,2\n" * 100, b"\0" * 5000, b"PAR1" + b"\xff" * 50 + b"PAR1"])
 def test_what_is_no_parquet_file_is_said_in_one_line(tmp_path: Path, content: bytes) -> None:

@@ -97,7 +97,7 @@ def write_world(folder: Path) -> dict[str, Path]:
                 "split": "train"}
                for generator in ("weak", "strong") for problem in ("p", "z")]
     paths["tails"] = folder / "tails.parquet"
-    write_rows(paths["tails"], [{"solution_id": "s", "behind": 2}], TAILS)
+    write_rows(paths["tails"], [{"solution_id": "s", "behind": 2, "runs_on": False}], TAILS)
     paths["prompts"] = folder / "prompts.parquet"
     write_rows(paths["prompts"], prompts, pa.schema(PROMPTS))
     return paths

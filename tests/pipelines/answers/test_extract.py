@@ -117,9 +117,12 @@ def test_time_grows_with_length_not_with_its_square() -> None:
     assert seconds(100_000) < 40 * max(seconds(10_000), 0.01)
 
 
-@pytest.mark.parametrize(("text", "behind"), [
-    ("So \\boxed{7}.", 0), ("So \\boxed{7}.\n\n", 0), ("So \\boxed{7}. It fits.\nProblem: what is 1 + 1?", 24),
-    ("#### 7\nxx", 3), ("The answer is 7.\nOf course.\nThe answer is 7.", 0), ("It is 7\nand so on", 0),
-    ("<think>The answer is 3.\nHm.</think>The answer is 7.\nBye", 4)])
-def test_text_behind_the_answer_is_measured_from_its_line(text: str, behind: int) -> None:
-    assert text_behind(text) == behind
+@pytest.mark.parametrize(("text", "characters", "runs_on"), [
+    ("So \\boxed{7}.", 0, False), ("So \\boxed{7}.\n\n", 0, False), ("#### 7\nxx", 3, False),
+    ("So \\boxed{7}. It fits.\nProblem: what is 1 + 1?", 24, True), ("So \\boxed{7}.\nBye.\nQ: 1 + 1?", 15, True),
+    ("The answer is 7.\nOf course.\nThe answer is 7.", 0, False), ("It is 7\nand so on", 0, False),
+    ("<think>The answer is 3.\nHm.</think>The answer is 7.\nBye", 4, False),
+    ("So \\boxed{7}.<|im_end|>", 10, False), ("So \\boxed{7}.</s><s>[INST] 1 + 1? [/INST] 2", 30, True),
+    ("3 + 4 = 7<|im_end|>\n<|im_start|>user\nHi", 30, True)])
+def test_text_behind_the_answer_is_measured_from_its_line(text: str, characters: int, runs_on: bool) -> None:
+    assert text_behind(text) == (characters, runs_on)

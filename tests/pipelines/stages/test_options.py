@@ -17,6 +17,7 @@ from helpers.pools import one_pool, open_pool  # noqa: F401
 from helpers.world import RECIPE, published, write_world
 
 from stepforge.builders.configs import CONFIGS
+from stepforge.builders.parquet import write_rows
 from stepforge.pipelines.answers import Verifier
 from stepforge.pipelines.credit.advantages import StepValue
 from stepforge.pipelines.credit.rollouts import Policy
@@ -334,7 +335,15 @@ def test_only_correct_solutions_are_measured_behind_their_answer():
                                     ("short", "\\boxed{7}", "correct")):
             connection.execute("INSERT INTO solutions VALUES (?, ?)", [name, text])
             connection.execute("INSERT INTO verdicts VALUES (?, ?)", [name, verdict])
-        assert list(build.tails(connection)) == [{"solution_id": "right", "behind": 4}]
+        assert list(build.tails(connection)) == [{"solution_id": "right", "behind": 4, "runs_on": False}]
+
+
+@pytest.mark.parametrize(("option", "completion"), [("drop", None), ("cut", "ssss\nt"), ("keep", "ssss\nt\n7")])
+def test_a_further_problem_is_never_left_alone(world, tmp_path, option, completion):
+    tails = tmp_path / "tails.parquet"
+    write_rows(tails, [{"solution_id": "s", "behind": 2, "runs_on": True}], build.TAILS)
+    rows = published(world | {"tails": tails}, tmp_path, "positives", text_behind_answer=option)
+    assert [row["completion"] for row in rows if row["solution_id"] == "s"] == [completion] * (completion is not None)
 
 
 def test_every_option_stands_in_the_table_or_is_tested_elsewhere():
