@@ -93,6 +93,8 @@ def _choice(choice: Mapping[str, Any]) -> dict[str, Any]:
         reason = "tool_calls"
     if reason in ("stop", "length", "unknown"):
         _require_parts(content, bool(text or thought))
+    if reason in ("stop", "unknown") and not thought and not _states(content):
+        raise RequestFailed("the server answered without a text, and does not say that it was cut")
     total, mean = _logprobs(choice.get("logprobs"))
     ids = choice.get("token_ids")
     whole = isinstance(ids, list) and all(type(token) is int and 0 <= token < 2**31 for token in ids)
@@ -121,6 +123,13 @@ def _parts(content: Any) -> tuple[str, str]:
             text += "" if thinks else said
             thought += "".join(_parts(part.get("thinking"))) + (said if thinks else "")
     return text, thought
+
+
+def _states(content: Any) -> bool:
+    """Whether a content holds a text, be it an empty one."""
+    if isinstance(content, list):
+        return any(_states(part.get("text") if isinstance(part, dict) else part) for part in content)
+    return isinstance(content, str)
 
 
 def _require_parts(content: Any, told: bool) -> None:
