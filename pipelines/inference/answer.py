@@ -32,7 +32,7 @@ class Unreadable(ValueError):
 
 
 def parse(body: bytes) -> Any:
-    """The JSON value of a body; what no text can hold (lone surrogates, broken UTF-8) becomes U+FFFD.
+    """The JSON value of a body; bytes that are no UTF-8 become U+FFFD, and `read` refuses an answer with such bytes.
 
     Raises:
         Unreadable: it is no JSON.
@@ -53,17 +53,24 @@ def parse(body: bytes) -> Any:
         raise Unreadable(f"its answer is no JSON: {str(error)[:80]}" if body else "its answer is empty") from None
 
 
-def read(answer: Any) -> dict[str, Any]:
+def read(answer: Any, body: bytes = b"") -> dict[str, Any]:
     """The answer with every choice as {text, thought, finish_reason, logprob_sum, logprob_mean, token_ids, ...}.
 
     finish_reason is stop, length, unknown, filtered or tool_calls; with the last two the text is of no use.
+    `body`: the bytes in which it came.
 
     Raises:
         Unreadable: it is no answer of such a server.
-        RequestFailed: it is one without a text, or the server gave up while it wrote it. It may have been paid for.
+        RequestFailed: it is one without a text or not in UTF-8, or the server gave up while it wrote it. It may have
+            been paid for.
     """
     if not isinstance(answer, dict) or "choices" not in answer:
         raise Unreadable("its answer holds no `choices`: this is no OpenAI-compatible API; does the URL end in /v1?")
+    try:
+        body.decode()
+    except UnicodeDecodeError as error:
+        raise RequestFailed(f"its answer is not UTF-8, as JSON must be: byte 0x{body[error.start]:02x} at "
+                            f"{error.start}") from None
     choices = answer["choices"]
     if not isinstance(choices, list) or not choices or not all(isinstance(choice, dict) for choice in choices):
         raise RequestFailed("the server answered without a choice that can be read")

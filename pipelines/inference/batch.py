@@ -106,7 +106,7 @@ def _answer(text: bytes) -> tuple[str, list[Completion] | None]:
     if line.get("error") or response.get("status_code", 200) != 200:
         return key, _refused(str(line.get("error") or response.get("body")))
     try:
-        return key, completions_of(read(response.get("body")))
+        return key, completions_of(read(response.get("body"), text))
     except (Unreadable, RequestFailed):
         return key, None
 

@@ -132,7 +132,7 @@ class Client:
         self._heard = asyncio.get_running_loop().time()
         if self._key.within(reply.body):
             raise RequestFailed("its answer holds the API key; it is not recorded")
-        answer = read(value)
+        answer = read(value, reply.body)
         self.limit.answered()
         return answer
 

@@ -98,7 +98,9 @@ REASONS = {
 TEXTS = {
     "text with a lone surrogate": Mode(always(raw(r"x \ud83d y")), Recorded("x \ufffd y")),
     "text with a surrogate pair": Mode(always(raw(r"\ud83d\ude00")), Recorded("\U0001f600")),
-    "text in broken UTF-8": Mode(always(raw("a", b"\xff", b"b")), Recorded("a\ufffdb")),
+    "text in broken UTF-8": Mode(always(raw("a", b"\xff", b"b")), failed("not UTF-8, as JSON must be: byte 0xff at 24")),
+    "text in Latin-1": Mode(always(raw("caf", b"\xe9")), failed("not UTF-8.* byte 0xe9 at 26")),
+    "text with U+FFFD of the model": Mode(always(raw("a\ufffdb")), Recorded("a\ufffdb")),
     "text with NUL": Mode(always(raw(r"a\u0000b")), Recorded("a\0b")),
     "text empty": Mode(always(completion("")), Recorded("")),
     "text null, cut": Mode(always(completion(None, "length")), Recorded("", "length", False)),

@@ -127,13 +127,15 @@ def test_answers_that_are_none_wait_on_and_others_are_outcomes(tmp_path, monkeyp
              {"custom_id": keys[4], "response": {"status_code": 200, "body": {"choices": []}}},
              {"custom_id": keys[5], "response": None}, {"custom_id": "other", "response": {"body": good}},
              {"custom_id": keys[0], "response": {"status_code": 200, "body": good}}, [], "no line"]
-    (tmp_path / "answers.jsonl").write_text("\n".join(map(json.dumps, lines)) + "\nno JSON\n")
-    assert import_batch(run, tmp_path / "answers.jsonl") == Imported(3, 1, 4, 3)
+    latin = json.dumps(lines[0] | {"custom_id": keys[6]}).replace('"4"', '"\xe9"')
+    (tmp_path / "answers.jsonl").write_bytes(
+        "\n".join([*map(json.dumps, lines), latin, "no JSON", ""]).encode("latin-1"))
+    assert import_batch(run, tmp_path / "answers.jsonl") == Imported(3, 1, 4, 4)
     (folder,) = (run / "generated").iterdir()
     journal = Journal(folder)
     records = [journal.get(key) for key in keys]
-    reasons = [record and record["choices"][0]["finish_reason"] for record in records[:6]]
-    assert reasons == ["stop", None, "prompt_too_long", "filtered", None, None]
+    reasons = [record and record["choices"][0]["finish_reason"] for record in records[:7]]
+    assert reasons == ["stop", None, "prompt_too_long", "filtered", None, None, None]
     (path,) = export_batch(run, tmp_path / "again.jsonl")
     assert len(path.read_bytes().splitlines()) == 5
     monkeypatch.setattr(batch, "MOST", 4)
