@@ -6,7 +6,7 @@ journal. The next run finds the answers there, and writes down what it wants to 
 go in rounds.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +15,7 @@ import orjson
 from stepforge.builders.errors import UserError
 from stepforge.pipelines.inference.answer import Unreadable, parse, read
 from stepforge.pipelines.inference.client import FILTER, TOO_LONG
+from stepforge.pipelines.inference.endpoint import longest
 from stepforge.pipelines.inference.errors import Filtered, PromptTooLong, RequestFailed
 from stepforge.pipelines.inference.journal import WAITING, Journal
 from stepforge.pipelines.inference.runner import Completion, completions_of
@@ -54,13 +55,15 @@ def import_batch(run: Path, answers: Path) -> Imported:
     Raises:
         UserError: the file cannot be read.
     """
-    places = {line["key"]: (folder, line["shard"]) for folder, lines in _waiting(run, answered=True) for line in lines}
+    waiting = [(folder, line) for folder, lines in _waiting(run, answered=True) for line in lines]
+    places = {line["key"]: (folder, line["shard"]) for folder, line in waiting}
+    limits = {line["key"]: longest(line["body"]) for _, line in waiting}
     journals: dict[Path, Journal] = {}
     taken = known = foreign = failed = 0
     try:
         with answers.open("rb") as file:
             for text in file:
-                key, completions = _answer(text)
+                key, completions = _answer(text, limits)
                 if key not in places:
                     foreign += 1
                     continue
@@ -94,8 +97,11 @@ def _waiting(run: Path, answered: bool = False) -> Iterator[tuple[Path, list[dic
         yield folder, list(lines.values())
 
 
-def _answer(text: bytes) -> tuple[str, list[Completion] | None]:
-    """The key of a line and its completions; null where it holds none, which the next batch may."""
+def _answer(text: bytes, limits: Mapping[str, int | None]) -> tuple[str, list[Completion] | None]:
+    """The key of a line and its completions; null where it holds none, which the next batch may.
+
+    `limits`: the most tokens that each request asked for, by its key.
+    """
     try:
         line = parse(text)
         key = str(line["custom_id"])
@@ -106,7 +112,7 @@ def _answer(text: bytes) -> tuple[str, list[Completion] | None]:
     if line.get("error") or response.get("status_code", 200) != 200:
         return key, _refused(str(line.get("error") or response.get("body")))
     try:
-        return key, completions_of(read(response.get("body"), text))
+        return key, completions_of(read(response.get("body"), text), most=limits.get(key))
     except (Unreadable, RequestFailed):
         return key, None
 

@@ -9,6 +9,7 @@ where an answer begins with its prompt, the server is asked once whether it does
 
 import asyncio
 import os
+from collections.abc import Mapping
 from typing import Any
 
 from datatrove.pipeline.inference.run_inference import InferenceConfig
@@ -22,6 +23,7 @@ from stepforge.pipelines.options.generators import EndpointGenerator, HostedMode
 PATHS = {"completions": "/completions", "chat": "/chat/completions"}
 NEUTRAL = {"top_p": 1.0, "top_k": 0, "stop": [], "n": 1}  # values that change nothing and need not be said
 ECHO_TEST = "\n17 lamps, 4 rivers, 93 stones, 56 letters:"  # nobody would begin an answer with this
+LIMITS = ("max_tokens", "max_completion_tokens", "max_new_tokens", "max_output_tokens")  # what servers call the field
 MARK = 16  # characters that a server may put before an echoed prompt, such as a mark for its beginning
 
 
@@ -115,6 +117,11 @@ def body_of(generator: HostedModel, payload: dict[str, Any]) -> dict[str, Any]:
             value = body.pop(field)
             body |= {} if name is None else {name: value}
     return body | generator.extra
+
+
+def longest(body: Mapping[str, Any]) -> int | None:
+    """Most tokens of a completion that a body asks for; null where it does not say so by a usual name."""
+    return max((body[name] for name in LIMITS if type(body.get(name)) is int), default=None)
 
 
 def read_key(generator: EndpointGenerator) -> str | None:

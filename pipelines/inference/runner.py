@@ -26,12 +26,12 @@ from datatrove.pipeline.inference.types import ServerError
 
 from stepforge.pipelines.inference.answer import count_of
 from stepforge.pipelines.inference.demand import OnDemand
-from stepforge.pipelines.inference.endpoint import PATHS, body_of
+from stepforge.pipelines.inference.endpoint import PATHS, body_of, longest
 from stepforge.pipelines.inference.engines import check_ready, make_server
 from stepforge.pipelines.inference.errors import PromptTooLong, Refused, RequestFailed
 from stepforge.pipelines.inference.journal import Journals
 from stepforge.pipelines.inference.output import TableOutput
-from stepforge.pipelines.options.generators import BatchGenerator, Writer
+from stepforge.pipelines.options.generators import BatchGenerator, HostedModel, Writer
 
 ATTEMPTS = 5
 FIRST_PAUSE_SECONDS = 0.5
@@ -154,10 +154,11 @@ class Runner(InferenceRunner):
         Raises:
             ServerError: the server cannot be started or is gone for good.
         """
+        most = longest(body_of(self.generator, payload) if isinstance(self.generator, HostedModel) else payload)
         async with semaphore:
             for attempt in range(ATTEMPTS):
                 try:
-                    return completions_of(await server.make_request(dict(payload)), payload.get("n", 1))
+                    return completions_of(await server.make_request(dict(payload)), payload.get("n", 1), most)
                 except ServerError:
                     raise
                 except (OSError, TimeoutError) as error:
@@ -186,11 +187,12 @@ def _rare_collections() -> Iterator[None]:
         gc.set_threshold(*usual)
 
 
-def completions_of(response: dict, asked: int | None = None) -> list[Completion]:
+def completions_of(response: dict, asked: int | None = None, most: int | None = None) -> list[Completion]:
     """The choices of an OpenAI-style answer, `asked` at most. The prompt's tokens are counted with the first.
 
     Of choices that nobody asked for, the tokens are counted together with the others': then each number is null. So
-    is a 0 beside a text, and one of a prompt.
+    is a 0 beside a text, and one of a prompt. So is a number above `most` tokens a choice, unless the text is long
+    enough for it, with a byte a token (a server need not heed the limit), or the server counts a hidden thought.
     """
     usage, choices = response.get("usage"), response["choices"]
     prompt = count_of(usage, "prompt_tokens") or None
@@ -200,8 +202,10 @@ def completions_of(response: dict, asked: int | None = None) -> list[Completion]
     counts = [len(c["token_ids"]) if c.get("token_ids") is not None else None for c in choices]
     if len(choices) == 1 or None in counts:  # usage counts the end-of-text token too, but for all choices together
         written = count_of(usage, "completion_tokens")
-        says = any(choice["text"] or choice.get("thought") for choice in choices)
-        if len(choices) > (asked or len(choices)) or (says and not written):
+        size = sum(len((choice["text"] + (choice.get("thought") or "")).encode()) for choice in choices)
+        seen = (written or 0) - (count_of(usage, "completion_tokens_details", "reasoning_tokens") or 0)
+        if len(choices) > (asked or len(choices)) or (size and not written) or (
+                most and seen > len(choices) * most and seen > size + len(choices)):
             written = None
         counts = [written] + [None if written is None else 0] * (len(choices) - 1)
     return [

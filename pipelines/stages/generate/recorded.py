@@ -179,7 +179,7 @@ class _Reader:
         self.taken[name, problem_id] += 1
         reason, complete = _end(sample)
         source = model_id(self.generator, model)
-        completion = Completion(text, reason, _count(sample.get("completion_tokens")),
+        completion = Completion(text, reason, _count(sample.get("completion_tokens")) or None,  # 0 beside a text
                                 _count(sample.get("prompt_tokens")), None, thought=thought or None)
         solution, apart = solution_and_thought(completion, self.generator.thoughts, False, "")
         first_error = sample.get("upstream_first_error")

@@ -119,7 +119,7 @@ def test_answers_that_are_none_wait_on_and_others_are_outcomes(tmp_path, monkeyp
         execute(RECIPE, run)
     (path,) = export_batch(run, tmp_path / "batch.jsonl")
     keys = [json.loads(line)["custom_id"] for line in path.read_bytes().splitlines()]
-    good = {"choices": [{"text": "4", "finish_reason": "stop"}]}
+    good = {"choices": [{"text": "4", "finish_reason": "stop"}], "usage": {"completion_tokens": 999_999}}
     lines = [{"custom_id": keys[0], "response": {"status_code": 200, "body": good}},
              {"custom_id": keys[1], "error": {"code": "batch_expired"}},
              {"custom_id": keys[2], "response": {"status_code": 400, "body": {"error": "maximum context length"}}},
@@ -136,6 +136,7 @@ def test_answers_that_are_none_wait_on_and_others_are_outcomes(tmp_path, monkeyp
     records = [journal.get(key) for key in keys]
     reasons = [record and record["choices"][0]["finish_reason"] for record in records[:7]]
     assert reasons == ["stop", None, "prompt_too_long", "filtered", None, None, None]
+    assert records[0]["choices"][0]["completion_tokens"] is None, "more than max_tokens"
     (path,) = export_batch(run, tmp_path / "again.jsonl")
     assert len(path.read_bytes().splitlines()) == 5
     monkeypatch.setattr(batch, "MOST", 4)

@@ -177,6 +177,14 @@ def test_tokens_of_more_choices_than_asked_are_known_where_each_has_its_own():
         assert [one.completion_tokens for one in kept] == tokens
 
 
+@pytest.mark.parametrize(("text", "tokens", "most", "counted"), [
+    ("four", 5, 4, 5), ("four", 6, 4, None), ("four", 6, 6, 6), ("four", 6, None, 6), ("\u4e00\u4e8c", 7, 4, 7),
+    ("", 4, 4, 4), ("", 5, 4, None)])
+def test_more_tokens_than_asked_and_than_bytes_are_no_count(text, tokens, most, counted):
+    answer = {"choices": [{"text": text, "finish_reason": "stop"}], "usage": {"completion_tokens": tokens}}
+    assert completions_of(answer, 1, most)[0].completion_tokens == counted
+
+
 def test_a_count_of_zero_is_a_count_and_a_missing_one_is_null():
     choices = [{"text": "", "finish_reason": "stop"}]
     usage = {"prompt_tokens": 9, "completion_tokens": 0, "prompt_tokens_details": {"cached_tokens": 0}}

@@ -200,7 +200,8 @@ def test_steps_are_one_sample_and_a_list_is_no_solution(read):
     assert [row["solution"] for row in rows] == ["b"] and drops == [("s.jsonl:1", "malformed")]
 
 
-@pytest.mark.parametrize(("tokens", "each"), [(9, [None, None]), ([4, 5], [4, 5]), ([9], [None, None])])
+@pytest.mark.parametrize(("tokens", "each"), [(9, [None, None]), ([4, 5], [4, 5]), ([9], [None, None]),
+                                              ([0, 5], [None, 5])])
 def test_one_number_of_tokens_for_several_samples_is_of_none_of_them(read, tokens, each):
     rows, _ = read({"problem": "id7", "s": ["a", "b"], "n": tokens, "p": 7},
                    columns={"solutions": "s", "completion_tokens": "n", "prompt_tokens": "p"})
