@@ -36,7 +36,7 @@ from stepforge.builders.sources.misfits import (
     text_of_parts,
     word_of_end,
 )
-from stepforge.builders.sources.records import Record
+from stepforge.builders.sources.records import NOT_UTF8, Record
 
 EVERY = ...  # the step `[]`
 STEP = re.compile(r"""\.?(?P<key>[^.\[\]{}"\s~][^.\[\]{}"~]*?)(?=[.\[]|$)|\[(?P<number>-?\d+)\]|\[(?P<every>\*?)\]
@@ -281,8 +281,10 @@ def texts_of(value: Any, path: str) -> list[str | None]:
     if isinstance(value, str):
         try:
             value.encode()
-        except UnicodeEncodeError:
-            raise Misfit(f"{path!r} holds half a character (a lone surrogate)") from None
+        except UnicodeEncodeError as error:
+            bytes_of_csv = "\udc80" <= value[error.start] <= "\udcff"
+            raise Misfit(f"{path!r} {NOT_UTF8}" if bytes_of_csv else
+                         f"{path!r} holds half a character (a lone surrogate)") from None
         return [value]
     if isinstance(value, bool):
         return [str(value).lower()]

@@ -32,8 +32,11 @@ BATCH_ROWS = 500
 BROKEN = (OSError, EOFError, zlib.error, lzma.LZMAError, pa.ArrowException, pl.exceptions.PolarsError, csv.Error,
           ValueError)
 MARK = b"\xef\xbb\xbf"           # the byte-order mark that some programs begin UTF-8 with
+NOT_UTF8 = ("is not UTF-8; save the file as UTF-8, as `iconv -f CP1252 -t UTF-8 OLD > NEW` does, with the file's "
+            "encoding, such as GB18030, in place of CP1252")
 SPACE = re.compile(r"\s*")
-__all__ = ["BATCH_ROWS", "LONGEST_CELL", "Drop", "Record", "expand", "load_json", "read_records", "require_columns"]
+__all__ = ["BATCH_ROWS", "LONGEST_CELL", "NOT_UTF8", "Drop", "Record", "expand", "load_json", "read_records",
+           "require_columns"]
 
 
 class Record(NamedTuple):
@@ -66,6 +69,8 @@ def read_records(paths: Iterable[str], columns: Collection[str] | None = None) -
                 yield from _READERS[kind](path)
             else:
                 yield from _rows(path, _FRAMES[kind](path, columns))
+        except UnicodeError:
+            raise SourceError(f"cannot read {path}: it {NOT_UTF8}") from None
         except BROKEN as error:
             raise SourceError(f"cannot read {path}: {str(error) or type(error).__name__}") from error
 
@@ -131,6 +136,8 @@ def _read_lines(path: Path) -> Iterator[Record | Drop]:
                 yield _record(where, load_json(line.decode()))
             except TwiceError as twice:
                 yield _record(where, twice)
+            except UnicodeDecodeError:
+                yield Drop(where, "malformed", f"the line {NOT_UTF8}")
             except (ValueError, RecursionError) as error:
                 yield Drop(where, "malformed", f"not JSON: {str(error)[:200]}")
 
@@ -226,12 +233,14 @@ _QUOTED = re.compile('"[^"]*"')
 def _read_table(path: Path, delimiters: str) -> Iterator[Record | Drop]:
     """Rows of CSV or TSV, cells separated by the first of `delimiters` in its header.
 
-    Bytes that are no UTF-8 become half characters, which a mapping drops row by row.
+    Bytes that are no UTF-8 become half characters, which a mapping drops row by row. Raises UnicodeEncodeError for
+    those of a header.
     """
     csv.field_size_limit(LONGEST_CELL)
     raw: Any = io.BufferedReader(_Stream(_blocks(path)), BLOCK)
     with io.TextIOWrapper(raw, encoding="utf-8", errors="surrogateescape", newline="") as lines:
         header = lines.readline()
+        header.encode()
         delimiter = next((sign for sign in delimiters if sign in _QUOTED.sub("", header)), delimiters[0])
         reader = csv.DictReader(itertools.chain([header], lines), delimiter=delimiter, strict=True)
         names = reader.fieldnames or []

@@ -50,6 +50,14 @@ def test_csv_and_parquet_give_the_same_problems(tmp_path):
     assert isinstance(drop, Drop) and drop.reason == "malformed"
 
 
+@pytest.mark.parametrize(("encoding", "text"), [("cp1252", "Wie gro\u00df?"), ("gb18030", "\u591a\u5c11\uff1f")])
+def test_cells_of_another_encoding_are_dropped_and_say_how_to_convert_the_file(tmp_path, encoding, text):
+    (tmp_path / "p.csv").write_text(f"q,a\n{text},7\nx,8\n", encoding=encoding)
+    drop, row = read(tmp_path / "p.csv")
+    assert row["problem"] == "x" and drop.reason == "malformed"
+    assert drop.detail.startswith("'q' is not UTF-8; save the file as UTF-8, as `iconv -f CP1252 -t UTF-8 OLD > NEW`")
+
+
 @pytest.mark.parametrize(("name", "content", "message"), [
     ("p.jsonl", '{"question": "x", "a": 1}', "no column \\['q'\\]"),
     ("p.jsonl", '{"items": [{"q": "x", "a": 1}]}', r"The objects of the list 'items' have them.*jq -c '\.items\[\]'"),

@@ -87,6 +87,7 @@ def test_true_is_no_text_that_somebody_wrote_but_may_be_an_answer():
 def test_half_a_character_and_bytes_are_no_text():
     mapped = map_rows([{"t": "\ud83d"}, {"t": b"x"}, {"t": "é"}], {"ours": Column("t")})
     assert list(mapped.misfits) == [0, 1] and mapped.frame["ours"].to_list() == [None, None, ["é"]]
+    assert str(mapped.misfits[0]) == "'t' holds half a character (a lone surrogate)"
 
 
 def test_texts_are_compared_composed_and_with_white_space_folded():

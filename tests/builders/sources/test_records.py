@@ -105,6 +105,7 @@ def test_lines_that_are_no_row_are_dropped_one_by_one(tmp_path):
     assert [(drop.where, drop.reason) for drop in dropped] == [
         (f"x.jsonl:{n}", "malformed") for n in (2, 3, 5, 6)] and all(isinstance(drop, Drop) for drop in dropped)
     assert last == Record("x.jsonl:7", {"last": "1"})
+    assert "the line is not UTF-8; save the file as UTF-8, as `iconv" in dropped[2].detail
 
 
 @pytest.mark.parametrize(("name", "start", "between", "end"), [("x.jsonl", "", "\n", ""), ("x.json", "[", ",", "]")])
@@ -124,6 +125,8 @@ def test_a_key_with_two_values_costs_its_row_alone(tmp_path, monkeypatch, name, 
     ("x.json", b'{\n "a": 1\n}', "one object; allowed are an array"),
     ("x.jsonl.gz", gz(LINES)[:-9], "read"),
     ("x.jsonl.zst", zst(LINES)[:-4], "cannot read"), ("x.jsonl", "{}".encode("utf-16"), "UTF-16"),
+    ("x.json", b'[{"a": "caf\xe9"}]', "it is not UTF-8; save the file as UTF-8, as `iconv -f CP1252"),
+    ("x.csv", "frage,l\u00f6sung\n1,2\n".encode("cp1252"), "it is not UTF-8; .* such as GB18030"),
     ("x.csv", b"a,a\n1,2\n", r"contains the columns \['a'\] twice"), ("x.parquet", b"PAR1", "cannot read"),
     ("x.csv", b'a,b\n1,2\n3,"open\n4,5\n', r"begins in line 3 has a quoted cell that does not end"),
     ("x.csv", b'a,b\n1,"open\n2,"3"\n4,5\n', 'begins in line 2 .* a quote is written twice: ""'),
