@@ -37,7 +37,16 @@ def load(records: Iterable[Record | Drop], columns: Mapping[str, str], source: s
                            f"where one is meant for {many[0]}; name one of them, as in {columns[many[0]]}[0]")
                 continue
             values = {name: column_texts[0] if column_texts else None for name, column_texts in texts.items()}
-            yield problem_row(record.where, behind_mark(values), source, split, license, without_gold)
+            row = problem_row(record.where, behind_mark(values), source, split, license, without_gold)
+            yield _with_nulls(row, record, mapping["problem"]) if isinstance(row, Drop) else row
+
+
+def _with_nulls(drop: Drop, record: Record, problem: Column) -> Drop:
+    """The drop of a row without a problem, with the names of what is null there; any other as it is."""
+    nulls = [repr(path.text) for path in problem.paths if path.value(record.values) is None]
+    if drop.reason != "no_problem" or not nulls:
+        return drop
+    return drop._replace(detail=f"{drop.detail}: {' and '.join(nulls)} {'is' if len(nulls) == 1 else 'are'} null")
 
 
 def behind_mark(values: Mapping[str, str | None]) -> Mapping[str, str | None]:

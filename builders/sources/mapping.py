@@ -7,7 +7,8 @@ In: a row as nested values, and for each of our columns one of
     `messages[-1].content`, `a["b.c"]`       an element of a list, from the end where negative; an odd key in quotes
     `steps[].text`, `steps[*].text`          every element of a list
     `completions[chosen]`                    the element whose number is under that key, next to the list
-    `{Body}\\n{Question}`                     a template of such paths; \\n is a line break
+    `{Body}\\n{Question}`                     a template of such paths; \\n is a line break. In a problem, a null
+                                             beside a text is empty
     `custom_id ~ ^(p\\d+)-`                   what a regular expression finds: its first group, or the whole match
 Out: a polars frame with the texts behind every column, one list a row, and what does not fit. Numbers keep the digits
 they were written with, nothing is guessed: a list where one value is meant, or an object where text is meant, is an
@@ -184,10 +185,16 @@ class Column:
     def _group(self) -> int:
         return int(re.compile(self.pattern or "").groups > 0)
 
-    def expression(self) -> pl.Expr:
-        """The column's texts, a list a row, from a frame that holds the texts of every path under the path's name."""
+    def expression(self, fill: bool = False) -> pl.Expr:
+        """The column's texts, a list a row, from a frame that holds the texts of every path under the path's name.
+
+        `fill`: a null in a template is an empty text where another part has a text; else the row has none.
+        """
         if self.is_template:
             parts = [pl.col(path.text).list.get(0, null_on_oob=True) for path in self.paths]
+            if fill:
+                known = pl.any_horizontal(part.str.contains(r"\S") for part in parts)
+                parts = [pl.when(known).then(part.fill_null("")).otherwise(part) for part in parts]
             literal = PART.sub("{}", self._halves[0]).replace("\\n", "\n")
             texts = pl.concat_list(pl.format(literal, *parts)).list.drop_nulls()
         else:
@@ -247,7 +254,8 @@ def map_rows(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, Column], l
                 misfits.setdefault(number, misfit)
                 texts.append(None)
         series[path.text] = pl.Series(texts, dtype=pl.List(pl.String))
-    frame = pl.DataFrame(series).select(**{name: column.expression() for name, column in columns.items()})
+    frame = pl.DataFrame(series).select(**{name: column.expression(fill=name == "problem")
+                                           for name, column in columns.items()})
     return Mapped(frame, misfits)
 
 

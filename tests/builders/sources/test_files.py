@@ -71,6 +71,21 @@ def test_unusable_source_is_one_clear_error(tmp_path, name, content, message):
         read(tmp_path / name)
 
 
+def test_a_null_in_a_template_of_a_problem_is_empty_beside_a_text(tmp_path):
+    given = [{"i": "Add 1 and 2.", "x": None}, {"i": None, "x": "1 + 2?"}, {"i": "Add.", "x": "1, 2"}, {"i": "Solve."},
+             {"i": None, "x": None}, {"i": " ", "x": None}, {"i": "", "x": ""}]
+    (tmp_path / "p.jsonl").write_text("\n".join(json.dumps(row | {"a": "3"}) for row in given))
+    *rows, null, blank, empty = read(tmp_path / "p.jsonl", {"problem": "{i}\\n{x}", "answer": "a"})
+    assert [row["problem"] for row in rows] == ["Add 1 and 2.", "1 + 2?", "Add.\n1, 2", "Solve."]
+    assert [drop.detail for drop in (null, blank, empty)] == [
+        "the problem is empty: 'i' and 'x' are null", "the problem is empty: 'x' is null", "the problem is empty"]
+    assert {drop.reason for drop in (null, blank, empty)} == {"no_problem"}
+    *rows, null, blank, _ = read(tmp_path / "p.jsonl", {"problem": "Q: {i} {x}", "answer": "a"})
+    assert rows[0]["problem"] == "Q: Add 1 and 2." and null.reason == blank.reason == "no_problem"
+    (gold,) = {row.reason for row in read(tmp_path / "p.jsonl", {"problem": "a", "answer": "{i}/{x}"})[:2]}
+    assert gold == "no_gold", "half an answer is none"
+
+
 def test_missing_file_is_one_clear_error(tmp_path):
     with pytest.raises(SourceError, match="no file matches"):
         read(tmp_path / "absent.jsonl")
