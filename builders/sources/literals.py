@@ -83,16 +83,34 @@ def list_in_text(text: str, numbers: bool = False) -> list[Any] | None:
     return value if texts and isinstance(value, list) else None
 
 
+def require_no_object(text: str, path: str) -> None:
+    """Raises Misfit for the text of an object with keys, `{"value": 5}`; a set `{1, 2}` and an empty `{}` are none."""
+    stripped = text.strip()
+    if not (stripped.startswith("{") and stripped.endswith("}")):
+        return
+    try:
+        value = decoded(stripped)
+    except TwiceError as twice:
+        raise Misfit(f"{path!r}: {twice}") from None
+    except ValueError:
+        return
+    if isinstance(value, dict) and value and all(isinstance(key, str) for key in value):
+        raise Misfit(f"{path!r} is an object that stands in a text; name one of its keys, as in "
+                     f"{path}.{next(iter(value))}, or write '{{{path}}}' to take the text as it is")
+
+
 def listed(text: str, name: str, path: str, several: bool) -> Any:
     """The value of a text that a path has found for our column `name`: itself, or the list that it holds.
 
     `several`: the column takes lists.
 
     Raises:
-        Misfit: a list that cannot be read, or that stands where one text or answer is meant.
+        Misfit: a list that cannot be read, or that stands where one text or answer is meant; an object as an answer.
     """
     if not several and name not in (*TEXTS, "answer"):
         return text
+    if name == "answer":
+        require_no_object(text, path)
     try:
         value = list_in_text(text, numbers=several and name not in TEXTS)
     except Misfit as misfit:

@@ -41,6 +41,19 @@ def test_a_key_twice_is_no_object_in_either_language():
         decoded('{"a": 1, "a": 2}')
 
 
+@pytest.mark.parametrize(("gold", "fault"), [
+    ('{"value": 5}', "'gold' is an object that stands in a text; name one of its keys, as in gold.value, or write "
+                     "'{gold}' to take the text as it is"),
+    ("{'x': 3, 'y': 4}", "as in gold.x"), ('{"a": 1, "a": 2}', "'gold': an object has the key 'a' twice"),
+    ("{}", None), ("{1, 2}", None), ("{'a', 'b'}", None), ("{x: 3}", None), (r"\{1, 2\}", None), ("{1: 2}", None),
+    ('{"value": 5', None), (r"{\frac{1}{2}}", None), ('f = {"value": 5}', None)])
+def test_an_object_in_a_text_is_no_answer(gold, fault):
+    misfits = map_rows([{"gold": gold}], {"answer": Column("gold")}).misfits
+    assert fault in str(misfits[0]) if fault else not misfits
+    assert map_rows([{"gold": gold}], {"answer": Column("{gold}")}).frame["answer"].to_list() == [[gold]]
+    assert not map_rows([{"gold": gold}], {"solution": Column("gold")}).misfits
+
+
 @pytest.mark.parametrize("text", ["[1 0 1]", "[ True False]", "[1. 0.5]", "[7 nan]"])
 def test_numbers_are_a_list_only_where_they_are_asked_for(text):
     assert list_in_text(text) is None and list_in_text("[1, 0.50]") is None
