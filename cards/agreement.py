@@ -35,9 +35,12 @@ SOLUTIONS = (
             "SELECT config, uses.solution_id FROM uses JOIN rollouts ON uses.solution_id = rollout_id "
             "WHERE uses.problem_id <> rollouts.problem_id OR verdict <> wanted AND wanted <> 'any' OR "
             "verdict = 'undecided'"),
-    RowTest("a text is not that of its rollout", ("texts", "rollouts.completion"),
+    RowTest("a text is not that of its rollout",
+            ("texts", "rollouts.completion", "solutions.solution", "steps.end"),
             "SELECT config, texts.solution_id FROM texts JOIN rollouts ON texts.solution_id = rollout_id "
-            "WHERE NOT ends_with(text, rtrim(completion, chr(10))) AND NOT ends_with(text, completion)"),
+            "LEFT JOIN solutions ON solutions.solution_id = rollouts.solution_id "
+            "LEFT JOIN steps ON steps.solution_id = rollouts.solution_id AND steps.step_index = rollouts.step_index "
+            "WHERE NOT starts_with(coalesce(substr(solution, 1, \"end\"), '') || completion, text)"),
     RowTest("a training row uses an undecided solution", ("uses", "solutions.verdict"),
             "SELECT config, solution_id FROM uses JOIN solutions USING (solution_id) "
             "WHERE verdict = 'undecided' AND trains"),

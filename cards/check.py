@@ -36,8 +36,8 @@ def tests_of(config: Config, recipe: dict) -> Iterator[RowTest]:
                           f"SELECT '{name}', {config.key[0]} FROM {name} WHERE chosen_soundness = 'unsound'")
         if "soundness" in columns:
             yield RowTest(says, (f"{name}.soundness", "solutions.verdict"),
-                          f"SELECT '{name}', solution_id FROM {name} JOIN solutions USING (solution_id) "
-                          f"WHERE {name}.soundness = 'unsound' AND verdict = 'correct'")
+                          f"SELECT '{name}', solution_id FROM {name} LEFT JOIN solutions USING (solution_id) "
+                          f"WHERE {name}.soundness = 'unsound' AND coalesce(verdict, 'correct') = 'correct'")
     yield RowTest("a row stands there twice", tuple(f"{name}.{column}" for column in config.key),
                   f"SELECT '{name}', any_value({config.key[0]}) FROM {name} GROUP BY {', '.join(config.key)} "
                   "HAVING count(*) > 1")

@@ -58,8 +58,8 @@ def build_configs(names: Iterable[str], inputs: Mapping[str, Path], parameters: 
     """Write FOLDER/NAME.parquet for every config that is named; returns rows by config.
 
     `inputs` holds the tables of builders/tables.py by name and `prompts` (generator, problem_id, prompt, split),
-    and `tails` of correct solutions with text behind the line of their answer (solution_id, behind: characters,
-    runs_on: whether another problem is among them).
+    and `tails` of correct solutions and rollouts (solution_id, behind: characters behind the line of the answer,
+    runs_on: whether another problem is among them, unsound: whether equations disprove a rollout), where there is any.
     """
     with _pool(inputs, parameters, folder, memory) as connection:
         _settle(connection, weighs="weighted" in names)
@@ -119,11 +119,17 @@ def _pool(inputs: Mapping[str, Path], parameters: Mapping[str, object], folder: 
     """The views that all statements read, over all tables or one bucket of them."""
     threads = 2 if bucket is None else 1
     with open_duckdb(memory, folder / "spill", inputs, threads, bucket) as connection:
-        for name, value in parameters.items():
-            connection.execute(f"SET VARIABLE {name} = $value", {"value": value})
+        see_rollouts(connection, parameters)
         connection.execute(load_sql(__package__, "first_errors"))
         connection.execute(load_sql(__package__, "pool"))
         yield connection
+
+
+def see_rollouts(connection: "duckdb.DuckDBPyConnection", parameters: Mapping[str, object]) -> None:
+    """Set the variables that statements read, and make the view `rollout_text` of tables that the connection sees."""
+    for name, value in parameters.items():
+        connection.execute(f"SET VARIABLE {name} = $value", {"value": value})
+    connection.execute(load_sql(__package__, "rollout_texts"))
 
 
 def _settle(connection: "duckdb.DuckDBPyConnection", weighs: bool = True) -> dict[str, float]:

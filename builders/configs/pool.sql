@@ -2,12 +2,12 @@
 -- looks at one problem after another, so that a bucket of problems gives its rows of the whole; two variables are known
 -- of the whole run alone: `any_steps`, whether any solution is annotated, and `mean_weight`.
 
--- Length of a text in tokens: as counted by who wrote it, else about a token for three characters.
-CREATE TEMP MACRO tokens(counted, written) AS coalesce(counted, ceil(length(written) / 3));
-
 -- A solution with a verdict ended unless it is known to be cut: one of which nothing is known states its answer, or it
 -- would be undecided.
 CREATE TEMP MACRO ended(complete) AS coalesce(complete, true);
+
+-- Whether more stands behind an answer than a release leaves alone.
+CREATE TEMP MACRO too_much(runs_on, behind) AS coalesce(runs_on OR behind > getvariable('max_behind_answer'), false);
 
 -- Where measured values or those of the search's model are asked for.
 CREATE TEMP MACRO valued(measured, model) AS CASE getvariable('values') WHEN 'model' THEN model ELSE measured END;
@@ -45,7 +45,7 @@ WITH opinion AS (
 )
 SELECT solutions.*, verdict, prompt, prompts.split, position, spurious_share, opinion AS soundness, checked_by,
        coalesce(behind, 0) AS behind_answer,
-       coalesce(runs_on OR behind > getvariable('max_behind_answer'), false) AS too_much_behind,
+       too_much(runs_on, behind) AS too_much_behind,
        CASE WHEN verdict = 'undecided' THEN 'undecided'
             WHEN survivor_id IS NOT NULL THEN 'duplicate'
             WHEN verdict = 'incorrect' AND NOT ended(complete) AND NOT getvariable('keep_truncated') THEN 'truncated'
@@ -78,52 +78,47 @@ SELECT * EXCLUDE (solution, complete),
 ) AS number
 FROM candidate WHERE excluded IS NULL;
 
--- Verified rollouts as further solutions: prefix and completion joined, where no solution of the problem says the same.
--- They share their prefix with a solution, so they are no independent samples and stand in no table that is counted.
--- Prefixes are the bare problem, correct solutions, and negatives before their pit, or without one up to the last step from
--- which a rollout reached the answer: none that had to recover, and none that was lost already.
+-- Verified rollouts as further solutions where no sample of the problem says the same, checked as samples are: by their
+-- equations, and behind their answer.
 CREATE TEMP VIEW rollout_sample AS
-WITH whole AS (
-    SELECT rollout_id, rollouts.problem_id, verdict,
-           coalesce(substr(solution, 1, steps."end"), '') || completion AS whole_text,
-           tokens(NULL, coalesce(substr(solution, 1, steps."end"), '')) + tokens(completion_tokens, completion) AS size
-    FROM rollouts
-    LEFT JOIN steps USING (solution_id, step_index)
-    LEFT JOIN (SELECT solution_id, solution, verdict AS own FROM solutions JOIN verdicts USING (solution_id)) AS begun
-        USING (solution_id)
-    LEFT JOIN (SELECT solution_id, min(step_index) FILTER (is_pit) AS pit,
-                      max(step_index) FILTER (successes > 0) AS reached FROM steps GROUP BY solution_id) AS lost
-        USING (solution_id)
-    WHERE origin = 'prefix' AND rollouts.finish_reason = 'stop'
-      AND (own IS NULL OR own = 'correct' OR coalesce(step_index < pit, step_index <= reached, false))
-      AND (verdict = 'correct' AND getvariable('rollout_positives')
-           OR verdict = 'incorrect' AND getvariable('rollout_negatives'))
-      AND (rollouts.solution_id IS NULL OR steps."end" IS NOT NULL)
-      AND coalesce(size <= getvariable('max_solution_tokens'), true)
+WITH checked AS (
+    SELECT rollout_text.* EXCLUDE (solution), coalesce(unsound, false) AS is_unsound,
+           CASE WHEN unsound THEN 'unsound' ELSE 'unchecked' END AS soundness,
+           CASE WHEN unsound THEN 'equations' END AS checked_by, too_much(runs_on, behind) AS too_much_behind,
+           too_much_behind AND getvariable('text_behind_answer') = 'cut' AS cut,
+           CASE WHEN cut THEN left(solution, length(solution) - behind) ELSE solution END AS solution,
+           CASE WHEN cut THEN 0 ELSE coalesce(behind, 0) END AS behind_answer
+    FROM rollout_text LEFT JOIN tails USING (solution_id)
+    WHERE NOT (is_unsound AND getvariable('unsound_positives') = 'drop')
+      AND NOT (too_much_behind AND getvariable('text_behind_answer') = 'drop')
 )
-SELECT min(rollout_id) AS solution_id, problem_id, verdict, prompts.generator, prompts.prompt, whole_text AS solution,
-       prompts.split, place.position
-FROM whole
+SELECT checked.*, prompts.generator, prompts.prompt, prompts.split, place.position
+FROM checked
 JOIN place USING (problem_id)
 JOIN prompts USING (problem_id)
-ANTI JOIN (SELECT problem_id, solution AS whole_text FROM solutions) AS known USING (problem_id, whole_text)
-WHERE prompts.generator = getvariable('policy')
-GROUP BY ALL;
+ANTI JOIN (SELECT problem_id, solution FROM solutions) AS known USING (problem_id, solution)
+WHERE prompts.generator = getvariable('policy');
 
+-- A rollout that says the same as another positive, where one of them was cut, is none.
 CREATE TEMP VIEW positive AS
+WITH several AS (
+    SELECT solution_id, problem_id, generator, prompt, solution, complete, soundness, checked_by, spurious_share,
+           CASE WHEN cut THEN 0 ELSE behind_answer END AS behind_answer, 'sample' AS origin, split, position, number
+    FROM pool WHERE verdict = 'correct'
+    UNION ALL
+    SELECT solution_id, problem_id, generator, prompt, solution, true, soundness, checked_by, NULL, behind_answer,
+           'rollout', split, position, is_unsound::INT
+    FROM rollout_sample WHERE verdict = 'correct'
+), single AS (
+    FROM several QUALIFY origin = 'sample' OR row_number() OVER (
+        PARTITION BY problem_id, solution ORDER BY origin <> 'sample', number, solution_id
+    ) = 1
+)
 SELECT * FROM (
     SELECT * EXCLUDE (number), row_number() OVER (
         PARTITION BY problem_id ORDER BY origin <> 'sample', number, solution_id
     ) AS number
-    FROM (
-        SELECT solution_id, problem_id, generator, prompt, solution, complete, soundness, checked_by, spurious_share,
-               CASE WHEN cut THEN 0 ELSE behind_answer END AS behind_answer, 'sample' AS origin, split, position, number
-        FROM pool WHERE verdict = 'correct'
-        UNION ALL
-        SELECT solution_id, problem_id, generator, prompt, solution, true, 'unchecked', NULL, NULL, 0, 'rollout',
-               split, position, NULL
-        FROM rollout_sample WHERE verdict = 'correct'
-    )
+    FROM single
 ) WHERE number <= getvariable('max_positives_per_problem');
 
 -- Annotated negatives come first: they are the ones whose pit is known, or known to be in doubt. Rollouts come last.
@@ -142,7 +137,7 @@ SELECT * FROM (
         FROM pool LEFT JOIN known USING (solution_id) WHERE verdict = 'incorrect'
         UNION ALL BY NAME
         SELECT solution_id, problem_id, generator, prompt, solution, verdict, split, position, true AS complete,
-               'unchecked' AS soundness, 'rollout' AS origin
+               soundness, 'rollout' AS origin
         FROM rollout_sample WHERE verdict = 'incorrect'
     )
 ) WHERE rank <= getvariable('max_negatives_per_problem');

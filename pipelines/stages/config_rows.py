@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,6 +27,7 @@ from stepforge.builders.parquet import Finish, count_rows, part_name, parts_of, 
 from stepforge.builders.release import split_groups
 from stepforge.builders.sql import query_rows
 from stepforge.builders.tables import BOOL, INT, TEXT
+from stepforge.pipelines.answers import first_false_step
 from stepforge.pipelines.answers.extract import text_behind
 from stepforge.pipelines.inference.prompts import render
 from stepforge.pipelines.options.generators import Generator
@@ -39,7 +41,8 @@ from stepforge.pipelines.stages.shares import open_bucket
 INPUTS = ("problems", "solutions", "verdicts", "judgements", "duplicates", "steps", "rollouts", "alternatives")
 PROMPTS = pa.schema([pa.field(name, TEXT, nullable=False) for name in ("generator", "problem_id", "prompt", "split")])
 TAILS = pa.schema([pa.field("solution_id", TEXT, nullable=False), pa.field("behind", INT, nullable=False),
-                   pa.field("runs_on", BOOL, nullable=False)])
+                   pa.field("runs_on", BOOL, nullable=False),
+                   pa.field("unsound", BOOL)])  # of rollouts; verdicts say it of solutions
 GROUPS = pa.schema([pa.field(name, TEXT, nullable=False) for name in ("group_id", "split")])
 SPLITS = pa.schema([pa.field(name, TEXT, nullable=False) for name in ("problem_id", "split")])
 GROUPS_SQL = """
@@ -78,11 +81,18 @@ class Making:
 
     def inputs(self, folder: Path, bucket: int | None = None) -> dict[str, Path]:
         """The tables with `prompts` and `tails` of one bucket or all, which are written to `folder`."""
-        read = {name: self.tables[name] for name in ("problems", "splits", "solutions", "verdicts")}
+        names = ["problems", "splits", "solutions", "verdicts"]
+        if self.options["rollout_positives"]:
+            names += ["steps", "rollouts"]
+        read = {name: self.tables[name] for name in names}
         prompts, behind = folder / "prompts.parquet", folder / "tails.parquet"
         with open_bucket(self.memory, folder / "spill", read, bucket) as connection:
             write_rows(prompts, prompt_rows(connection, self.writers), PROMPTS)
-            write_rows(behind, tails(connection), TAILS)
+            found = tails(connection)
+            if self.options["rollout_positives"]:
+                configs.see_rollouts(connection, self.options)
+                found = chain(found, rollout_tails(connection))
+            write_rows(behind, found, TAILS)
         return {**self.tables, "prompts": prompts, "tails": behind}
 
 
@@ -221,6 +231,16 @@ def tails(connection: duckdb.DuckDBPyConnection) -> Iterator[dict[str, Any]]:
     for row in query_rows(connection, sql):
         if (behind := text_behind(row["solution"])).characters:
             yield {"solution_id": row["solution_id"], "behind": behind.characters, "runs_on": behind.runs_on}
+
+
+def rollout_tails(connection: duckdb.DuckDBPyConnection) -> Iterator[dict[str, Any]]:
+    """The same of rollouts that become positives, and which of them equations disprove, as they do samples."""
+    for row in query_rows(connection, "SELECT solution_id, solution FROM rollout_text WHERE verdict = 'correct'"):
+        behind = text_behind(row["solution"])
+        unsound = first_false_step(row["solution"].splitlines(keepends=True)) is not None
+        if behind.characters or unsound:
+            yield {"solution_id": row["solution_id"], "behind": behind.characters, "runs_on": behind.runs_on,
+                   "unsound": unsound}
 
 
 def prompt_rows(connection: duckdb.DuckDBPyConnection, writers: tuple[Generator, ...]) -> Iterator[dict[str, str]]:

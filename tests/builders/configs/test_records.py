@@ -27,7 +27,7 @@ def test_key_ids_and_texts_of_a_record_are_its_columns(config):
 def test_every_statement_has_a_record_and_every_rank_is_taken_once():
     statements = {path.name.removesuffix(".sql") for path in files("stepforge.builders.configs").iterdir()
                   if path.name.endswith(".sql")}
-    shared = {"pool", "first_errors", "account", "account_ids", "weighed"}
+    shared = {"pool", "first_errors", "account", "account_ids", "weighed", "rollout_texts"}
     assert statements == {*shared, *(config.name for config in PLAIN)}
     assert len({config.rank for config in CONFIGS.values()}) == len(CONFIGS)
 
