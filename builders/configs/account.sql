@@ -28,13 +28,15 @@ WITH lost AS (
     FROM lost, (VALUES ('random'), ('max_edit_distance')) AS rules(rule)
     ANTI JOIN pair_ids ON pair_ids.solution_id = lost.solution_id AND pair_ids.rule = rules.rule
     UNION ALL
-    SELECT 'step_pairs', solution_id || mode,
-           CASE WHEN NOT has_pit THEN 'no_pit' WHEN turn >= getvariable('max_pairs_per_problem') THEN 'cap'
+    SELECT 'step_pairs', lost.solution_id || modes.mode,
+           CASE WHEN repeats THEN 'duplicate' WHEN NOT has_pit THEN 'no_pit'
+                WHEN turn >= getvariable('max_pairs_per_problem') THEN 'cap'
                 WHEN disagreement IS NOT NULL THEN disagreement
-                WHEN mode = 'full_vs_truncated' THEN 'no_positive' ELSE 'no_better_step' END
+                WHEN modes.mode = 'full_vs_truncated' THEN 'no_positive' ELSE 'no_better_step' END
     FROM (FROM lost LEFT JOIN disputed_pit USING (solution_id)) AS lost,
          (VALUES ('full_vs_truncated'), ('shared_prefix')) AS modes(mode)
-    ANTI JOIN step_pair_ids ON step_pair_ids.solution_id = lost.solution_id AND step_pair_ids.mode = modes.mode
+    LEFT JOIN step_pair_ids ON step_pair_ids.solution_id = lost.solution_id AND step_pair_ids.mode = modes.mode
+    WHERE coalesce(repeats, true)
     UNION ALL
     SELECT 'rl', problem_id, CASE WHEN unreadable THEN 'gold_unparseable' ELSE 'pass_rate' END
     FROM rated ANTI JOIN task USING (problem_id)

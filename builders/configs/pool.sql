@@ -250,7 +250,8 @@ WHERE NOT unreadable AND (getvariable('least_pass_rate') IS NULL
 -- Pairs at the first pit of a negative.
 -- full_vs_truncated: a correct solution against the negative cut behind its pit; negatives of a problem take its
 -- positives in turn. shared_prefix: behind the same steps, a better step against the pit, its value by its own rollouts;
--- one whose equations hold comes before one of which some do not.
+-- one whose equations hold comes before one of which some do not. A row `repeats` another that says the same of a
+-- negative with a lower id.
 CREATE TEMP VIEW step_pair AS
 WITH pit AS (
     SELECT annotated.*, loser.turn, loser.generator
@@ -283,4 +284,5 @@ WITH pit AS (
         PARTITION BY pit.solution_id ORDER BY alternatives.sound DESC, alternatives.q DESC, alternative_id
     ) = 1
 )
-FROM truncated UNION ALL FROM shared;
+SELECT *, row_number() OVER (PARTITION BY problem_id, mode, prompt, chosen, rejected ORDER BY rejected_id) > 1 AS repeats
+FROM (FROM truncated UNION ALL FROM shared);

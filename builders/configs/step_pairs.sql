@@ -1,1 +1,1 @@
-SELECT * EXCLUDE (position) FROM step_pair ORDER BY position, mode, rejected_id
+SELECT * EXCLUDE (position, repeats) FROM step_pair WHERE NOT repeats ORDER BY position, mode, rejected_id

@@ -96,6 +96,23 @@ def test_negatives_of_a_problem_take_its_positives_in_turn_and_a_cap_leaves_the_
         "pairs": {"cap": 2}, "step_pairs": {"cap": 2, "no_better_step": 1}}
 
 
+def test_negatives_that_begin_alike_up_to_the_pit_give_one_step_pair(build):
+    def two_alike():
+        data = with_more((4, 4, None), z="a\nx\n9", y="a\ny\n9")()
+        steps = [row for row in data["steps"] if row["solution_id"] == "w"]
+        data["steps"] += [row | {"solution_id": name, "step": row["step"].replace("x", "y" if name == "y" else "x")}
+                          for name in "zy" for row in steps]
+        data["alternatives"] += [row | {"alternative_id": f"{row['alternative_id']}{name}", "solution_id": name}
+                                 for name in "zy" for row in data["alternatives"]]
+        return data
+
+    rows = build("step_pairs", two_alike)
+    assert sorted((row["rejected_id"], row["mode"]) for row in rows) == [
+        (name, mode) for name in "wy" for mode in ("full_vs_truncated", "shared_prefix")]
+    assert len({(row["prompt"], row["chosen"], row["rejected"]) for row in rows}) == 4
+    assert build("step_pairs", two_alike, account=True).excluded == {"step_pairs": {"duplicate": 2}}
+
+
 @pytest.mark.parametrize("complete", [True, False])
 def test_a_negative_that_was_cut_off_at_its_pit_wants_no_end_of_text(build, complete):
     def lost_at_the_end():
