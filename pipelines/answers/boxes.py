@@ -44,6 +44,13 @@ _PROSE = re.compile(r"(?:\\text[a-z]{0,2}\{)?\s*([A-Za-z]{2,}\s[^\\{}$]*\b(?:is|
                     r"|can|needs?|makes?|gets?|takes?|must)\s[^\\{}$]*\d[^\\{}$]*)\}?").fullmatch
 _EACH = re.compile(r"[\s$]*(?:\\[)\]])?\s*(for|if|when)\s+[^.\n]{1,60}?[,;]\s*(?:and\s+)?[\s$]*"
                    r"(?:\\[(\[])?\s*").fullmatch
+_CHECKS = re.compile(
+    r"\b(?:" + phrases("let's|let us|let me|to|we can|we|i|i'll|we'll") + r"\s+(?:\w+\s+)?"
+    r"(?:verify|check|double-check)"
+    r"|(?:verifying|(?<!a )(?<!the )check|checking|verify|verification|sanity check)(?=\s*:)"
+    r"|for comparison|note that if|if (?:we|i|you|it|he|she|they|there) (?:had|were))\b", re.IGNORECASE)
+_CONCLUDES = re.compile(r"\b" + phrases("""so|thus|therefore|hence|answer|final\\w*|wait|actually|mistake|error|wrong
+|correct\\w*|instead|should|no|not|but|however""") + r"\b", re.IGNORECASE)
 _UNIT = re.compile(r"(?:\\[,;:! ]|\s)*"
                    r"(?:\\(?:text|mathrm|textrm)\{[^{}\d]{1,20}\}|\\pi(?![a-zA-Z])|\^\{?\\circ\}?|\\%)")
 _RESPECTIVELY = re.compile(r"[^\n.]{0,40}\brespectively\b")
@@ -67,6 +74,8 @@ def boxes(text: str, percent: bool = False) -> list[Statement]:
     for box in deque(_BOX.finditer(text), maxlen=MAX_BOXES):
         content, end, closed = _content(text, box.end())
         content = "" if _EMPTY(content) else _STRAY.sub("", content.strip())
+        if content and single and _only_checks(text[single[-1].end:box.start()][-MAX_CLAUSE:]):
+            continue
         if content and _denied(text, box.start(), end):
             single = [item for item in single if item.answer != content]
         elif content:
@@ -84,6 +93,12 @@ def boxes(text: str, percent: bool = False) -> list[Statement]:
         elif not closed and single:
             single[-1] = single[-1]._replace(sure=False)           # the text ends where its next box begins
     return single if len(single) < 2 else _together(text, single)
+
+
+def _only_checks(between: str) -> bool:
+    """Whether the words between two boxes go on to check or to compare, and come to no other answer."""
+    check = _CHECKS.search(between)
+    return check is not None and _CONCLUDES.search(between, check.end()) is None
 
 
 def _denied(text: str, start: int, end: int) -> bool:

@@ -54,6 +54,9 @@ _OPTION = re.compile(r"[\s,;$]*\(?\s*(?:(?:option|choice|answer)\s*\(?|\()([A-J]
 _SIGN = re.compile(r"\s*[-+*/^=({\\]+\s*")                       # the text is cut behind it
 _A_PART = re.compile(r"[\s*:\"]*an?\s+(half|quarter|third)(?=\W*$|\.\s"
                      r"|\s+of\s+(?:the|a|an|all|his|her|its|their|it)\b)", re.IGNORECASE)
+_OTHERWISE = r"(?:because|since|as|so|where|when|if|and|with|which|that|gives|is|are|or|but|then|not|mod|base|such)"
+_IN_SUM = rf"(?:(?!\b{_OTHERWISE}\b|[.,](?!\d))[^=!?\n;:()]){{0,60}}?"
+_COMPUTED = re.compile(rf"({_IN_SUM}(?<![A-Za-z_])\d{_IN_SUM}(?<!\s)(?<![\W\d_][A-Za-z]))?\s*=(?!=)")  # no 4x = 12
 _QUOTED = re.compile(r"\s*\"((?:[^\"\\\n]|\\.)+)\"")
 
 
@@ -105,6 +108,9 @@ def read_clause(clause: str, choices: bool = False) -> Reading:
     if DENIED_AFTER.match(line, value.end):                      # x = 3 is excluded, so x = 4
         best = guess_in(SENTENCE_END.split(line)[0])
         return Reading(best.answer, False, best.to_end, best.sure) if best else NOTHING
+    while (computed := _COMPUTED.match(line, value.end)) and (computed[1] or value.kind == "formula") \
+            and (result := value_at(line, skip(line, computed.end()))):
+        value = result                                          # 12 hours for 5 days = 60 hours
     if relative := _RELATIVE.match(line, value.end):
         return Reading(line[start:relative.end()], True)         # 30 more than the number of girls
     if (condition := _CONDITION.match(line, value.end)) and (other := term_at(line, condition.end())):

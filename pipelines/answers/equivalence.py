@@ -44,7 +44,7 @@ from stepforge.pipelines.answers.relations import Statement, solution, split, st
 from stepforge.pipelines.answers.residues import residues_match
 from stepforge.pipelines.answers.structure import structure
 from stepforge.pipelines.answers.units import conflict
-from stepforge.pipelines.answers.word_forms import same_day, worded_match
+from stepforge.pipelines.answers.word_forms import holds, same_day, worded_match
 from stepforge.pipelines.answers.words import choice, choice_letters, is_marked, same_letters, words
 
 __all__ = ["NEEDS_SYMBOLIC", "Match", "Symbolic", "compare"]
@@ -147,6 +147,8 @@ def _words(gold: str, answer: str) -> Match | None:
             return SAME_WORDS
         if (day := same_day(first, second)) is not None:
             return day
+        if holds(first, second) or holds(second, first):
+            return UNCLEAR
         anagram = sorted(first) == sorted(second) and not is_marked(gold) and not is_marked(answer)
         return UNCLEAR if anagram else OTHER_WORDS
     word, text, other = (first, gold, answer) if first is not None else (second, answer, gold)

@@ -32,6 +32,7 @@ from stepforge.pipelines.answers.wording import (
 from stepforge.pipelines.answers.words import LETTERS
 
 MAX_STATED = 3       # honest solutions were seen to box at most two different values
+REST_OF_LINE = 200   # behind an answer, in its line
 EXPLICIT = frozenset(("boxed", "hash", "phrase"))
 
 
@@ -118,14 +119,17 @@ def _extracted(text: str, choices: bool, percent: bool) -> Extraction:
 def text_behind(text: str) -> Behind:
     """What stands behind the line in which the final answer is stated, white space at the end left out.
 
-    Nothing where no answer is stated explicitly and no mark ends the turn: what is taken then stands at the end.
+    Of a line that goes on for more than REST_OF_LINE characters, what stands behind the answer itself. Nothing where
+    no answer is stated explicitly and no mark ends the turn: what is taken then stands at the end.
     """
     visible = (_outside_thoughts(text) if _may_think(text) else text) or ""
     own_end = _own_end(visible, False)
     own = visible[:own_end]
     stated = statements(own, False) + (boxes(own) if "box" in own else [])
-    end = own.find("\n", _last(stated).end) if stated else -1
+    stated_to = _last(stated).end if stated else own_end
+    end = own.find("\n", stated_to)
     end = own_end if end < 0 else end
+    end = end if end - stated_to <= REST_OF_LINE else stated_to
     characters = len(visible) - end if visible[end:].strip() else 0
     return Behind(characters, bool(characters and without_turns(visible[own_end:]).strip()))
 

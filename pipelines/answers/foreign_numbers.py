@@ -5,6 +5,7 @@ head of an answer in that language is read, since many of these words mean somet
 """
 
 import re
+from fractions import Fraction
 
 _DIGITS = {digit: value for digit, value in zip("零〇一壹二两兩三四五六七八九", (0, 0, 1, 1, 2, 2, *range(2, 10)),
                                                 strict=True)}
@@ -30,6 +31,30 @@ _BY_HEAD = {head.casefold(): {word: value for value, word in enumerate(words.spl
             for head, words in _WORDS.items()} | {"reponse": {}}
 _BY_HEAD["reponse"] = _BY_HEAD["réponse"]
 _WORD = re.compile(r"[\s*_:]*([^\W\d_]+(?:-[^\W\d_]+)?)(?![\w-])")
+
+
+_MAGNITUDES = {"万": 10**4, "萬": 10**4, "만": 10**4, "亿": 10**8, "億": 10**8, "억": 10**8, "千": 1000, "천": 1000,
+               "тыс": 1000, "млн": 10**6, "миллион": 10**6, "млрд": 10**9, "миллиард": 10**9,
+               "millón": 10**6, "milhão": 10**6, "milhões": 10**6}
+_GROUPED = re.compile(r"\d{1,3}(?:,\d{3})+").fullmatch
+_HAN_PLACE = r"[万萬만亿億억천]|千(?![克米瓦升卡])"
+_WITH_MAGNITUDE = re.compile(r"(?<![\d.,])(?:\d{1,3}(?:,\d{3})+|\d+(?:[.,]\d{1,4})?)\s*"
+                             rf"(?:(?:{_HAN_PLACE})(?:\s*\d+(?:{_HAN_PLACE})?)*(?![一二三四五六七八九十百千万亿])"
+                             r"|(?:тыс|млн|миллион|млрд|миллиард|millón|milhão|milhões)(?![a-z])[а-я]*\.?)")
+_PLACED = re.compile(rf"([\d.,]+)\s*({_HAN_PLACE}|[а-яa-zóãõ]{{3,8}})?")
+
+
+def with_magnitudes(text: str) -> str:
+    """`3万个` and `1,5 млн` with the number that they mean: `30000个`, `1500000`."""
+    return _WITH_MAGNITUDE.sub(_multiplied, text)
+
+
+def _multiplied(match: re.Match[str]) -> str:
+    total = Fraction(0)
+    for written, place in _PLACED.findall(match[0]):
+        known = next((name for name in _MAGNITUDES if place.startswith(name)), "")
+        total += Fraction(written.replace(",", "" if _GROUPED(written) else ".")) * _MAGNITUDES.get(known, 1)
+    return str(total.numerator) if total.denominator == 1 else match[0]
 
 
 def han_digits(text: str) -> str:

@@ -43,6 +43,8 @@ class Guess(NamedTuple):
 MARKUP = re.compile(r"(?<![\w)}*])(?:\*\*|__)(?!\s)|(?<!\s)(?:\*\*|__)(?![\w(*])|`+"
                     r"|</?[a-zA-Z][a-zA-Z0-9_ ]{0,20}/?>|<\|[a-zA-Z_]{1,30}\|>")
 SENTENCE_END = re.compile(r"(?:(?<=[.!?。])[\"')*\]]*|(?<=\\\]|\$\$))\s+(?=[A-Z\\$*(\"#>|])|(?<=[。！？])|\n+")
+_STYLE = re.compile(r"\\(?:textcolor|color)\s*\{[a-z]+\}"
+                    r"|\\(?:tiny|small|large|Large|LARGE|huge|Huge|bf|it)(?![a-zA-Z])")
 _BOLDED = re.compile(r"(?<![\w*])\*\*(?!\s)([^*\n]{1,80}?)[.:]?\*\*(?![\w*])")
 _MARKER = re.compile(r"(?:[-*+•>]|#+|\d{1,2}[.)]|\([a-z0-9]\)|\|)\s+")
 _LEFT_OUT = re.compile(r"<<[^<>\n]*>>|\\(?:boxed|fbox)\{[^{}]*\}")     # a calculator's notes; boxes that were denied
@@ -81,6 +83,7 @@ _COUNTS = re.compile(r"\b(?:is|are|equals|exactly|be)\s*$")
 
 def without_markup(text: str) -> str:
     """A text without bold, code, tags and control tokens."""
+    text = _STYLE.sub("", text) if "\\" in text else text
     return MARKUP.sub("", text) if "**" in text or "__" in text or "`" in text or "<" in text else text
 
 
@@ -119,12 +122,12 @@ def guess(text: str) -> Guess | None:
             ends = to_end or _is_finished(tail)
             shown = len(tail[:end].rstrip()) - 1                # `I am not sure` may follow in a sentence of its own
             doubted = candidate.doubted or is_doubted(tail, start, start, max(start, shown)) \
-                or not finished or last and not ends and "=" not in candidate.answer
+                or not finished or last and not ends
             best = candidate._replace(sure=candidate.sure and last and finished and ends, to_end=to_end,
                                       doubted=doubted)
             if best.bold or best.sure or not best.formula:
                 return best
-        if last and (wording.PLAN.search(sentence) or "nswer" not in sentence and not _is_finished(tail)):
+        if last and (wording.PLAN.search(sentence) or not _is_finished(tail)):
             finished = False
         last = False
     return best

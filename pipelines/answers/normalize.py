@@ -11,7 +11,7 @@ from collections import Counter
 from functools import lru_cache
 
 from stepforge.pipelines.answers.arguments import with_braces
-from stepforge.pipelines.answers.foreign_numbers import han_number
+from stepforge.pipelines.answers.foreign_numbers import han_number, with_magnitudes
 from stepforge.pipelines.answers.number_words import leading_number
 from stepforge.pipelines.answers.plain import FUNCTIONS, closing, latex_of_plain
 from stepforge.pipelines.answers.remarks import without_remarks
@@ -23,7 +23,7 @@ _SYMBOLS = {
     "−": "-", "–": "-", "—": "-", "‐": "-", "‑": "-", "×": r"\times ", "⋅": r"\cdot ", "·": r"\cdot ",
     "÷": r"\div ", "∕": "/", "⁄": "/", "∞": r"\infty ", "π": r"\pi ", "θ": r"\theta ", "±": r"\pm ", "∓": r"\mp ",
     "≤": r"\le ", "≥": r"\ge ", "≠": r"\ne ", "≈": r"\approx ", "∪": r"\cup ", "∩": r"\cap ", "∈": r"\in ",
-    "∅": r"\emptyset ", "∛": r"\sqrt[3]",
+    "‰": "/1000 ", "∅": r"\emptyset ", "∛": r"\sqrt[3]",
     "°": r"^\circ ", "“": '"', "”": '"', "‘": "'", "’": "'", "¢": r"\text{ cents}", "…": r"\ldots ", "٫": ".",
     "٬": ",", "✓": "", "✔": "", "✅": "", "■": "", "□": "", "∎": "",
 }
@@ -39,7 +39,7 @@ def ascii_math(text: str) -> str:
     """Unicode mathematics as LaTeX: full-width and other decimal digits, ½ √ ² ∞ π ° and the like."""
     if text.isascii() and text.isprintable():
         return text
-    text = unicodedata.normalize("NFC", text)
+    text = with_magnitudes(unicodedata.normalize("NFC", text))
     text = _SUPER_RUN.sub(lambda m: "^{" + "".join(_SUPERSCRIPTS[c] for c in m[0]) + "}", text)
     text = _SUB_RUN.sub(lambda m: "_{" + "".join(_SUBSCRIPTS[c] for c in m[0]) + "}", text)
     text = _BARRED.sub(lambda m: rf"\overline{{{m[0].replace(_COMBINING_BAR, '')}}}", text)
@@ -72,7 +72,7 @@ _STYLES = re.compile(r"\\(?:[mM]?left|[mM]?right|middle|[bB]igg?[lrm]?)(?![a-zA-
                      r"|\\(?:checkmark|blacksquare|square|Box|qed)(?![a-zA-Z])\s*$")
 _DRAWN = re.compile(r"\\(?:textcolor\s*(?:\[\w*\])?\{[^{}]*\}|colorbox\s*\{[^{}]*\}|underline|uline|emph|boldsymbol"
                     r"|bm|pmb|mathbf|mathit|mathsf|mathtt|mathnormal|ensuremath|fbox|framebox|boxed)\s*"
-                    r"\{([^{}]*(?:\{[^{}]*\}[^{}]*)*)\}")
+                    r"\{([^{}]*(?:\{[^{}]*(?:\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}[^{}]*)*\}[^{}]*)*)\}")
 _STRUCK = re.compile(r"\\[bx]?cancel\s*\{([^{}]*)\}")
 _THOUSANDS_GAP = re.compile(r"(?<=\d)(?:\\[,!; ]|~|\{,\}|,\s*\\!)\s*(?=\d{3}(?!\d))")
 _SPACED_THOUSANDS = re.compile(r"(?<![\d.,] )(?<![\d.,_^])[1-9]\d{0,2}(?: \d{3})+(?!\d| \d|/| /|\s*[-+*/^]?\\?frac)")

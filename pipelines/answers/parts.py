@@ -28,6 +28,8 @@ def one_of_many(single: str, listed: Structure, swapped: bool, compare: Comparis
 def parts_match(gold: Structure, answer: Structure, compare: Comparison) -> Match:
     """Compare two structures part by part: lists and sets in any order, all others in theirs."""
     kinds = {gold.kind, answer.kind}
+    if kinds == {"list"} and "labelled" in (gold.shape, answer.shape):
+        return _labelled(gold, answer, compare)
     if kinds <= {"list", "set"}:
         return _unordered(tuple(dict.fromkeys(gold.parts)), tuple(dict.fromkeys(answer.parts)), compare)
     if kinds == {"tuple", "list"}:
@@ -46,6 +48,16 @@ def parts_match(gold: Structure, answer: Structure, compare: Comparison) -> Matc
     match = all_of([compare(first, second) if first and second else UNEQUAL
                     for first, second in zip(gold.parts, answered, strict=True)])
     return unclear_where_equal(match) if gold.names and answer.names and not same_names else match
+
+
+def _labelled(gold: Structure, answer: Structure, compare: Comparison) -> Match:
+    """`(a) 5 (b) 6` has an order; a list without labels, `6, 5`, leaves it open."""
+    if len(gold.parts) != len(answer.parts):
+        return UNEQUAL
+    ordered = all_of([compare(first, second) for first, second in zip(gold.parts, answer.parts, strict=True)])
+    if ordered.equal or gold.shape == answer.shape:
+        return ordered
+    return unclear_where_equal(_unordered(gold.parts, answer.parts, compare))
 
 
 def _unordered(gold: tuple[str, ...], answer: tuple[str, ...], compare: Comparison) -> Match:

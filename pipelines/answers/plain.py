@@ -26,12 +26,13 @@ _BAR = re.compile(r"(?<![\d.])(\d*\.\d*)\s*(?:\\(?:overline|bar|overbar|dot|wide
 _DOTTED = re.compile(r"(?<![\d.])(\d*\.\d*)\\dot\{?(\d)\}?(\d*)\\dot\{?(\d)\}?")
 _GOES_ON = re.compile(r"(?<![\d.])(\d*\.\d*?)(?:(\d)\2+|(\d{2,6}?)\3+)\s*\\ldots")
 _SAID = re.compile(r"(?<![\d.])(\d*\.)(\d)\s*(?:\\text\{)?[\s(]*(?:repeating|recurring)\)?\}?")
+_POWER_WORD = re.compile(r"(?<![\w.])(-?\d+(?:\.\d+)?) (squared|cubed)(?![\w ])")
 _OVER = re.compile(r"\{([^{}]*(?:\{[^{}]*\}[^{}]*)*)\\(over|choose)(?![a-zA-Z])\s*([^{}]*(?:\{[^{}]*\}[^{}]*)*)\}")
 _COMBINATIONS = re.compile(r"(?:\{\})?[\^_](?:\{(\w+)\}|(\w))\s*C\s*_\s*(?:\{(\w+)\}|(\w))")
 _COMBINATIONS_BEHIND = re.compile(r"(?<![a-zA-Z\\])C\s*_\s*\{?(\d{1,3})\}?\s*\^\s*\{?(\d{1,3})\}?(?![\d}])")
 _SLASHED = re.compile(r"\\(?:nicefrac|sfrac|flatfrac)(?![a-zA-Z])")
 _FEET = re.compile(r"(?<![\w.])(\d+)'\s*-?\s*(\d+(?:\.\d+)?)(?:''|\")(?!\w)")
-_MAYBE = re.compile(r"sqrt|cbrt|abs\(|floor|ceil"
+_MAYBE = re.compile(r"sqrt|cbrt|squared|cubed|abs\(|floor|ceil"
                     r"|pi|PI|Pi|inf|Inf|INF|oo|\*\*|[<>=!:]=|=<|10\s*\^|\.\.\.|dots|overline|\\bar|\\dot"
                     rf"|\.\d*\(|\\over|choose|C\s*_|frac|repeating|recurring|\^\s*\(|\\not|(?<!\\)(?:{FUNCTIONS})")
 
@@ -53,6 +54,7 @@ def latex_of_plain(text: str) -> str:
     text = _COMBINATIONS.sub(lambda m: rf"\binom{{{m[1] or m[2]}}}{{{m[3] or m[4]}}}", text)
     text = _COMBINATIONS_BEHIND.sub(lambda m: rf"\binom{{{m[1]}}}{{{m[2]}}}" if int(m[1]) >= int(m[2]) > 1 else m[0],
                                     text)
+    text = _POWER_WORD.sub(lambda m: f"({m[1]})^{2 if m[2] == 'squared' else 3}", text)
     text = _roots(text)
     text = _powers(_barred(text))
     if r"\over" in text or r"\choose" in text:

@@ -47,7 +47,10 @@ class Measured(NamedTuple):
 
 
 _MULTIPLIERS = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9, "trillion": 10**12, "dozen": 12,
-                "lakh": 10**5, "crore": 10**7}
+                "lakh": 10**5, "crore": 10**7, "bn": 10**9, "millions": 10**6, "billions": 10**9,
+                **dict.fromkeys(("tausend", "mille", "mil"), 1000),
+                **dict.fromkeys(("millionen", "millones", "milioni", "milione"), 10**6),
+                **dict.fromkeys(("milliard", "milliards", "milliarde", "milliarden", "miliardi", "miliardo"), 10**9)}
 _BASED = re.compile(r"(-?)\(?(\.[0-9]+|[0-9A-Za-z]*[0-9][0-9A-Za-z]*(?:\.[0-9A-Za-z]*(?:\\overline\{[0-9A-Za-z]+\})?)?"
                     r"|[A-F]+|[a-f]{2,8}(?=_\{16\}))\)?(?:_(?:([2-9]|[12]\d|3[0-6])|\{(-?\d{1,2})\})(?:\\text\{[^{}]*\})?"
                     r"|\s*\(?(?:\\text\{)?\s*\(?(?:in )?base ?\}?(\d{1,2})\)?)", re.ASCII).fullmatch
@@ -253,9 +256,8 @@ def _same_time(gold: Quantity, answer: Quantity) -> bool | None:
         ratio = _as_ratio(gold)
         return None if ratio is not None and ratio == _as_ratio(answer) else False
     clock, other = (gold, answer) if gold.form == "clock" else (answer, gold)
-    if clock.detail and other.form == "plain" and not other.unit.dimension \
-            and other.value * MINUTES == clock.value:
-        return True                                        # 5 pm and 5
+    if other.form == "plain" and not other.unit.dimension and other.value * MINUTES == clock.value:
+        return True if clock.detail else None              # 5 pm and 5; 5:00 and 5, perhaps from 5 o'clock
     if clock.detail or other.value != _as_ratio(clock):
         return False
     return True if other.form == "ratio" else None         # 6:10 is a ratio where 3:5 is one

@@ -1,8 +1,9 @@
 """Readings that a text has only beside the other side: `0,5` with a decimal comma, `a=b=c=1` as a triple, `3:4:5`, and
 a choice letter beside what may be its option, `Ann: 5, Ben: 7` without its labels."""
 
+import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 
 from stepforge.pipelines.answers.matches import EQUAL, UNCLEAR, UNEQUAL, Match
@@ -35,6 +36,22 @@ _MEASURE = re.compile(r"(-?[\d.,/]+) ?(?:\\text\{ ?)?([A-Za-z]{2,4})\}?").fullma
 _DOTTED = re.compile(r"(-?\d{1,3}(?:\.\d{3})+)(?:,(\d+))?").fullmatch
 
 
+_ONE_LABEL = re.compile(r"(?:\\text\{[A-Za-z][A-Za-z ']{0,30}:\s*\}|[a-zA-Z]:(?=\s?[-\d\\]))\s*(.+)",
+                        re.DOTALL).fullmatch
+_SEGMENT = re.compile(r"\\overline\{([A-Z]{2})\}").fullmatch
+_CALL = re.compile(r"\\?(?<![a-zA-Z])(gcd|lcm|max|min|C|P)\((\d{1,4}),(\d{1,4})\)")
+_FUNCTIONS: dict[str, Callable[[int, int], int]] = {
+    "gcd": math.gcd, "lcm": math.lcm, "max": max, "min": min, "C": math.comb, "P": math.perm}
+_ASIDE = re.compile(r"(.*[\d}])\s*(?:\\text\{\s*\(([^{}()]*)\)\s*\}|\(([^()]*[a-z]{2}[^()]*)\))",
+                    re.DOTALL).fullmatch
+_NO_ASIDE = re.compile(r"\bor\b|\\lor|not\b|n['’]t\b|extraneous|possible|valid|reject|discard|exclud|ignor|wrong"
+                       r"|correct|maybe|perhaps|probabl|guess|sure", re.IGNORECASE).search
+
+
+def _called(match: re.Match[str]) -> str:
+    return str(_FUNCTIONS[match[1]](int(match[2]), int(match[3])))
+
+
 def second_readings(gold: str, answer: str) -> Iterator[tuple[str, str, bool]]:
     """Other readings of two canonical texts that differ, and whether equal values then mean equal answers.
 
@@ -64,6 +81,17 @@ def second_readings(gold: str, answer: str) -> Iterator[tuple[str, str, bool]]:
             yield vector, tuple_text, True
     if (bare := _LABELS.sub("", gold)) != gold and _LABELS.sub("", answer) == answer:
         yield bare, answer, False
+    if (labelled := _ONE_LABEL(answer)) and ":" not in labelled[1] + gold:
+        yield gold, labelled[1], True                          # \text{Total: }7
+    if (labelled := _ONE_LABEL(gold)) and ":" not in labelled[1] + answer:
+        yield labelled[1], answer, False
+    if (named := _SEGMENT(answer)) or (named := _SEGMENT(gold)):
+        yield (gold, named[1], True) if _SEGMENT(answer) else (named[1], answer, True)
+    called = [_CALL.sub(_called, text) for text in (gold, answer)]
+    if called != [gold, answer]:
+        yield called[0], called[1], True
+    if (aside := _ASIDE(answer)) and not _ASIDE(gold) and not _NO_ASIDE(aside[2] or aside[3]):
+        yield gold, aside[1], False                            # 5 \text{ (in dollars)}
 
 
 def letter_match(gold: str, answer: str) -> Match | None:

@@ -60,7 +60,7 @@ _POINT = re.compile(r"([A-Z]|\\text\{[^{}()]*\})'*(\((?:[^()]|\([^()]*\))*,(?:[^
 _TUPLE_NAME = re.compile(r"\(\\?[a-zA-Z]+(?:_\w)?(?:,\s?\\?[a-zA-Z]+(?:_\w)?)+\)").fullmatch
 _MEMBER = re.compile(r"(\\?[a-zA-Z]+(?:\([a-zA-Z]\))?|\([a-zA-Z](?:,[a-zA-Z])+\))\s*\\in(?![a-zA-Z])\s*(.+)",
                      re.DOTALL).fullmatch
-_DECIMAL = re.compile(r"-?\d*\.?\d+").fullmatch
+_DECIMAL = re.compile(r"(-?\d*\.?\d+)(\\?%)?").fullmatch
 _MARKS = ("|", "?", r"\to", r"\cup", r"\bullet", r"\ldots", r"\rightarrow", r"\leftrightarrow", "->", "→")
 _GROUPED = re.compile(r"(?<![\d,.])[1-9]\d{0,2}(?:,\d{3})+(?!\d|,\d)")
 # What a problem asks for: \int f(x)dx, \frac{dy}{dx}.
@@ -202,10 +202,10 @@ def _agree(first: str, second: str) -> bool:
 
 def _rounds(decimal: str, value: float, least: int) -> bool:
     """Whether a decimal of at least so many places is a value rounded in its last place."""
-    places = len(decimal.partition(".")[2])
-    if not _DECIMAL(decimal) or places < least:
+    read = _DECIMAL(decimal)
+    if read is None or (places := len(read[1].partition(".")[2])) < least:
         return False
-    return abs(float(decimal) - value) <= 0.5000001 * 10.0**-places
+    return abs(float(read[1]) - value * (100 if read[2] else 1)) <= 0.5000001 * 10.0**-places
 
 
 def symbols(text: str) -> set[str]:

@@ -11,26 +11,24 @@ from itertools import islice
 MAX_HEADINGS = 8     # looked at, from the beginning
 _NOUN = (r"(?:Question|QUESTION|Problem|PROBLEM|Exercise|Task|Exercice|Problème|Frage|Aufgabe|Pregunta|Problema"
          r"|Ejercicio|问题|題目|题目)")
-_NAME = (rf"(?:(?:New|Next|Another) (?:[Qq]uestion|[Pp]roblem|[Ee]xercise|[Ee]xample|[Tt]ask)|{_NOUN}|Instruction"
-         r"|Human|User|Q|问|問)")
+_FURTHER = (r"(?:(?:Here is a|Here's a|A)nother|New|Next|Similar|Practice|Follow-up|Bonus|Extra|Additional)"
+            r" (?:[Qq]uestion|[Pp]roblem|[Ee]xercise|[Ee]xample|[Tt]ask)")
+_NAME = (rf"(?:{_FURTHER}|{_NOUN}|Instruction|Input|Prompt|Human|Student|User|USER|user|question|Q|问|問|用户)")
 _HEADING = re.compile(
-    rf"(?:\n|\A)[ \t]*(?:[#>*_]+[ \t]*)*(?:"
-    rf"(?:{_NAME}(?P<number>[ \t]*#?\d{{1,4}})?|Example[ \t]*#?(?P<example>\d{{1,4}}))[ \t]*[*_]*[ \t]?[:：]"
+    rf"(?:\n|\A)[ \t#>*_]{{0,12}}(?:"
+    rf"(?:{_NAME}(?P<number>[ \t]*#?\d{{1,4}})?|(?:Example|Test case|例)[ \t]*#?(?P<example>\d{{1,4}}))"
+    r"[ \t]*[*_]*[ \t]?[:：]"
     rf"|(?:{_NOUN}|Example)[ \t]*#?(?P<count>\d{{1,4}})[ \t]*"
-    r"(?:\.?[*_]*[ \t]*(?=\n)|\.[*_]*[ \t]+(?=[^\W\d_])|[*_]+[ \t])"
-    rf"|Q(?P<short>\d{{1,4}})[.)][ \t]"
-    rf")|(?:\n|\A)[ \t]*(?:#{{1,6}}|\*\*)[ \t]*{_NAME}(?:\*\*)?[ \t]*(?=\n)")
+    r"(?:\.?[*_]*[ \t]*(?=\r?\n)|\.[*_]*[ \t]+(?=[^\W\d_])|[*_]+[ \t])"
+    rf"|Q(?P<short>\d{{1,4}})[.)][ \t]|\[{_NOUN}\]|【{_NOUN}】"
+    rf")|(?:\n|\A)[ \t]*(?:#{{1,6}}|\*\*)[ \t]*{_NAME}(?P<marked>[ \t]*#?\d{{1,4}})?(?:\*\*)?[ \t]*(?=\r?\n)")
 _TURN = re.compile(r"(?P<struck><s>[^\n<\[]{0,80}</s>)|</?s>|<(?:end|start)_of_turn>|\[INST\]|\n<(?:user|human)>"
                    r"|<[|｜](?:im_(?:end|start)|e(?:o[tm]_id|ndoftext|nd_of_(?:text|turn)|nd)|start(?:_header_id)?|return"
                    r"|(?:begin|end)▁of▁sentence|[Uu]ser|human)[|｜]>")
-_MAY = ("uestion", "UESTION", "roblem", "ROBLEM", "xerci", "xample", "Task", " task", "nstruction", "Human:", "User:",
-        "Q:", "Q1", "Q2", "Q3", "Frage", "Aufgabe", "regunta", "jercicio", "题", "題", "问", "問")
 
 
 def new_problems(text: str) -> list[int]:
     """Offsets of the headings that start a problem; a heading at offset 0 is the problem that was asked."""
-    if not any(map(text.__contains__, _MAY)):
-        return []
     headings = list(islice(_HEADING.finditer(text), MAX_HEADINGS))
     parts = len(headings) > 1 and any(headings[0].groups())
     return [heading.start() for heading in headings[:1 if parts else None] if heading.start()]

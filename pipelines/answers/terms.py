@@ -64,7 +64,7 @@ STOP = frozenset("""a an the of for in on at to from with within without by as i
     have had do does did can cannot could will would shall should may might must it its it's she he they we you i this
     these those there each every all both either neither also too only just even still altogether respectively exactly
     making giving using given assuming including plus minus times divided multiplied mod modulo choose wait let via
-    namely squared cubed factorial more less out raised fails fail works work""".split())
+    namely squared cubed factorial more less fewer below out raised fails fail works work""".split())
 _SEPARATOR = re.compile(r"(?:,?\s*(?:but|or|and)\s+(?:it\s+)?(?:might|could|may)\s+(?:also\s+)?be\b"
                         r"|\s*(?:[,;&]|\\q?quad(?![a-zA-Z]))+(?:\s*(?:and|or)\b)?|\s*(?:and|or)\b|\s*\(\s*or\b)"
                         r"\s*(?:\b(?:maybe|possibly|perhaps|probably|else|also|even|either)\b\s*)?")

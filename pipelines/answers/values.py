@@ -50,15 +50,16 @@ _PART = re.compile(r".*(?:%|/|frac)").match
 _OR_MORE = re.compile(r"\s*,?\s*(?:or (?:(more|greater|higher|larger|above)|less|fewer|lower|smaller|below)"
                       r"|at (?:the )?(?:most|(least)))\b|(\+)(?=\s*(?:[.,;!]|$))", re.IGNORECASE)
 NUMERATORS = {"a": 1, "an": 1, "one": 1, "two": 2, "three": 3}
+_OR_NEGATIVE = re.compile(r"\s+or its (?:negative|opposite)\b")
 _AND_PART = re.compile(rf"\s+and\s+({'|'.join(NUMERATORS)})\s+({'|'.join(PARTS)})s?\b", re.IGNORECASE)
 _BINARY = re.compile(r"\s+(choose|(?:over|to|in)(?=\s+\d+\s*(?:[.;!?]|$))|(?<!from)to"
                      r"(?=\s+\$?\d[\d.,]*\s*(?:%|(?!decimal|significant|d\.?p|s\.?f|places|digits|figures|the\b)[a-z]{3}))"
-                     r"|out of|times|plus|minus|multiplied by"
+                     r"|out of|times|[xX×]|plus|minus|multiplied by"
                      r"|divided by|(?:raised )?to the power(?: of)?|raised to"
                      r"|(?:more|greater|larger) than"
-                     r"|(?:less|fewer|smaller) than)\s+(?=[\d\\$(]|the (?:square|cube) root)")
+                     r"|(?:less|fewer|smaller) than)\s+(?=[\d\\$(]|[b-hj-z](?![\w'’])|the (?:square|cube) root)")
 _OPERATIONS = {"times": r"(%s)\cdot(%s)", "multiplied": r"(%s)\cdot(%s)", "divided": r"\frac{%s}{%s}",
-               "choose": r"\binom{%s}{%s}", "to": "%s:%s"} | dict.fromkeys(
+               "choose": r"\binom{%s}{%s}", "to": "%s:%s"} | dict.fromkeys("xX×", r"%s\times %s") | dict.fromkeys(
     ("to the", "raised"), "(%s)^{%s}") | dict.fromkeys(
     ("over", "in", "out"), r"\frac{%s}{%s}") | dict.fromkeys(
     ("plus", "more", "greater", "larger"), "%s+(%s)") | {"minus": "%s-(%s)"} | dict.fromkeys(
@@ -71,7 +72,7 @@ _POWER = re.compile(r"\s+(squared|cubed|factorial)\b")
 _NTH = re.compile(r"\s+(?:raised )?to the (\w+)(?: power)?\b")
 _TAILS = tuple((re.compile(pattern, re.IGNORECASE), form) for pattern, form in (
     (r"\s*\(?(?:mod|modulo)\s+\$?(\d+)\$?\)?", r"%s \pmod{%s}"),
-    (r"\s*,?\s*(?:R|r|rem\.?|remainder)\s+(\d+)\b", r"%s \text{ remainder } %s"),
+    (r"\s*,?\s*(?:R|r|rem\.?|remainder)\s*(\d+)\b", r"%s \text{ remainder } %s"),
     (r"\s*\(?(?:in )?base[- ]\$?(\w+)\$?\)?", r"%s \text{ base %s}"),
     (r"\s+((?:in the (?:morning|afternoon|evening)|at night))", r"%s \text{ %s}")))
 _MAY_TAIL = re.compile(r"\s*,?\s*\(?(?:mod|r|in|base|at)", re.IGNORECASE).match
@@ -100,6 +101,8 @@ def value_at(line: str, at: int) -> Term | None:
         term = _with_smaller(line, term)
     if term.kind == "number" and (half := _AND_PART.match(line, term.end)):
         return Term(at, half.end(), f"{term.text}+{NUMERATORS[half[1].lower()]}/{PARTS[half[2].lower()]}", "number")
+    if term.many == 1 and (both := _OR_NEGATIVE.match(line, term.end)):
+        return term._replace(end=both.end(), text=rf"\pm {term.text}", kind="formula")
     if term.many == 1 and (more := _OR_MORE.match(line, term.end)):
         order = r"x\ge" if more[1] or more[2] or more[3] else r"x\le"
         return term._replace(end=more.end(), text=f"{order} {term.text}", kind="formula")
@@ -136,14 +139,20 @@ def _operated(line: str, term: Term) -> Term:
         elif term.many == 1 and (word := _BINARY.match(line, term.end)) \
                 and (other := term_at(line, word.end()) or _in_words(line, skip(line, word.end()))):
             operation = _OPERATIONS["to the" if word[1].startswith("to the") else word[1].split()[0]]
-            combined = operation % (term.text, _bare(operation, other.text))
+            combined = _result(other.text) or operation % (term.text, _bare(operation, other.text))
             term = term._replace(end=other.end, text=combined, kind="formula")
         elif term.many == 1 and _PART(share := _PERCENT.sub("%", term.text)) and (of := _OF.match(line, term.end)) \
                 and (whole := term_at(line, of.end())):
-            term = term._replace(end=whole.end, text=rf"{share}\cdot({whole.text})", kind="formula")
+            combined = _result(whole.text) or rf"{share}\cdot({whole.text})"
+            term = term._replace(end=whole.end, text=combined, kind="formula")
         else:
             break
     return term
+
+
+def _result(text: str) -> str:
+    """60 of `5 = 60`, which ends `12 times 5 = 60`; empty where nothing is computed."""
+    return text.rpartition("=")[2].strip() if "=" in text else ""
 
 
 def _bare(operation: str, text: str) -> str:

@@ -19,6 +19,7 @@ _OTHER_SENSES = frozenset(("sun", "sat", "wed", "mar"))
 _ROMAN = re.compile(r"I{1,3}|IV|VI{0,3}|IX|X").fullmatch
 _BETWEEN = re.compile(r"\\text\{|[(){},;&\s]+|\\land(?![a-zA-Z])"
                       r"|\b(?:and|only|statements?|are true|is true)\b")
+_DENIES = frozenset("and or not no nor never neither except but without un non nothing none".split())
 _NONE = re.compile(r"(?:\\text\{)?(?:none(?: of (?:them|these|those|it))?|nothing|nobody|no[ -]one"
                    r"|no (?!(?:solutions?|real|answers?|such|integers?|values?|roots?|limit)\b)[a-z]+(?: [a-z]+)?)\}?",
                    re.IGNORECASE).fullmatch
@@ -37,6 +38,13 @@ def same_day(gold: str, answer: str) -> Match | None:
     if _FULL.get(answer) == gold:
         return SAME_WORDS
     return None if _FULL.get(gold) != answer else UNCLEAR if gold in _OTHER_SENSES else SAME_WORDS
+
+
+def holds(words: str, name: str) -> bool:
+    """Whether a few words name what a name does, perhaps: `the winner is alice`, `on monday`; not `alice and bob`."""
+    more = re.split(rf"(?<!\w){re.escape(name)}(?!\w)", words, maxsplit=1)
+    others = " ".join(more).split()
+    return len(name) > 2 and len(more) == 2 and 0 < len(others) <= 4 and _DENIES.isdisjoint(others)
 
 
 def roman_labels(text: str) -> frozenset[str] | None:

@@ -115,12 +115,17 @@ RETRACTED = _pattern(r"\b", phrases("wait|actually|hmm|oops|no|sorry|hold on|but
                      phrases("that|this|it|which"), phrases("'s| is| was| isn't| must be"), r"\s+",
                      phrases("""not (?:right|correct|possible|the answer)|wrong|incorrect|impossible|a mistake
 |an error"""),
-                     r"|\bI (?:have )?made an? (?:\w+ )?(?:mistake|error)|\b",
+                     r"|\bI (?:have )?made an? (?:\w+ )?(?:mistake|error)"
+                     r"|\b(?:oops|wait|hmm)\b[^.!?\n]{0,20}?\bI mis\w+"
+                     r"|\bI (?:do not|don['’]t) (?:think|believe) (?:that|this|it)(?: is|['’]s) (?:right|correct)"
+                     r"|\b(?:but|wait|hmm|oops|actually|no),?\s+(?:that|this|it) "
+                     r"(?:(?:seems|looks|sounds) (?:wrong|off|incorrect)|contradicts|can['’]t be it\b)|\b",
                      phrases("""(?:that|this|which) (?:is|was) (?:wrong|incorrect|impossible|absurd|a contradiction
 |not (?:right|correct|possible|the answer))|(?:that|this|it) (?:(?:cannot|can't|can not|couldn't) be
 |(?:doesn't|does not) (?:seem|look|sound)) (?:right|correct)"""),
                      r"\b(?!-)")
-MAY_RETRACT = ("wrong", "ncorrect", "mistake", "error", "right", "correct", "possible", "not the answer")
+MAY_RETRACT = ("wrong", "ncorrect", "mistake", "error", "right", "correct", "possible", "not the answer", "I mis",
+               "contradict", "be it", " off")
 
 # Behind a stated answer: a sentence turns round, and the text ends in another value, `But wait. ..., so 35.`
 TURN = _pattern(r"(?:^|[.!?\n])[\s\"')*#_]*(?:(?:but|oh|ah|uh|um),?\s+)?",
@@ -153,7 +158,8 @@ TURNED_TO = _pattern(r"\b(?:so|thus|hence|therefore|instead|sorry|edit|it['’]s
                      r"(?:[\s,:$*]|\b",
                      phrases("""it|that|this|the|correct|right|final|real|actual|answer|result|total|is|are|be|must
 |should|would|actually|really|instead|rather|we|get|have|has|she|he|they"""),
-                     r"\b)*(?:[a-z]\s*=\s*)?\\?(-?\d[\d,]*(?:\.\d+)?)(?:[^\w.!?\n]*\w+)?[^\w.!?\n]*[.!]?\s*$")
+                     r"\b)*(?:[a-z]\s*=\s*)?(?:[\d.,$]+(?:\s*[-+*/×x]\s*[\d.,$]+)+\s*=\s*)?"
+                     r"\\?(-?\d[\d,]*(?:\.\d+)?)(?:[^\w.!?\n]*\w+)?[^\w.!?\n]*[.!]?\s*$")
 
 # A clause that says something of the answer, not the answer; a sentence that closes a text; a reason behind an answer.
 REMARK = _pattern(phrases("""correct|right|wrong|reasonable|valid|clear|consistent|as follows|below|above|shown|given

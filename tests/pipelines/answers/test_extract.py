@@ -123,6 +123,7 @@ def test_time_grows_with_length_not_with_its_square() -> None:
     ("The answer is 7.\nOf course.\nThe answer is 7.", 0, False), ("It is 7\nand so on", 0, False),
     ("<think>The answer is 3.\nHm.</think>The answer is 7.\nBye", 4, False),
     ("So \\boxed{7}.<|im_end|>", 10, False), ("So \\boxed{7}.</s><s>[INST] 1 + 1? [/INST] 2", 30, True),
-    ("3 + 4 = 7<|im_end|>\n<|im_start|>user\nHi", 30, True)])
+    ("3 + 4 = 7<|im_end|>\n<|im_start|>user\nHi", 30, True), (f"\\boxed{{7}}{' And so on.' * 18}", 0, False),
+    (f"\\boxed{{7}}{' And so on.' * 19}\nBye", 213, False)])
 def test_text_behind_the_answer_is_measured_from_its_line(text: str, characters: int, runs_on: bool) -> None:
     assert text_behind(text) == (characters, runs_on)
