@@ -269,15 +269,17 @@ WITH pit AS (
            pit.step_index AS pit_index, fall_low, 1.0 AS q_chosen, q AS q_rejected, pit.split, pit.position
     FROM pit JOIN partner ON partner.rejected_id = pit.solution_id AND seat = pit.turn % seats
 ), shared AS (
-    SELECT pit.problem_id, NULL AS chosen_id, pit.solution_id AS rejected_id, getvariable('policy') AS chosen_generator,
-           generator AS rejected_generator, pit.prompt || substr(pit.solution, 1, pit.start) AS prompt,
+    SELECT pit.problem_id, source.solution_id AS chosen_id, pit.solution_id AS rejected_id,
+           coalesce(source.generator, getvariable('policy')) AS chosen_generator, pit.generator AS rejected_generator, pit.prompt || substr(pit.solution, 1, pit.start) AS prompt,
            alternatives.step AS chosen, pit.step AS rejected,
            CASE WHEN alternatives.sound THEN 'unchecked' ELSE 'unsound' END AS chosen_soundness,
            CASE WHEN NOT alternatives.sound THEN 'equations' END AS chosen_checked_by,
-           alternatives.complete AS chosen_complete,
+           alternatives.complete AND ended(source.complete) AS chosen_complete,
            pit."end" = length(pit.solution) AND ended(pit.complete) AS rejected_complete, 'shared_prefix' AS mode,
            pit.step_index AS pit_index, fall_low, alternatives.q AS q_chosen, pit.q AS q_rejected, pit.split, pit.position
     FROM pit JOIN alternatives USING (solution_id, step_index)
+    LEFT JOIN (SELECT solution_id, generator, complete FROM solutions) AS source
+        ON source.solution_id = alternatives.taken_from
     WHERE alternatives.q - pit.q >= getvariable('pair_margin') AND alike(alternatives.step, pit.step)
       AND (alternatives.sound OR getvariable('unsound_positives') <> 'drop')
     QUALIFY row_number() OVER (

@@ -18,7 +18,8 @@ from stepforge.builders.tables import BOOL, INT, REAL, TEXT, column
 CONFIG = Config(
     "step_pairs", 0, ("rejected_id", "mode"), "pairs that differ at the first pit of an incorrect solution; per-step "
                                               "DPO",
-    (PROBLEM, optional("chosen_id", TEXT, "solution_id of `chosen`; null if `chosen` is a step of a rollout."),
+    (PROBLEM, optional("chosen_id", TEXT, "solution_id of `chosen`, or of the sample that begins with it; null for a "
+                                         "step of a rollout."),
      column("rejected_id", TEXT, "solution_id of the incorrect solution."), CHOSEN_GENERATOR, REJECTED_GENERATOR,
      column("prompt", TEXT, "Prompt of the problem; in shared_prefix followed by the steps before the pit."),
      column("chosen", TEXT, "A correct solution, or the better step in shared_prefix."),

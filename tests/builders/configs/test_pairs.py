@@ -42,6 +42,20 @@ def test_shared_prefix_sets_the_best_step_against_the_pit(build):
     assert (pair["q_chosen"], pair["q_rejected"]) == (1.0, 0.0)
 
 
+def test_a_better_first_step_of_another_sample_names_it_and_its_generator(build):
+    def taken():
+        data = tables()
+        data["solutions"][0]["generator"] = "other"
+        return data | {"alternatives": [row | {"taken_from": "c"} for row in data["alternatives"]]}
+
+    def sources(of):
+        return [(row["chosen_id"], row["chosen_generator"]) for row in build("step_pairs", of)
+                if row["mode"] == "shared_prefix"]
+
+    (own,), other = sources(tables), sources(taken)
+    assert own[0] is None and other == [("c", "other")]
+
+
 def test_pairs_below_margin_or_without_a_fall_are_left_out(build):
     assert {row["mode"] for row in build("step_pairs", pair_margin=1.1)} == {"full_vs_truncated"}
     assert {row["mode"] for row in build("step_pairs", min_pit_drop=0.5)} == {"full_vs_truncated", "shared_prefix"}
