@@ -221,7 +221,8 @@ STEPS = make_table(
     column("start", INT, "Character offset at which the step starts."),
     column("end", INT, "Character offset at which the step ends."),
     column("splitter", TEXT, "Splitter of the solution."),
-    column("rollouts", INT, "Valid rollouts from after this step; 0 after the last step, whose value is the verdict."),
+    column("rollouts", INT, "Rollouts from after this step, without undecided ones such as `ambiguous` or `timeout`; "
+                             "0 after the last step, whose value is the verdict."),
     column("successes", INT, "Rollouts that reached a correct answer."),
     optional("q", REAL, "Estimated probability of a correct answer from after this step."),
     optional("q_low", REAL, "Lower bound of its 95% interval."),

@@ -23,7 +23,8 @@ CONFIG = Config(
      CHOSEN_SOUNDNESS, CHOSEN_CHECKED_BY,
      column("chosen_complete", BOOL, "Whether an end-of-text token follows `chosen`."),
      column("rejected_complete", BOOL, "Whether an end-of-text token follows `rejected`."),
-     column("rule", TEXT, "Rule that matched the two: random or max_edit_distance.")),
+     column("rule", TEXT, "Rule that matched the two: random or max_edit_distance, among positives of "
+                          "`rejected_generator` where there are any.")),
     solutions={"chosen_id": "correct", "rejected_id": "incorrect"}, texts=("prompt", "chosen", "rejected"),
     chat=("chosen_complete", "rejected_complete"), sampled=True, made_of=NEGATIVES,
     training=Training("Prefer correct over incorrect solutions (DPO)",

@@ -7,8 +7,9 @@ CONFIG = Config(
     "rl", 7, ("problem_id",), "prompts with answers and pass rates; GRPO and other RL, curricula",
     (PROBLEM, column("prompt", TEXT, "Problem in the prompt of `generator`, or of the recipe's first generator."),
      column("answer", TEXT, "Gold answer."),
-     optional("pass_rate", REAL, "Share of correct solutions among the valid samples; null without samples."),
-     column("n_samples", INT, "Number of valid samples."),
+     optional("pass_rate", REAL, "Share of correct solutions among `n_samples`; null without samples."),
+     column("n_samples", INT, "Number of samples, without undecided ones such as `ambiguous` or `timeout`; those "
+                              "without an answer count."),
      optional("generator", TEXT, "Generator of the samples; null if the samples of all generators count."),
      optional("level", TEXT, "Difficulty in the words of the source."),
      optional("subject", TEXT, "Subject, if the source has one."),
