@@ -57,7 +57,7 @@ def second_readings(gold: str, answer: str) -> Iterator[tuple[str, str, bool]]:
 
     With semicolons between its parts, `(0,5;2)` has decimal commas, and so has a number with a unit: `3,5 Stunden`.
     Units may differ in case, which leaves open whether the
-    same is meant, and so do labels of the reference (`Ann: 5`) that are left out. `2\\hat{i}-3\\hat{j}` is a tuple.
+    same is meant, and so do labels (`Ann: 5, Ben: 7`) that only one side gives. `2\\hat{i}-3\\hat{j}` is a tuple.
     """
     pointed = [_POINTED.sub(".", text) if ";" in text and text.count(",") == len(_POINTED.findall(text)) else text
                for text in (gold, answer)]
@@ -77,14 +77,15 @@ def second_readings(gold: str, answer: str) -> Iterator[tuple[str, str, bool]]:
         yield one[1], other[1], one[2] == "C"                   # x^2+C and x^2+c
     for text, tuple_text in ((gold, answer), (answer, gold)):
         parts = structure(tuple_text)
-        if parts and parts.kind in ("tuple", "matrix") and (vector := along_axes(text, len(parts.parts))):
+        if parts and (vector := along_axes(text, len(parts.parts))):
             yield vector, tuple_text, True
-    if (bare := _LABELS.sub("", gold)) != gold and _LABELS.sub("", answer) == answer:
-        yield bare, answer, False
-    if (labelled := _ONE_LABEL(answer)) and ":" not in labelled[1] + gold:
+    if (labelled := _ONE_LABEL(answer)) and not _HAS_LABEL(labelled[1] + gold):
         yield gold, labelled[1], True                          # \text{Total: }7
-    if (labelled := _ONE_LABEL(gold)) and ":" not in labelled[1] + answer:
+    if (labelled := _ONE_LABEL(gold)) and not _HAS_LABEL(labelled[1] + answer):
         yield labelled[1], answer, False
+    bare, said = (_LABELS.sub("", text) for text in (gold, answer))
+    if bare != gold and said == answer or bare == gold and said != answer and _HAS_LABEL(answer):
+        yield bare, said, False
     if (named := _SEGMENT(answer)) or (named := _SEGMENT(gold)):
         yield (gold, named[1], True) if _SEGMENT(answer) else (named[1], answer, True)
     called = [_CALL.sub(_called, text) for text in (gold, answer)]

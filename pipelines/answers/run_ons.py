@@ -22,7 +22,7 @@ _HEADING = re.compile(
     r"(?:\.?[*_]*[ \t]*(?=\r?\n)|\.[*_]*[ \t]+(?=[^\W\d_])|[*_]+[ \t])"
     rf"|Q(?P<short>\d{{1,4}})[.)][ \t]|\[{_NOUN}\]|【{_NOUN}】"
     rf")|(?:\n|\A)[ \t]*(?:#{{1,6}}|\*\*)[ \t]*{_NAME}(?P<marked>[ \t]*#?\d{{1,4}})?(?:\*\*)?[ \t]*(?=\r?\n)")
-_TURN = re.compile(r"(?P<struck><s>[^\n<\[]{0,80}</s>)|</?s>|<(?:end|start)_of_turn>|\[INST\]|\n<(?:user|human)>"
+_TURN = re.compile(r"</?s>|<(?:end|start)_of_turn>|\[INST\]|\n<(?:user|human)>"
                    r"|<[|｜](?:im_(?:end|start)|e(?:o[tm]_id|ndoftext|nd_of_(?:text|turn)|nd)|start(?:_header_id)?|return"
                    r"|(?:begin|end)▁of▁sentence|[Uu]ser|human)[|｜]>")
 
@@ -35,10 +35,10 @@ def new_problems(text: str) -> list[int]:
 
 
 def turn_ends(text: str) -> list[int]:
-    """Offsets of the marks that end the model's turn or begin another's; `<s>5</s>` strikes 5 out."""
+    """Offsets of the marks that end the model's turn or begin another's."""
     if "<" not in text and "[INST]" not in text:
         return []
-    return [mark.start() for mark in islice(_TURN.finditer(text), MAX_HEADINGS) if not mark["struck"]]
+    return [mark.start() for mark in islice(_TURN.finditer(text), MAX_HEADINGS)]
 
 
 def without_turns(text: str) -> str:

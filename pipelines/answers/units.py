@@ -124,8 +124,6 @@ def unit_of(text: str) -> Unit | None:
             extra = _POWERS[lower] - 1
             factor *= _UNITS[_stem(words[at - 1][0])][1] ** extra
             dimension[last] *= 1 + extra
-        elif lower in ("squared", "cubed"):
-            return None                                        # 5 squared
         elif lower in _POWERS:
             power = _POWERS[lower]
         elif lower in _MARKS:

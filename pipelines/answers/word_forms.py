@@ -55,8 +55,7 @@ def roman_labels(text: str) -> frozenset[str] | None:
 
 def worded_match(gold: str, answer: str) -> Match | None:
     """`I and II only` and `I, II`; 0 and `none` or `no apples`, 3 and `3rd`, which the reference leaves open."""
-    if (labels := roman_labels(gold)) and (others := roman_labels(answer)) \
-            and (len(labels | others) > 1 or "only" in gold + answer):         # X and x may be one variable
+    if (labels := roman_labels(gold)) and (others := roman_labels(answer)):
         return SAME_WORDS if labels == others else OTHER_WORDS
     for number, word in ((gold, answer), (answer, gold)):
         if _NONE(word) and isinstance(zero := read_number(number), Quantity) and not zero.value \
