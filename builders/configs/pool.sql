@@ -270,7 +270,8 @@ WITH pit AS (
     FROM pit JOIN partner ON partner.rejected_id = pit.solution_id AND seat = pit.turn % seats
 ), shared AS (
     SELECT pit.problem_id, source.solution_id AS chosen_id, pit.solution_id AS rejected_id,
-           coalesce(source.generator, getvariable('policy')) AS chosen_generator, pit.generator AS rejected_generator, pit.prompt || substr(pit.solution, 1, pit.start) AS prompt,
+           coalesce(source.generator, getvariable('policy')) AS chosen_generator, pit.generator AS rejected_generator,
+           pit.prompt || substr(pit.solution, 1, pit.start) AS prompt,
            alternatives.step AS chosen, pit.step AS rejected,
            CASE WHEN alternatives.sound THEN 'unchecked' ELSE 'unsound' END AS chosen_soundness,
            CASE WHEN NOT alternatives.sound THEN 'equations' END AS chosen_checked_by,
