@@ -45,7 +45,7 @@ def one_seed(chosen: Settings, out: Path, device: str, seed: int) -> None:
 def run(chosen: Settings, out: Path, device: str, seeds: list[int], minutes: float) -> None:
     """Make the base model, then the seeds side by side, until all are done or the time is up."""
     ends = time.monotonic() + 60 * minutes
-    Study(chosen, out, device).run([], [])
+    Study(chosen, out, device).run(seeds, [], [])
     context = multiprocessing.get_context("spawn")
     running = [context.Process(target=one_seed, args=(chosen, out, device, seed)) for seed in seeds]
     for process in running:
