@@ -44,11 +44,11 @@ _PROSE = re.compile(r"(?:\\text[a-z]{0,2}\{)?\s*([A-Za-z]{2,}\s[^\\{}$]*\b(?:is|
                     r"|can|needs?|makes?|gets?|takes?|must)\s[^\\{}$]*\d[^\\{}$]*)\}?").fullmatch
 _EACH = re.compile(r"[\s$]*(?:\\[)\]])?\s*(for|if|when)\s+[^.\n]{1,60}?[,;]\s*(?:and\s+)?[\s$]*"
                    r"(?:\\[(\[])?\s*").fullmatch
-_CHECKS = re.compile(
-    r"\b(?:" + phrases("let's|let us|let me|to|we can|we|i|i'll|we'll") + r"\s+(?:\w+\s+)?"
-    r"(?:verify|check|double-check)"
-    r"|(?:verifying|(?<!a )(?<!the )check|checking|verify|verification|sanity check)(?=\s*:)"
-    r"|for comparison|note that if|if (?:we|i|you|it|he|she|they|there) (?:had|were))\b", re.IGNORECASE)
+_CHECKS = re.compile(r"\b(?:(?:let's|let us|let me)\s+(?:\w+\s+)?(?:verify|check|double-check)"
+                     r"|(?:verifying|(?<!a )(?<!the )check|checking|verify|verification|sanity check)(?=\s*:))\b",
+                     re.IGNORECASE)
+_SUPPOSES = re.compile(r"\b(?:for comparison|note that if|if (?:we|i|you|it|he|she|they|there) (?:had|were))\b",
+                       re.IGNORECASE)
 _CONCLUDES = re.compile(r"\b" + phrases("""so|thus|therefore|hence|answer|final\\w*|wait|actually|mistake|error|wrong
 |correct\\w*|instead|should|no|not|but|however""") + r"\b", re.IGNORECASE)
 _UNIT = re.compile(r"(?:\\[,;:! ]|\s)*"
@@ -74,7 +74,7 @@ def boxes(text: str, percent: bool = False) -> list[Statement]:
     for box in deque(_BOX.finditer(text), maxlen=MAX_BOXES):
         content, end, closed = _content(text, box.end())
         content = "" if _EMPTY(content) else _STRAY.sub("", content.strip())
-        if content and single and _only_checks(text[single[-1].end:box.start()][-MAX_CLAUSE:]):
+        if content and single and _only_checks(text, single[-1], box.start()):
             continue
         if content and _denied(text, box.start(), end):
             single = [item for item in single if item.answer != content]
@@ -85,20 +85,31 @@ def boxes(text: str, percent: bool = False) -> list[Statement]:
             content = with_alternative(content, text, end)
             prose = _PROSE(content)
             reading = read_clause(prose[1]) if prose else NOTHING
-            announced = _ANNOUNCED.search(text, max(0, box.start() - 80), box.start()) is not None
             sure = reading.sure and "=" not in whole and (closed or end < len(text))
+            part = not _announced(text, box.start()) and _is_step(text, box.start())
             single.append(Statement(box.start(), end, reading.answer or content, "boxed", sure=sure, whole=whole,
-                                    to_end=not closed, part=not announced and _is_step(text, box.start()),
+                                    to_end=not closed, part=part,
                                     clause=prose[1] if prose else ""))
         elif not closed and single:
             single[-1] = single[-1]._replace(sure=False)           # the text ends where its next box begins
     return single if len(single) < 2 else _together(text, single)
 
 
-def _only_checks(between: str) -> bool:
-    """Whether the words between two boxes go on to check or to compare, and come to no other answer."""
-    check = _CHECKS.search(between)
+def _only_checks(text: str, previous: Statement, at: int) -> bool:
+    """Whether a box only checks or compares: no other answer is come to behind the words that say so.
+
+    What checks the previous box is such only where that one was announced as the answer.
+    """
+    between = text[previous.end:at][-MAX_CLAUSE:]
+    check = _SUPPOSES.search(between)
+    if check is None and _announced(text, previous.start):
+        check = _CHECKS.search(between)
     return check is not None and _CONCLUDES.search(between, check.end()) is None
+
+
+def _announced(text: str, at: int) -> bool:
+    """Whether a box is said to be the answer in its sentence."""
+    return _ANNOUNCED.search(text, max(0, at - 80), at) is not None
 
 
 def _denied(text: str, start: int, end: int) -> bool:

@@ -119,8 +119,8 @@ def _extracted(text: str, choices: bool, percent: bool) -> Extraction:
 def text_behind(text: str) -> Behind:
     """What stands behind the line in which the final answer is stated, white space at the end left out.
 
-    Of a line that goes on for more than REST_OF_LINE characters, what stands behind the answer itself. Nothing where
-    no answer is stated explicitly and no mark ends the turn: what is taken then stands at the end.
+    Of a line that goes on for more than REST_OF_LINE characters, what stands behind the answer's sentence. Nothing
+    where no answer is stated explicitly and no mark ends the turn: what is taken then stands at the end.
     """
     visible = (_outside_thoughts(text) if _may_think(text) else text) or ""
     own_end = _own_end(visible, False)
@@ -129,7 +129,8 @@ def text_behind(text: str) -> Behind:
     stated_to = _last(stated).end if stated else own_end
     end = own.find("\n", stated_to)
     end = own_end if end < 0 else end
-    end = end if end - stated_to <= REST_OF_LINE else stated_to
+    if end - stated_to > REST_OF_LINE and (sentence := SENTENCE_END.search(own, stated_to, end)):
+        end = sentence.start()
     characters = len(visible) - end if visible[end:].strip() else 0
     return Behind(characters, bool(characters and without_turns(visible[own_end:]).strip()))
 

@@ -41,7 +41,7 @@ _HAN_PLACE = r"[万萬만亿億억천]|千(?![克米瓦升卡])"
 _WITH_MAGNITUDE = re.compile(r"(?<![\d.,])(?:\d{1,3}(?:,\d{3})+|\d+(?:[.,]\d{1,4})?)\s*"
                              rf"(?:(?:{_HAN_PLACE})(?:\s*\d+(?:{_HAN_PLACE})?)*(?![一二三四五六七八九十百千万亿])"
                              r"|(?:тыс|млн|миллион|млрд|миллиард|millón|milhão|milhões)(?![a-z])[а-я]*\.?)")
-_PLACED = re.compile(rf"([\d.,]+)\s*({_HAN_PLACE}|[а-яa-zóãõ]{{3,8}})?")
+_PLACED = re.compile(rf"(\d[\d.,]*)\s*({_HAN_PLACE}|[а-яa-zóãõ]{{3,8}})?")
 
 
 def with_magnitudes(text: str) -> str:

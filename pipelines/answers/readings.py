@@ -38,8 +38,8 @@ _DOTTED = re.compile(r"(-?\d{1,3}(?:\.\d{3})+)(?:,(\d+))?").fullmatch
 
 _ONE_LABEL = re.compile(r"(?:\\text\{[A-Za-z][A-Za-z ']{0,30}:\s*\}|[a-zA-Z]:(?=\s?[-\d\\]))\s*(.+)",
                         re.DOTALL).fullmatch
-_SEGMENT = re.compile(r"\\overline\{([A-Z]{2})\}").fullmatch
-_CALL = re.compile(r"\\?(?<![a-zA-Z])(gcd|lcm|max|min|C|P)\((\d{1,4}),(\d{1,4})\)")
+_SEGMENT = re.compile(r"^\\overline\{([A-Z]{2})\}$")
+_CALL = re.compile(r"\\?(?<![a-zA-Z])(gcd|lcm|max|min|C|P)\((\d{1,3}),(\d{1,3})\)")
 _FUNCTIONS: dict[str, Callable[[int, int], int]] = {
     "gcd": math.gcd, "lcm": math.lcm, "max": max, "min": min, "C": math.comb, "P": math.perm}
 _ASIDE = re.compile(r"(.*[\d}])\s*(?:\\text\{\s*\(([^{}()]*)\)\s*\}|\(([^()]*[a-z]{2}[^()]*)\))",
@@ -49,7 +49,8 @@ _NO_ASIDE = re.compile(r"\bor\b|\\lor|not\b|n['’]t\b|extraneous|possible|valid
 
 
 def _called(match: re.Match[str]) -> str:
-    return str(_FUNCTIONS[match[1]](int(match[2]), int(match[3])))
+    name, first, second = match[1], int(match[2]), int(match[3])
+    return match[0] if name in "CP" and first < second else str(_FUNCTIONS[name](first, second))    # P(2,3) is a point
 
 
 def second_readings(gold: str, answer: str) -> Iterator[tuple[str, str, bool]]:
@@ -86,11 +87,9 @@ def second_readings(gold: str, answer: str) -> Iterator[tuple[str, str, bool]]:
     bare, said = (_LABELS.sub("", text) for text in (gold, answer))
     if bare != gold and said == answer or bare == gold and said != answer and _HAS_LABEL(answer):
         yield bare, said, False
-    if (named := _SEGMENT(answer)) or (named := _SEGMENT(gold)):
-        yield (gold, named[1], True) if _SEGMENT(answer) else (named[1], answer, True)
-    called = [_CALL.sub(_called, text) for text in (gold, answer)]
-    if called != [gold, answer]:
-        yield called[0], called[1], True
+    plain = [_SEGMENT.sub(r"\1", _CALL.sub(_called, text)) for text in (gold, answer)]
+    if plain != [gold, answer]:
+        yield plain[0], plain[1], True                         # \gcd(10,15), \overline{AB}
     if (aside := _ASIDE(answer)) and not _ASIDE(gold) and not _NO_ASIDE(aside[2] or aside[3]):
         yield gold, aside[1], False                            # 5 \text{ (in dollars)}
 

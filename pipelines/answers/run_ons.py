@@ -1,8 +1,8 @@
 """Run-ons: after its answer the model makes up another problem and solves that too (`#### 42\nQuestion: … #### 9`).
 
 In: a text. Out: the offsets at which a new problem may start. The solution ends at the first of them that follows an
-answer. Headings numbered from 1 (`Problem 1:`, `Problem 2:`) are parts of one solution and start no new problem. Marks
-of chat templates (`<|im_end|>`, `</s>`, `[INST]`) end the model's turn, whatever stands behind them.
+answer. Where the first heading has a number (`Problem 1:`, `Problem 2:`), those behind it are parts of one solution.
+Marks of chat templates (`<|im_end|>`, `</s>`, `[INST]`) end the model's turn, whatever stands behind them.
 """
 
 import re

@@ -124,6 +124,8 @@ def test_time_grows_with_length_not_with_its_square() -> None:
     ("<think>The answer is 3.\nHm.</think>The answer is 7.\nBye", 4, False),
     ("So \\boxed{7}.<|im_end|>", 10, False), ("So \\boxed{7}.</s><s>[INST] 1 + 1? [/INST] 2", 30, True),
     ("3 + 4 = 7<|im_end|>\n<|im_start|>user\nHi", 30, True), (f"\\boxed{{7}}{' And so on.' * 18}", 0, False),
-    (f"\\boxed{{7}}{' And so on.' * 19}\nBye", 213, False)])
+    (f"So $\\boxed{{7}}$.{' And so on.' * 19}\nBye", 213, False),
+    (f"The answer is 7.{' And so on.' * 19}", 209, False),
+    (f"The answer is 7{' and so on' * 20}", 0, False)])
 def test_text_behind_the_answer_is_measured_from_its_line(text: str, characters: int, runs_on: bool) -> None:
     assert text_behind(text) == (characters, runs_on)
