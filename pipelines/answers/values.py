@@ -133,7 +133,8 @@ def _operated(line: str, term: Term) -> Term:
     """The term with the operations in words that follow it: `4 squared plus 16`."""
     for _ in range(MAX_OPERATIONS):
         if power := _POWER.match(line, term.end):
-            term = term._replace(end=power.end(), text=_POWERS[power[1]] % term.text)
+            area = term.kind == "number" and term.text[-1].isalpha() and power[1] != "factorial"     # 5 meters squared
+            term = term._replace(end=power.end(), text=term.text + power[0] if area else _POWERS[power[1]] % term.text)
         elif (power := _NTH.match(line, term.end)) and (exponent := nth(power[1])):
             term = term._replace(end=power.end(), text=f"({term.text})^{{{exponent}}}", kind="formula")
         elif term.many == 1 and (word := _BINARY.match(line, term.end)) \
