@@ -141,3 +141,15 @@ def test_a_negative_that_was_cut_off_at_its_pit_wants_no_end_of_text(build, comp
     assert {(row["chosen_complete"], row["rejected_complete"]) for row in rows["pairs"]} == {(True, complete)}
     assert {row["mode"]: row["rejected_complete"] for row in rows["step_pairs"]} == {
         "full_vs_truncated": complete, "shared_prefix": complete}
+
+
+@pytest.mark.parametrize("complete", [True, None, False])
+def test_a_better_step_that_ends_a_cut_off_solution_wants_no_end_of_text(build, complete):
+    def taken_from_c():
+        data = tables()
+        for row in data["solutions"]:
+            row["complete"] = complete if row["solution_id"] == "c" else True
+        return data | {"alternatives": [row | {"taken_from": "c", "complete": True} for row in data["alternatives"]]}
+
+    rows = build("step_pairs", taken_from_c)
+    assert [row["chosen_complete"] for row in rows if row["mode"] == "shared_prefix"] == [complete is not False]
