@@ -7,6 +7,9 @@ INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python $(FIND_LINKS) -c 
 VLLM := .venv-vllm
 LINKS := build/src/stepforge/__init__.py build/src/stepforge/builders build/src/stepforge/pipelines build/src/stepforge/cards build/src/stepforge/train
 
+# What is imported is compiled once, also where the environment says otherwise: tests start hundreds of processes.
+export PYTHONDONTWRITEBYTECODE =
+
 .PHONY: demo test test-slow check bench docs clean
 
 demo: $(VENV)/installed-demo
