@@ -47,8 +47,8 @@ _EACH = re.compile(r"[\s$]*(?:\\[)\]])?\s*(for|if|when)\s+[^.\n]{1,60}?[,;]\s*(?
 _CHECKS = re.compile(r"\b(?:(?:let's|let us|let me)\s+(?:\w+\s+)?(?:verify|check|double-check)"
                      r"|(?:verifying|(?<!a )(?<!the )check|checking|verify|verification|sanity check)(?=\s*:))\b",
                      re.IGNORECASE)
-_SUPPOSES = re.compile(r"\b(?:for comparison|note that if|if (?:we|i|you|it|he|she|they|there) (?:had|were))\b",
-                       re.IGNORECASE)
+_SUPPOSES = re.compile(r"\b(?:for comparison|note that if|if (?:we|i|you|it|he|she|they|there) (?:had|were)"
+                       r"|(?:without|if|otherwise)\b[^.\n]{0,80}\bwould (?:be|have been|give))\b", re.IGNORECASE)
 _CONCLUDES = re.compile(r"\b" + phrases("""so|thus|therefore|hence|answer|final\\w*|wait|actually|mistake|error|wrong
 |correct\\w*|instead|should|no|not|but|however""") + r"\b", re.IGNORECASE)
 _UNIT = re.compile(r"(?:\\[,;:! ]|\s)*"

@@ -18,20 +18,27 @@ from stepforge.pipelines.answers.normalize import canonical
 from stepforge.pipelines.answers.refusals import refuses
 from stepforge.pipelines.answers.run_ons import new_problems, turn_ends, without_turns
 from stepforge.pipelines.answers.statements import How, Statement, rare_statements, statements
+from stepforge.pipelines.answers.thoughts import without_thoughts
 from stepforge.pipelines.answers.verbatim import same_text
 from stepforge.pipelines.answers.wording import (
+    ASKED,
     BUT,
+    CLOSES,
+    CONCLUDING,
+    CONFIRMED,
     CONTINUED,
     INTERRUPTED,
     MAY_RETRACT,
     MAY_TURN,
     RETRACTED,
+    TAKEN_BACK,
     TURN,
     TURNED_TO,
 )
 from stepforge.pipelines.answers.words import LETTERS
 
 MAX_STATED = 3       # honest solutions were seen to box at most two different values
+CLOSING_CHARS = 200  # at the end of a text, where it may confirm its answer
 REST_OF_LINE = 200   # behind an answer, in its line
 EXPLICIT = frozenset(("boxed", "hash", "phrase"))
 
@@ -69,10 +76,6 @@ class Behind(NamedTuple):
     runs_on: bool
 
 
-_TAG = re.compile(r"</?((?:\w+:)?(?:think(?:ing)?|thoughts?|reasoning|scratchpad|reflection))>", re.IGNORECASE)
-_THOUGHTS = (("[THINK]", "[/THINK]"), ("◁think▷", "◁/think▷"),
-             ("<|begin_of_thought|>", "<|end_of_thought|>"),
-             ("<|channel|>analysis<|message|>", "<|channel|>final<|message|>"))
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _FORMULA = re.compile(r".[^\n]*[-+*/^=\\]").match             # 18 + 18 may go on to 36
 _WHOLE = re.compile(r"\s*(?:\$\$?[^$]{1,200}\$\$?|\\\[[^\[\]]{1,200}\\\]|\\\([^()]{1,200}\\\)|[A-Za-z]{1,30})[\s.]*"
@@ -85,14 +88,14 @@ def extract_answer(text: str, choices: bool = False, percent: bool = False) -> E
     choices: the reference is a choice letter, so without an explicit answer the last lone capital is taken.
     percent: the reference is a percentage, so a percent sign behind a box belongs to the answer.
     """
-    if _may_think(text):
-        visible = _outside_thoughts(text)
-        if visible is None:
-            return Extraction(None, "unclosed_thought")
-        text = visible
-    if (end := _own_end(text, choices)) < len(text):
-        return _extracted(text[:end], choices, percent)._replace(at_end=False)
-    return _extracted(text, choices, percent)
+    visible = without_thoughts(text)
+    if visible is None:
+        return Extraction(None, "unclosed_thought")
+    if (end := _own_end(visible, choices)) < len(visible):
+        found = _extracted(visible[:end], choices, percent)._replace(at_end=False)
+        shown = found.how in EXPLICIT or "=" in visible[:end] or end in turn_ends(visible)
+        return found if shown else found._replace(sure=False, doubted=True)      # it may have led to the problem
+    return _extracted(visible, choices, percent)
 
 
 def _extracted(text: str, choices: bool, percent: bool) -> Extraction:
@@ -105,11 +108,11 @@ def _extracted(text: str, choices: bool, percent: bool) -> Extraction:
     if len(stated) == 1 and last.to_end:                       # nothing can take it back
         doubted = not last.plain and _doubted(text, last)
         return Extraction(last.answer, last.how, 1, True, last.sure, last.clause, doubted)
-    following = text[last.end:last.end + 200]
+    following = text[last.end:last.end + 200].removeprefix(last.answer)
     if any(map(following.__contains__, MAY_RETRACT)) and (retracted := RETRACTED.search(following)):
         return _guessed(text[last.end + retracted.end():], choices)
     chosen = _chosen(stated, last)
-    if _turned(text[last.end:], last.answer):
+    if _turned(text[last.end:], last.answer) or _closes_otherwise(text[last.end:], last.answer):
         return chosen._replace(sure=False, doubted=True)
     if last.how == "boxed" and (plain := without_doubt(last.answer)) != last.answer:
         return chosen._replace(answer=plain, doubted=True)
@@ -122,7 +125,7 @@ def text_behind(text: str) -> Behind:
     Of a line that goes on for more than REST_OF_LINE characters, what stands behind the answer's sentence. Nothing
     where no answer is stated explicitly and no mark ends the turn: what is taken then stands at the end.
     """
-    visible = (_outside_thoughts(text) if _may_think(text) else text) or ""
+    visible = without_thoughts(text) or ""
     own_end = _own_end(visible, False)
     own = visible[:own_end]
     stated = statements(own, False) + (boxes(own) if "box" in own else [])
@@ -138,38 +141,18 @@ def text_behind(text: str) -> Behind:
 def _own_end(text: str, choices: bool) -> int:
     """Offset of the first new problem or end of a turn behind an explicit answer; the length of the text without one.
 
-    Without any explicit answer the first end of a turn counts, unless the text begins with such a mark.
+    Without any explicit answer the first of them behind a value counts, and the first end of a turn, unless the text
+    begins with such a mark.
     """
     turns = turn_ends(text)
     for end in sorted({*new_problems(text), *turns}):
         before = text[:end]
-        if any(not said.part for said in statements(before, choices) + (boxes(before) if "box" in before else [])):
+        stated = statements(before, choices) + (boxes(before) if "box" in before else [])
+        if any(not said.part for said in stated or rare_statements(before, choices)):
+            return end
+        if not stated and (value := guess(before)) is not None and ("=" in before or value.sure):
             return end
     return turns[0] if turns and text[:turns[0]].strip() else len(text)
-
-
-def _may_think(text: str) -> bool:
-    """Whether a tag may stand in it: a `<` that is none of a calculator's `<<3+4=7>>`, or another bracket."""
-    return text.count("<") > 2 * text.count("<<") or "[THINK]" in text or "◁think▷" in text
-
-
-def thought_marks(text: str) -> tuple[tuple[str, str], ...]:
-    """What may open and close a thought in this text."""
-    return (*((f"<{name}>", f"</{name}>") for name in dict.fromkeys(_TAG.findall(text))), *_THOUGHTS)
-
-
-def _outside_thoughts(text: str) -> str | None:
-    """The text without its thoughts, None where the last one is not closed."""
-    for opening, closing in thought_marks(text):
-        if closing not in text:
-            if opening in text:
-                return None
-            continue
-        pieces = text.split(closing)
-        if opening in pieces[-1]:
-            return None
-        text = "\n".join([piece.split(opening, 1)[0] for piece in pieces[:-1] if opening in piece] + [pieces[-1]])
-    return text
 
 
 def _last(stated: list[Statement]) -> Statement:
@@ -191,6 +174,21 @@ def _turned(behind: str, answer: str) -> bool:
     if other is None and not _FORMULA(answer):
         other = CONTINUED.match(sentence)
     return other is not None and other[1].replace(",", "") not in _NUMBER.findall(answer.replace(",", ""))
+
+
+def _closes_otherwise(behind: str, answer: str) -> bool:
+    """Whether the text behind a stated number takes it back, or the question up, and closes with another number."""
+    if not any(map(behind.__contains__, CLOSES)) or not _NUMBER.search(behind) or not (own := _NUMBER.findall(answer)):
+        return False
+    closing = behind.rstrip()[-MAX_CLAUSE:]
+    turn = TAKEN_BACK.search(behind[:MAX_CLAUSE]) or ASKED.search(closing)
+    if turn is None or CONFIRMED.search(closing[-CLOSING_CHARS:]):
+        return False
+    value = guess(behind)
+    found = _NUMBER.findall(value.answer.replace(",", "")) if value else []
+    last = SENTENCE_END.split(closing)[-1]
+    last = last.rpartition("=")[2] if CONCLUDING.match(last) else last
+    return bool(found) and found[-1] not in own and not set(own) & set(_NUMBER.findall(last))
 
 
 def _doubted(text: str, said: Statement) -> bool:

@@ -48,6 +48,10 @@ _STYLE = re.compile(r"\\(?:textcolor|color)\s*\{[a-z]+\}"
 _BOLDED = re.compile(r"(?<![\w*])\*\*(?!\s)([^*\n]{1,80}?)[.:]?\*\*(?![\w*])")
 _MARKER = re.compile(r"(?:[-*+•>]|#+|\d{1,2}[.)]|\([a-z0-9]\)|\|)\s+")
 _LEFT_OUT = re.compile(r"<<[^<>\n]*>>|\\(?:boxed|fbox)\{[^{}]*\}")     # a calculator's notes; boxes that were denied
+_CODE = re.compile(r"```(?:python|py|tool_code|javascript|js|java|cpp|c|julia|sql|bash|sh)\b.*?(?:```|\Z)"
+                   r"|<tool_call>.*?(?:</tool_call>|\Z)", re.DOTALL | re.IGNORECASE)        # it says no result
+_PARTS_OF = re.compile(r"(?:\n|\A)(?![-*•+] )[^\n]*(?i:\b(?:total|altogether|in all)\b)[^\n]*\d[^\n]*"
+                       r"(?P<list>(?:\n[ \t]*[-*•+] [^\n]*)+)\s*\Z")
 _HEADING = re.compile(r"(?:\n|\A)#{1,6}[^\n]*\n(?=\s*[^\s#])")              # one with text under it ...
 _OPEN_HEADING = re.compile(r"(?:\n|\A)#{1,6} *\d{1,2}\.? +[A-Z][a-z]+(?: [a-zA-Z]+)*\s*\Z")     # ... or of a section
 _RESTATED = re.compile(r"^(?:The|This) (?:inequality|equation|expression|condition|relation|function)\s*[$\\(]*$")
@@ -69,6 +73,14 @@ _IN_WORDS = re.compile(rf"(?<![\w'’-])(?:(?:negative|minus|half an?|an?)\s+)?(
                        re.IGNORECASE)
 _WORDS = re.compile(r"[a-zA-Z\s-]+")
 _OF_MANY = re.compile(r"\s+of\s+(?:the|them|these|those|his|her|its|their)\b")
+_SEVERAL = re.compile(r"\b(?:solutions|values|roots|answers|numbers|possibilities|zeros|zeroes)\b[^\n]{0,60}:[*\s]*\n"
+                      r"(?=(?:[^\n]{1,90}\n+){1,12}[^\n]{1,90}\Z)",
+                      re.IGNORECASE)
+_VALUE_ALONE = re.compile(r"(?:\\?[a-zA-Z](?:_\{?\w\}?)?\s*=\s*)?[-+\d.,/\\{}()^√πa-z ]*\d[^a-zA-Z=]*").fullmatch
+_ALL_BOLD = re.compile(r"\*\*[^*\n]{1,40}\*\*(?:\s*(?:,|,?\s*and|,?\s*or)\s*\*\*[^*\n]{1,40}\*\*)+")
+_BROKEN_DOWN = re.compile(r"(?<![\w:])\d[\d,.]*[^:.!?\d]{0,40}:\s+(?=\d+\b[^.!?]*\b(?:plus|and)\s+\d)")
+_WHICH_BEFORE = re.compile(r"\d[^.!?]*\bof (?:which|whom)\s+$")
+_OF_WHICH = re.compile(r"\s+of (?:which|whom)\b")
 _RULE = re.compile(r"(?:\n\s*[-*_=#\s]+)+$")
 _LAST_WORD = re.compile(r"[a-zA-Z]+$")
 _SUPPOSED = re.compile(r"(?:^|[.,;:!?]\s)\W*(?:(?:now|next|so|then|and|first|let us|let me|let['’]s)\W+){0,2}"
@@ -91,7 +103,11 @@ def guess(text: str) -> Guess | None:
     """The value that the end of a text states, None where none of its last sentences has one."""
     if ("#" in text or "**" in text) and (check := wording.CHECK.search(text, max(0, len(text) - TAIL))):
         text = text[:check.start()]
+    if "```" in text or "<tool_call>" in text:
+        text = _CODE.sub("\n", text)
     tail = text[-TAIL:].rstrip()
+    if "\n" in tail and (parts := _PARTS_OF.search(tail)) and "otal" not in parts["list"]:
+        tail = tail[:parts.start("list")]
     if "<<" in tail or "box" in tail:
         tail = _LEFT_OUT.sub("", tail).rstrip()
     if "#" in tail:
@@ -105,6 +121,8 @@ def guess(text: str) -> Guess | None:
     if "\\[" in tail or "\\(" in tail or "$$" in tail:
         tail = MATH.sub(lambda math: math[0].replace("\n", " "), tail)
     tail = tail.strip()
+    if (several := _listed(tail)) is not None:
+        return several
     best: Guess | None = None
     last = True
     for start, end in islice(_sentences(tail), MAX_SENTENCES):
@@ -131,6 +149,19 @@ def guess(text: str) -> Guess | None:
             finished = False
         last = False
     return best
+
+
+def _listed(tail: str) -> Guess | None:
+    """Values in lines of their own at the end, behind a line that announces several: `The solutions are:`."""
+    head = _SEVERAL.search(tail)
+    if head is None:
+        return None
+    items = [line.strip() for line in tail[head.end():].split("\n") if line.strip()]
+    answers = [without_markup(_MARKER.sub("", item, count=1)).strip(" .,;") for item in items]
+    answers = [answer.removeprefix("\\[").removesuffix("\\]").strip(" $") for answer in answers]
+    if len(answers) < 2 or not all(map(_VALUE_ALONE, answers)):
+        return None
+    return Guess(", ".join(answers), True, True)
 
 
 def _sentences(text: str) -> Iterator[tuple[int, int]]:
@@ -172,7 +203,8 @@ def guess_in(sentence: str, before: str = "") -> Guess | None:
     """The value that one sentence arrives at; `before` is the text whose last equations may tell which."""
     sentence = sentence[-MAX_SENTENCE:]
     if bold := _bold(sentence):
-        return Guess(bold[-1], len(set(bold)) == 1, bold=True)
+        several = len(bold) > 1 and _ALL_BOLD.search(sentence)
+        return Guess(", ".join(bold) if several else bold[-1], bool(several) or len(set(bold)) == 1, bold=True)
     line = without_markup(ascii_math(sentence))
     marker = _MARKER.match(line)
     values, left_out = _values(line, marker.end() if marker else 0)
@@ -259,7 +291,9 @@ def _is_label(line: str, value: Term) -> bool:
 def _is_aside(line: str, value: Term) -> bool:
     """Whether a value stands in parentheses or in a clause that gives a reason or a condition."""
     at = value.start
-    if line[at - 1:at] == "(" and line[value.end:value.end + 1] == ")":
+    if line[at - 1:at] == "(" and line[value.end:value.end + 1] == ")" or _OF_WHICH.match(line, value.end):
+        return True
+    if (parts := _BROKEN_DOWN.search(line)) and at >= parts.end() or _WHICH_BEFORE.search(line, 0, at):
         return True
     near = line[max(0, at - 3 * BEFORE):at].lower()
     return any(map(near.__contains__, wording.MAY_REASON)) and wording.REASON_BEFORE.search(near) is not None

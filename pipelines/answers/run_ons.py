@@ -10,21 +10,38 @@ from itertools import islice
 
 MAX_HEADINGS = 8     # looked at, from the beginning
 _NOUN = (r"(?:Question|QUESTION|Problem|PROBLEM|Exercise|Task|Exercice|Problème|Frage|Aufgabe|Pregunta|Problema"
-         r"|Ejercicio|问题|題目|题目)")
-_FURTHER = (r"(?:(?:Here is a|Here's a|A)nother|New|Next|Similar|Practice|Follow-up|Bonus|Extra|Additional)"
+         r"|Ejercicio|Pergunta|Questão|Domanda|Esercizio|Вопрос|Задача|问题|題目|题目|問題|문제|질문)")
+_FURTHER = (r"(?:(?:Here is a|Here's a|A)nother|New|Next|Similar|Practice|Follow-up|Bonus|Extra|Additional|Math|Sample"
+            r"|Word|Second|Related)"
             r" (?:[Qq]uestion|[Pp]roblem|[Ee]xercise|[Ee]xample|[Tt]ask)")
 _NAME = (rf"(?:{_FURTHER}|{_NOUN}|Instruction|Input|Prompt|Human|Student|User|USER|user|question|Q|问|問|用户)")
+_TURNS_TO = (r"(?:(?:Now|Next|Okay|OK),?[ ])?"
+             r"(?:[Ll]et(?:['’]s| us| me)|[Ww]e(?:['’]ll| will| can)|I(?:['’]ll| will))[ ](?:now[ ])?"
+             r"(?:try|do|solve|look at|consider|move on to|go to|work on)[ ]"
+             r"(?:another|the next|one more|a (?:new|different|similar|second|related|harder))[ ](?:\w+[ ])?"
+             r"(?:problem|question|exercise)")
 _HEADING = re.compile(
     rf"(?:\n|\A)[ \t#>*_]{{0,12}}(?:"
     rf"(?:{_NAME}(?P<number>[ \t]*#?\d{{1,4}})?|(?:Example|Test case|例)[ \t]*#?(?P<example>\d{{1,4}}))"
     r"[ \t]*[*_]*[ \t]?[:：]"
     rf"|(?:{_NOUN}|Example)[ \t]*#?(?P<count>\d{{1,4}})[ \t]*"
     r"(?:\.?[*_]*[ \t]*(?=\r?\n)|\.[*_]*[ \t]+(?=[^\W\d_])|[*_]+[ \t])"
-    rf"|Q(?P<short>\d{{1,4}})[.)][ \t]|\[{_NOUN}\]|【{_NOUN}】"
+    rf"|Q(?P<short>\d{{1,4}})[.)][ \t]|Q\.[ \t]+(?=[A-Z]\w*['’\w]*[ \t]\w)|\[{_NOUN}\]|【{_NOUN}】"
+    rf"|{_TURNS_TO}"
     rf")|(?:\n|\A)[ \t]*(?:#{{1,6}}|\*\*)[ \t]*{_NAME}(?P<marked>[ \t]*#?\d{{1,4}})?(?:\*\*)?[ \t]*(?=\r?\n)")
-_TURN = re.compile(r"</?s>|<(?:end|start)_of_turn>|\[INST\]|\n<(?:user|human)>"
+_TURN = re.compile(r"</?s>|<(?:end|start)_of_turn>|\[INST\]|\n<(?:user|human)>|<(?:eos|pad)>"
+                   r"|\n[ \t]*\n(?:User|USER|Human|HUMAN)[ ]?:"
                    r"|<[|｜](?:im_(?:end|start)|e(?:o[tm]_id|ndoftext|nd_of_(?:text|turn)|nd)|start(?:_header_id)?|return"
                    r"|(?:begin|end)▁of▁sentence|[Uu]ser|human)[|｜]>")
+
+
+_END = re.compile(r"(?:\s*(?:</s>|<end_of_turn>|<eos>|<[|｜](?:im_end|e(?:o[tm]_id|ndoftext|nd_of_(?:text|turn)|nd)"
+                  r"|return|end▁of▁sentence)[|｜]>))+\s*\Z")
+
+
+def without_end(text: str) -> str:
+    """The text without the marks that end the model's turn behind it."""
+    return _END.sub("", text) if text.rstrip().endswith(">") else text
 
 
 def new_problems(text: str) -> list[int]:
@@ -36,7 +53,7 @@ def new_problems(text: str) -> list[int]:
 
 def turn_ends(text: str) -> list[int]:
     """Offsets of the marks that end the model's turn or begin another's."""
-    if "<" not in text and "[INST]" not in text:
+    if not any(mark in text for mark in ("<", "[INST]", "\nU", "\nH")):
         return []
     return [mark.start() for mark in islice(_TURN.finditer(text), MAX_HEADINGS)]
 

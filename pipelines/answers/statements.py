@@ -17,6 +17,8 @@ from stepforge.pipelines.answers.wording import CONDITION, UNREAL
 
 MAX_STATEMENTS = 64  # looked at, from the end
 
+MAX_LISTED = 12      # answers in lines of their own
+MAX_ITEM_WORDS = 5   # of one of them
 MAX_SHORT = 4        # characters of an answer in a script without spaces, such as `是`
 MAX_WORDS = 200      # characters of a clause that may be the reference word for word
 
@@ -51,9 +53,11 @@ _RARE_HEADS = (("esult", re.compile(r"(?<=[rR])esult(?![a-z])")), ("ESULT", re.c
 _FOREIGN = (("espuesta", re.compile("[Rr]espuesta")), ("esposta", re.compile("[Rr]esposta")),
             ("isposta", re.compile("[Rr]isposta")), ("ntwort", re.compile("[Aa]ntwort")),
             ("ponse", re.compile("[Rr][ée]ponse")))
-_OTHER_SCRIPTS = re.compile("[Оо]твет|答案|答え|答(?=[:：])|정답|답(?=[은는:])")
+_OTHER_SCRIPTS = re.compile("[Оо]твет|答案|答え|答(?=[:：])|정답|답(?=[은는:])|故应?选|本题应?选|因此选|所以选")
 _FOREIGN_LINK = re.compile(r"[*_\s]*(?:(?:final|finale|correcta|correcte|richtige)[\s*_]*)?"
-                           r"(?:es|est|ist|é|è|lautet|[:：]|应?选择?|是|为|為|は|은|는|—|-|=)(?![a-z])\s*[:：]?[\s*_]*")
+                           r"(?:es|est|ist|é|è|lautet|[:：]|应?选择?|是|为|為|は|은|는|—|-|="
+                           r"|(?<=选)(?=[:：]?[ (（]*[A-J]))"
+                           r"(?![a-z])\s*[:：]?[\s*_]*")
 _FOREIGN_AND = re.compile(r"(?<=[\d$)}])(?:\s+(?:und|et|y|e|и)\s+|\s*(?:和|与|及|と|와|과)\s*)(?=[-\d$\\(])")
 _FOREIGN_OR = re.compile(r"(?<=[\d$)}])(?:\s+(?:oder|ou|o|или)\s+|\s*(?:或者?|または)\s*)(?=[-\d$\\(])")
 _DECIMAL_COMMA = re.compile(r"(-?(?:\d{1,3}(?:\.\d{3})+|\d+)),(\d{1,2}|\d{4,})((?:[^\d,].*)?)").fullmatch
@@ -70,6 +74,11 @@ _LINK = re.compile(
     [:*]*)\s*""", re.VERBOSE)
 _PART = re.compile(r"(?:to|for|of|in)\s+(?:the\s+)?(?:first|second|third|part|question|sub|\()", re.IGNORECASE)
 _TITLE = re.compile(r"[*_` \t]*:?[*_` \t]*\n\s*(?:(?:={3,}|-{3,}|`{3}\w*)\s*\n\s*)?(?:[-*•>]\s+)?(?=\S)")
+_BULLET = re.compile(r"(?:[-*•+]|\d{1,2}[.)])[ \t]+(?=\S)")
+_ITEM = re.compile(r"\s*(?:(?P<mark>[-*•+])[ \t]+|\d{1,2}[.)][ \t]+)?"
+                   r"(?:\\\[[ \t\n]*(?P<shown>[^\n\[\]]{1,80}?)[ \t\n]*\\\]"
+                   r"|(?P<item>[^\s\\][^\n]{0,80}|\\\([^\n]{1,80}))"
+                   r"[ \t]*(?=\n|\Z)")
 _TITLE_BEFORE = re.compile(r"[\W\d_]*(?:(?:the|my|our|your)\s)?(?:(?:final|correct|short|full|end)\s)?[ar]?",
                            re.IGNORECASE)
 _FINAL = re.compile(r"(?:final|end) r", re.IGNORECASE)
@@ -78,6 +87,7 @@ _COUNTED = re.compile(r"\b(?:number|total|count|sum|many|wrong|false|incorrect|e
                       r"[^.\n]{0,30}$", re.IGNORECASE)
 _NONE = re.compile(r"\b(?:no|wrong|incorrect|false|mistaken|naive|tempting) (?:\w+ )?a?$", re.IGNORECASE)
 _IF = re.compile(r"[^.\n]*\b(?:if|had)\b").match
+_HOWEVER = re.compile(r"[^!?\n]{0,80}?\.\s+(?:However|But)\b").match
 _IN_CASE = re.compile(r"[^.\n]{0,40}\b(?:if|had|unless|without)\b").match
 _LETTER = re.compile(r"(?:^|[\s*(])\(?([A-Z])[)*]*$")
 _NEGATED = re.compile(r"(?:not|n['’]t|never)$")
@@ -135,13 +145,17 @@ def _stated(text: str, head: re.Match[str], choices: bool) -> Statement | None:
     if "would" in link[0] and _is_unreal(line):
         return None
     at = link.end()
+    if "\n" in link[0] and (items := listed(text, at)) is not None:
+        return Statement(head.start(), items[1], items[0], "phrase", True, True, not text[items[1]:].strip())
+    if "\n" in link[0] and (bullet := _BULLET.match(text, at)):
+        at = bullet.end()
     if plain := _PLAIN.match(text, at):
         return Statement(head.start(), plain.end(1), plain[1], "phrase",
                          to_end=not text[plain.end(1):].strip(" \t"), part=bool(_PART.match(link["part"] or "")))
     clause = text[at:at + MAX_CLAUSE]
     if link[0][:1] in (">", "]"):                               # <answer>…</answer>, [ANSWER]…[/ANSWER]
         clause = clause.split(text[start - 2] + "/", 1)[0] if text[start - 2:start - 1] in ("<", "[") else ""
-    if "would" in link[0] and _IF(clause):
+    if "would" in link[0] and (_IF(clause) or _HOWEVER(clause)):
         return None                                             # it would be 5 if x were even
     if _announces(clause):
         return None                                             # the box or the phrase inside speaks for itself
@@ -151,6 +165,21 @@ def _stated(text: str, head: re.Match[str], choices: bool) -> Statement | None:
     if not reading.firm and link[0].lstrip('"*_`').startswith(":"):
         reading = _searched(text, at) or reading
     return _statement(text, head.start(), at, reading, bool(_PART.match(link["part"] or "")))
+
+
+def listed(text: str, at: int) -> tuple[str, int] | None:
+    """Two or more answers, each in a line of its own, joined by commas, and where they end; None for other lines."""
+    answers: list[str] = []
+    end, mark = at, None
+    while len(answers) < MAX_LISTED and (item := _ITEM.match(text, end)):
+        plain = item["shown"] or item["item"]
+        answer = bare_answer(plain, True) if any(map(str.isdigit, plain)) else None
+        if answer is None or len(plain.split()) > MAX_ITEM_WORDS or len(answers) > 1 and item["mark"] != mark:
+            break
+        mark = item["mark"]
+        answers.append(answer.rstrip(" .,;"))
+        end = item.end()
+    return (", ".join(answers), end) if len(answers) > 1 else None
 
 
 def _line_end(text: str, at: int) -> int:
@@ -165,7 +194,8 @@ def _announces(clause: str) -> bool:
 def _asserted(line: str, word: str, colon: bool) -> bool:
     """Whether the words before `answer` leave it a statement: not a condition, a doubt or a count of answers."""
     if word.lower() == "esult":
-        return bool(_FINAL.search(line[-7:])) or (colon and bool(_TITLE_BEFORE.fullmatch(line)))
+        tagged = line[-2:].lower() == "<r"                       # <result>18</result>
+        return tagged or bool(_FINAL.search(line[-7:])) or (colon and bool(_TITLE_BEFORE.fullmatch(line)))
     if word == "A" or not line.strip("#*_ "):
         return True
     if word.lower().endswith("s") and word != "Ans" and _COUNTED.search(line):
@@ -178,6 +208,8 @@ def _titled(text: str, start: int, at: int, choices: bool) -> Statement | None:
     clause = text[at:at + MAX_CLAUSE]
     if _announces(clause):
         return None
+    if (items := listed(text, at)) is not None:
+        return Statement(start, items[1], items[0], "phrase", True, True, not text[items[1]:].strip())
     reading = read_clause(clause, choices)
     if not reading.firm:
         reading = _searched(text, at) or reading

@@ -8,6 +8,8 @@ joins terms by commas, `and` and `or` into one list. Texts come as one line of A
 import re
 from typing import Literal, NamedTuple
 
+from stepforge.pipelines.answers.units import is_unit
+
 MAX_TOKENS = 200     # of one plain term
 
 Kind = Literal["number", "formula", "name"]
@@ -56,8 +58,9 @@ _PLAIN_NUMBER = re.compile(r"(?:[-+\d\s,./$€£¥₹%°]|\\[$%,! ]|\\[dt]?frac|
 _TEXT = re.compile(r"\\text[a-z]{0,2}\s*\{[^{}]*\}")
 _WORDS_INSIDE = re.compile(r"(?<![\\a-zA-Z{])[a-z]{3,}(?![a-zA-Z{}])")
 _WORD = re.compile(r"\s?((?:[ap]\.m\.|[A-Za-z][a-zA-Z/]*(?:'s)?)(?:\^\{?\d\}?)?)(?![\w'])")
-SHORT_UNITS = frozenset("m g s h L l V W N J K A C F cm mm km kg mg ml mL ft yd mi lb oz hr am pm AM PM°C Mg mW MW kW"
-                        " Mb MB mb Gb GB gb kb kB KB Tb TB".split())
+SHORT_UNITS = frozenset("m g s h L l V W N J K A C F cm mm km kg mg ml mL ft yd mi lb oz hr am pm AM PM °C KM CM KG"
+                        " Mg mW MW kW Mb MB mb Gb GB gb kb kB KB Tb TB".split())
+_CAPITALISED = frozenset("Celsius Fahrenheit Kelvin North South East West AM PM".split())
 STOP = frozenset("""a an the of for in on at to from with within without by as into onto over under about above below
     between among against during after before since until till while when where whenever which that who whom whose what
     why how if then than so because hence thus therefore and or nor but not no yet is are was were be been being am has
@@ -184,7 +187,8 @@ def _with_unit(text: str, term: Term) -> Term:
     while words < 4 and (word := _WORD.match(text, end)):
         name = word[1].split("^")[0]
         if name.lower() in STOP or name.lower().removesuffix("'s") in STOP or (
-                len(name) < 3 and name not in SHORT_UNITS) or (words and name[0].isupper()):
+                len(name) < 3 and name not in SHORT_UNITS and not (len(name) == 2 and is_unit(name))) or (
+                words and name[0].isupper() and name not in _CAPITALISED):
             break
         end, words = word.end(), words + 1
     if text.endswith(" per", 0, end):

@@ -42,9 +42,11 @@ _AMOUNTS: dict[str, list[str]] = {
     "franc": ["1 franc"],
     "degree": ["1 degree deg ° º", "1/60 arcminute", "1/3600 arcsecond"], "radian": ["1 radian rad"],
     "revolution": ["1 revolution rev rpm"], "celsius": ["1 celsius °c"], "fahrenheit": ["1 fahrenheit °f"],
-    "kelvin": ["1 kelvin"], "joule": ["1 j joule", "1000 kj kilojoule", "4.184 cal", "4184 kcal"],
+    "kelvin": ["1 kelvin"], "joule": ["1 j joule", "1000 kj kilojoule", "4.184 cal", "4184 kcal", "3600 wh",
+              "3600000 kwh"],
     "watt": ["1 w watt", "1/1000 milliwatt", "1000 kw kilowatt", "1000000 megawatt"],
-    "newton": ["1 newton"], "volt": ["1 volt"], "ampere": ["1 amp ampere"],
+    "newton": ["1 newton"], "volt": ["1 volt"], "ampere": ["1 amp ampere"], "coulomb": ["1 coulomb"],
+    "farad": ["1 farad"], "tesla": ["1 tesla"], "henry": ["1 henry"], "electronvolt": ["1 ev electronvolt"],
     "ohm": ["1 ohm"], "hertz": ["1 hz hertz", "1000 khz", "1000000 mhz"], "pascal": ["1 pa pascal", "1000 kpa"],
     "mole": ["1 mol mole"], "bit": ["1 bit", "8 byte"], "acre": ["1 acre"], "hectare": ["1 hectare ha"],
 }
@@ -55,6 +57,17 @@ for _base, _lines in _AMOUNTS.items():
     for _line in _lines:
         for _name in _line.split()[1:]:
             _UNITS[_name] = ((_base, 1),), Fraction(_line.split()[0])
+# What joules, watts and others are in base units, and how many of these one of them has.
+_DERIVED: dict[str, tuple[dict[str, int], int | Fraction]] = {
+            "newton": ({"mg": 1, "mm": 1, "second": -2}, 10**9), "joule": ({"mg": 1, "mm": 2, "second": -2}, 10**12),
+            "watt": ({"mg": 1, "mm": 2, "second": -3}, 10**12), "hertz": ({"second": -1}, 1),
+            "pascal": ({"mg": 1, "mm": -1, "second": -2}, 1000), "coulomb": ({"ampere": 1, "second": 1}, 1),
+            "volt": ({"mg": 1, "mm": 2, "second": -3, "ampere": -1}, 10**12),
+            "ohm": ({"mg": 1, "mm": 2, "second": -3, "ampere": -2}, 10**12),
+            "electronvolt": ({"mg": 1, "mm": 2, "second": -2}, Fraction("1.602176634e-7"))}
+for _name, (((_base, _),), _factor) in list(_UNITS.items()):
+    if _base in _DERIVED:
+        _UNITS[_name] = tuple(sorted(_DERIVED[_base][0].items())), _factor * _DERIVED[_base][1]
 for _line in _VOLUMES:
     for _name in _line.split()[1:]:
         _UNITS[_name] = (("mm", 3),), Fraction(_line.split()[0])
@@ -87,7 +100,9 @@ _NOT_UNITS = frozenset("""and or if than not but mod over plus minus factorial c
     through no never impossible least most under except nor cannot
     fails fail works excluded discarded ignored
     wrong incorrect false rejected invalid extraneous isn't aren't base""".split())
-_WORD = re.compile(r"[A-Za-z°º€£¥₹$']+(?:-[A-Za-z]+)*\.?(?:\s*\^\s*\{?(-?\d)\}?|(?<=[a-z])(\d)(?![\d]))?|/|\*|[^\s]")
+_WORD = re.compile(r"[A-Za-zμ°º€£¥₹$']+(?:-[A-Za-z]+)*\.?(?:\s*\^\s*\{?(-?\d)\}?|(?<=[a-z])(\d)(?![\d]))?|/|\*|[^\s]")
+_BRACKETED = re.compile(r"/\s*\([A-Za-z\s·^\d{}\\-]{1,40}\)")           # J/(kg·K)
+_TIMES = re.compile(r"(?<=[A-Za-z}\d])\s*(?:·|\\cdot(?![a-zA-Z]))\s*(?=[A-Za-z])")
 _SYMBOLS = re.compile(r"(?<![A-Za-z])[A-Za-z]-|-[A-Za-z](?![A-Za-z])").search      # 4x-y
 _TEMPERATURE = re.compile(r"(?:degrees?|°)\s+(?=celsius|fahrenheit|kelvin|[CF]\b)", re.IGNORECASE)
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz"
@@ -95,7 +110,15 @@ _VOWEL = re.compile("[aeiou]", re.IGNORECASE).search
 _SHORT = frozenset(("am", "pm", "bc", "bce", "ad", "ce", "sq", "cu", "mph", "kph", "kmh", "fps", "mps", "kmph"))
 _CAPITALS = {"L": "l", "mL": "ml", "C": "°c", "F": "°f", "J": "j", "W": "w", "V": "volt", "N": "newton", "A": "ampere",
              "Hz": "hz", "Pa": "pa", "K": "kelvin", "kW": "kw", "kJ": "kj", "Mg": "megagram", "mW": "milliwatt",
-             "MW": "megawatt"}
+             "MW": "megawatt", "T": "tesla", "H": "henry"}
+# Symbols of units that take a prefix: their case tells mW from MW, so they are read as they are written.
+_SYMBOLS_OF = {"m": "m", "s": "s", "g": "g", "A": "ampere", "V": "volt", "W": "watt", "N": "newton", "J": "joule",
+               "Hz": "hz", "Pa": "pa", "C": "coulomb", "F": "farad", "T": "tesla", "H": "henry", "ohm": "ohm",
+               "eV": "ev", "mol": "mol", "L": "l", "K": "kelvin"}
+_PREFIXES = {"p": Fraction(1, 10**12), "n": Fraction(1, 10**9), "μ": Fraction(1, 10**6), "u": Fraction(1, 10**6),
+             "m": Fraction(1, 1000), "k": Fraction(1000), "M": Fraction(10**6), "G": Fraction(10**9),
+             "T": Fraction(10**12)}
+_NO_PREFIX = frozenset(("pm", "mm", "ms", "mg", "us", "pt", "Mg"))
 _DATA = re.compile(r"[kMGTmgt][bB](?:ps)?").fullmatch        # Mb is no MB
 
 
@@ -103,6 +126,7 @@ _DATA = re.compile(r"[kMGTmgt][bB](?:ps)?").fullmatch        # Mb is no MB
 def unit_of(text: str) -> Unit | None:
     """The unit that words state, None where they are no unit (`mod 3`, `is not possible`, `or more`)."""
     text = _TEMPERATURE.sub("", text.replace("a.m.", "am").replace("p.m.", "pm"))
+    text = _TIMES.sub(" ", _BRACKETED.sub(lambda m: m[0].replace("(", "").replace(")", ""), text))
     words = [(match[0], match[1] or match[2]) for match in _WORD.finditer(text)]
     if len(words) > 12:
         return None
@@ -151,6 +175,9 @@ def unit_of(text: str) -> Unit | None:
 
 def _known(word: str) -> tuple[tuple[tuple[str, int], ...], Fraction] | None:
     word = word.rstrip(".")
+    if len(word) > 1 and word[0] in _PREFIXES and (name := _SYMBOLS_OF.get(word[1:])) and word not in _NO_PREFIX:
+        dimension, factor = _UNITS[name]
+        return dimension, factor * _PREFIXES[word[0]]
     return _UNITS.get(_CAPITALS.get(word, "")) or _UNITS.get(_stem(word)) if word else None
 
 

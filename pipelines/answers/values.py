@@ -76,7 +76,7 @@ _TAILS = tuple((re.compile(pattern, re.IGNORECASE), form) for pattern, form in (
     (r"\s*\(?(?:in )?base[- ]\$?(\w+)\$?\)?", r"%s \text{ base %s}"),
     (r"\s+((?:in the (?:morning|afternoon|evening)|at night))", r"%s \text{ %s}")))
 _MAY_TAIL = re.compile(r"\s*,?\s*\(?(?:mod|r|in|base|at)", re.IGNORECASE).match
-_CLOCK = re.compile(r"(\d{1,2}:\d\d(?::\d\d)?)\s*([ap])\.?\s?m\b\.?", re.IGNORECASE)
+_CLOCK = re.compile(r"(\d{1,2}(?::\d\d(?::\d\d)?)?)\s*([ap])\.?\s?m\b\.?", re.IGNORECASE)
 _POWERS = {"squared": "(%s)^2", "cubed": "(%s)^3", "factorial": "(%s)!"}
 
 

@@ -9,9 +9,11 @@ before it shows nothing of it at all; `opened` tells of such prompts.
 import re
 from collections.abc import Iterable
 
-from stepforge.pipelines.answers.extract import thought_marks
+from stepforge.pipelines.answers.run_ons import without_end
+from stepforge.pipelines.answers.thoughts import thought_marks
 from stepforge.pipelines.inference.runner import Completion
 
+SOLUTION, SOLUTION_END = "<|begin_of_solution|>", "<|end_of_solution|>"
 OPEN, CLOSE = "<think>", "</think>"
 _OPENED = re.compile(rf"{OPEN}\s*$")
 
@@ -31,8 +33,11 @@ def solution_and_thought(completion: Completion, kept: str, opened: bool, prompt
     """
     inline, thought, text = _told_apart(completion) if completion.thought else _within(completion, opened, prompt)
     if thought is None or kept == "inline":
-        return inline, None
-    return text.lstrip("\n"), thought.strip("\n") if kept == "column" else None
+        return without_end(inline), None
+    text = without_end(text).lstrip("\n")
+    if text.startswith(SOLUTION):
+        text = text.removeprefix(SOLUTION).rstrip().removesuffix(SOLUTION_END).strip("\n")
+    return text, thought.strip("\n") if kept == "column" else None
 
 
 def _told_apart(completion: Completion) -> tuple[str, str, str]:

@@ -119,6 +119,9 @@ def test_how_a_sample_ended_is_what_it_says_and_nothing_more(read, columns, expe
     ("\u25c1think\u25b7t\u25c1/think\u25b7a", "t", "a"), ("[THINK]t", "t", ""),
     ("<|channel|>analysis<|message|>t<|channel|>final<|message|>a", "t", "a"),
     ("<|begin_of_thought|>t<|end_of_thought|>a", "t", "a"), ("<reasoning>t</reasoning>a", "t", "a"),
+    ("<|START_THINKING|>t<|END_THINKING|>a", "t", "a"),
+    ("Here is my thought process:\nt\nHere is my response:\na", "t", "a"),
+    ("<|begin_of_thought|>t<|end_of_thought|>\n<|begin_of_solution|>\na\n<|end_of_solution|>", "t", "a"),
     ("<think>t</think>b<think>u</think>a", "t</think>b<think>u", "a"),
     ("a [THINK]t[/THINK]", None, "a [THINK]t[/THINK]"), ("3 <4> 5", None, "3 <4> 5")])
 def test_a_thought_is_told_apart_in_the_marks_of_any_model(read, written, thought, solution):
@@ -128,6 +131,20 @@ def test_a_thought_is_told_apart_in_the_marks_of_any_model(read, written, though
     assert (kept["solution"], kept["thought"], dropped["solution"], dropped["thought"]) == (
         solution, thought, solution, None)
     assert inline["solution"] == ("<think>" if written.startswith("t<") else "") + written
+
+
+@pytest.mark.parametrize("end", ["<|im_end|>", "</s>", "\n<|eot_id|>\n", "<|end|><|return|>"])
+@pytest.mark.parametrize("thoughts", ["inline", "drop"])
+def test_the_mark_that_ends_a_turn_is_no_part_of_the_solution(read, end, thoughts):
+    (row,), _ = read({"problem": "id7", "solution": f"The answer is 7.{end}"}, thoughts=thoughts)
+    assert row["solution"] == "The answer is 7."
+
+
+@pytest.mark.parametrize(("word", "verdict"), [("C", "correct"), ("I", "incorrect"), ("N", "N")])
+def test_letters_of_verdicts_are_read(read, word, verdict):
+    columns = {"solution": "solution", "upstream_verdict": "v"}
+    (row,), _ = read({"problem": "id7", "solution": "a", "v": word}, columns=columns)
+    assert row["upstream_verdict"] == verdict
 
 
 @pytest.mark.parametrize(("kept", "text", "solution", "thought"), [
