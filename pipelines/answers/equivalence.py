@@ -9,6 +9,7 @@ import re
 from functools import partial
 
 from stepforge.pipelines.answers import outcome
+from stepforge.pipelines.answers.calls import primed
 from stepforge.pipelines.answers.conditions import conditioned
 from stepforge.pipelines.answers.dates import dates_match
 from stepforge.pipelines.answers.expressions import equations_match, expressions_match, orders_match
@@ -26,9 +27,11 @@ from stepforge.pipelines.answers.matches import (
     all_of,
     unclear_where_equal,
 )
-from stepforge.pipelines.answers.names import are_two
+from stepforge.pipelines.answers.names import are_two, letters_of, permuted
 from stepforge.pipelines.answers.normalize import canonical
 from stepforge.pipelines.answers.parts import one_of_many, parts_match
+from stepforge.pipelines.answers.piecewise import pieces_match
+from stepforge.pipelines.answers.products import has_order, orders_of_names, same_order
 from stepforge.pipelines.answers.quantity import TOO_LARGE, UNDEFINED, Quantity, measured, read_number, same, spells
 from stepforge.pipelines.answers.readings import (
     all_alike,
@@ -63,12 +66,15 @@ def compare(gold: str, answer: str, symbolic: Symbolic | None = None) -> Match:
         return SAME_WORDS if gold.strip() == answer.strip() else TOO_BIG
     if (recorded := dates_match(gold, answer)) is not None:
         return recorded
-    gold, answer = canonical(gold), canonical(answer)
+    ordered = has_order(gold) or has_order(answer)
+    gold, answer = primed(canonical(gold)), primed(canonical(answer))
     if not gold:
         return NO_GOLD
     if not answer:
         return OTHER_WORDS
     match = _compare(gold, answer, symbolic)
+    if match.equal and ordered and not same_order(gold, answer):
+        return UNCLEAR                                         # a product that does not commute
     if match.equal or match.reason == NEEDS_SYMBOLIC:
         return match
     for first, second, sure in second_readings(gold, answer):
@@ -96,6 +102,11 @@ def _compare(gold: str, answer: str, symbolic: Symbolic | None) -> Match:
         return Match(gold.lstrip("+") == answer.lstrip("+"), "literal")
     if (conditional := _conditioned(gold, answer, symbolic)) is not None:
         return conditional
+    if (named := orders_of_names(gold, answer)) is not None:
+        return named
+    if r"\begin{cases}" in gold and r"\begin{cases}" in answer \
+            and (pieces := pieces_match(gold, answer, partial(_compare, symbolic=symbolic))) is not None:
+        return pieces
     return worded_match(gold, answer) or labels_match(gold, answer) or residues_match(gold, answer) \
         or proportions_match(gold, answer) or dotted_match(gold, answer) \
         or letter_match(gold, answer) or _choices(gold, answer, symbolic) \
@@ -287,7 +298,7 @@ def _best(gold: Statement, answer: Statement, symbolic: Symbolic | None) -> Matc
 
 
 def _both_named(gold: Statement, answer: Statement, symbolic: Symbolic | None) -> Match:
-    first, second = _letters(str(gold.name)), _letters(str(answer.name))
+    first, second = letters_of(str(gold.name)), letters_of(str(answer.name))
     if are_two(str(gold.name), str(answer.name)) and not symbols(gold.value):
         return OTHER_WORDS
     if gold.call and answer.call and len(gold.call) == len(answer.call) and gold.call != answer.call:
@@ -296,29 +307,14 @@ def _both_named(gold: Statement, answer: Statement, symbolic: Symbolic | None) -
     if first == second:
         return _best(gold, answer, symbolic)
     if first[:1] == second[:1] == "(":
-        return _permuted(first, second, gold.value, answer.value, symbolic)
+        return permuted((first, gold.value), (second, answer.value), partial(_compare, symbolic=symbolic))
     if gold.sides and answer.sides:
         return equations_match(gold.sides, answer.sides, symbolic)
-    if (gold.call and second == "y") or (answer.call and first == "y"):
+    if (gold.call and second in ("y", first.split("(")[0])) or (answer.call and first in ("y", second.split("(")[0])):
         return _compare(gold.value, answer.value, symbolic)
     if len(first) > 1 or len(second) > 1:
         return unclear_where_equal(_compare(gold.value, answer.value, symbolic))
     return OTHER_WORDS
-
-
-def _permuted(gold: str, answer: str, gold_value: str, answer_value: str, symbolic: Symbolic | None) -> Match:
-    """`(c,b)=(5,6)` says the same as `(b,c)=(6,5)`."""
-    names, others = gold.strip("()").split(","), answer.strip("()").split(",")
-    values = structure(answer_value)
-    if sorted(names) == sorted(others) and values and len(values.parts) == len(others):
-        by_name = dict(zip(others, values.parts, strict=True))
-        return _compare(gold_value, f"({','.join(by_name[name] for name in names)})", symbolic)
-    return unclear_where_equal(_compare(gold_value, answer_value, symbolic))
-
-
-def _letters(name: str) -> str:
-    plain = name.replace("\\text", "").replace(" ", "").translate(str.maketrans("", "", "\\{}"))
-    return plain.casefold() if len(plain) > 1 and "(" not in plain else plain
 
 
 # Units on expressions that are no plain numbers --------------------------------------------------------------------

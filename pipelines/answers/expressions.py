@@ -7,8 +7,10 @@ long, too nested or too large is handed to a parser.
 import re
 from fractions import Fraction
 from functools import lru_cache
+from itertools import permutations
 
 from stepforge.pipelines.answers.algebra import algebraically_equal, proportional
+from stepforge.pipelines.answers.calls import Called, has_calls
 from stepforge.pipelines.answers.differ import apart, constant, probe
 from stepforge.pipelines.answers.digits import same_digits
 from stepforge.pipelines.answers.exact import TooLarge, Undefined, evaluate
@@ -38,6 +40,9 @@ _LONG_NUMBER = re.compile(rf"[0-9]{{{MAX_DIGITS + 1}}}")
 _EXPONENT = re.compile(r"\^\s*(?:\{\s*([^{}]*)\}?|(\w))")
 _HEAVY = re.compile(r"([0-9]{1,9})\s*!|\\d?t?binom\s*\{?\s*([0-9]{1,9})|[0-9]+(?:\.[0-9]+)?[eE]\+?([0-9]{1,9})")
 _GAP = re.compile(r"[0-9] [0-9]|[0-9]_|\}[0-9]")     # `1 8` is not 18, nor 1 times 8; `5_7_8` is not 5
+_AXIS = re.compile(r"\\(?:hat|vec|widehat|overrightarrow)\{(?:\\([ij])math|([a-zA-Z]))\}")
+_CONSTANT = re.compile(r"(?<![\\a-zA-Z])(?:[Cck]_\{?\d\}?|[ABCDK](?!_))")
+_CONSTANT_PIECES = re.compile(f"({_CONSTANT.pattern})")
 _IMPROPER = re.compile(r"(-?)(\d+)(?:\\frac\{(\d+)\}\{(\d+)\}| (\d+)/(\d+))").fullmatch
 _INDEXED = re.compile(r"[0-9]_").search
 _PRIMED = re.compile(r"[-+\d.,]+'+").fullmatch
@@ -57,9 +62,11 @@ def expressions_match(gold: str, answer: str, symbolic: Symbolic | None) -> Matc
     if _PRIMED(gold) or _PRIMED(answer):                   # 12' is a length, an angle or a time
         same = gold.replace("'", "") == answer.replace("'", "")
         return UNCLEAR if same else UNEQUAL
-    gold, answer = _fraction(gold), _fraction(answer)
+    gold, answer = _fraction(_AXIS.sub(_axis, gold)), _fraction(_AXIS.sub(_axis, answer))
+    if (called := _called(gold, answer, symbolic)) is not None:
+        return called
     equal = algebraically_equal(gold, answer)
-    if not equal and (renamed := _renamed(gold, answer)) is not None:
+    if not equal and (renamed := _renamed(gold, answer) or _constants_renamed(gold, answer)) is not None:
         return renamed
     if equal is not None:
         return Match(equal, "symbolic")
@@ -71,6 +78,8 @@ def expressions_match(gold: str, answer: str, symbolic: Symbolic | None) -> Matc
         return improper
     if r"\text" in gold or r"\text" in answer:
         return _prose(gold, answer)
+    if _LOOPS.search(gold) and (_LOOPS.search(answer) or symbols(answer)) and bag(gold) != bag(answer):
+        return UNCLEAR                                         # a sum by another index, or in closed form
     if any(_UNPARSED.search(_INDEX.sub("", text)) for text in (gold, answer)):
         return UNCLEAR if bag(gold) == bag(answer) else UNEQUAL
     if (_GAP.search(answer) is None) != (_GAP.search(gold) is None):
@@ -104,6 +113,35 @@ def _renamed(gold: str, answer: str) -> Match | None:
     return Match(True, "symbolic") if algebraically_equal(gold, other) else None
 
 
+def _called(gold: str, answer: str, symbolic: Symbolic | None) -> Match | None:
+    """Compare expressions that hold values of functions; None for all others."""
+    if not (has_calls(gold) or has_calls(answer)):
+        return None
+    called = Called(gold, answer)
+    if called.texts == (gold, answer):
+        return None
+    match = expressions_match(called.texts[0], called.texts[1], symbolic)
+    product = match.equal is False and called.product and algebraically_equal(gold, answer)
+    return UNCLEAR if product or match.equal is False and called.known else match
+
+
+def _axis(vector: re.Match[str]) -> str:
+    return vector[1] or vector[2]
+
+
+def _constants_renamed(gold: str, answer: str) -> Match | None:
+    """`C_1e^x+C_2e^{-x}` and `Ae^x+Be^{-x}` are the same family: constants of integration have any names."""
+    names = [sorted(set(_CONSTANT.findall(text))) for text in (gold, answer)]
+    if len(names[0]) < 2 or len(names[0]) != len(names[1]) or len(names[0]) > 3 or "_" not in "".join(names[0]):
+        return None
+    for order in permutations(names[0]):
+        new = dict(zip(names[1], order, strict=True))
+        pieces = [str(piece) for piece in _CONSTANT_PIECES.split(answer)]
+        if algebraically_equal(gold, "".join(new.get(piece, piece) for piece in pieces)):
+            return EQUAL
+    return UNCLEAR if probe(gold) is None or probe(answer) is None else None
+
+
 def _improper(gold: str, answer: str) -> Match | None:
     """`1\\frac{6}{5}` could be meant as a sum or as a product; other numbers equal it in neither reading."""
     for text, other in ((gold, answer), (answer, gold)):
@@ -125,6 +163,8 @@ def _prose(gold: str, answer: str) -> Match:
 def equations_match(gold: tuple[str, ...], answer: tuple[str, ...], symbolic: Symbolic | None) -> Match:
     """Compare two equations, given as left and right side, up to a constant factor."""
     first, second = (f"({sides[0]})-({sides[1]})" for sides in (gold, answer))
+    if has_calls(first) or has_calls(second):
+        first, second = Called(first, second).texts
     if not (within_bounds(first) and within_bounds(second)):
         return TOO_BIG
     factor = proportional(first, second)

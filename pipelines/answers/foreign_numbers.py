@@ -44,6 +44,18 @@ _WITH_MAGNITUDE = re.compile(r"(?<![\d.,])(?:\d{1,3}(?:,\d{3})+|\d+(?:[.,]\d{1,4
 _PLACED = re.compile(rf"(\d[\d.,]*)\s*({_HAN_PLACE}|[а-яa-zóãõ]{{3,8}})?")
 
 
+_UNITS = {"平方千米": "km^2", "平方公里": "km^2", "平方分米": "dm^2", "平方厘米": "cm^2", "平方毫米": "mm^2",
+          "平方米": "m^2", "立方分米": "dm^3", "立方厘米": "cm^3", "立方米": "m^3",
+          "千米": "km", "公里": "km", "分米": "dm", "厘米": "cm", "毫米": "mm", "千克": "kg", "公斤": "kg",
+          "毫克": "mg", "毫升": "ml", "小时": "hours", "分钟": "minutes"}
+_WITH_UNIT = re.compile(rf"(?<=[\d}}$])\s*({'|'.join(_UNITS)})(?:/({'|'.join(_UNITS)}))?(?=[\s.。,，$]*$)")
+
+
+def with_units(text: str) -> str:
+    """`120千米` and `60千米/小时` at the end of a text with the unit in English."""
+    return _WITH_UNIT.sub(lambda unit: f" {_UNITS[unit[1]]}" + (f"/{_UNITS[unit[2]]}" if unit[2] else ""), text)
+
+
 def with_magnitudes(text: str) -> str:
     """`3万个` and `1,5 млн` with the number that they mean: `30000个`, `1500000`."""
     return _WITH_MAGNITUDE.sub(_multiplied, text)

@@ -11,6 +11,7 @@ from stepforge.builders.outcomes import NO_GOLD
 from stepforge.pipelines.answers.clauses import bare_answer
 from stepforge.pipelines.answers.extract import EXPLICIT, extract_answer
 from stepforge.pipelines.answers.normalize import unwrap
+from stepforge.pipelines.answers.units import unit_of
 
 # Beside NO_GOLD, for which a source drops the problem: these leave its solutions undecided.
 PLACEHOLDERS = frozenset("""none nil #n/a na n.a n.a. proven undetermined empty _ . .. ... … answer solution omitted
@@ -31,6 +32,7 @@ _PROOF = re.compile(r"(?:to )?(?:be )?(?:proved?|proven|proof|shown)\b"
                     r"|see (?:the )?(?:proof|solution|text|figure|explanation)\b|(?:the|a|this) proof\b"
                     r"|(?:is )?left (?:to|as)\b|(?:solved|done|shown) in (?:the )?(?:class|text|book)")
 _TITLED = re.compile(r"[A-Z][a-z]+(?: [a-z]+){0,3}:\s*([-+]?[\d$\\(](?:(?![a-z]\s*:).)*)").fullmatch     # Total: 42
+_COUNTED = re.compile(r"(-?[\d,./]*\d) \(([a-z][a-z /-]{1,40})\)").fullmatch      # 24 (pages)
 _LED = re.compile(r"(?:So|Thus|Hence|Therefore|Then|We|It|She|He|They|This|That|There)\b,?\s").match
 _BARE_MARK = re.compile(r"(?<!#)####(?!#)\s*(\S[^\n]*)")
 
@@ -59,6 +61,9 @@ def _stated(gold: str) -> str | None:
         gold = gold[mark.end():]
     if "\\boxed" in gold or "\\fbox" in gold:
         return extract_answer(gold).answer
+    if counted := _COUNTED(gold):
+        unit = unit_of(counted[2])
+        return f"{counted[1]} {counted[2]}" if unit and unit.dimension else counted[1]
     if titled := _TITLED(gold):
         return titled[1]
     if not _is_prose(gold):

@@ -5,10 +5,12 @@ solution may choose freely (`x`, the `t` of `f(t)`) are no such names.
 """
 
 import re
+from collections.abc import Callable
 
-from stepforge.pipelines.answers.matches import OTHER_WORDS, UNCLEAR, Match
+from stepforge.pipelines.answers.matches import OTHER_WORDS, UNCLEAR, Match, unclear_where_equal
 from stepforge.pipelines.answers.normalize import canonical
 from stepforge.pipelines.answers.relations import statement
+from stepforge.pipelines.answers.structure import structure
 
 REACH = 80           # characters before an answer that may name it
 _LENGTH = re.compile(r"(?:\\(?:overline|overrightarrow|vec|bar|text)\{)?([A-Z]{2})\}?").fullmatch
@@ -24,6 +26,22 @@ def are_two(first: str, second: str) -> bool:
         return sorted(lengths[0][1]) != sorted(lengths[1][1])
     events = _EVENT(first), _EVENT(second)
     return bool(events[0] and events[1]) and events[0][1] == events[1][1] and events[0][2] != events[1][2]  # type: ignore[index]
+
+
+def letters_of(name: str) -> str:
+    """A name as it is compared: without markup, and words in one case."""
+    plain = name.replace("\\text", "").replace(" ", "").translate(str.maketrans("", "", "\\{}"))
+    return plain.casefold() if len(plain) > 1 and "(" not in plain else plain
+
+
+def permuted(gold: tuple[str, str], answer: tuple[str, str], compare: Callable[[str, str], Match]) -> Match:
+    """Compare two tuples, each with the tuple of its names: `(c,b)=(5,6)` says the same as `(b,c)=(6,5)`."""
+    names, others = (named[0].strip("()").split(",") for named in (gold, answer))
+    values = structure(answer[1])
+    if sorted(names) == sorted(others) and values and len(values.parts) == len(others):
+        by_name = dict(zip(others, values.parts, strict=True))
+        return compare(gold[1], f"({','.join(by_name[name] for name in names)})")
+    return unclear_where_equal(compare(gold[1], answer[1]))
 
 
 def named_otherwise(gold: str, text: str, answer: str) -> Match | None:

@@ -11,7 +11,8 @@ from collections import Counter
 from functools import lru_cache
 
 from stepforge.pipelines.answers.arguments import with_braces
-from stepforge.pipelines.answers.foreign_numbers import han_number, with_magnitudes
+from stepforge.pipelines.answers.foreign_numbers import han_number, with_magnitudes, with_units
+from stepforge.pipelines.answers.markup import without_html
 from stepforge.pipelines.answers.number_words import leading_number
 from stepforge.pipelines.answers.plain import FUNCTIONS, closing, latex_of_plain
 from stepforge.pipelines.answers.remarks import without_remarks
@@ -37,9 +38,11 @@ _SUB_RUN = re.compile("[" + "".join(_SUBSCRIPTS) + "]+")
 
 def ascii_math(text: str) -> str:
     """Unicode mathematics as LaTeX: full-width and other decimal digits, ½ √ ² ∞ π ° and the like."""
+    if "<" in text or "&" in text:
+        text = without_html(text)
     if text.isascii() and text.isprintable():
         return text
-    text = with_magnitudes(unicodedata.normalize("NFC", text))
+    text = with_magnitudes(with_units(unicodedata.normalize("NFC", text)))
     text = _SUPER_RUN.sub(lambda m: "^{" + "".join(_SUPERSCRIPTS[c] for c in m[0]) + "}", text)
     text = _SUB_RUN.sub(lambda m: "_{" + "".join(_SUBSCRIPTS[c] for c in m[0]) + "}", text)
     text = _BARRED.sub(lambda m: rf"\overline{{{m[0].replace(_COMBINING_BAR, '')}}}", text)
@@ -71,7 +74,7 @@ _STYLES = re.compile(r"\\(?:[mM]?left|[mM]?right|middle|[bB]igg?[lrm]?)(?![a-zA-
                      r"|\\color\s*(?:\[\w*\])?\{[^{}]*\}|\\color\s+[a-z]+(?![a-z])"
                      r"|\\(?:checkmark|blacksquare|square|Box|qed)(?![a-zA-Z])\s*$")
 _DRAWN = re.compile(r"\\(?:textcolor\s*(?:\[\w*\])?\{[^{}]*\}|colorbox\s*\{[^{}]*\}|underline|uline|emph|boldsymbol"
-                    r"|bm|pmb|mathbf|mathit|mathsf|mathtt|mathnormal|ensuremath|fbox|framebox|boxed)\s*"
+                    r"|bm|pmb|math(?:bf|it|sf|tt|normal|cal|scr|frak)|ensuremath|fbox|framebox|boxed)\s*"
                     r"\{([^{}]*(?:\{[^{}]*(?:\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}[^{}]*)*\}[^{}]*)*)\}")
 _STRUCK = re.compile(r"\\[bx]?cancel\s*\{([^{}]*)\}")
 _THOUSANDS_GAP = re.compile(r"(?<=\d)(?:\\[,!; ]|~|\{,\}|,\s*\\!)\s*(?=\d{3}(?!\d))")
@@ -88,10 +91,17 @@ _GLUED = re.compile(r"\\(sin|cos|tan|cot|sec|csc|ln|log)(?=[a-gi-zA-Z](?![a-zA-Z
 _DEGREES = re.compile(r"\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![a-zA-Z]))|\\degrees?(?![a-zA-Z])")
 _FONT = re.compile(r"\\(?:text(?:bf|it|rm|normal|sf|tt|up|sc)?|mbox|hbox|mathrm|operatorname\*?)\s*"
                    r"\{([^{}]*(?:\{[^{}]*\}[^{}]*)*)\}")
+_DOTTED_UNITS = re.compile(r"(\\text\{[A-Za-z μ]{1,4}\}(?:\^\{?-?\d\}?)?)\s*\\cdot(?![a-zA-Z])\s*"
+                           r"(?=\\text\{[A-Za-z μ]{1,4}\})")
 _UNIT_FRACTION = re.compile(r"\\frac\{\s*\\text\{([^{}]*)\}\s*\}\{\s*\\text\{([^{}]*)\}(\^\d|\^\{\d\})?\s*\}")
+_MICRO = re.compile(r"(?<=[\d}~;, ])\\mu(?:\s|\\[,;: ]|~)*(?:\\(?:text|mathrm)\s*\{\s*([a-zA-Z]{1,3})\s*\}"
+                    r"|([a-zA-Z]{1,3})(?=[\s.$]*$))")
+_OHM = re.compile(r"(?<=[\d}~;, ])(?:\\(?:text|mathrm)\s*\{\s*([kMm])\s*\}|([kMm]))?(?:\s|\\[,;: ]|~)*"
+                  r"(?:\\(?:text|mathrm)\s*\{\s*)?\\Omega\s*\}?(?=[\s.$]*$)")
 _BARE_FONT = re.compile(r"\\(?:mathrm|mathbf|mathit|rm)\s+([a-zA-Z])(?![a-zA-Z])|\\rm(?![a-zA-Z])")
 _GROUPED_BASE = re.compile(r"\d{1,3}(?:,\d{3})+(?=_)")
 _BRACKETED_BASE = re.compile(r"_\{?\((\d+)\)\}?")
+_INFINITE = re.compile(r"([\^_])\{\s*([-+]?\\infty)\s*\}")
 _SCRIPT = re.compile(r"([\^_])\{(\w)\}(?![\d.])")
 _POWERS_BESIDE = re.compile(r"(?<=\^)(\w |\{[^{}]*\} ?)(?=\d+\^)")
 _ALIAS_OF = {"leqq": r"\le", "geqq": r"\ge", "leq": r"\le", "geq": r"\ge", "leqslant": r"\le", "geqslant": r"\ge",
@@ -103,6 +113,7 @@ _ALIAS_OF = {"leqq": r"\le", "geqq": r"\ge", "leq": r"\le", "geq": r"\ge", "leqs
              "wedge": r"\land",
              "backslash": r"\setminus", "smallsetminus": r"\setminus", "ast": "*", "varepsilon": r"\epsilon",
              "colon": ":", "degree": "°", "pounds": "£", "euro": "€",
+             "top": "T", "intercal": "T",
              "land": r"\land", "lor": r"\lor", "implies": r"\implies", "emptyset": r"\emptyset",
              "le": r"\le", "ge": r"\ge", "ne": r"\ne"}
 _ALIASES = re.compile(r"\\(" + "|".join(sorted(_ALIAS_OF, key=len, reverse=True)) + r")(?![a-zA-Z])\s*")
@@ -118,6 +129,10 @@ _ROW = "\ue000"                         # stands for the row break of a matrix w
 _PREFIXED = re.compile(r"(-?)0(?=x[0-9a-f]{1,16}$|b[01]{1,64}$|o[0-7]{1,21}$)([xbo])(\w+)",
                        re.ASCII | re.IGNORECASE).fullmatch
 _BASE_OF = {"x": 16, "b": 2, "o": 8}                         # 0x1A is written 1A_{16}
+_DOLLAR = re.compile(r"(?<!\\)\$")
+_BESIDE = re.compile(r"[a-zA-Z ,;.'’-]{0,60}").fullmatch
+_IN_PROSE = re.compile(r"(?<![\\a-zA-Z{])[a-z]{4,}(?![a-zA-Z])|\d\s+(?:and|or|for|per|to|a|is)\b").search
+_CONNECTS = re.compile(r"[\s.]*(?:,|;|,?\s*(?:or|and)\b)?[\s.]*").fullmatch
 _PLAIN_NUMBER = re.compile(r"-?[0-9]{1,18}(?:\.[0-9]{1,18})?").fullmatch
 
 
@@ -143,6 +158,8 @@ def canonical(text: str) -> str:
     if _PLAIN_NUMBER(text):
         return text
     text = latex_of_plain(ascii_math(text))
+    if "$" in text:
+        text = _out_of_dollars(text)
     text = unwrap(text)
     if not text.isascii():
         text = han_number(text)
@@ -164,6 +181,7 @@ def canonical(text: str) -> str:
         text = _MODULO.sub(lambda m: rf"\pmod{{{m[1] or m[2]}}}", text)
     text = _POWERS_BESIDE.sub(r"\1\\cdot ", text)
     text = _GROUPED_BASE.sub(lambda m: m[0].replace(",", ""), text)
+    text = _INFINITE.sub(r"\1\2 ", text)
     text = _SCRIPT.sub(r"\1\2", _BRACKETED_BASE.sub(r"_{\1}", text))
     text = _INNER_SPACE.sub("", unwrap(_LEAD_IN.sub("", text))).replace(_ROW, "\\\\")
     if "cis" in text:
@@ -173,6 +191,17 @@ def canonical(text: str) -> str:
     if "{" in text and "," in text:
         text = _BARE_SET.sub(lambda m: rf"\{{{m[1]}\}}" if _is_list(m[1]) else m[0], text)    # x\in{2,3}
     return _ungrouped(text)
+
+
+def _out_of_dollars(text: str) -> str:
+    """A text of several formulas, or of words around them, as one: `$n$ is even`, `$a=1$, $b=2$`."""
+    pieces = _DOLLAR.split(text)
+    if len(pieces) < 3 or len(pieces) % 2 == 0 or not any(map(str.strip, pieces[::2])):
+        return text
+    if not all(map(_BESIDE, pieces[::2])) or any(map(_IN_PROSE, pieces[1::2])):
+        return text                                            # $5 and $7
+    pieces[::2] = [f" {piece} " if _CONNECTS(piece) else rf"\text{{{piece}}}" for piece in pieces[::2]]
+    return "".join(pieces)
 
 
 def _canonical_latex(text: str) -> str:
@@ -198,7 +227,10 @@ def _canonical_latex(text: str) -> str:
     text = _DEGREES.sub("°", text)
     text = _ALIASES.sub(lambda m: _ALIAS_OF[m[1]] + (" " if _ALIAS_OF[m[1]][-1].isalpha() else ""), text)
     text = with_braces(text)
+    text = _MICRO.sub(lambda m: rf"\text{{ μ{m[1] or m[2]} }}", text)
+    text = _OHM.sub(lambda m: rf"\text{{ {m[1] or m[2] or ''}ohm }}", text)
     text = _FONT.sub(_plain_font, text)
+    text = _DOTTED_UNITS.sub(r"\1", text)
     text = _UNIT_FRACTION.sub(r"\\text{\1/\2\3}", text)
     text = _BARE_FONT.sub(r"\1", text)
     text = text.replace(r"\%", "%").replace(r"\$", "$").replace(r"\#", "#").replace(r"\&", r"\land ")
@@ -238,11 +270,12 @@ _LEAD_IN = re.compile(r"^\s*(?:\\(?:implies|therefore|rightarrow|to)(?![a-zA-Z])
                       r"|^\s*\\text\{[^{}]*\b(?:is|are|equals):?\}(?=\s*\S)")
 _IN_WORDS = re.compile(r"(.*\d)\s*\(([a-zA-Z -]+)\)").fullmatch
 _LETTERS = re.compile(r"[a-zA-Z]").search
+_BETWEEN_UNITS = re.compile(r"(?<=[A-Za-z])\s*\\cdot(?![a-zA-Z])\s*(?=[A-Za-z])")       # kg \cdot m
 
 
 def _plain_font(match: re.Match[str]) -> str:
     """What `\\text{…}` holds. Numbers, choices and connectives come out of it; words and units stay marked."""
-    content = " ".join(match[1].replace("$", " ").replace(_ROW, " ").split())
+    content = " ".join(_BETWEEN_UNITS.sub(" ", match[1]).replace("$", " ").replace(_ROW, " ").split())
     if len(content) == 1 and content.isupper() and _IN_DIGITS(match.string, match.end()):
         return content                                         # 2\text{A}5_{11}
     if content in ("e", "i"):

@@ -32,6 +32,8 @@ _COMBINATIONS = re.compile(r"(?:\{\})?[\^_](?:\{(\w+)\}|(\w))\s*C\s*_\s*(?:\{(\w
 _COMBINATIONS_BEHIND = re.compile(r"(?<![a-zA-Z\\])C\s*_\s*\{?(\d{1,3})\}?\s*\^\s*\{?(\d{1,3})\}?(?![\d}])")
 _SLASHED = re.compile(r"\\(?:nicefrac|sfrac|flatfrac)(?![a-zA-Z])")
 _FEET = re.compile(r"(?<![\w.])(\d+)'\s*-?\s*(\d+(?:\.\d+)?)(?:''|\")(?!\w)")
+_UNDERSCORED = re.compile(r"\s*-?\d{1,3}(?:_\d{3})+\s*").fullmatch                 # 1_000_000
+_PYTHON = re.compile(r"(?:Fraction|Rational)\((-?\d+), ?(\d+)\)")
 _MAYBE = re.compile(r"sqrt|cbrt|squared|cubed|abs\(|floor|ceil"
                     r"|pi|PI|Pi|inf|Inf|INF|oo|\*\*|[<>=!:]=|=<|10\s*\^|\.\.\.|dots|overline|\\bar|\\dot"
                     rf"|\.\d*\(|\\over|choose|C\s*_|frac|repeating|recurring|\^\s*\(|\\not|(?<!\\)(?:{FUNCTIONS})")
@@ -41,6 +43,10 @@ def latex_of_plain(text: str) -> str:
     """The text with plain-text notation replaced; linear in its length."""
     if "'" in text:
         text = _FEET.sub(r"\1 feet \2 inches", text)
+    if "_" in text and _UNDERSCORED(text):
+        text = text.replace("_", "")
+    if "ction(" in text or "onal(" in text:
+        text = _PYTHON.sub(r"\\frac{\1}{\2}", text)
     if not _MAYBE.search(text):
         return text
     text = _ELLIPSIS.sub(r"\\ldots ", text)

@@ -31,6 +31,7 @@ _LABELS = re.compile(rf"(?:^|(?<=[,;({{]))\s*(?!(?:\\text\{{)?\s*{_BOUND})"
                      rf"(?:\\text\{{[^{{}}]*[a-zA-Z]{{3}}:?\}}"
                      rf"|(?!(?:{FUNCTIONS})(?![a-z:]))[a-zA-Z]{{2,}}(?: [a-zA-Z]+)*)"
                      r"\s*[:=]?\s*(?=[-$\d(]|\\(?:frac|sqrt|pi)(?![a-z]))")       # Ann: 5; at most 5 is a bound
+_NUMBERED = re.compile(r"(?<![a-zA-Z\\])([a-z])_\{?\d\}?(?==)")
 _CONSTANT = re.compile(r"(.+)\+\s*([cCkK])").fullmatch           # of an integral
 _MEASURE = re.compile(r"(-?[\d.,/]+) ?(?:\\text\{ ?)?([A-Za-z]{2,4})\}?").fullmatch
 _DOTTED = re.compile(r"(-?\d{1,3}(?:\.\d{3})+)(?:,(\d+))?").fullmatch
@@ -57,7 +58,7 @@ def second_readings(gold: str, answer: str) -> Iterator[tuple[str, str, bool]]:
     """Other readings of two canonical texts that differ, and whether equal values then mean equal answers.
 
     With semicolons between its parts, `(0,5;2)` has decimal commas, and so has a number with a unit: `3,5 Stunden`.
-    Units may differ in case, which leaves open whether the
+    `x_1=1,x_2=2` may be the roots of `x`. Units may differ in case, which leaves open whether the
     same is meant, and so do labels (`Ann: 5, Ben: 7`) that only one side gives. `2\\hat{i}-3\\hat{j}` is a tuple.
     """
     pointed = [_POINTED.sub(".", text) if ";" in text and text.count(",") == len(_POINTED.findall(text)) else text
@@ -84,6 +85,10 @@ def second_readings(gold: str, answer: str) -> Iterator[tuple[str, str, bool]]:
         yield gold, labelled[1], True                          # \text{Total: }7
     if (labelled := _ONE_LABEL(gold)) and not _HAS_LABEL(labelled[1] + answer):
         yield labelled[1], answer, False
+    roots = [_NUMBERED.sub(r"\1", text) for text in (gold, answer)]
+    numbered = _NUMBERED.findall(gold), _NUMBERED.findall(answer)
+    if roots != [gold, answer] and max(map(len, numbered)) > 1 and len({*numbered[0], *numbered[1]}) == 1:
+        yield roots[0], roots[1], gold == roots[0] or answer == roots[1]
     bare, said = (_LABELS.sub("", text) for text in (gold, answer))
     if bare != gold and said == answer or bare == gold and said != answer and _HAS_LABEL(answer):
         yield bare, said, False

@@ -55,6 +55,7 @@ _NAME = re.compile(r"(?:\\text\{[^{}]*\}|\\(?:vec|overline|overrightarrow|hat|ba
 _LETTER = re.compile(r"(?:[a-zA-Z]|\\(?!pi)[a-zA-Z]+)(?:_(?:\w|\{\w+\}))?'?").fullmatch
 _PRODUCT = re.compile(r"[a-z]{2,4}").fullmatch
 _CALL = re.compile(r"(\\?[a-zA-Z]+(?:_(?:\w|\{\w+\}))?'*)\(([a-zA-Z](?:,[a-zA-Z])*)\)").fullmatch
+_INDEXED = re.compile(r"[a-zA-Z]_(?:\w|\{[^{}]*\})")                 # x_0 is not x
 _SEQUENCE = re.compile(r"[a-zA-Z]_[a-z]").fullmatch
 _POINT = re.compile(r"([A-Z]|\\text\{[^{}()]*\})'*(\((?:[^()]|\([^()]*\))*,(?:[^()]|\([^()]*\))*\))").fullmatch
 _TUPLE_NAME = re.compile(r"\(\\?[a-zA-Z]+(?:_\w)?(?:,\s?\\?[a-zA-Z]+(?:_\w)?)+\)").fullmatch
@@ -111,7 +112,8 @@ def _valued(sides: tuple[str, ...], values: dict[str, float], about: bool) -> St
     free = symbols(name)
     direct = is_plain_sum(name) and bool(values[value]) if len(free) > 1 else not (is_polynomial(name) or "|" in name)
     asked = name if not free or len(names) > 1 or direct else None
-    return Statement(asked, value, beside, (name, value) if free and is_read(name) else (), (), doubtful)
+    return Statement(asked, value, beside, (name, value) if free and (is_read(name) or "'" in name) else (), (),
+                     doubtful)
 
 
 def _is_doubtful(names: list[str]) -> bool:
@@ -133,8 +135,9 @@ def _among_symbols(sides: tuple[str, ...]) -> Statement:
             return Statement(name, value, call=(name[-1],))
         if _TUPLE_NAME(name) or (_is_name(name) and not _LETTER(name)):
             call = _CALL(name)
-            return Statement(name, value, call=tuple(call[2].split(",")) if call else ())
-        if _LETTER(name) and name not in symbols(value):
+            return Statement(name, value, sides=sides if name.endswith("'") else (),
+                             call=tuple(call[2].split(",")) if call else ())
+        if _LETTER(name) and name not in symbols(_INDEXED.sub("", value)):
             return Statement(name, value, sides=(name, value))
     for name, value in (sides, sides[::-1]):
         if _ASKED(name) and not _ASKED(value):
@@ -160,7 +163,7 @@ def _is_name(text: str) -> bool:
     match = _NAME(text)
     if match is None:
         return False
-    command = re.match(r"\\[a-zA-Z]+|[xyz](?=\()", text)
+    command = re.match(r"\\[a-zA-Z]+|[xyz](?=\((?![a-zA-Z]\)))", text)
     return command is None or not (command[0] in _KNOWN_CALLS or command[0].isalpha())
 
 

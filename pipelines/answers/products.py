@@ -1,0 +1,49 @@
+"""Products and names whose order counts: `A^{-1}B`, `\\vec{r}\\times\\vec{p}`, `(1\\ 2\\ 3)`, `\\angle ABC`.
+
+Two answers, as written or in canonical spelling, go in. Elsewhere letters stand for numbers, whose products commute.
+"""
+
+import re
+
+from stepforge.pipelines.answers.matches import EQUAL, UNCLEAR, UNEQUAL, Match
+
+_BOLD = r"\\(?:vec|mathbf|boldsymbol|bm|overrightarrow)\s*\{?\s*\\?\w+\s*\}?"
+_ORDERED = re.compile(rf"{_BOLD}\s*\\(?:times|cdot)\s*{_BOLD}"
+                      r"|[A-Z]\s*\^\s*(?:\{\s*-\s*1\s*\}|\{?T\}?)\s*[A-Z]|[A-Z]\s*[A-Z]\s*\^\s*\{\s*-\s*1").search
+_CYCLES = re.compile(r"(?:\(\d{1,2}(?:(?:\s|\\[,;: ]|~)+\d{1,2})*\)\s*)+").fullmatch
+_CYCLE = re.compile(r"\(([^()]*)\)")
+_ANGLE = re.compile(r"m?\\(?:angle|measuredangle) ?([A-Z]{3})").fullmatch
+_LOGIC = re.compile(r"(?:\\neg ?)?[p-s](?:\\l(?:and|or) (?:\\neg ?)?[p-s])+").fullmatch
+
+
+def has_order(text: str) -> bool:
+    """Whether an answer as written multiplies vectors or matrices."""
+    return _ORDERED(text) is not None
+
+
+def same_order(gold: str, answer: str) -> bool:
+    """Whether two canonical strings multiply the same letters in the same order by the same signs."""
+    first, second = (text.rpartition("=")[2] for text in (gold, answer))
+    return re.findall("[a-zA-Z]", first.replace(r"\cdot", "")) == re.findall("[a-zA-Z]", second.replace(r"\cdot", ""))
+
+
+def orders_of_names(gold: str, answer: str) -> Match | None:
+    """Compare two permutations, two angles or two formulas of logic in canonical spelling; None for all else."""
+    if _CYCLES(gold) and _CYCLES(answer) and " " in gold:
+        return EQUAL if _turned(gold) == _turned(answer) else UNEQUAL
+    angles = _ANGLE(gold), _ANGLE(answer)
+    if angles[0] and angles[1]:
+        return EQUAL if angles[0][1] in (angles[1][1], angles[1][1][::-1]) else UNEQUAL
+    if _LOGIC(gold) and _LOGIC(answer):
+        return EQUAL if gold == answer else UNCLEAR
+    return None
+
+
+def _turned(cycles: str) -> list[tuple[int, ...]]:
+    """The cycles of a permutation, each from its least element on, without those of one element."""
+    turned = []
+    for cycle in _CYCLE.findall(cycles):
+        members = [int(member) for member in re.findall(r"\d+", cycle)]
+        least = members.index(min(members))
+        turned += [(*members[least:], *members[:least])] if len(members) > 1 else []
+    return sorted(turned)
