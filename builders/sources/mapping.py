@@ -35,6 +35,7 @@ from stepforge.builders.sources.misfits import (
     require_words,
     require_writer,
     text_of_parts,
+    with_backslashes,
     word_of_end,
 )
 from stepforge.builders.sources.records import NOT_UTF8, Record
@@ -293,7 +294,7 @@ def texts_of(value: Any, path: str) -> list[str | None]:
             bytes_of_csv = "\udc80" <= value[error.start] <= "\udcff"
             raise Misfit(f"{path!r} {NOT_UTF8}" if bytes_of_csv else
                          f"{path!r} holds half a character (a lone surrogate)") from None
-        return [value]
+        return [with_backslashes(value)]
     if isinstance(value, bool):
         return [str(value).lower()]
     if isinstance(value, float) and value != value:

@@ -4,6 +4,7 @@ In: a value that a path has found, and the object that held it. Out: nothing, or
 row is no problem or no solution.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -20,6 +21,12 @@ STRANGERS = {"problem": (*MODEL, *SYSTEM), **dict.fromkeys(WRITTEN, (*USER, *SYS
 
 ANSWERS = ("response", "result")    # where rows of a batch's answers keep what the server said
 FAILED = ("errored", "expired", "canceled", "cancelled", "failed")
+# What JSON makes of `\f`, `\b`, `\t` and `\r`, before the rest of a command.
+_LETTER_OF = {"\f": "f", "\b": "b", "\t": "t", "\r": "r"}
+_EATEN = re.compile("\f(?=rac|orall|lat|box)|\b(?=oxed|inom|eta|egin|ar|mod|ig|ot|ullet|oldsymbol|m\\{)"
+                    "|\t(?=ext[a-z]*\\{|heta|imes|frac|ilde|riangle|au\\W|an\\W|o\\W)"
+                    "|\r(?=ho|ight|angle|floor|ceil)")
+_EATEN_LINE = re.compile("\n(?=eq|abla|ot\\W|u\\W|mid)")
 
 
 class Misfit(ValueError):
@@ -39,8 +46,19 @@ def kind_of(value: Any) -> str:
     return "nothing" if value is None else names.get(type(value), "text or a number")
 
 
+def with_backslashes(text: str) -> str:
+    """A text whose LaTeX was written into JSON with single backslashes, as it was meant: a form feed and `rac` are
+    `\\frac`. Only what is the rest of a command makes it one."""
+    if "\f" not in text and "\b" not in text and "\t" not in text:
+        return text
+    meant = _EATEN.sub(lambda mark: rf"\{_LETTER_OF[mark[0]]}", text)
+    return _EATEN_LINE.sub(r"\\n", meant) if meant != text else text
+
+
 def text_of_parts(value: Any) -> Any:
     """The text of a chat message whose content is a list of parts, `[{type: text, text: ...}]`; else the value itself.
+
+    A part that is a thought (`reasoning`, `thinking`) stands in `<think>` before the text.
 
     Raises:
         Misfit: a part is no text, such as an image or a tool call.
@@ -49,10 +67,16 @@ def text_of_parts(value: Any) -> Any:
         return value
     if not all(isinstance(part, dict) and "type" in part for part in value):
         return value
-    texts = [part.get("text") if part["type"] in ("text", "input_text", "output_text") else None for part in value]
+    texts = [_thought(part) if part["type"] in ("reasoning", "thinking") else
+             part.get("text") if part["type"] in ("text", "input_text", "output_text") else None for part in value]
     if not all(isinstance(text, str) for text in texts):
         raise Misfit(f"it has a part that is no text; its parts are {sorted({str(part['type']) for part in value})}")
     return "".join(map(str, texts))
+
+
+def _thought(part: dict[str, Any]) -> str | None:
+    thought = part.get("reasoning") or part.get("thinking") or part.get("text")
+    return f"<think>{thought}</think>\n" if isinstance(thought, str) else None
 
 
 def word_of_end(value: Any) -> Any:

@@ -113,7 +113,9 @@ def ended(reason: Any) -> str:
     """A finish reason in our words; unknown where a server says nothing, or what nobody can read."""
     if isinstance(reason, dict):
         reason = reason.get("type") or reason.get("reason")
-    return ENDED.get(reason.lower(), "unknown") if isinstance(reason, str) else "unknown"
+    if not isinstance(reason, str):
+        return "unknown"
+    return ENDED.get(reason.lower().removeprefix("finishreason.").removeprefix("finish_reason_"), "unknown")
 
 
 def _parts(content: Any) -> tuple[str, str]:

@@ -83,6 +83,7 @@ REASONS = {
     "reason eos": ended("eos", "stop", True), "reason eos_token": ended("eos_token", "stop", True),
     "reason end_turn": ended("end_turn", "stop", True), "reason stop_sequence": ended("stop_sequence", "stop", True),
     "reason in capitals": ended("STOP", "stop", True), "reason max_tokens": ended("max_tokens", "length", False),
+    "reason of an enumeration": ended("FinishReason.MAX_TOKENS", "length", False),
     "reason model_length": ended("model_length", "length", False), "reason null": ended(None, "unknown", None),
     "reason unheard of": ended("because", "unknown", None), "reason a number": ended(3, "unknown", None),
     "reason an object": ended({"type": "stop", "matched": 2}, "stop", True),

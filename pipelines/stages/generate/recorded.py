@@ -40,8 +40,8 @@ from stepforge.pipelines.stages.generate.thoughts import solution_and_thought
 from stepforge.pipelines.stages.losses import Losses
 from stepforge.pipelines.stages.problems import records_of
 
-WORDS = {word: truth for truth, words in ((True, "true 1 1.0 yes correct right pass passed"),
-                                          (False, "false 0 0.0 no incorrect wrong fail failed"))
+WORDS = {word: truth for truth, words in ((True, "true 1 1.0 yes c correct right pass passed"),
+                                          (False, "false 0 0.0 no i incorrect wrong fail failed"))
          for word in words.split()}
 Sample = Mapping[str, str | None]
 OUTPUT = (TABLES["solutions"], DROPS)

@@ -1,5 +1,7 @@
 """The mapping language: what a path finds, and what it refuses to guess."""
 
+import json
+
 import pytest
 
 from stepforge.builders.errors import SourceError
@@ -11,6 +13,7 @@ ROW = {"a": {"b": [{"c": "1"}, {"c": "2", "d": None}]}, "flat.name": "x",
        "list": ["one", ["two", None]], "all": ["p", "q"], "at": "1.0",
        "flag": True, "word": "hello", "nan": float("nan"),
        "chat": [{"content": "u"}, {"content": [{"type": "text", "text": "v"}, {"type": "output_text", "text": "w"}]}],
+       "thought": [{"type": "reasoning", "reasoning": "t"}, {"type": "text", "text": "v"}],
        "seen": [{"type": "text", "text": "v"}, {"type": "image_url", "text": None}],
        "json": '["u", "v"]', "interval": "[1, 2]"}
 
@@ -29,12 +32,22 @@ def texts(column, **options):
     ("list", ["one", "two", None]), ("json", ['["u", "v"]']), ("{a.b[0].c} and {flat.name}", ["1 and x"]),
     ("{a.b[0].c}{absent}", []),
     ("{word}\\n{n}", ["hello\n47.0"]), ("all[at]", ["q"]),
-    ("chat[-1].content", ["vw"]), ("chat[].content", ["u", "vw"]),
+    ("thought", ["<think>t</think>\nv"]), ("chat[-1].content", ["vw"]), ("chat[].content", ["u", "vw"]),
     (r"flat.name ~ ^x$", ["x"]), (r"n ~ ^(\d+)\.", ["47"]), ("n ~ ^a", [None]),
     (r"a.b[].c ~ [12]", ["1", "2"]), (r"{n} {n} ~ \d+ (\d)", ["4"]),
 ])
 def test_what_a_column_finds(column, values):
     assert texts(column) == values
+
+
+@pytest.mark.parametrize(("written", "read"), [
+    (r"\frac12 \beta \boxed{3}", r"\frac12 \beta \boxed{3}"), (r"\text{cm} \theta", r"\text{cm} \theta"),
+    (r"\rho \frac12 x \neq 3", r"\rho \frac12 x \neq 3"), (r"a\tb\nneq c\f d", "a\tb\nneq c\f d"),
+    (r"x \nequals", "x \nequals")])
+def test_latex_that_json_has_eaten_is_put_back(written, read):
+    """`\\f`, `\\b`, `\\t`, `\\r` and `\\n` are escapes of JSON, so nothing tells of the backslash that was meant."""
+    mapped = map_rows([json.loads(f'{{"a": "{written}"}}')], {"ours": Column("a")})
+    assert mapped.frame["ours"].to_list() == [[read]]
 
 
 def test_text_that_holds_a_list_of_texts_is_one_where_a_list_is_asked_for():
