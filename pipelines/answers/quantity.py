@@ -16,7 +16,7 @@ from stepforge.pipelines.answers.exact import TooLarge, Undefined, evaluate
 from stepforge.pipelines.answers.units import NONE, Unit, conflict, plain_unit, scales, unit_of
 
 ROUNDED_PLACES = 6       # 0.333333 stands for 1/3, and 3.141593 for \\pi, from this many decimal places on
-FLOAT_DIGITS = 16        # a program printed it: 0.30000000000000004 is 0.3
+FLOAT_DIGITS, FLOAT_PLACES = 16, 12        # a program printed it: 0.30000000000000004 is 0.3
 
 Reader = Callable[[str], Unit | None]
 Form = Literal["plain", "percent", "based", "clock", "ratio"]
@@ -285,8 +285,9 @@ def _equal(gold: Quantity, answer: Quantity) -> bool:
     """Exactly equal, or a long decimal against the non-terminating fraction that it rounds."""
     if gold.value == answer.value:
         return True
-    if max(gold.significant, answer.significant) >= FLOAT_DIGITS:
-        return abs(gold.value - answer.value) <= abs(gold.value) / 10**13
+    if any(one.significant >= FLOAT_DIGITS and one.ulp * 10**FLOAT_PLACES <= 1 for one in (gold, answer)) \
+            and abs(gold.value - answer.value) * 2 * 10**15 <= abs(gold.value):
+        return True
     for decimal, exact in ((gold, answer), (answer, gold)):
         if is_rounded(decimal) and not terminates(exact.value):
             return stands_for(decimal, exact.value)
