@@ -132,7 +132,7 @@ def _axis(vector: re.Match[str]) -> str:
 def _constants_renamed(gold: str, answer: str) -> Match | None:
     """`C_1e^x+C_2e^{-x}` and `Ae^x+Be^{-x}` are the same family: constants of integration have any names."""
     names = [sorted(set(_CONSTANT.findall(text))) for text in (gold, answer)]
-    if len(names[0]) < 2 or len(names[0]) != len(names[1]) or len(names[0]) > 3 or "_" not in "".join(names[0]):
+    if not 2 <= len(names[0]) == len(names[1]) <= 3 or "_" not in "".join(names[0] + names[1]):
         return None
     for order in permutations(names[0]):
         new = dict(zip(names[1], order, strict=True))

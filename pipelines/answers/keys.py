@@ -12,12 +12,15 @@ from fractions import Fraction
 from functools import lru_cache
 
 from stepforge.pipelines.answers.algebra import normal_form, rational, solved_for
+from stepforge.pipelines.answers.calls import primed
 from stepforge.pipelines.answers.clocks import MINUTES
 from stepforge.pipelines.answers.conditions import conditioned
 from stepforge.pipelines.answers.differ import probe
 from stepforge.pipelines.answers.exact import TooLarge, Undefined
 from stepforge.pipelines.answers.expressions import INTEGERS, within_bounds
 from stepforge.pipelines.answers.normalize import canonical
+from stepforge.pipelines.answers.piecewise import pieces_key
+from stepforge.pipelines.answers.products import order_key
 from stepforge.pipelines.answers.quantity import ROUNDED_PLACES, Quantity, measured, quantity, terminates
 from stepforge.pipelines.answers.regions import Interval, is_region, orders, region, unnamed_set
 from stepforge.pipelines.answers.relations import Statement, solution, statement, symbols
@@ -53,7 +56,9 @@ def _key(answer: str) -> str:
 
 
 def _spelling(text: str) -> str:
-    text = unnamed_set(conditioned(text).stated.removeprefix("+"))
+    text = unnamed_set(conditioned(primed(text)).stated.removeprefix("+"))
+    if (ordered := order_key(text) or pieces_key(text, _spelling)) is not None:
+        return ordered
     try:
         number = quantity(text)
     except (Undefined, TooLarge):
@@ -101,6 +106,8 @@ def _real(value: Fraction) -> str:
     if value.denominator == 1 or (terminates(value) and not _long(value)):
         return str(value)
     near = value.limit_denominator(SIMPLE)                     # 0.666666 is cut, 0.666667 rounded
+    if terminates(near) and 0 < abs(near - value) * 2 * 10**15 <= abs(near):
+        return str(near)                                       # 0.30000000000000004
     return _rounded(float(near if abs(near - value) < Fraction(1, 10**ROUNDED_PLACES) else value))
 
 

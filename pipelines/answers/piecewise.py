@@ -36,6 +36,12 @@ def pieces_match(gold: str, answer: str, compare: Callable[[str, str], Match]) -
     return match if match.equal is not False else UNEQUAL
 
 
+def pieces_key(text: str, key: Callable[[str], str]) -> str | None:
+    """The key of a function in pieces, whatever their order; None for all else."""
+    pieces = _pieces(text)
+    return None if pieces is None else ";".join(sorted(f"{key(value)} if {condition}" for value, condition in pieces))
+
+
 def _pieces(text: str) -> list[tuple[str, str]] | None:
     """Value and condition of every piece, the condition empty for `otherwise`."""
     cases = _CASES(text)

@@ -39,6 +39,14 @@ def orders_of_names(gold: str, answer: str) -> Match | None:
     return None
 
 
+def order_key(text: str) -> str | None:
+    """The key of a permutation or an angle; None for all else."""
+    if _CYCLES(text) and " " in text:
+        return "".join(str(cycle) for cycle in _turned(text))
+    angle = _ANGLE(text)
+    return f"angle {min(angle[1], angle[1][::-1])}" if angle else None
+
+
 def _turned(cycles: str) -> list[tuple[int, ...]]:
     """The cycles of a permutation, each from its least element on, without those of one element."""
     turned = []
