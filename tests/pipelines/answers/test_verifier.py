@@ -31,6 +31,7 @@ def test_verdict_names_answer_key_and_method() -> None:
     (Claim("5", "so we add 2 and 3, which is 5", complete=False), "truncated"),
     (Claim("5", "so we add", complete=False), "truncated"), (Claim("5", r"\boxed{9^{9^{9^9}}}"), "out_of_bounds"),
     (Claim("5", r"\boxed{5\%}"), "ambiguous"), (Claim("128", "The answer is 12", complete=False), "truncated"),
+    (Claim("14", "So the sum is \\boxed{14", complete=False), "truncated"),
 ])
 def test_undecided_carries_its_reason(claim: Claim, reason: str) -> None:
     with Verifier() as verifier:
