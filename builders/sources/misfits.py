@@ -19,14 +19,16 @@ TEXTS = ("problem", "reference_solution", "thought", *WRITTEN)
 STRANGERS = {"problem": (*MODEL, *SYSTEM), **dict.fromkeys(WRITTEN, (*USER, *SYSTEM))}
 
 
+THOUGHTS = ("reasoning", "thinking", "redacted_thinking")    # types of parts
 ANSWERS = ("response", "result")    # where rows of a batch's answers keep what the server said
 FAILED = ("errored", "expired", "canceled", "cancelled", "failed")
-# What JSON makes of `\f`, `\b`, `\t` and `\r`, before the rest of a command.
-_LETTER_OF = {"\f": "f", "\b": "b", "\t": "t", "\r": "r"}
-_EATEN = re.compile("\f(?=rac|orall|lat|box)|\b(?=oxed|inom|eta|egin|ar|mod|ig|ot|ullet|oldsymbol|m\\{)"
-                    "|\t(?=ext[a-z]*\\{|heta|imes|frac|ilde|riangle|au\\W|an\\W|o\\W)"
-                    "|\r(?=ho|ight|angle|floor|ceil)")
-_EATEN_LINE = re.compile("\n(?=eq|abla|ot\\W|u\\W|mid)")
+# What JSON makes of `\f`, `\b`, `\t`, `\r` and `\n`, before the rest of a command.
+_LETTER_OF = {"\f": "f", "\b": "b", "\t": "t", "\r": "r", "\n": "n"}
+_EATEN = re.compile("\f(?=(?:rac|orall|box)(?![a-z]))"
+                    "|\b(?=oxed|inom|eta|egin|ar|mod|ig|ot|ullet|oldsymbol|m\\{)"
+                    "|\t(?=(?:ext[a-z]*\\{|(?:heta|imes|frac|riangle)(?![a-z])|ilde\\{))")
+_EATEN_TOO = re.compile("\t(?=(?:au|an|o|op)(?![a-z]))|\r(?=(?:ho|ight|angle|floor|ceil)(?![a-z]))"
+                        "|\n(?=(?:eq|abla|ot|u|mid|i)(?![a-z]))")     # where the text shows that some were eaten
 
 
 class Misfit(ValueError):
@@ -51,14 +53,19 @@ def with_backslashes(text: str) -> str:
     `\\frac`. Only what is the rest of a command makes it one."""
     if "\f" not in text and "\b" not in text and "\t" not in text:
         return text
-    meant = _EATEN.sub(lambda mark: rf"\{_LETTER_OF[mark[0]]}", text)
-    return _EATEN_LINE.sub(r"\\n", meant) if meant != text else text
+    meant = _EATEN.sub(_backslash, text)
+    return _EATEN_TOO.sub(_backslash, meant) if meant != text else text
+
+
+def _backslash(mark: re.Match[str]) -> str:
+    return "\\" + _LETTER_OF[mark[0]]
 
 
 def text_of_parts(value: Any) -> Any:
     """The text of a chat message whose content is a list of parts, `[{type: text, text: ...}]`; else the value itself.
 
-    A part that is a thought (`reasoning`, `thinking`) stands in `<think>` before the text.
+    A part that is a thought (`reasoning`, `thinking`) stands in `<think>` before the text; one that shows nothing of
+    it, since it is empty or encrypted, is left out.
 
     Raises:
         Misfit: a part is no text, such as an image or a tool call.
@@ -67,7 +74,7 @@ def text_of_parts(value: Any) -> Any:
         return value
     if not all(isinstance(part, dict) and "type" in part for part in value):
         return value
-    texts = [_thought(part) if part["type"] in ("reasoning", "thinking") else
+    texts = [_thought(part) if part["type"] in THOUGHTS else
              part.get("text") if part["type"] in ("text", "input_text", "output_text") else None for part in value]
     if not all(isinstance(text, str) for text in texts):
         raise Misfit(f"it has a part that is no text; its parts are {sorted({str(part['type']) for part in value})}")
@@ -75,8 +82,10 @@ def text_of_parts(value: Any) -> Any:
 
 
 def _thought(part: dict[str, Any]) -> str | None:
-    thought = part.get("reasoning") or part.get("thinking") or part.get("text")
-    return f"<think>{thought}</think>\n" if isinstance(thought, str) else None
+    thought = next(filter(None, map(part.get, ("reasoning", "thinking", "text", "content", "summary"))), "")
+    if isinstance(thought, list):
+        thought = "\n".join(str(piece.get("text")) if isinstance(piece, dict) else str(piece) for piece in thought)
+    return (f"<think>{thought}</think>\n" if thought else "") if isinstance(thought, str) else None
 
 
 def word_of_end(value: Any) -> Any:

@@ -44,11 +44,11 @@ _PROSE = re.compile(r"(?:\\text[a-z]{0,2}\{)?\s*([A-Za-z]{2,}\s[^\\{}$]*\b(?:is|
                     r"|can|needs?|makes?|gets?|takes?|must)\s[^\\{}$]*\d[^\\{}$]*)\}?").fullmatch
 _EACH = re.compile(r"[\s$]*(?:\\[)\]])?\s*(for|if|when)\s+[^.\n]{1,60}?[,;]\s*(?:and\s+)?[\s$]*"
                    r"(?:\\[(\[])?\s*").fullmatch
-_CHECKS = re.compile(r"\b(?:(?:let's|let us|let me)\s+(?:\w+\s+)?(?:verify|check|double-check)"
-                     r"|(?:verifying|(?<!a )(?<!the )check|checking|verify|verification|sanity check)(?=\s*:))\b",
-                     re.IGNORECASE)
+_CHECKS = re.compile(r"(?:^|[.!?,:\n$])[\s*$)\\]*(?:(?:let['’]s|let us|let me|i['’]ll|we can|to)\s+(?:\w+\s+)?"
+                     r"(?:verify|check|double-check)(?!\s+(?:the case\s+|for\s+)?\$?[a-z]\s*=)"
+                     r"|(?:verifying|check|checking|verify|verification|sanity check)(?=\s*:))\b", re.IGNORECASE)
 _SUPPOSES = re.compile(r"\b(?:for comparison|note that if|if (?:we|i|you|it|he|she|they|there) (?:had|were)"
-                       r"|(?:without|if|otherwise)\b[^.\n]{0,80}\bwould (?:be|have been|give))\b", re.IGNORECASE)
+                       r"|(?:without|otherwise)\b[^.\n]{0,80}\bwould (?:be|have been|give))\b", re.IGNORECASE)
 _CONCLUDES = re.compile(r"\b" + phrases("""so|thus|therefore|hence|answer|final\\w*|wait|actually|mistake|error|wrong
 |correct\\w*|instead|should|no|not|but|however""") + r"\b", re.IGNORECASE)
 _UNIT = re.compile(r"(?:\\[,;:! ]|\s)*"
@@ -96,14 +96,9 @@ def boxes(text: str, percent: bool = False) -> list[Statement]:
 
 
 def _only_checks(text: str, previous: Statement, at: int) -> bool:
-    """Whether a box only checks or compares: no other answer is come to behind the words that say so.
-
-    What checks the previous box is such only where that one was announced as the answer.
-    """
+    """Whether a box only checks or compares: no other answer is come to behind the words that say so."""
     between = text[previous.end:at][-MAX_CLAUSE:]
-    check = _SUPPOSES.search(between)
-    if check is None and _announced(text, previous.start):
-        check = _CHECKS.search(between)
+    check = _SUPPOSES.search(between) or _CHECKS.search(between)
     return check is not None and _CONCLUDES.search(between, check.end()) is None
 
 

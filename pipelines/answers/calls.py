@@ -15,9 +15,11 @@ _SURE = frozenset("fghFGH")                                   # what else may th
 _CALLING = _SURE | frozenset("PTUuyYNVQRSpqVWIEL")
 _GREEK = ("zeta", "Gamma", "varphi", "phi", "psi", "Phi", "Psi", "sigma", "tau")
 _ADJACENT = re.compile(rf"((?:(?<!\\)[a-zA-Z](?:_\w)?|\\(?:{'|'.join(_GREEK)}))('*))\(")
+_GREEK_ALONE = re.compile(rf"\\(?:{'|'.join(_GREEK)})(?![a-zA-Z'(_])")
 _COMMAND = re.compile(r"\\[a-zA-Z]+")
 _NUMBER = re.compile(r"-?\d{1,6}(?:\.\d{1,4})?").fullmatch
 _EVENT = re.compile(r"[A-Z](?:\s*(?:[|,]|\\c[au]p)\s*[A-Z])*").fullmatch
+_BOTH = re.compile(r"([A-Z])(\\c[au]p )([A-Z])").fullmatch
 _PRIMED = re.compile(r"((?<!\\)[a-zA-Z](?![a-zA-Z])|\\[a-z]+)('{1,3})|(?<=[a-zA-Z])([a-zA-Z])('{1,3})")
 _DOTTED = re.compile(r"\\(d{1,3})ot(?![a-zA-Z])\s*(?:\{\s*(\\?[a-zA-Z]+)\s*\}|\s(\\?[a-zA-Z]+)|(\\[a-zA-Z]+))")
 _QUOTIENT = re.compile(r"\\frac\{d(?:\^(\d))? ?([a-zA-Z])\}\{d ?([a-zA-Z])(?:\^(\d))?\}")
@@ -26,8 +28,8 @@ _QUOTIENT = re.compile(r"\\frac\{d(?:\^(\d))? ?([a-zA-Z])\}\{d ?([a-zA-Z])(?:\^(
 class Called:
     """The same two strings with symbols for values of functions.
 
-    known: a function of number theory has a value that is not computed here. product: the strings hold a letter that
-    may be a factor after all, so that their difference proves nothing.
+    known: a function with a name of its own, such as `\\Gamma`, has a value that is not computed here. product: the
+    strings hold a letter that may be a factor after all, so that their difference proves nothing.
     """
 
     def __init__(self, first: str, second: str) -> None:
@@ -43,26 +45,30 @@ class Called:
             if _in_command(text, call.start()) or (end := closing(text, call.end() - 1)) is None:
                 continue
             name, primes, inner = call[1].rstrip("'"), len(call[2]), text[call.end():end]
-            if not self._calls(name, primes, inner):
+            behind_letter = text[call.start() - 1:call.start()].isalnum()
+            if not self._calls(name, primes, inner, behind_letter):
                 continue
             places = [self._place(self._without_calls(part)) for part in split(inner, ",")]
-            symbol = f"{name.split('_')[0]}_{{{'d' * primes}v{'w'.join(map(str, places))}}}"
-            self.known |= name.startswith("\\") and _NUMBER(inner) is not None
+            letter, _, index = name.partition("_")
+            symbol = f"{letter}_{{{index}{'d' * primes}v{'w'.join(map(str, places))}}}"
+            self.known |= name.startswith("\\")
             self.product |= not primes and name not in _SURE and inner.strip("-0.") != ""
             text = f"{text[:call.start()]}{symbol} {text[end + 1:]}"
             at = call.start() + len(symbol)
-        return _PRIMED.sub(_derivative, text)
+        return _PRIMED.sub(_derivative, text).strip()
 
-    def _calls(self, name: str, primes: int, inner: str) -> bool:
+    def _calls(self, name: str, primes: int, inner: str, behind_letter: bool) -> bool:
         if primes or name.startswith("\\"):
-            return True
+            return bool(primes) or name not in self._alone
         if name in ("e", "i", "d") or not inner:
             return False
-        if name == "P" and _EVENT(inner) or name in _SURE and _NUMBER(inner):
+        if name == "P" and _EVENT(inner) or name in _SURE and _NUMBER(inner) and not behind_letter:
             return True
         return name[0] not in self._alone and (name[0] in _CALLING or _NUMBER(inner) is not None)
 
     def _place(self, inner: str) -> int:
+        if both := _BOTH(inner):
+            inner = both[2].join(sorted((both[1], both[3])))         # A\cap B is B\cap A
         for at, place in enumerate(self._places):
             if inner == place or algebraically_equal(inner, place):
                 return at
@@ -90,8 +96,8 @@ def has_calls(text: str) -> bool:
 
 
 def _alone(text: str) -> set[str]:
-    """Letters that stand before something else than a bracket."""
-    return set(re.findall(r"(?<!\\)([a-zA-Z])(?![\('_])", _COMMAND.sub(" ", text)))
+    """Letters, Greek ones as commands, that stand before something else than a bracket."""
+    return {*re.findall(r"(?<!\\)([a-zA-Z])(?![\('_])", _COMMAND.sub(" ", text)), *_GREEK_ALONE.findall(text)}
 
 
 def _in_command(text: str, at: int) -> bool:

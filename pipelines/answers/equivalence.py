@@ -12,6 +12,7 @@ from stepforge.pipelines.answers import outcome
 from stepforge.pipelines.answers.calls import primed
 from stepforge.pipelines.answers.conditions import conditioned
 from stepforge.pipelines.answers.dates import dates_match
+from stepforge.pipelines.answers.dollars import mixes_words
 from stepforge.pipelines.answers.expressions import equations_match, expressions_match, orders_match
 from stepforge.pipelines.answers.matches import (
     EQUAL,
@@ -66,7 +67,7 @@ def compare(gold: str, answer: str, symbolic: Symbolic | None = None) -> Match:
         return SAME_WORDS if gold.strip() == answer.strip() else TOO_BIG
     if (recorded := dates_match(gold, answer)) is not None:
         return recorded
-    ordered = has_order(gold) or has_order(answer)
+    ordered, worded = has_order(gold) or has_order(answer), mixes_words(gold)
     gold, answer = primed(canonical(gold)), primed(canonical(answer))
     if not gold:
         return NO_GOLD
@@ -82,7 +83,7 @@ def compare(gold: str, answer: str, symbolic: Symbolic | None = None) -> Match:
         if again.equal is not False:
             return again if sure else unclear_where_equal(again)
     struck = any(r"\frac" in text and "cancel{" in text for text in (gold, answer))
-    return UNCLEAR if struck and match.equal is False else match
+    return UNCLEAR if (struck or worded) and match.equal is False else match
 
 
 def _compare(gold: str, answer: str, symbolic: Symbolic | None) -> Match:

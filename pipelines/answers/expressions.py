@@ -40,8 +40,11 @@ _LONG_NUMBER = re.compile(rf"[0-9]{{{MAX_DIGITS + 1}}}")
 _EXPONENT = re.compile(r"\^\s*(?:\{\s*([^{}]*)\}?|(\w))")
 _HEAVY = re.compile(r"([0-9]{1,9})\s*!|\\d?t?binom\s*\{?\s*([0-9]{1,9})|[0-9]+(?:\.[0-9]+)?[eE]\+?([0-9]{1,9})")
 _GAP = re.compile(r"[0-9] [0-9]|[0-9]_|\}[0-9]")     # `1 8` is not 18, nor 1 times 8; `5_7_8` is not 5
-_AXIS = re.compile(r"\\(?:hat|vec|widehat|overrightarrow)\{(?:\\([ij])math|([a-zA-Z]))\}")
-_CONSTANT = re.compile(r"(?<![\\a-zA-Z])(?:[Cck]_\{?\d\}?|[ABCDK](?!_))")
+_AXIS = re.compile(r"\\(?:hat|widehat)\{(?:\\([ij])math|([ijk]))\}"
+                   r"|\\(?:vec|overrightarrow)\{(?:\\([ij])math|([a-zA-Z]))\}")
+_CONSTANT = re.compile(r"(?<![\\a-zA-Z])(?:[Cc]_\{?\d\}?|[ABCDK](?!_))")
+_OF_TERMS = re.compile(rf"(?:^|[-+=(])\s*{_CONSTANT.pattern}")     # C_1e^x, not \frac{C_1}{C_2}
+_DEPENDS = re.compile(r"(?<![a-zA-Z])[xtr](?![a-zA-Z])|e\^|\\(?:sin|cos|ln|theta)").search
 _CONSTANT_PIECES = re.compile(f"({_CONSTANT.pattern})")
 _IMPROPER = re.compile(r"(-?)(\d+)(?:\\frac\{(\d+)\}\{(\d+)\}| (\d+)/(\d+))").fullmatch
 _INDEXED = re.compile(r"[0-9]_").search
@@ -49,6 +52,8 @@ _PRIMED = re.compile(r"[-+\d.,]+'+").fullmatch
 _LOOPS = re.compile(r"\\(?:sum|prod|int|lim|iint|oint)(?![a-zA-Z])")
 _UNPARSED = re.compile(r"\\text\{|\\(?:lor|land|implies|cup|cap|in|ne|le|ge|setminus|mathbb|ldots|infty)(?![a-zA-Z])"
                        r"|[<>=;,:&]|[a-zA-Z]'|\\[{}]|\\begin")
+_MARKED_WORDS = re.compile(r"\\text\{([^{}]*)\}")
+_INDEX_OF = re.compile(r"\\(?:sum|prod)_\{([a-z])=")
 _INDEX = re.compile(r"\\(?:sum|prod)_\{[^{}]*\}")
 _TRUNCATED = re.compile(r"(-?\d+\.\d{5,})\\ldots").fullmatch
 
@@ -78,8 +83,12 @@ def expressions_match(gold: str, answer: str, symbolic: Symbolic | None) -> Matc
         return improper
     if r"\text" in gold or r"\text" in answer:
         return _prose(gold, answer)
-    if _LOOPS.search(gold) and (_LOOPS.search(answer) or symbols(answer)) and bag(gold) != bag(answer):
-        return UNCLEAR                                         # a sum by another index, or in closed form
+    if _LOOPS.search(gold) and _LOOPS.search(answer):
+        gold, answer = _by_one_index(gold), _by_one_index(answer)
+        if gold == answer:
+            return EQUAL
+    elif _LOOPS.search(gold) and symbols(answer):
+        return UNCLEAR                                         # a sum in closed form
     if any(_UNPARSED.search(_INDEX.sub("", text)) for text in (gold, answer)):
         return UNCLEAR if bag(gold) == bag(answer) else UNEQUAL
     if (_GAP.search(answer) is None) != (_GAP.search(gold) is None):
@@ -125,8 +134,16 @@ def _called(gold: str, answer: str, symbolic: Symbolic | None) -> Match | None:
     return UNCLEAR if product or match.equal is False and called.known else match
 
 
+def _by_one_index(text: str) -> str:
+    """A text whose only sum or product has the index `n`, which is free to choose; any other text as it is."""
+    indices = _INDEX_OF.findall(text)
+    if len(indices) != 1 or indices[0] == "n" or "n" in symbols(text):
+        return text
+    return re.sub(rf"(?<![\\a-zA-Z]){indices[0]}(?![a-zA-Z])|(?<=[a-zA-Z}}]){indices[0]}(?![a-zA-Z])", "n", text)
+
+
 def _axis(vector: re.Match[str]) -> str:
-    return vector[1] or vector[2]
+    return next(filter(None, vector.groups()))
 
 
 def _constants_renamed(gold: str, answer: str) -> Match | None:
@@ -134,6 +151,9 @@ def _constants_renamed(gold: str, answer: str) -> Match | None:
     names = [sorted(set(_CONSTANT.findall(text))) for text in (gold, answer)]
     if not 2 <= len(names[0]) == len(names[1]) <= 3 or "_" not in "".join(names[0] + names[1]):
         return None
+    for text in (gold, answer):
+        if not len(_OF_TERMS.findall(text)) == len(_CONSTANT.findall(text)) == len(names[0]) or not _DEPENDS(text):
+            return None
     for order in permutations(names[0]):
         new = dict(zip(names[1], order, strict=True))
         pieces = [str(piece) for piece in _CONSTANT_PIECES.split(answer)]
@@ -155,6 +175,7 @@ def _improper(gold: str, answer: str) -> Match | None:
 
 def _prose(gold: str, answer: str) -> Match:
     """Words among mathematics: the same words in another order are unclear, other words are another answer."""
+    gold, answer = (_MARKED_WORDS.sub(r"\1", text) for text in (gold, answer))
     if gold.replace(" ", "").casefold() == answer.replace(" ", "").casefold():
         return Match(True, "literal")
     return UNCLEAR if bag(gold) == bag(answer) else Match(False, "literal")

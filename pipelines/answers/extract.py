@@ -16,13 +16,22 @@ from stepforge.pipelines.answers.doubts import is_doubted, without_doubt
 from stepforge.pipelines.answers.guesses import SENTENCE_END, guess, without_markup
 from stepforge.pipelines.answers.normalize import canonical
 from stepforge.pipelines.answers.refusals import refuses
-from stepforge.pipelines.answers.run_ons import new_problems, turn_ends, without_turns
+from stepforge.pipelines.answers.run_ons import (
+    COMPUTED,
+    GIVEN,
+    MARKED,
+    PROBLEM,
+    new_problems,
+    turn_ends,
+    without_turns,
+)
 from stepforge.pipelines.answers.statements import How, Statement, rare_statements, statements
 from stepforge.pipelines.answers.thoughts import without_thoughts
 from stepforge.pipelines.answers.verbatim import same_text
 from stepforge.pipelines.answers.wording import (
     ASKED,
     BUT,
+    CLAIMED,
     CLOSES,
     CONCLUDING,
     CONFIRMED,
@@ -91,10 +100,10 @@ def extract_answer(text: str, choices: bool = False, percent: bool = False) -> E
     visible = without_thoughts(text)
     if visible is None:
         return Extraction(None, "unclosed_thought")
-    if (end := _own_end(visible, choices)) < len(visible):
+    end, firm = _own_end(visible, choices)
+    if end < len(visible):
         found = _extracted(visible[:end], choices, percent)._replace(at_end=False)
-        shown = found.how in EXPLICIT or "=" in visible[:end] or end in turn_ends(visible)
-        return found if shown else found._replace(sure=False, doubted=True)      # it may have led to the problem
+        return found if firm else found._replace(sure=False, doubted=True)
     return _extracted(visible, choices, percent)
 
 
@@ -126,7 +135,7 @@ def text_behind(text: str) -> Behind:
     where no answer is stated explicitly and no mark ends the turn: what is taken then stands at the end.
     """
     visible = without_thoughts(text) or ""
-    own_end = _own_end(visible, False)
+    own_end, _ = _own_end(visible, False)
     own = visible[:own_end]
     stated = statements(own, False) + (boxes(own) if "box" in own else [])
     stated_to = _last(stated).end if stated else own_end
@@ -138,21 +147,30 @@ def text_behind(text: str) -> Behind:
     return Behind(characters, bool(characters and without_turns(visible[own_end:]).strip()))
 
 
-def _own_end(text: str, choices: bool) -> int:
-    """Offset of the first new problem or end of a turn behind an explicit answer; the length of the text without one.
+def _own_end(text: str, choices: bool) -> tuple[int, bool]:
+    """Where the first new problem or end of a turn behind an answer is, or the end of the text; whether it is firm.
 
-    Without any explicit answer the first of them behind a value counts, and the first end of a turn, unless the text
-    begins with such a mark.
+    It is where the answer is explicit. Where a new problem follows another value, what stands before may only lead to
+    the problem: unless it computes the value, or states it in other words, and no box comes behind. Without any answer
+    the first end of a turn counts, unless the text begins with such a mark.
     """
     turns = turn_ends(text)
     for end in sorted({*new_problems(text), *turns}):
         before = text[:end]
         stated = statements(before, choices) + (boxes(before) if "box" in before else [])
-        if any(not said.part for said in stated or rare_statements(before, choices)):
-            return end
-        if not stated and (value := guess(before)) is not None and ("=" in before or value.sure):
-            return end
-    return turns[0] if turns and text[:turns[0]].strip() else len(text)
+        if any(not said.part for said in stated):
+            return end, True
+        if stated or not PROBLEM.match(text, end):
+            continue
+        marked = MARKED.search(text, end) is not None
+        if rare_statements(before, choices):
+            return end, not marked
+        if (value := guess(before)) is not None:
+            if COMPUTED.search(before):
+                return end, not marked
+            if value.sure and not GIVEN.match(before):
+                return end, False
+    return (turns[0] if turns and text[:turns[0]].strip() else len(text)), True
 
 
 def _last(stated: list[Statement]) -> Statement:
@@ -181,13 +199,14 @@ def _closes_otherwise(behind: str, answer: str) -> bool:
     if not any(map(behind.__contains__, CLOSES)) or not _NUMBER.search(behind) or not (own := _NUMBER.findall(answer)):
         return False
     closing = behind.rstrip()[-MAX_CLAUSE:]
-    turn = TAKEN_BACK.search(behind[:MAX_CLAUSE]) or ASKED.search(closing)
-    if turn is None or CONFIRMED.search(closing[-CLOSING_CHARS:]):
+    sentences = [sentence for sentence in SENTENCE_END.split(closing) if sentence.strip()]
+    opening = " ".join(SENTENCE_END.split(behind[:MAX_CLAUSE].strip(" .\n*"), maxsplit=2)[:2])
+    turn = ASKED.search(closing) or TAKEN_BACK.search(opening) and CLAIMED.match(sentences[-1])
+    if not turn or CONFIRMED.search(closing[-CLOSING_CHARS:]):
         return False
     value = guess(behind)
     found = _NUMBER.findall(value.answer.replace(",", "")) if value else []
-    last = SENTENCE_END.split(closing)[-1]
-    last = last.rpartition("=")[2] if CONCLUDING.match(last) else last
+    last = sentences[-1].rpartition("=")[2] if CONCLUDING.match(sentences[-1]) else sentences[-1]
     return bool(found) and found[-1] not in own and not set(own) & set(_NUMBER.findall(last))
 
 

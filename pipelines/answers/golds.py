@@ -63,7 +63,7 @@ def _stated(gold: str) -> str | None:
         return extract_answer(gold).answer
     if counted := _COUNTED(gold):
         unit = unit_of(counted[2])
-        return f"{counted[1]} {counted[2]}" if unit and unit.dimension else counted[1]
+        return f"{counted[1]} {counted[2]}" if unit and (unit.dimension or unit.marks) else counted[1]
     if titled := _TITLED(gold):
         return titled[1]
     if not _is_prose(gold):

@@ -9,6 +9,7 @@ that the solution is wrong. Values that the sentence denies (`15 is not a soluti
 
 import re
 from collections.abc import Iterator
+from decimal import Decimal
 from itertools import islice
 from typing import NamedTuple
 
@@ -50,8 +51,9 @@ _MARKER = re.compile(r"(?:[-*+•>]|#+|\d{1,2}[.)]|\([a-z0-9]\)|\|)\s+")
 _LEFT_OUT = re.compile(r"<<[^<>\n]*>>|\\(?:boxed|fbox)\{[^{}]*\}")     # a calculator's notes; boxes that were denied
 _CODE = re.compile(r"```(?:python|py|tool_code|javascript|js|java|cpp|c|julia|sql|bash|sh)\b.*?(?:```|\Z)"
                    r"|<tool_call>.*?(?:</tool_call>|\Z)", re.DOTALL | re.IGNORECASE)        # it says no result
-_PARTS_OF = re.compile(r"(?:\n|\A)(?![-*•+] )[^\n]*(?i:\b(?:total|altogether|in all)\b)[^\n]*\d[^\n]*"
-                       r"(?P<list>(?:\n[ \t]*[-*•+] [^\n]*)+)\s*\Z")
+_PARTS_OF = re.compile(r"(?:\n|\A)\W*(?i:in )?(?i:total)\b[^\n\d]{0,20}[:=][ *$]*(?P<total>\d[\d,]*(?:\.\d+)?)"
+                       r"[^\n\d=]{0,30}(?P<list>(?:\n[ \t]*[-*•+] [^\n\d=]{1,30}: *\$?\d[\d,.]*[^\n\d=]{0,20})+)\s*\Z")
+_AMOUNT = re.compile(r"\d[\d,]*(?:\.\d+)?")
 _HEADING = re.compile(r"(?:\n|\A)#{1,6}[^\n]*\n(?=\s*[^\s#])")              # one with text under it ...
 _OPEN_HEADING = re.compile(r"(?:\n|\A)#{1,6} *\d{1,2}\.? +[A-Z][a-z]+(?: [a-zA-Z]+)*\s*\Z")     # ... or of a section
 _RESTATED = re.compile(r"^(?:The|This) (?:inequality|equation|expression|condition|relation|function)\s*[$\\(]*$")
@@ -73,14 +75,14 @@ _IN_WORDS = re.compile(rf"(?<![\w'’-])(?:(?:negative|minus|half an?|an?)\s+)?(
                        re.IGNORECASE)
 _WORDS = re.compile(r"[a-zA-Z\s-]+")
 _OF_MANY = re.compile(r"\s+of\s+(?:the|them|these|those|his|her|its|their)\b")
-_SEVERAL = re.compile(r"\b(?:solutions|values|roots|answers|numbers|possibilities|zeros|zeroes)\b[^\n]{0,60}:[*\s]*\n"
-                      r"(?=(?:[^\n]{1,90}\n+){1,12}[^\n]{1,90}\Z)",
-                      re.IGNORECASE)
+_SEVERAL = re.compile(r"\b(?:solutions|values|roots|answers)\b(?:[^\n]{0,40}\bare)?[*\s]*:[*\s]*\n"
+                      r"(?=(?:\s*(?:[-*•+]|\d{1,2}[.)]|\\\[)[^\n]{1,90}\n+){1,12}"
+                      r"\s*(?:[-*•+]|\d{1,2}[.)]|\\\[)[^\n]{1,90}\Z)", re.IGNORECASE)
 _VALUE_ALONE = re.compile(r"(?:\\?[a-zA-Z](?:_\{?\w\}?)?\s*=\s*)?[-+\d.,/\\{}()^√πa-z ]*\d[^a-zA-Z=]*").fullmatch
-_ALL_BOLD = re.compile(r"\*\*[^*\n]{1,40}\*\*(?:\s*(?:,|,?\s*and|,?\s*or)\s*\*\*[^*\n]{1,40}\*\*)+")
-_BROKEN_DOWN = re.compile(r"(?<![\w:])\d[\d,.]*[^:.!?\d]{0,40}:\s+(?=\d+\b[^.!?]*\b(?:plus|and)\s+\d)")
-_WHICH_BEFORE = re.compile(r"\d[^.!?]*\bof (?:which|whom)\s+$")
-_OF_WHICH = re.compile(r"\s+of (?:which|whom)\b")
+_ALL_BOLD = re.compile(r"\b(?:solutions|values|roots|answers)\b[^*\n]*\*\*[^*\n]{1,40}\*\*"
+                       r"(?:\s*(?:,|,?\s*and)\s*\*\*[^*\n]{1,40}\*\*)+[\s.]*$", re.IGNORECASE)
+_BROKEN_DOWN = re.compile(r"(?<![\w:])\d[\d,.]*[^:.!?\d]{0,40}:\s+(?=\d+\b[^.!?=]*\b(?:plus|and)\s+\d[^=]*$)")
+_OF_WHICH = re.compile(r"\d[^.!?]*\bof (?:which|whom)\b[^.!?]*").search
 _RULE = re.compile(r"(?:\n\s*[-*_=#\s]+)+$")
 _LAST_WORD = re.compile(r"[a-zA-Z]+$")
 _SUPPOSED = re.compile(r"(?:^|[.,;:!?]\s)\W*(?:(?:now|next|so|then|and|first|let us|let me|let['’]s)\W+){0,2}"
@@ -103,17 +105,20 @@ def guess(text: str) -> Guess | None:
     """The value that the end of a text states, None where none of its last sentences has one."""
     if ("#" in text or "**" in text) and (check := wording.CHECK.search(text, max(0, len(text) - TAIL))):
         text = text[:check.start()]
+    coded = False                                               # whether it ends in code whose output nobody shows
     if "```" in text or "<tool_call>" in text:
+        text = text.rstrip()
+        coded = any(block.end() == len(text) for block in _CODE.finditer(text))
         text = _CODE.sub("\n", text)
     tail = text[-TAIL:].rstrip()
-    if "\n" in tail and (parts := _PARTS_OF.search(tail)) and "otal" not in parts["list"]:
+    if "\n" in tail and (parts := _PARTS_OF.search(tail)) and _adds_up(parts["total"], parts["list"]):
         tail = tail[:parts.start("list")]
     if "<<" in tail or "box" in tail:
         tail = _LEFT_OUT.sub("", tail).rstrip()
     if "#" in tail:
         tail = _HEADING.sub("\n", tail)
     opened = _OPEN_HEADING.search(tail) if "#" in tail else None
-    finished = opened is None
+    finished = opened is None and not coded
     if opened:
         tail = tail[:opened.start()]
     if "\\begin{" in tail:
@@ -149,6 +154,12 @@ def guess(text: str) -> Guess | None:
             finished = False
         last = False
     return best
+
+
+def _adds_up(total: str, parts: str) -> bool:
+    """Whether the numbers of a list make up the total before it."""
+    whole, *some = (Decimal(number.replace(",", "").rstrip(".")) for number in [total, *_AMOUNT.findall(parts)])
+    return sum(some) == whole
 
 
 def _listed(tail: str) -> Guess | None:
@@ -227,13 +238,14 @@ def guess_in(sentence: str, before: str = "") -> Guess | None:
                                or chosen in computed and _CHAINED(line, main[0].end, chosen.start) is not None)
     planned = not (chosen in led or "=" in chosen.text) and wording.PLAN.search(line) is not None
     alone = alone and (chosen in led or not _OF_MANY.match(line, chosen.end)) and not planned
-    planned = planned or "=" in chosen.text and _SUPPOSED.search(line, 0, chosen.start) is not None \
+    planned = planned or _OF_WHICH(line) is not None \
+        or "=" in chosen.text and _SUPPOSED.search(line, 0, chosen.start) is not None \
         or "would" in line and wording.UNREAL.search(line) is not None
     whole = chosen.end - chosen.start > len(line) // 2
     stated = whole or chosen in led or chosen.many > 1 or not _EXPRESSION.search(chosen.text)
     carried = chosen in computed and _OPERATOR.search(line, 0, chosen.start) is not None
     result = chosen.text.rpartition("=")[2] if carried else chosen.text          # 16 pandas / 2 = 8 couples
-    return Guess(result.strip(), bool(plain) and alone and stated, chosen.end == len(line),
+    return Guess(result.strip(), bool(plain) and alone and stated and not _OF_WHICH(line), chosen.end == len(line),
                  chosen.kind == "formula", doubted=planned or is_doubted(line, 0, chosen.start, chosen.end))
 
 
@@ -291,9 +303,9 @@ def _is_label(line: str, value: Term) -> bool:
 def _is_aside(line: str, value: Term) -> bool:
     """Whether a value stands in parentheses or in a clause that gives a reason or a condition."""
     at = value.start
-    if line[at - 1:at] == "(" and line[value.end:value.end + 1] == ")" or _OF_WHICH.match(line, value.end):
+    if line[at - 1:at] == "(" and line[value.end:value.end + 1] == ")":
         return True
-    if (parts := _BROKEN_DOWN.search(line)) and at >= parts.end() or _WHICH_BEFORE.search(line, 0, at):
+    if (parts := _BROKEN_DOWN.search(line)) and at >= parts.end():
         return True
     near = line[max(0, at - 3 * BEFORE):at].lower()
     return any(map(near.__contains__, wording.MAY_REASON)) and wording.REASON_BEFORE.search(near) is not None

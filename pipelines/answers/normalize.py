@@ -11,6 +11,7 @@ from collections import Counter
 from functools import lru_cache
 
 from stepforge.pipelines.answers.arguments import with_braces
+from stepforge.pipelines.answers.dollars import out_of_dollars
 from stepforge.pipelines.answers.foreign_numbers import han_number, with_magnitudes, with_units
 from stepforge.pipelines.answers.markup import without_html
 from stepforge.pipelines.answers.number_words import leading_number
@@ -25,6 +26,7 @@ _SYMBOLS = {
     "÷": r"\div ", "∕": "/", "⁄": "/", "∞": r"\infty ", "π": r"\pi ", "θ": r"\theta ", "±": r"\pm ", "∓": r"\mp ",
     "≤": r"\le ", "≥": r"\ge ", "≠": r"\ne ", "≈": r"\approx ", "∪": r"\cup ", "∩": r"\cap ", "∈": r"\in ",
     "‰": "/1000 ", "∅": r"\emptyset ", "∛": r"\sqrt[3]",
+    "Ω": r"\Omega ", "\u2126": r"\Omega ",
     "°": r"^\circ ", "“": '"', "”": '"', "‘": "'", "’": "'", "¢": r"\text{ cents}", "…": r"\ldots ", "٫": ".",
     "٬": ",", "✓": "", "✔": "", "✅": "", "■": "", "□": "", "∎": "",
 }
@@ -91,17 +93,17 @@ _GLUED = re.compile(r"\\(sin|cos|tan|cot|sec|csc|ln|log)(?=[a-gi-zA-Z](?![a-zA-Z
 _DEGREES = re.compile(r"\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![a-zA-Z]))|\\degrees?(?![a-zA-Z])")
 _FONT = re.compile(r"\\(?:text(?:bf|it|rm|normal|sf|tt|up|sc)?|mbox|hbox|mathrm|operatorname\*?)\s*"
                    r"\{([^{}]*(?:\{[^{}]*\}[^{}]*)*)\}")
-_DOTTED_UNITS = re.compile(r"(\\text\{[A-Za-z μ]{1,4}\}(?:\^\{?-?\d\}?)?)\s*\\cdot(?![a-zA-Z])\s*"
-                           r"(?=\\text\{[A-Za-z μ]{1,4}\})")
+_DOTTED_UNITS = re.compile(r"(\\text\{[A-Za-z ~μ]{1,4}\}(?:\^\{?-?\d\}?)?)\s*\\cdot(?![a-zA-Z])\s*"
+                           r"(?=\\text\{[A-Za-z ~μ]{1,4}\})")
 _UNIT_FRACTION = re.compile(r"\\frac\{\s*\\text\{([^{}]*)\}\s*\}\{\s*\\text\{([^{}]*)\}(\^\d|\^\{\d\})?\s*\}")
 _MICRO = re.compile(r"(?<=[\d}~;, ])\\mu(?:\s|\\[,;: ]|~)*(?:\\(?:text|mathrm)\s*\{\s*([a-zA-Z]{1,3})\s*\}"
-                    r"|([a-zA-Z]{1,3})(?=[\s.$]*$))")
-_OHM = re.compile(r"(?<=[\d}~;, ])(?:\\(?:text|mathrm)\s*\{\s*([kMm])\s*\}|([kMm]))?(?:\s|\\[,;: ]|~)*"
+                    r"|(mol|Hz|Pa|eV|[sACFHLVW])(?=[\s.$]*$))")           # \mu m g is friction
+_OHM = re.compile(r"(?<=[\d}~;, ])(?:\\(?:text|mathrm)\s*\{\s*)?(?:([kMm])\s*\}?)?(?:\s|\\[,;: ]|~)*"
                   r"(?:\\(?:text|mathrm)\s*\{\s*)?\\Omega\s*\}?(?=[\s.$]*$)")
 _BARE_FONT = re.compile(r"\\(?:mathrm|mathbf|mathit|rm)\s+([a-zA-Z])(?![a-zA-Z])|\\rm(?![a-zA-Z])")
 _GROUPED_BASE = re.compile(r"\d{1,3}(?:,\d{3})+(?=_)")
 _BRACKETED_BASE = re.compile(r"_\{?\((\d+)\)\}?")
-_INFINITE = re.compile(r"([\^_])\{\s*([-+]?\\infty)\s*\}")
+_INFINITE = re.compile(r"([\^_])\{\s*([-+]?\\infty)\s*\}\s*")
 _SCRIPT = re.compile(r"([\^_])\{(\w)\}(?![\d.])")
 _POWERS_BESIDE = re.compile(r"(?<=\^)(\w |\{[^{}]*\} ?)(?=\d+\^)")
 _ALIAS_OF = {"leqq": r"\le", "geqq": r"\ge", "leq": r"\le", "geq": r"\ge", "leqslant": r"\le", "geqslant": r"\ge",
@@ -129,10 +131,6 @@ _ROW = "\ue000"                         # stands for the row break of a matrix w
 _PREFIXED = re.compile(r"(-?)0(?=x[0-9a-f]{1,16}$|b[01]{1,64}$|o[0-7]{1,21}$)([xbo])(\w+)",
                        re.ASCII | re.IGNORECASE).fullmatch
 _BASE_OF = {"x": 16, "b": 2, "o": 8}                         # 0x1A is written 1A_{16}
-_DOLLAR = re.compile(r"(?<!\\)\$")
-_BESIDE = re.compile(r"[a-zA-Z ,;.'’-]{0,60}").fullmatch
-_IN_PROSE = re.compile(r"(?<![\\a-zA-Z{])[a-z]{4,}(?![a-zA-Z])|\d\s+(?:and|or|for|per|to|a|is)\b").search
-_CONNECTS = re.compile(r"[\s.]*(?:,|;|,?\s*(?:or|and)\b)?[\s.]*").fullmatch
 _PLAIN_NUMBER = re.compile(r"-?[0-9]{1,18}(?:\.[0-9]{1,18})?").fullmatch
 
 
@@ -159,7 +157,7 @@ def canonical(text: str) -> str:
         return text
     text = latex_of_plain(ascii_math(text))
     if "$" in text:
-        text = _out_of_dollars(text)
+        text = out_of_dollars(text)
     text = unwrap(text)
     if not text.isascii():
         text = han_number(text)
@@ -193,17 +191,6 @@ def canonical(text: str) -> str:
     return _ungrouped(text)
 
 
-def _out_of_dollars(text: str) -> str:
-    """A text of several formulas, or of words around them, as one: `$n$ is even`, `$a=1$, $b=2$`."""
-    pieces = _DOLLAR.split(text)
-    if len(pieces) < 3 or len(pieces) % 2 == 0 or not any(map(str.strip, pieces[::2])):
-        return text
-    if not all(map(_BESIDE, pieces[::2])) or any(map(_IN_PROSE, pieces[1::2])):
-        return text                                            # $5 and $7
-    pieces[::2] = [f" {piece} " if _CONNECTS(piece) else rf"\text{{{piece}}}" for piece in pieces[::2]]
-    return "".join(pieces)
-
-
 def _canonical_latex(text: str) -> str:
     text = _DOUBLED.sub(r"\\", text) if "matrix" not in text and "array" not in text else text
     text = part_rows(text)
@@ -228,7 +215,7 @@ def _canonical_latex(text: str) -> str:
     text = _ALIASES.sub(lambda m: _ALIAS_OF[m[1]] + (" " if _ALIAS_OF[m[1]][-1].isalpha() else ""), text)
     text = with_braces(text)
     text = _MICRO.sub(lambda m: rf"\text{{ μ{m[1] or m[2]} }}", text)
-    text = _OHM.sub(lambda m: rf"\text{{ {m[1] or m[2] or ''}ohm }}", text)
+    text = _OHM.sub(lambda m: rf"\text{{ {m[1] or ''}ohm }}", text)
     text = _FONT.sub(_plain_font, text)
     text = _DOTTED_UNITS.sub(r"\1", text)
     text = _UNIT_FRACTION.sub(r"\\text{\1/\2\3}", text)

@@ -8,9 +8,9 @@ import re
 from stepforge.pipelines.answers.matches import EQUAL, UNCLEAR, UNEQUAL, Match
 
 _BOLD = r"\\(?:vec|mathbf|boldsymbol|bm|overrightarrow)\s*\{?\s*\\?\w+\s*\}?"
-_ORDERED = re.compile(rf"{_BOLD}\s*\\(?:times|cdot)\s*{_BOLD}"
+_ORDERED = re.compile(rf"{_BOLD}\s*\\times(?![a-zA-Z])\s*{_BOLD}"
                       r"|[A-Z]\s*\^\s*(?:\{\s*-\s*1\s*\}|\{?T\}?)\s*[A-Z]|[A-Z]\s*[A-Z]\s*\^\s*\{\s*-\s*1").search
-_CYCLES = re.compile(r"(?:\(\d{1,2}(?:(?:\s|\\[,;: ]|~)+\d{1,2})*\)\s*)+").fullmatch
+_CYCLES = re.compile(r"(?:\([1-9]\d?(?:(?:\s|\\[,;: ]|~)+[1-9]\d?)*\)\s*)+").fullmatch
 _CYCLE = re.compile(r"\(([^()]*)\)")
 _ANGLE = re.compile(r"m?\\(?:angle|measuredangle) ?([A-Z]{3})").fullmatch
 _LOGIC = re.compile(r"(?:\\neg ?)?[p-s](?:\\l(?:and|or) (?:\\neg ?)?[p-s])+").fullmatch
@@ -22,15 +22,18 @@ def has_order(text: str) -> bool:
 
 
 def same_order(gold: str, answer: str) -> bool:
-    """Whether two canonical strings multiply the same letters in the same order by the same signs."""
-    first, second = (text.rpartition("=")[2] for text in (gold, answer))
-    return re.findall("[a-zA-Z]", first.replace(r"\cdot", "")) == re.findall("[a-zA-Z]", second.replace(r"\cdot", ""))
+    """Whether two canonical strings multiply the same letters in one order, with a cross product in both or none."""
+    first, second = (re.findall(r"\\times|(?<![\\a-zA-Z])[a-zA-Z]|\\(?!cdot)[a-zA-Z]+", text.rpartition("=")[2])
+                     for text in (gold, answer))
+    return first == second
 
 
 def orders_of_names(gold: str, answer: str) -> Match | None:
     """Compare two permutations, two angles or two formulas of logic in canonical spelling; None for all else."""
     if _CYCLES(gold) and _CYCLES(answer) and " " in gold:
-        return EQUAL if _turned(gold) == _turned(answer) else UNEQUAL
+        if _turned(gold) != _turned(answer):
+            return UNEQUAL
+        return EQUAL if gold == answer or gold.count(" ") > 1 else UNCLEAR       # (1 2) may be a vector
     angles = _ANGLE(gold), _ANGLE(answer)
     if angles[0] and angles[1]:
         return EQUAL if angles[0][1] in (angles[1][1], angles[1][1][::-1]) else UNEQUAL

@@ -170,7 +170,8 @@ def measured(text: str) -> Measured | None:
     elif parts := _PLAIN(text):
         bare, words = parts[1], parts[3]
         letter = words if len(words) == 1 else ""
-        suffix = _suffix(bare, words, lambda words: plain_unit(words, bool(parts[2]) or bare[-1] == "%"))
+        suffix = None if bare[-1] == "}" and not parts[2] and len(words.split("^")[0]) == 2 else \
+            _suffix(bare, words, lambda words: plain_unit(words, bool(parts[2]) or bare[-1] == "%"))    # L^{-1}MT^{-1}
     else:
         return None if unit is NONE else Measured(text, unit)
     if suffix is None:
@@ -285,7 +286,8 @@ def _equal(gold: Quantity, answer: Quantity) -> bool:
     """Exactly equal, or a long decimal against the non-terminating fraction that it rounds."""
     if gold.value == answer.value:
         return True
-    if any(one.significant >= FLOAT_DIGITS and one.ulp * 10**FLOAT_PLACES <= 1 for one in (gold, answer)) \
+    long = [one.significant >= FLOAT_DIGITS and one.ulp * 10**FLOAT_PLACES <= 1 for one in (gold, answer)]
+    if any(long) and not all(long) \
             and abs(gold.value - answer.value) * 2 * 10**15 <= abs(gold.value):
         return True
     for decimal, exact in ((gold, answer), (answer, gold)):

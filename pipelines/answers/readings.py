@@ -31,6 +31,8 @@ _LABELS = re.compile(rf"(?:^|(?<=[,;({{]))\s*(?!(?:\\text\{{)?\s*{_BOUND})"
                      rf"(?:\\text\{{[^{{}}]*[a-zA-Z]{{3}}:?\}}"
                      rf"|(?!(?:{FUNCTIONS})(?![a-z:]))[a-zA-Z]{{2,}}(?: [a-zA-Z]+)*)"
                      r"\s*[:=]?\s*(?=[-$\d(]|\\(?:frac|sqrt|pi)(?![a-z]))")       # Ann: 5; at most 5 is a bound
+_MARKED = re.compile(r"\\text\{([^{}]*)\}")
+_WORD_IN = re.compile(r"[a-z]{4}").search
 _NUMBERED = re.compile(r"(?<![a-zA-Z\\])([a-z])_\{?\d\}?(?==)")
 _CONSTANT = re.compile(r"(.+)\+\s*([cCkK])").fullmatch           # of an integral
 _MEASURE = re.compile(r"(-?[\d.,/]+) ?(?:\\text\{ ?)?([A-Za-z]{2,4})\}?").fullmatch
@@ -40,7 +42,8 @@ _DOTTED = re.compile(r"(-?\d{1,3}(?:\.\d{3})+)(?:,(\d+))?").fullmatch
 _ONE_LABEL = re.compile(r"(?:\\text\{[A-Za-z][A-Za-z ']{0,30}:\s*\}|[a-zA-Z]:(?=\s?[-\d\\]))\s*(.+)",
                         re.DOTALL).fullmatch
 _SEGMENT = re.compile(r"^\\overline\{([A-Z]{2})\}$")
-_CALL = re.compile(r"\\?(?<![a-zA-Z])(gcd|lcm|max|min|C|P)\((\d{1,3}),(\d{1,3})\)")
+_CALL = re.compile(r"\\?(?<![a-zA-Z])(gcd|lcm|max|min|C|P)\((\d{1,4}),(\d{1,4})\)")
+MAX_CHOSEN = 200     # of a binomial coefficient that is computed
 _FUNCTIONS: dict[str, Callable[[int, int], int]] = {
     "gcd": math.gcd, "lcm": math.lcm, "max": max, "min": min, "C": math.comb, "P": math.perm}
 _ASIDE = re.compile(r"(.*[\d}])\s*(?:\\text\{\s*\(([^{}()]*)\)\s*\}|\(([^()]*[a-z]{2}[^()]*)\))",
@@ -51,7 +54,9 @@ _NO_ASIDE = re.compile(r"\bor\b|\\lor|not\b|n['’]t\b|extraneous|possible|valid
 
 def _called(match: re.Match[str]) -> str:
     name, first, second = match[1], int(match[2]), int(match[3])
-    return match[0] if name in "CP" and first < second else str(_FUNCTIONS[name](first, second))    # P(2,3) is a point
+    if name in "CP" and not second <= min(first, MAX_CHOSEN):    # P(2,3) is a point
+        return match[0]
+    return str(_FUNCTIONS[name](first, second))
 
 
 def second_readings(gold: str, answer: str) -> Iterator[tuple[str, str, bool]]:
@@ -85,6 +90,9 @@ def second_readings(gold: str, answer: str) -> Iterator[tuple[str, str, bool]]:
         yield gold, labelled[1], True                          # \text{Total: }7
     if (labelled := _ONE_LABEL(gold)) and not _HAS_LABEL(labelled[1] + answer):
         yield labelled[1], answer, False
+    first, second = (_MARKED.sub(r"\1", text).replace(" ", "") for text in (gold, answer))
+    if first[1:] == second[1:] and first[:1].casefold() == second[:1].casefold() and _WORD_IN(first):
+        yield gold, gold, True                                 # n\text{ is even}, n is even
     roots = [_NUMBERED.sub(r"\1", text) for text in (gold, answer)]
     numbered = _NUMBERED.findall(gold), _NUMBERED.findall(answer)
     if roots != [gold, answer] and max(map(len, numbered)) > 1 and len({*numbered[0], *numbered[1]}) == 1:

@@ -8,6 +8,8 @@ Marks of chat templates (`<|im_end|>`, `</s>`, `[INST]`) end the model's turn, w
 import re
 from itertools import islice
 
+from stepforge.builders.turns import TURN_END
+
 MAX_HEADINGS = 8     # looked at, from the beginning
 _NOUN = (r"(?:Question|QUESTION|Problem|PROBLEM|Exercise|Task|Exercice|Problème|Frage|Aufgabe|Pregunta|Problema"
          r"|Ejercicio|Pergunta|Questão|Domanda|Esercizio|Вопрос|Задача|问题|題目|题目|問題|문제|질문)")
@@ -29,19 +31,18 @@ _HEADING = re.compile(
     rf"|Q(?P<short>\d{{1,4}})[.)][ \t]|Q\.[ \t]+(?=[A-Z]\w*['’\w]*[ \t]\w)|\[{_NOUN}\]|【{_NOUN}】"
     rf"|{_TURNS_TO}"
     rf")|(?:\n|\A)[ \t]*(?:#{{1,6}}|\*\*)[ \t]*{_NAME}(?P<marked>[ \t]*#?\d{{1,4}})?(?:\*\*)?[ \t]*(?=\r?\n)")
-_TURN = re.compile(r"</?s>|<(?:end|start)_of_turn>|\[INST\]|\n<(?:user|human)>|<(?:eos|pad)>"
+_TURN = re.compile(rf"{TURN_END}|<s>|<start_of_turn>|\[INST\]|\n<(?:user|human)>|<pad>"
                    r"|\n[ \t]*\n(?:User|USER|Human|HUMAN)[ ]?:"
-                   r"|<[|｜](?:im_(?:end|start)|e(?:o[tm]_id|ndoftext|nd_of_(?:text|turn)|nd)|start(?:_header_id)?|return"
-                   r"|(?:begin|end)▁of▁sentence|[Uu]ser|human)[|｜]>")
+                   r"(?=[^\n]*\s+(?:Assistant|ASSISTANT|AI|Bot)[ ]?:|[^\n]*\Z)"
+                   r"|<[|｜](?:im_start|start(?:_header_id)?|begin▁of▁sentence|[Uu]ser|human)[|｜]>")
 
-
-_END = re.compile(r"(?:\s*(?:</s>|<end_of_turn>|<eos>|<[|｜](?:im_end|e(?:o[tm]_id|ndoftext|nd_of_(?:text|turn)|nd)"
-                  r"|return|end▁of▁sentence)[|｜]>))+\s*\Z")
-
-
-def without_end(text: str) -> str:
-    """The text without the marks that end the model's turn behind it."""
-    return _END.sub("", text) if text.rstrip().endswith(">") else text
+# Before a heading: a result that is computed, and what is only given. Behind it: an answer that is marked.
+COMPUTED = re.compile(r"[\d)}%]\s*(?:[-+*/^×÷x]|\\(?:times|cdot|div)(?![a-zA-Z]))\s*[-\d({\\$][^\n=]{0,200}="
+                      r"|\b(?:[Ss]o|[Tt]hus|[Tt]herefore|[Hh]ence)\b[^.\n]{0,80}=")
+MARKED = re.compile(r"\\(?:boxed|fbox)|####")
+GIVEN = re.compile(r"[\W_]*(?:(?:we )?(?:are |have )?given|let|suppose|assume|known|facts?|data|input|understand\w*"
+                   r"|gegeben|sei|soit|données|dado|dados|datos|sea|sean|дано|пусть|已知|条件|设)\b", re.IGNORECASE)
+PROBLEM = re.compile(rf"\s*[#>*_ \t\[【]*(?:{_FURTHER}|{_NOUN}|Q|问|問|{_TURNS_TO})")
 
 
 def new_problems(text: str) -> list[int]:

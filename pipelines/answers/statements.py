@@ -18,7 +18,6 @@ from stepforge.pipelines.answers.wording import CONDITION, UNREAL
 MAX_STATEMENTS = 64  # looked at, from the end
 
 MAX_LISTED = 12      # answers in lines of their own
-MAX_ITEM_WORDS = 5   # of one of them
 MAX_SHORT = 4        # characters of an answer in a script without spaces, such as `是`
 MAX_WORDS = 200      # characters of a clause that may be the reference word for word
 
@@ -56,7 +55,7 @@ _FOREIGN = (("espuesta", re.compile("[Rr]espuesta")), ("esposta", re.compile("[R
 _OTHER_SCRIPTS = re.compile("[Оо]твет|答案|答え|答(?=[:：])|정답|답(?=[은는:])|故应?选|本题应?选|因此选|所以选")
 _FOREIGN_LINK = re.compile(r"[*_\s]*(?:(?:final|finale|correcta|correcte|richtige)[\s*_]*)?"
                            r"(?:es|est|ist|é|è|lautet|[:：]|应?选择?|是|为|為|は|은|는|—|-|="
-                           r"|(?<=选)(?=[:：]?[ (（]*[A-J]))"
+                           r"|(?<=选)(?=[:：]?[ (（]*[A-J](?![ )）]*(?:是)?[错不])))"
                            r"(?![a-z])\s*[:：]?[\s*_]*")
 _FOREIGN_AND = re.compile(r"(?<=[\d$)}])(?:\s+(?:und|et|y|e|и)\s+|\s*(?:和|与|及|と|와|과)\s*)(?=[-\d$\\(])")
 _FOREIGN_OR = re.compile(r"(?<=[\d$)}])(?:\s+(?:oder|ou|o|или)\s+|\s*(?:或者?|または)\s*)(?=[-\d$\\(])")
@@ -75,7 +74,8 @@ _LINK = re.compile(
 _PART = re.compile(r"(?:to|for|of|in)\s+(?:the\s+)?(?:first|second|third|part|question|sub|\()", re.IGNORECASE)
 _TITLE = re.compile(r"[*_` \t]*:?[*_` \t]*\n\s*(?:(?:={3,}|-{3,}|`{3}\w*)\s*\n\s*)?(?:[-*•>]\s+)?(?=\S)")
 _BULLET = re.compile(r"(?:[-*•+]|\d{1,2}[.)])[ \t]+(?=\S)")
-_ITEM = re.compile(r"\s*(?:(?P<mark>[-*•+])[ \t]+|\d{1,2}[.)][ \t]+)?"
+_LIST_MARKS = ("-", "*", "•", "+", "1.", "[")
+_ITEM = re.compile(r"\s*(?:(?P<mark>[-*•+])[ \t]+|(?P<number>\d{1,2}[.)])[ \t]+)?"
                    r"(?:\\\[[ \t\n]*(?P<shown>[^\n\[\]]{1,80}?)[ \t\n]*\\\]"
                    r"|(?P<item>[^\s\\][^\n]{0,80}|\\\([^\n]{1,80}))"
                    r"[ \t]*(?=\n|\Z)")
@@ -145,8 +145,8 @@ def _stated(text: str, head: re.Match[str], choices: bool) -> Statement | None:
     if "would" in link[0] and _is_unreal(line):
         return None
     at = link.end()
-    if "\n" in link[0] and (items := listed(text, at)) is not None:
-        return Statement(head.start(), items[1], items[0], "phrase", True, True, not text[items[1]:].strip())
+    if "\n" in link[0] and (several := _listed(text, head.start(), at)) is not None:
+        return several
     if "\n" in link[0] and (bullet := _BULLET.match(text, at)):
         at = bullet.end()
     if plain := _PLAIN.match(text, at):
@@ -167,19 +167,23 @@ def _stated(text: str, head: re.Match[str], choices: bool) -> Statement | None:
     return _statement(text, head.start(), at, reading, bool(_PART.match(link["part"] or "")))
 
 
-def listed(text: str, at: int) -> tuple[str, int] | None:
-    """Two or more answers, each in a line of its own, joined by commas, and where they end; None for other lines."""
+def _listed(text: str, start: int, at: int) -> Statement | None:
+    """Different answers in two or more lines with one mark, or displayed, each a value and nothing else; else None."""
     answers: list[str] = []
-    end, mark = at, None
+    end = at
+    kind = text[at - 2:at].strip() if text[at - 1:at].isspace() else ""      # the bullet of a title's first line
     while len(answers) < MAX_LISTED and (item := _ITEM.match(text, end)):
         plain = item["shown"] or item["item"]
-        answer = bare_answer(plain, True) if any(map(str.isdigit, plain)) else None
-        if answer is None or len(plain.split()) > MAX_ITEM_WORDS or len(answers) > 1 and item["mark"] != mark:
+        answer = None if plain.startswith(("=", "≈", r"\approx")) else bare_answer(plain)
+        mark = item["mark"] or (item["number"] and "1.") or (item["shown"] and "[") or (kind if not answers else "")
+        if answer is None or mark not in _LIST_MARKS or answers and mark != kind:
             break
-        mark = item["mark"]
+        kind = mark
         answers.append(answer.rstrip(" .,;"))
         end = item.end()
-    return (", ".join(answers), end) if len(answers) > 1 else None
+    if len(set(answers)) < 2:
+        return None
+    return Statement(start, end, ", ".join(answers), "phrase", to_end=not text[end:].strip())
 
 
 def _line_end(text: str, at: int) -> int:
@@ -208,8 +212,8 @@ def _titled(text: str, start: int, at: int, choices: bool) -> Statement | None:
     clause = text[at:at + MAX_CLAUSE]
     if _announces(clause):
         return None
-    if (items := listed(text, at)) is not None:
-        return Statement(start, items[1], items[0], "phrase", True, True, not text[items[1]:].strip())
+    if (several := _listed(text, start, at)) is not None:
+        return several
     reading = read_clause(clause, choices)
     if not reading.firm:
         reading = _searched(text, at) or reading

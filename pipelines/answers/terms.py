@@ -57,7 +57,7 @@ _PERCENT = re.compile(r"\s*(?:\\?%|(?:percent|per cent|pct)\b)")
 _PLAIN_NUMBER = re.compile(r"(?:[-+\d\s,./$€£¥₹%°]|\\[$%,! ]|\\[dt]?frac|\^?\\circ|[{}])+").fullmatch
 _TEXT = re.compile(r"\\text[a-z]{0,2}\s*\{[^{}]*\}")
 _WORDS_INSIDE = re.compile(r"(?<![\\a-zA-Z{])[a-z]{3,}(?![a-zA-Z{}])")
-_WORD = re.compile(r"\s?((?:[ap]\.m\.|[A-Za-z][a-zA-Z/]*(?:'s)?)(?:\^\{?\d\}?)?)(?![\w'])")
+_WORD = re.compile(r"\s?((?:[ap]\.m\.|[A-Za-z][a-zA-Z/]*(?:'s)?)(?:\^\{?-?\d\}?)?)(?![\w'])")
 SHORT_UNITS = frozenset("m g s h L l V W N J K A C F cm mm km kg mg ml mL ft yd mi lb oz hr am pm AM PM °C KM CM KG"
                         " Mg mW MW kW Mb MB mb Gb GB gb kb kB KB Tb TB".split())
 _CAPITALISED = frozenset("Celsius Fahrenheit Kelvin North South East West AM PM".split())

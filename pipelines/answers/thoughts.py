@@ -8,12 +8,13 @@ from collections.abc import Iterator
 
 _TAG = re.compile(r"</?((?:\w+[:_])?(?:think(?:ing)?|thoughts?|reasoning|scratchpad|reflection|analysis|monologue))>",
                   re.IGNORECASE)
+DETAILS = "</details>"                     # of thoughts, and of much else
 _MARKS = (("[THINK]", "[/THINK]"), ("◁think▷", "◁/think▷"), ("&lt;think&gt;", "&lt;/think&gt;"),
           ("<|begin_of_thought|>", "<|end_of_thought|>"), ("<|begin_of_thinking|>", "<|end_of_thinking|>"),
           ("<｜begin▁of▁thinking｜>", "<｜end▁of▁thinking｜>"), ("<|START_THINKING|>", "<|END_THINKING|>"),
           ("<|thinking|>", "<|/thinking|>"), ("<unused94>thought", "<unused95>"), ("<ctrl94>thought", "<ctrl95>"),
-          ("<|im_start|>think", "<|im_start|>answer"), ("<details type=\"reasoning\"", "</details>"),
-          ("<details>\n<summary>Th", "</details>"),
+          ("<|im_start|>think", "<|im_start|>answer"), ("<details type=\"reasoning\"", DETAILS),
+          ("<details>\n<summary>Thinking", DETAILS), ("<details>\n<summary>Thought", DETAILS),
           ("<|channel|>analysis<|message|>", "<|channel|>final<|message|>"))
 _WORDS = (("Here is my thought process:", "Here is my response:"), ("Thinking...", "...done thinking."),
           ("Here are my reasoning steps:", "[BEGIN FINAL RESPONSE]"), ("analysis", "assistantfinal"))
@@ -32,7 +33,7 @@ def without_thoughts(text: str) -> str | None:
     if text.count("<") <= 2 * text.count("<<") and not any(mark in text for mark in ("[THINK]", "◁think▷", "&lt;")):
         return text                                            # no tag: `<<3+4=7>>` are a calculator's notes
     for opening, closing in (*_tags_of(text), *_MARKS):
-        if closing not in text:
+        if closing not in text or closing == DETAILS and opening not in text:
             if opening in text:
                 return None
             continue
@@ -44,7 +45,11 @@ def without_thoughts(text: str) -> str | None:
 
 
 def _tags_of(text: str) -> Iterator[tuple[str, str]]:
-    return ((f"<{name}>", f"</{name}>") for name in dict.fromkeys(_TAG.findall(text)))
+    """A tag around all of a text is no thought, unless it says so: some put the whole solution into `<analysis>`."""
+    for name in dict.fromkeys(_TAG.findall(text)):
+        whole = text.strip().startswith(f"<{name}>") and text.rstrip().endswith(f"</{name}>")
+        if not (whole and text.count(f"<{name}>") == 1) or "think" in name.lower() or "thought" in name.lower():
+            yield f"<{name}>", f"</{name}>"
 
 
 def _in_words(text: str) -> tuple[tuple[str, str], ...]:

@@ -101,6 +101,7 @@ _NOT_UNITS = frozenset("""and or if than not but mod over plus minus factorial c
     fails fail works excluded discarded ignored
     wrong incorrect false rejected invalid extraneous isn't aren't base""".split())
 _WORD = re.compile(r"[A-Za-zμ°º€£¥₹$']+(?:-[A-Za-z]+)*\.?(?:\s*\^\s*\{?(-?\d)\}?|(?<=[a-z])(\d)(?![\d]))?|/|\*|[^\s]")
+_PER_SECOND = re.compile(r"(?<![A-Za-z])ms\s*\^\s*\{?-([12])\}?")             # no inverse milliseconds
 _BRACKETED = re.compile(r"/\s*\([A-Za-z\s·^\d{}\\-]{1,40}\)")           # J/(kg·K)
 _TIMES = re.compile(r"(?<=[A-Za-z}\d])\s*(?:·|\\cdot(?![a-zA-Z]))\s*(?=[A-Za-z])")
 _SYMBOLS = re.compile(r"(?<![A-Za-z])[A-Za-z]-|-[A-Za-z](?![A-Za-z])").search      # 4x-y
@@ -110,7 +111,7 @@ _VOWEL = re.compile("[aeiou]", re.IGNORECASE).search
 _SHORT = frozenset(("am", "pm", "bc", "bce", "ad", "ce", "sq", "cu", "mph", "kph", "kmh", "fps", "mps", "kmph"))
 _CAPITALS = {"L": "l", "mL": "ml", "C": "°c", "F": "°f", "J": "j", "W": "w", "V": "volt", "N": "newton", "A": "ampere",
              "Hz": "hz", "Pa": "pa", "K": "kelvin", "kW": "kw", "kJ": "kj", "Mg": "megagram", "mW": "milliwatt",
-             "MW": "megawatt", "T": "tesla", "H": "henry"}
+             "MW": "megawatt", "T": "tesla"}
 # Symbols of units that take a prefix: their case tells mW from MW, so they are read as they are written.
 _SYMBOLS_OF = {"m": "m", "s": "s", "g": "g", "A": "ampere", "V": "volt", "W": "watt", "N": "newton", "J": "joule",
                "Hz": "hz", "Pa": "pa", "C": "coulomb", "F": "farad", "T": "tesla", "H": "henry", "ohm": "ohm",
@@ -118,7 +119,7 @@ _SYMBOLS_OF = {"m": "m", "s": "s", "g": "g", "A": "ampere", "V": "volt", "W": "w
 _PREFIXES = {"p": Fraction(1, 10**12), "n": Fraction(1, 10**9), "μ": Fraction(1, 10**6), "u": Fraction(1, 10**6),
              "m": Fraction(1, 1000), "k": Fraction(1000), "M": Fraction(10**6), "G": Fraction(10**9),
              "T": Fraction(10**12)}
-_NO_PREFIX = frozenset(("pm", "mm", "ms", "mg", "us", "pt", "Mg"))
+_NO_PREFIX = frozenset(("pm", "mm", "ms", "mg", "us", "pt", "Mg", "ML"))
 _DATA = re.compile(r"[kMGTmgt][bB](?:ps)?").fullmatch        # Mb is no MB
 
 
@@ -126,6 +127,7 @@ _DATA = re.compile(r"[kMGTmgt][bB](?:ps)?").fullmatch        # Mb is no MB
 def unit_of(text: str) -> Unit | None:
     """The unit that words state, None where they are no unit (`mod 3`, `is not possible`, `or more`)."""
     text = _TEMPERATURE.sub("", text.replace("a.m.", "am").replace("p.m.", "pm"))
+    text = _PER_SECOND.sub(lambda power: "m/s" + ("^2" if power[1] == "2" else ""), text)
     text = _TIMES.sub(" ", _BRACKETED.sub(lambda m: m[0].replace("(", "").replace(")", ""), text))
     words = [(match[0], match[1] or match[2]) for match in _WORD.finditer(text)]
     if len(words) > 12:

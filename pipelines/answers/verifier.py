@@ -17,12 +17,12 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 from stepforge.pipelines.answers import outcome
-from stepforge.pipelines.answers.behind import with_unit_behind
+from stepforge.pipelines.answers.behind import match_with_unit
 from stepforge.pipelines.answers.equivalence import MAX_CHARS, NEEDS_SYMBOLIC, Match, compare
 from stepforge.pipelines.answers.extract import EXPLICIT, MAX_STATED, Extraction, extract_answer
 from stepforge.pipelines.answers.golds import reference_answer
 from stepforge.pipelines.answers.keys import answer_key, named_choice
-from stepforge.pipelines.answers.matches import SAME_WORDS, UNCLEAR
+from stepforge.pipelines.answers.matches import SAME_WORDS
 from stepforge.pipelines.answers.names import named_otherwise
 from stepforge.pipelines.answers.normalize import canonical
 from stepforge.pipelines.answers.outcome import Claim, Verdict
@@ -124,10 +124,8 @@ class Verifier:
         if not gold or answer is None or cut or extraction.stated > MAX_STATED:
             return gold, extraction, _NO_MATCH
         match = (_quick_match if len(gold) + len(answer) <= MAX_CHARS else compare)(gold, answer)
-        if extraction.how == "boxed" and (unit := with_unit_behind(gold, claim.solution, answer)) is not None:
-            match, bare = compare(gold, unit), match
-            if bare.equal and match.equal is False and unit.endswith("ion"):
-                match = UNCLEAR                                # \boxed{5} million: the question may ask for millions
+        if extraction.how == "boxed":
+            match = match_with_unit(gold, claim.solution, answer, match)
         if match.equal and (other := named_otherwise(gold, claim.solution, answer)) is not None:
             return gold, extraction, other
         if match.equal is not True and extraction.says(gold):

@@ -164,13 +164,16 @@ TURNED_TO = _pattern(r"\b(?:so|thus|hence|therefore|instead|sorry|edit|it['’]s
 
 # Behind a stated answer: it is taken back, and whatever number closes the text is another answer.
 TAKEN_BACK = _pattern(r"\b", phrases("""wait|scratch that|my mistake|(?:that's|that is|this is) (?:wrong|not right)
-|i (?:forgot|missed|overlooked|miscounted|made an? (?:mistake|error))|we (?:forgot|missed|overlooked)|oops|correction
-|common wrong answer|upon review|on second thought|let me (?:redo|recompute|recount|think again)"""),
+|i (?:forgot|missed|overlooked|miscounted|made an? (?:mistake|error))|we (?:forgot|missed|overlooked)|oops
+|on second thought|let me (?:redo|recompute|recount|think again)"""),
                       r"\b|等等|不对")
 ASKED = _pattern(r"\b(?:problem|question) (?:asks?|wants?)\b[^.!?\n]{0,80}\b(?:which|this|that|it) (?:is|equals)\b",
                  r"[^.!?\n]*[.!]?\s*$")
 CONFIRMED = _pattern(r"\b", phrases("""correct|right|matches|checks? out|good|yes|verified|consistent|confirms?|agrees?
 |as expected|works|holds|satisf\\w+"""), r"\b|✓|✔")
+CLAIMED = _pattern(r"(?!.*\b(?:if|would|instead of|check|verif\w+)\b)\W*(?:so|thus|hence|therefore|it should be"
+                   r"|there (?:are|is)|(?:he|she|they|it|we|the ", phrases("""correct|right|actual|final|total|answer
+|result"""), r"\b[^.]*?)\b[^.]*)\b")
 CONCLUDING = _pattern(r"\W*(?:so|thus|hence|therefore)\b")
 CLOSES = ("ait", "think again", "cratch", "istake", "wrong", "forgot", "missed", "overlooked", "miscount", "ops",
           "orrection", "review", "second thought", "Let me re", "let me re", "not right", "error", "asks",
@@ -189,8 +192,7 @@ REASON = _pattern(r"\s(?:because|since|so|which|as|where|I hope|for|when|if)\b|<
 LEADS = _pattern(r"(?:\b(?:a total of|is|are|was|were|be|equals?|becomes?|remains?|totals|it['’]s|that['’]s"
                  r"|(?:simplifies|reduces|comes|amounts|equal) to)\b"
                  r"|[=:≈]|[-=]>|→|\\(?:Right|right)arrow|\\implies|(?<=[^\x00-\x7f]))\s*$")
-CIRCUMSTANCE = _pattern(r"\b(?:in|for|over|within|every|during|after|at|of|from|with|by|on|to(?: \w+)?|only|all|the)"
-                        r"\s+"
+CIRCUMSTANCE = _pattern(r"\b(?:in|for|over|within|every|during|after|at|of|from|with|by|on|to|only|all|the)\s+"
                         r"(?:(?:the|those|these|all|her|his|its|their|an?|first|last|next|remaining)\s+)*$")
 LABEL = _pattern(r"\b", phrases("""step|case|part|problem|question|figure|equation|eq|example|method|section|theorem
 |lemma|page|year|line|day|week|round|version|formula|property|rule|table|mod|modulo|base"""), r"\.?\s*\(?$")

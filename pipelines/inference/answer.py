@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from stepforge.builders.turns import without_end
 from stepforge.pipelines.inference.errors import RequestFailed
 
 ENDED = {word: reason for reason, words in {
@@ -103,7 +104,8 @@ def _choice(choice: Mapping[str, Any]) -> dict[str, Any]:
     if reason in ("stop", "unknown") and not thought and not _states(content):
         raise RequestFailed("the server answered without a text, and does not say that it was cut")
     total, mean = _logprobs(choice.get("logprobs"))
-    ids = choice.get("token_ids")
+    text, written = without_end(text), text
+    ids = choice.get("token_ids") if text == written else None
     whole = isinstance(ids, list) and all(type(token) is int and 0 <= token < 2**31 for token in ids)
     return {**choice, "text": text, "thought": thought or None, "finish_reason": reason,
             "logprob_sum": total, "logprob_mean": mean, "token_ids": ids if whole else None}

@@ -25,6 +25,7 @@ from stepforge.builders.sources.mapping import Column, normal
 from stepforge.builders.sources.misfits import failure_of
 from stepforge.builders.sources.records import Drop, Record, expand
 from stepforge.builders.tables import DROPS, TABLES, content_id
+from stepforge.builders.turns import without_end
 from stepforge.pipelines.executors import StageFailed
 from stepforge.pipelines.inference.answer import MOST, ended
 from stepforge.pipelines.inference.engines import generator_id
@@ -179,8 +180,9 @@ class _Reader:
         self.taken[name, problem_id] += 1
         reason, complete = _end(sample)
         source = model_id(self.generator, model)
-        completion = Completion(text, reason, _count(sample.get("completion_tokens")) or None,  # 0 beside a text
-                                _count(sample.get("prompt_tokens")), None, thought=thought or None)
+        count = _count(sample.get("completion_tokens")) or None      # 0 beside a text says nothing
+        completion = Completion(without_end(text), reason, count, _count(sample.get("prompt_tokens")), None,
+                                thought=thought or None)
         solution, apart = solution_and_thought(completion, self.generator.thoughts, False, "")
         first_error = sample.get("upstream_first_error")
         return {

@@ -9,7 +9,6 @@ before it shows nothing of it at all; `opened` tells of such prompts.
 import re
 from collections.abc import Iterable
 
-from stepforge.pipelines.answers.run_ons import without_end
 from stepforge.pipelines.answers.thoughts import thought_marks
 from stepforge.pipelines.inference.runner import Completion
 
@@ -33,8 +32,8 @@ def solution_and_thought(completion: Completion, kept: str, opened: bool, prompt
     """
     inline, thought, text = _told_apart(completion) if completion.thought else _within(completion, opened, prompt)
     if thought is None or kept == "inline":
-        return without_end(inline), None
-    text = without_end(text).lstrip("\n")
+        return inline, None
+    text = text.lstrip("\n")
     if text.startswith(SOLUTION):
         text = text.removeprefix(SOLUTION).rstrip().removesuffix(SOLUTION_END).strip("\n")
     return text, thought.strip("\n") if kept == "column" else None

@@ -43,10 +43,20 @@ def test_what_a_column_finds(column, values):
 @pytest.mark.parametrize(("written", "read"), [
     (r"\frac12 \beta \boxed{3}", r"\frac12 \beta \boxed{3}"), (r"\text{cm} \theta", r"\text{cm} \theta"),
     (r"\rho \frac12 x \neq 3", r"\rho \frac12 x \neq 3"), (r"a\tb\nneq c\f d", "a\tb\nneq c\f d"),
-    (r"x \nequals", "x \nequals")])
+    (r"x \nequals", "x \nequals"), (r"Answer:\tfraction \t an integer", "Answer:\tfraction \t an integer"),
+    (r"\to\tItem", "\to\tItem"), (r"\frac12\nLet\nmidnight\nequation", r"\frac12" "\nLet\nmidnight\nequation")])
 def test_latex_that_json_has_eaten_is_put_back(written, read):
     """`\\f`, `\\b`, `\\t`, `\\r` and `\\n` are escapes of JSON, so nothing tells of the backslash that was meant."""
     mapped = map_rows([json.loads(f'{{"a": "{written}"}}')], {"ours": Column("a")})
+    assert mapped.frame["ours"].to_list() == [[read]]
+
+
+@pytest.mark.parametrize(("part", "read"), [
+    ({"type": "thinking", "thinking": "t"}, "<think>t</think>\nv"), ({"type": "thinking", "thinking": ""}, "v"),
+    ({"type": "redacted_thinking", "data": "x9"}, "v"), ({"type": "reasoning", "summary": []}, "v"),
+    ({"type": "reasoning", "summary": [{"type": "summary_text", "text": "s"}]}, "<think>s</think>\nv")])
+def test_part_that_is_a_thought_stands_before_the_text(part, read):
+    mapped = map_rows([{"a": [part, {"type": "text", "text": "v"}]}], {"ours": Column("a")})
     assert mapped.frame["ours"].to_list() == [[read]]
 
 
