@@ -10,5 +10,6 @@ UNANSWERED = ("no_answer", "guessed", "truncated")
 
 # What people write where there is no answer. `none` and `no solution` may be answers and are none of these; Python
 # writes None.
-NO_GOLD = re.compile(r"(?i:proof|proved|not[ _-]?found|n/a|nan|null|unknown|unanswerable|missing|tbd|todo|\?+|-+)"
+NO_GOLD = re.compile(r"(?i:proof|proved|not[ _-]?found|n/a|nan|null|unknown|unanswerable|missing|tbd|todo|\?+|-+"
+                     r"|incomplete|nat|\[object object\]|#(?:ref|div/0|name|value|num|null|n/a)[!?]?)"
                      r"|None")

@@ -38,15 +38,14 @@ def load(records: Iterable[Record | Drop], columns: Mapping[str, str], source: s
                 continue
             values = {name: column_texts[0] if column_texts else None for name, column_texts in texts.items()}
             row = problem_row(record.where, behind_mark(values), source, split, license, without_gold)
-            yield _with_nulls(row, record, mapping["problem"]) if isinstance(row, Drop) else row
+            yield _with_reason(row, record, mapping) if isinstance(row, Drop) else row
 
 
-def _with_nulls(drop: Drop, record: Record, problem: Column) -> Drop:
-    """The drop of a row without a problem, with the names of what is null there; any other as it is."""
-    nulls = [repr(path.text) for path in problem.paths if path.value(record.values) is None]
-    if drop.reason != "no_problem" or not nulls:
-        return drop
-    return drop._replace(detail=f"{drop.detail}: {' and '.join(nulls)} {'is' if len(nulls) == 1 else 'are'} null")
+def _with_reason(drop: Drop, record: Record, mapping: Mapping[str, Column]) -> Drop:
+    """The drop of a row whose problem or answer is empty, with why it is; any other as it is."""
+    column = mapping.get("problem" if drop.reason == "no_problem" else "answer")
+    why = column.why_empty(record.values) if column is not None and drop.detail.endswith("is empty") else ""
+    return drop._replace(detail=drop.detail + why)
 
 
 def behind_mark(values: Mapping[str, str | None]) -> Mapping[str, str | None]:

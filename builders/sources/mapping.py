@@ -186,6 +186,13 @@ class Column:
     def _group(self) -> int:
         return int(re.compile(self.pattern or "").groups > 0)
 
+    def why_empty(self, row: Mapping[str, Any]) -> str:
+        """Why the column finds no text in a row: what is null there, or its pattern; nothing where neither is it."""
+        nulls = [repr(path.text) for path in self.paths if path.value(row) is None]
+        if nulls:
+            return f": {' and '.join(nulls)} {'is' if len(nulls) == 1 else 'are'} null"
+        return f": the pattern finds nothing in {self._halves[0]!r}" if self.pattern is not None else ""
+
     def expression(self, fill: bool = False) -> pl.Expr:
         """The column's texts, a list a row, from a frame that holds the texts of every path under the path's name.
 

@@ -72,6 +72,9 @@ def text_of_parts(value: Any) -> Any:
     """
     if not isinstance(value, list) or not value:
         return value
+    if any(isinstance(part, dict) and "thought" in part and "type" not in part for part in value):
+        value = [{"type": "thinking" if part.get("thought") is True else "text", **part}
+                 if isinstance(part, dict) else part for part in value]            # as Gemini writes them
     if not all(isinstance(part, dict) and "type" in part for part in value):
         return value
     texts = [_thought(part) if part["type"] in THOUGHTS else
@@ -132,6 +135,9 @@ def require_writer(holder: Any, name: str, path: str, list_key: str | None) -> N
         if said and speaker.lower() in STRANGERS.get(name, ()):
             raise Misfit(f"{path!r} is a message of {speaker!r}, which is no {name.removesuffix('s')}; name another "
                          f"message, or write '{{{path}}}' to take it as it is")
+        if name in WRITTEN and held.get("thought") is True:
+            raise Misfit(f"{path!r} is a thought; map the whole list of parts, {path.rpartition('[')[0]!r}, which "
+                         "tells both apart")
         if name in WRITTEN and list_key in held:
             raise Misfit(f"{path!r} takes nodes of a tree, each with its own {list_key!r}: none is a whole solution, "
                          "and neighbours do not belong together. Write one row for every path from the root to a leaf")

@@ -24,6 +24,7 @@ import pyarrow as pa
 from stepforge.builders.errors import SourceError
 from stepforge.builders.sources.formats import format_of
 from stepforge.builders.sources.places import expand
+from stepforge.builders.sources.whole_files import BY_COLUMNS, is_by_columns, lists_of_rows
 
 LONGEST_CELL = 16 * 1024 * 1024  # the csv module's own limit of 128 KiB is too short for long solutions
 LONGEST_ROW = 256 * 1024 * 1024  # characters of one element of a JSON array
@@ -155,6 +156,8 @@ def _lines(path: Path) -> Iterator[bytes]:
 
 
 def _record(where: str, values: Any) -> Record | Drop:
+    if is_by_columns(values):
+        return Drop(where, "malformed", f"the object is {BY_COLUMNS}")
     if isinstance(values, dict):
         return Record(where, values)
     if isinstance(values, TwiceError):
@@ -173,9 +176,21 @@ def _read_json(path: Path) -> Iterator[Record | Drop]:
         load_json(first.decode() or "{}")
     except ValueError:
         if first.strip() == b"{":
-            raise ValueError("it holds one object; allowed are an array of objects, or one object per line: "
-                             "`jq -c '.LIST[]'` writes those of a list in it") from None
+            yield _whole_file(path)
+            return
     yield from _read_lines(path)
+
+
+def _whole_file(path: Path) -> Record | Drop:
+    """The object that a file holds, as MATH keeps a problem. Raises ValueError where it holds a list of rows."""
+    text = b"".join(itertools.islice(_blocks(path), LONGEST_ROW // BLOCK)).decode()
+    values, end = _element(text, text.index("{"))
+    if text[end:].strip():
+        raise ValueError("it holds objects over several lines; write one object per line, as `jq -c .` does")
+    if held := lists_of_rows(values):
+        raise ValueError("it holds one object; allowed are an array of objects, or one object per line: "
+                         f"`jq -c '.{held[0]}[]'` writes those of a list in it")
+    return _record(f"{path.name}:1", values)
 
 
 def _element(text: str, begin: int) -> tuple[Any, int]:
@@ -227,6 +242,7 @@ class _Stream(io.RawIOBase):
         return size
 
 
+_SEPARATED = re.compile(r"sep=(.)\r?\n").fullmatch
 _QUOTED = re.compile('"[^"]*"')
 
 
@@ -240,6 +256,9 @@ def _read_table(path: Path, delimiters: str) -> Iterator[Record | Drop]:
     raw: Any = io.BufferedReader(_Stream(_blocks(path)), BLOCK)
     with io.TextIOWrapper(raw, encoding="utf-8", errors="surrogateescape", newline="") as lines:
         header = lines.readline()
+        stated = _SEPARATED(header)                            # Excel's own mark
+        if stated:
+            header, delimiters = lines.readline(), stated[1]
         header.encode()
         delimiter = next((sign for sign in delimiters if sign in _QUOTED.sub("", header)), delimiters[0])
         reader = csv.DictReader(itertools.chain([header], lines), delimiter=delimiter, strict=True)
@@ -247,7 +266,7 @@ def _read_table(path: Path, delimiters: str) -> Iterator[Record | Drop]:
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"its header contains the columns {twice} twice")
         for values in _whole(reader):
-            where = f"{path.name}:{reader.line_num}"
+            where = f"{path.name}:{reader.line_num + bool(stated)}"
             if None in values or None in values.values():
                 yield Drop(where, "malformed", "the row has more or fewer cells than the header")
             else:

@@ -33,6 +33,7 @@ def match_with_unit(gold: str, text: str, answer: str, bare: Match) -> Match:
     """
     at = max(text.rfind(f"boxed{{{answer}"), text.rfind(f"fbox{{{answer}"))
     closing = _CLOSING.match(text, text.find("{", at) + 1 + len(answer)) if at >= 0 else None
+    answer = answer.rpartition("=")[2].strip()
     if closing is None or not (_NUMBER(answer) or _CLOCK(answer)):
         return bare
     behind = _MARKUP.sub("", text[closing.end():closing.end() + REACH].split("\n", 1)[0])

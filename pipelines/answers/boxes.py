@@ -22,7 +22,7 @@ _BARE_BOX = re.compile(r"\s*([^\s{}$]{1,40})")
 _STRAY = re.compile(r"(?<!\\)\\(?=\d)")      # `\15` is 15
 _MARKS = r"(?:[\s&~]|\n[ \t]*[-•+](?=\s)|[$*]+|\\[()\[\],;:! ]|\\\\|\\q?quad(?![a-zA-Z])|\\text\{\s*\})*"
 _NAME = r"(?:\\?[a-zA-Z]+(?:_\{?\w\}?)?(?:\([\w,]{1,9}\))?\s*=\s*)?"
-_WORD = r"(?:[,;.]|(?:\\text\{[\s,]*)?\b(?:and/or|and|or)\b[\s,]*\}?|\(\s*or\b|/)"
+_WORD = r"(?:[,;.]|(?:\\text\{[\s,]*)?(?:\b(?:and/or|and|or|und|oder|et|ou|y|или|и)\b|[和或与])[\s,]*\}?|\(\s*or\b|/)"
 _PERCENT = re.compile(r"[\s$]*(?:\\[)\]]\s*)?(?:\\?%|(?:\\text\{\s*)?(?:percent|per cent|pct)\b)")
 _BLANK = re.compile(_MARKS)
 _JOINED = re.compile(rf"{_MARKS}(?:{_WORD}{_MARKS}){{0,3}}(?:\b(?:maybe|possibly|perhaps|probably|else|also)\b\s*)?"

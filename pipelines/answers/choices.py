@@ -7,8 +7,7 @@ it joins by `or` are a list of guesses.
 import re
 from typing import NamedTuple
 
-from stepforge.pipelines.answers.guesses import SENTENCE_END
-from stepforge.pipelines.answers.wording import DENIED_AFTER, DENIED_BEFORE
+from stepforge.pipelines.answers.wording import DENIED_AFTER, DENIED_BEFORE, SENTENCE_END
 
 TAIL = 2000          # characters searched
 
@@ -21,6 +20,8 @@ _LED = re.compile(r"(?:\b(?:is|are|be|choose|chose|pick|select|answer)\b|[:=→]
                   r"(?:\b(?:option|choice|answer|letter|statement)\b[\s*(:]*)?$", re.IGNORECASE)
 _IS_RIGHT = re.compile(r"[)\s*.:$}]*(?:is|must be|seems)\s+(?:the\s+)?(?:correct|right|true|best)", re.IGNORECASE)
 _OPTION_LINE = re.compile(r"^[ \t]*(?:[-*•] )?\(?([A-J])[.):]", re.MULTILINE)
+_CAPITAL = re.compile(r"(?<![\w'’])(?:[B-HJ](?![\w'’])|A(?![\w'’]| [a-z]))")
+_FIRST = re.compile(r"[\s*\[(]*([A-J])[)\]*.]*\s*(?:\n|$)").match
 _OR = re.compile(r"[)\s*]*(?:,|or|and|/)[\s*(]*")
 
 
@@ -78,6 +79,8 @@ def last_choice(text: str) -> Choice | None:
     """The last lone capital of a text, with those that are joined to it."""
     tail = text[-TAIL:].rstrip()
     letters = _undenied(tail)
+    if not letters and (first := _FIRST(text)) and set(_CAPITAL.findall(text)) <= {first[1]}:
+        return Choice(first[1], True)                           # B, and why
     if not letters or _walks_through(tail, letters[-1]):
         return None
     offered = [letters[-1]]

@@ -9,12 +9,12 @@ from typing import NamedTuple
 
 from stepforge.pipelines.answers.choices import choice_at, offered_at
 from stepforge.pipelines.answers.dates import DATE
-from stepforge.pipelines.answers.guesses import SENTENCE_END, guess_in, without_markup
+from stepforge.pipelines.answers.guesses import guess_in, without_markup
 from stepforge.pipelines.answers.normalize import ascii_math
 from stepforge.pipelines.answers.number_words import PARTS
 from stepforge.pipelines.answers.terms import MATH, term_at
 from stepforge.pipelines.answers.values import skip, value_at
-from stepforge.pipelines.answers.wording import CORRECTED, DENIAL, DENIED_AFTER, REASON, REMARK
+from stepforge.pipelines.answers.wording import CORRECTED, DENIAL, DENIED_AFTER, REASON, REMARK, SENTENCE_END
 
 MAX_CLAUSE = 1200    # characters of one stated answer that are kept; longer ones are out of bounds anyway
 
@@ -57,6 +57,8 @@ _A_PART = re.compile(r"[\s*:\"]*an?\s+(half|quarter|third)(?=\W*$|\.\s"
 _OTHERWISE = r"(?:because|since|as|so|where|when|if|and|with|which|that|gives|is|are|or|but|then|not|mod|base|such)"
 _IN_SUM = rf"(?:(?!\b{_OTHERWISE}\b|[.,](?!\d))[^=!?\n;:()]){{0,60}}?"
 _COMPUTED = re.compile(rf"({_IN_SUM}(?<![A-Za-z_])\d{_IN_SUM}(?<!\s)(?<![\W\d_][A-Za-z]))?\s*=(?!=)")  # no 4x = 12
+_EQUATION = re.compile(r"([a-zA-Z](?:_\w)?\s*=\s*(?:(?![a-zA-Z]{4})[\w\s+*/^(){}\\-]"
+                       r"|sqrt|frac|sin|cos|tan|theta|pi){1,60}?)[\s.]*").fullmatch
 _QUOTED = re.compile(r"\s*\"((?:[^\"\\\n]|\\.)+)\"")
 
 
@@ -105,6 +107,8 @@ def read_clause(clause: str, choices: bool = False) -> Reading:
         return _words(line, start)
     if line[value.end:].lstrip().startswith("?"):
         return NOTHING
+    if value.kind == "name" and (equation := _EQUATION(line[start:])):
+        return Reading(equation[1], True, True)                 # x = mg/k
     if DENIED_AFTER.match(line, value.end):                      # x = 3 is excluded, so x = 4
         best = guess_in(SENTENCE_END.split(line)[0])
         return Reading(best.answer, False, best.to_end, best.sure) if best else NOTHING

@@ -22,6 +22,9 @@ _DAY = re.compile(r"(?P<year>\d{4})[-/.](?P<month>\d{1,2})[-/.](?P<day>\d{1,2})"
                   r"|(?P<first>\d{1,2})(?P<sign>[-/.])(?P<second>\d{1,2})(?P=sign)(?P<last>\d{4})").fullmatch
 
 
+_SPREADSHEET = re.compile(rf"\d{{1,2}}(?:-|\. ?)(?:{'|'.join(name[:3] for name in _MONTHS)})", re.IGNORECASE).fullmatch
+
+
 class Date(NamedTuple):
     """What a text gives of a date, None for what it leaves out."""
 
@@ -50,6 +53,8 @@ def dates_match(gold: str, answer: str) -> Match | None:
     if first and second:
         given = [pair for pair in zip(first, second, strict=True) if None not in pair]
         return SAME_WORDS if all(one == other for one, other in given) else OTHER_WORDS
+    if _SPREADSHEET(gold) and second is None:
+        return UNCLEAR                                         # 2-Jan is what Excel makes of 1/2
     if (known := first or second) is not None:
         if days := _days(answer if first else gold):
             fitting = [all(one in (None, other) for one, other in zip(known, day, strict=False)) for day in days]

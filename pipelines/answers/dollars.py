@@ -8,6 +8,7 @@ import re
 from stepforge.pipelines.answers.units import unit_of
 
 _DOLLAR = re.compile(r"(?<!\\)\$")
+_MEASURE = re.compile(r"(-?\d[\d.,]*\s*)\$\s*(\\(?:text|mathrm)\s*\{[^{}$]*\}(?:\^\{?-?\d\}?)?)\s*\$").fullmatch
 _BESIDE = re.compile(r"[a-zA-Z ,;.'’-]{0,60}").fullmatch
 _IN_PROSE = re.compile(r"(?<![\\a-zA-Z{])[a-z]{4,}(?![a-zA-Z])|\d\s+(?:and|or|for|per|to|a|is)\b").search
 _CONNECTS = re.compile(r"[\s.]*(?:,|;|,?\s*(?:or|and)\b)?[\s.]*").fullmatch
@@ -21,6 +22,8 @@ def mixes_words(text: str) -> bool:
 
 def out_of_dollars(text: str) -> str:
     """A text of several formulas, or of words around them, as one: `$n$ is even`, `$a=1$, $b=2$`."""
+    if measure := _MEASURE(text):
+        return measure[1] + measure[2]
     pieces = _pieces_of(text)
     pieces[::2] = [rf"\text{{{piece}}}" if _is_measure(piece) else piece for piece in pieces[::2]]
     return " ".join(pieces) if pieces else text

@@ -10,6 +10,7 @@ from functools import partial
 
 from stepforge.pipelines.answers import outcome
 from stepforge.pipelines.answers.calls import primed
+from stepforge.pipelines.answers.chemistry import same_formula
 from stepforge.pipelines.answers.conditions import conditioned
 from stepforge.pipelines.answers.dates import dates_match
 from stepforge.pipelines.answers.dollars import mixes_words
@@ -67,6 +68,8 @@ def compare(gold: str, answer: str, symbolic: Symbolic | None = None) -> Match:
         return SAME_WORDS if gold.strip() == answer.strip() else TOO_BIG
     if (recorded := dates_match(gold, answer)) is not None:
         return recorded
+    if same_formula(gold, answer):
+        return SAME_WORDS
     ordered, worded = has_order(gold) or has_order(answer), mixes_words(gold)
     gold, answer = primed(canonical(gold)), primed(canonical(answer))
     if not gold:

@@ -13,7 +13,7 @@ from stepforge.pipelines.answers.boxes import boxes
 from stepforge.pipelines.answers.choices import last_choice
 from stepforge.pipelines.answers.clauses import MAX_CLAUSE
 from stepforge.pipelines.answers.doubts import is_doubted, without_doubt
-from stepforge.pipelines.answers.guesses import SENTENCE_END, guess, without_markup
+from stepforge.pipelines.answers.guesses import guess, without_markup
 from stepforge.pipelines.answers.normalize import canonical
 from stepforge.pipelines.answers.refusals import refuses
 from stepforge.pipelines.answers.run_ons import (
@@ -36,10 +36,16 @@ from stepforge.pipelines.answers.wording import (
     CONCLUDING,
     CONFIRMED,
     CONTINUED,
+    DECIMAL,
+    EXACT,
     INTERRUPTED,
     MAY_RETRACT,
     MAY_TURN,
+    OF_OTHERS,
+    OWN_TURN,
+    PLAUSIBLE,
     RETRACTED,
+    SENTENCE_END,
     TAKEN_BACK,
     TURN,
     TURNED_TO,
@@ -48,6 +54,7 @@ from stepforge.pipelines.answers.words import LETTERS
 
 MAX_STATED = 3       # honest solutions were seen to box at most two different values
 CLOSING_CHARS = 200  # at the end of a text, where it may confirm its answer
+NEAR = 40            # characters behind `answer` that may say it is a decimal
 REST_OF_LINE = 200   # behind an answer, in its line
 EXPLICIT = frozenset(("boxed", "hash", "phrase"))
 
@@ -85,6 +92,11 @@ class Behind(NamedTuple):
     runs_on: bool
 
 
+_OPTION = re.compile(r"(?:(?<=[Oo]ption )|(?<=[Cc]hoice )|(?<=for )"
+                     r"|(?<![\w'’])(?=\(?[A-J](?:\)|:|\.|,| (?:is|was|would|has)\b)))\(?([A-J])(?![\w'’])")
+_LONE_LETTER = re.compile(r"[(* ]*[A-J][)* ]*").fullmatch
+_UNREAL = re.compile(r"\b(?:without|if|otherwise)\b", re.IGNORECASE)
+_REFERS = re.compile(r"\W*(?:this|that|it|which)\b", re.IGNORECASE).match
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _FORMULA = re.compile(r".[^\n]*[-+*/^=\\]").match             # 18 + 18 may go on to 36
 _WHOLE = re.compile(r"\s*(?:\$\$?[^$]{1,200}\$\$?|\\\[[^\[\]]{1,200}\\\]|\\\([^()]{1,200}\\\)|[A-Za-z]{1,30})[\s.]*"
@@ -113,14 +125,22 @@ def _extracted(text: str, choices: bool, percent: bool) -> Extraction:
         stated += boxes(text, percent)
     if not (stated or (stated := rare_statements(text, choices))):
         return _guessed(text, choices)
+    decimal = ""
+    if len(stated) > 1:
+        stated.sort()
+        if stated[-1].how == "phrase" and (kind := _says_again(text, stated[-2], stated[-1])):
+            again = stated.pop()
+            decimal = again.answer if kind == "decimal" else ""
     last = stated[0] if len(stated) == 1 else _last(stated)
     if len(stated) == 1 and last.to_end:                       # nothing can take it back
         doubted = not last.plain and _doubted(text, last)
         return Extraction(last.answer, last.how, 1, True, last.sure, last.clause, doubted)
     following = text[last.end:last.end + 200].removeprefix(last.answer)
-    if any(map(following.__contains__, MAY_RETRACT)) and (retracted := RETRACTED.search(following)):
-        return _guessed(text[last.end + retracted.end():], choices)
+    if any(map(following.__contains__, MAY_RETRACT)) and (retracted := _retracted(following, last.answer)):
+        return _guessed(text[last.end + retracted:], choices)
     chosen = _chosen(stated, last)
+    if decimal and not chosen.whole:
+        chosen = chosen._replace(whole=decimal)                 # either may be the reference
     if _turned(text[last.end:], last.answer) or _closes_otherwise(text[last.end:], last.answer):
         return chosen._replace(sure=False, doubted=True)
     if last.how == "boxed" and (plain := without_doubt(last.answer)) != last.answer:
@@ -171,6 +191,29 @@ def _own_end(text: str, choices: bool) -> tuple[int, bool]:
             if value.sure and not GIVEN.match(before):
                 return end, False
     return (turns[0] if turns and text[:turns[0]].strip() else len(text)), True
+
+
+def _retracted(following: str, answer: str) -> int | None:
+    """Where the words end that take an answer back; null where none do, such as those about another option."""
+    for retracted in RETRACTED.finditer(following):
+        sentences = SENTENCE_END.split(following[:retracted.end()])
+        sentence = " ".join(sentences[-2:] if _REFERS(sentences[-1]) else sentences[-1:])
+        letters = set(_OPTION.findall(sentence + following[retracted.end():retracted.end() + NEAR]))
+        another = _LONE_LETTER(answer) and letters and answer.strip("()* ") not in letters
+        if not OF_OTHERS.search(sentence) and (not another or OWN_TURN.search(sentence)):
+            return retracted.end()
+    return None
+
+
+def _says_again(text: str, first: Statement, said: Statement) -> str:
+    """Whether a sentence only says an exact answer as a `decimal`, or is a `remark` on it; empty where it is neither.
+    """
+    line = text[max(0, text.rfind("\n", 0, said.start), said.start - 200):said.start]
+    sentence = SENTENCE_END.split(line)[-1] + text[said.start:said.start + NEAR]
+    if EXACT.search(first.answer) and not EXACT.search(said.answer) and DECIMAL.search(sentence):
+        return "decimal"
+    boxed = first.how == "boxed" and (PLAUSIBLE.match(said.clause) or sentence.lstrip(" *_#(").startswith("Remark"))
+    return "remark" if boxed or " would be" in sentence and _UNREAL.search(sentence) else ""
 
 
 def _last(stated: list[Statement]) -> Statement:

@@ -115,6 +115,33 @@ def han_number(text: str) -> str:
     return written if written == text else _PIECES.sub("", written) if _PIECES.search(written) else text
 
 
+_VALUE = r"(?=-?\d|[$\\(]|[a-z](?:_\d)?\s?=)"
+_AND = re.compile(rf"(?<=[\d$)}}])(?:\s+(?:(?:und|et|и)\s+{_VALUE}|[ye]\s+(?=\d|\$|[a-z](?:_\d)?\s?=))"
+                  rf"|\s*(?:和|与|及|と|와|과)\s*{_VALUE})")
+_OR = re.compile(rf"(?<=[\d$)}}])(?:\s+(?:(?:oder|ou|или)\s+{_VALUE}|o\s+(?=\d|\$|[a-z](?:_\d)?\s?=))"
+                 rf"|\s*(?:或者?|または)\s*{_VALUE})")
+_SPOKEN = re.compile(r"\b(?:das|die|der|ist|sind|es|est|sont|les|des|une?|una?|los?|las?|il|és?|são|é|hay|è|sono|это|"
+                     r"beträgt|kostet|cuesta|coûte|vale)\b|[äöüßéèêàçñóíúãõ]", re.IGNORECASE)
+_ENGLISH = re.compile(r"\b(?:the|is|are|of|and|so|each|has|have|total|to|for|with|gives?|gets|needs|twice|there|she"
+                      r"|they|from|by)\b", re.IGNORECASE)
+_WITH_COMMA = re.compile(r"(?<![\d.,(\[{;])((?:\d{1,3}(?:\.\d{3})+|\d+)),(\d{1,2})(?![\d,)\]}])")
+
+
+def joined(text: str) -> str:
+    """Values that `und`, `et`, `y`, `或` and the like join, joined by `and` and `or`."""
+    return _OR.sub(" or ", _AND.sub(" and ", text))
+
+
+def is_spoken_elsewhere(line: str) -> bool:
+    """Whether a sentence is of another European language."""
+    return _ENGLISH.search(line) is None and _SPOKEN.search(line) is not None
+
+
+def with_points(line: str) -> str:
+    """A sentence of a language with decimal commas with decimal points: `12,5 cm`, `1.200,50 Euro`."""
+    return _WITH_COMMA.sub(lambda number: f"{number[1].replace('.', '')}.{number[2]}", line)
+
+
 def in_digits(head: str, clause: str) -> str:
     """What follows a word for `answer` (`Antwort`), with a number at its beginning in digits."""
     named = _BY_HEAD.get(head.casefold())

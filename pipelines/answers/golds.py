@@ -39,7 +39,7 @@ _BARE_MARK = re.compile(r"(?<!#)####(?!#)\s*(\S[^\n]*)")
 
 def reference_answer(gold: str) -> str | None:
     """The bare answer that a reference states, None where it states none."""
-    answer = _stated(gold.strip())
+    answer = None if NO_GOLD.fullmatch(gold.strip()) else _stated(gold.strip())       # #REF! is no heading
     return None if answer is None or is_placeholder(answer) else answer
 
 

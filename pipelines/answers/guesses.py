@@ -14,11 +14,14 @@ from itertools import islice
 from typing import NamedTuple
 
 from stepforge.pipelines.answers import wording
+from stepforge.pipelines.answers.afterwords import UNKNOWN, before_check, concluded_before, follows_another_part
 from stepforge.pipelines.answers.doubts import is_doubted
+from stepforge.pipelines.answers.foreign_numbers import is_spoken_elsewhere, joined, with_points
 from stepforge.pipelines.answers.normalize import ascii_math
 from stepforge.pipelines.answers.number_words import NUMBER_WORD, leading_number
 from stepforge.pipelines.answers.terms import MATH, STOP, Term, term_at
 from stepforge.pipelines.answers.values import skip, value_at
+from stepforge.pipelines.answers.wording import SENTENCE_END
 
 TAIL = 2000          # characters searched
 MAX_SENTENCES = 12   # looked at, from the end
@@ -43,7 +46,6 @@ class Guess(NamedTuple):
 
 MARKUP = re.compile(r"(?<![\w)}*])(?:\*\*|__)(?!\s)|(?<!\s)(?:\*\*|__)(?![\w(*])|`+"
                     r"|</?[a-zA-Z][a-zA-Z0-9_ ]{0,20}/?>|<\|[a-zA-Z_]{1,30}\|>")
-SENTENCE_END = re.compile(r"(?:(?<=[.!?。])[\"')*\]]*|(?<=\\\]|\$\$))\s+(?=[A-Z\\$*(\"#>|])|(?<=[。！？])|\n+")
 _STYLE = re.compile(r"\\(?:textcolor|color)\s*\{[a-z]+\}"
                     r"|\\(?:tiny|small|large|Large|LARGE|huge|Huge|bf|it)(?![a-zA-Z])")
 _BOLDED = re.compile(r"(?<![\w*])\*\*(?!\s)([^*\n]{1,80}?)[.:]?\*\*(?![\w*])")
@@ -75,13 +77,16 @@ _IN_WORDS = re.compile(rf"(?<![\w'’-])(?:(?:negative|minus|half an?|an?)\s+)?(
                        re.IGNORECASE)
 _WORDS = re.compile(r"[a-zA-Z\s-]+")
 _OF_MANY = re.compile(r"\s+of\s+(?:the|them|these|those|his|her|its|their)\b")
-_SEVERAL = re.compile(r"\b(?:solutions|values|roots|answers)\b(?:[^\n]{0,40}\bare)?[*\s]*:[*\s]*\n"
+_SEVERAL = re.compile(r"\b(?:solutions?|values|roots|answers)\b(?:[^\n]{0,40}\b(?:are|is))?[*\s]*:[*\s]*\n"
                       r"(?=(?:\s*(?:[-*•+]|\d{1,2}[.)]|\\\[)[^\n]{1,90}\n+){1,12}"
                       r"\s*(?:[-*•+]|\d{1,2}[.)]|\\\[)[^\n]{1,90}\Z)", re.IGNORECASE)
+_PLURAL = re.compile(r"solutions|values|roots|answers", re.IGNORECASE).match
 _VALUE_ALONE = re.compile(r"(?:\\?[a-zA-Z](?:_\{?\w\}?)?\s*=\s*)?[-+\d.,/\\{}()^√πa-z ]*\d[^a-zA-Z=]*").fullmatch
 _ALL_BOLD = re.compile(r"\b(?:solutions|values|roots|answers)\b[^*\n]*\*\*[^*\n]{1,40}\*\*"
                        r"(?:\s*(?:,|,?\s*and)\s*\*\*[^*\n]{1,40}\*\*)+[\s.]*$", re.IGNORECASE)
 _BROKEN_DOWN = re.compile(r"(?<![\w:])\d[\d,.]*[^:.!?\d]{0,40}:\s+(?=\d+\b[^.!?=]*\b(?:plus|and)\s+\d[^=]*$)")
+_THOUSANDS = re.compile(r"[1-9]\d{0,2}\.\d{3}\b").match
+_MORE_THAN = re.compile(r"(?: \w+)? (?:more|less|fewer|older|younger|taller|longer|shorter) than\b")
 _OF_WHICH = re.compile(r"\d[^.!?]*\bof (?:which|whom)\b[^.!?]*").search
 _RULE = re.compile(r"(?:\n\s*[-*_=#\s]+)+$")
 _LAST_WORD = re.compile(r"[a-zA-Z]+$")
@@ -102,9 +107,14 @@ def without_markup(text: str) -> str:
 
 
 def guess(text: str) -> Guess | None:
-    """The value that the end of a text states, None where none of its last sentences has one."""
-    if ("#" in text or "**" in text) and (check := wording.CHECK.search(text, max(0, len(text) - TAIL))):
-        text = text[:check.start()]
+    """The value that the end of a text states, its check left out; None where none of its last sentences has one."""
+    tail = text[-TAIL:]
+    kept, doubtful = before_check(tail)
+    found = len(kept) < len(tail) and _guess(kept) or _guess(text)
+    return found._replace(sure=False, doubted=True) if found and doubtful else found
+
+
+def _guess(text: str) -> Guess | None:
     coded = False                                               # whether it ends in code whose output nobody shows
     if "```" in text or "<tool_call>" in text:
         text = text.rstrip()
@@ -146,8 +156,10 @@ def guess(text: str) -> Guess | None:
             shown = len(tail[:end].rstrip()) - 1                # `I am not sure` may follow in a sentence of its own
             doubted = candidate.doubted or is_doubted(tail, start, start, max(start, shown)) \
                 or not finished or last and not ends
-            best = candidate._replace(sure=candidate.sure and last and finished and ends, to_end=to_end,
-                                      doubted=doubted)
+            stale = not candidate.bold and concluded_before(tail, start, sentence)
+            alone = candidate.sure and not stale and not follows_another_part(tail[:start], sentence)
+            best = candidate._replace(sure=alone and last and finished and ends, to_end=to_end,
+                                      doubted=doubted or stale)
             if best.bold or best.sure or not best.formula:
                 return best
         if last and (wording.PLAN.search(sentence) or not _is_finished(tail)):
@@ -172,6 +184,9 @@ def _listed(tail: str) -> Guess | None:
     answers = [answer.removeprefix("\\[").removesuffix("\\]").strip(" $") for answer in answers]
     if len(answers) < 2 or not all(map(_VALUE_ALONE, answers)):
         return None
+    names = [name[1] for answer in answers if (name := UNKNOWN(answer))]
+    if not _PLURAL(head[0]) and not len(answers) == len(names) == len(set(names)):
+        return None                                            # the steps of one solution
     return Guess(", ".join(answers), True, True)
 
 
@@ -216,7 +231,9 @@ def guess_in(sentence: str, before: str = "") -> Guess | None:
     if bold := _bold(sentence):
         several = len(bold) > 1 and _ALL_BOLD.search(sentence)
         return Guess(", ".join(bold) if several else bold[-1], bool(several) or len(set(bold)) == 1, bold=True)
-    line = without_markup(ascii_math(sentence))
+    line = joined(without_markup(ascii_math(sentence)))
+    elsewhere = is_spoken_elsewhere(line)
+    line = with_points(line) if elsewhere else line            # 1.200 may be 1200
     marker = _MARKER.match(line)
     values, left_out = _values(line, marker.end() if marker else 0)
     if not values:
@@ -227,7 +244,8 @@ def guess_in(sentence: str, before: str = "") -> Guess | None:
         return Guess(" or ".join(sorted(hedged)), True)
     led = [value for value in offered if _follows(wording.LEADS, line, value.start)]
     computed = [value for value in offered if _COMPUTED(value.text)]
-    main = led or [value for value in offered if not _follows(wording.CIRCUMSTANCE, line, value.start, BEFORE)]
+    main = led or [value for value in offered if not (_follows(wording.CIRCUMSTANCE, line, value.start, BEFORE)
+                                                     or _follows(wording.PURPOSE, line, value.start, 3 * BEFORE))]
     if not plain and left_out.issuperset(value.text for value in values):
         return None                                             # denied, and named once more in the reason why
     chosen = max(led + computed) if led or computed else _result(main or offered, before) or (main or offered)[-1]
@@ -245,6 +263,7 @@ def guess_in(sentence: str, before: str = "") -> Guess | None:
     stated = whole or chosen in led or chosen.many > 1 or not _EXPRESSION.search(chosen.text)
     carried = chosen in computed and _OPERATOR.search(line, 0, chosen.start) is not None
     result = chosen.text.rpartition("=")[2] if carried else chosen.text          # 16 pandas / 2 = 8 couples
+    alone = alone and not (elsewhere and _THOUSANDS(result.strip()))
     return Guess(result.strip(), bool(plain) and alone and stated and not _OF_WHICH(line), chosen.end == len(line),
                  chosen.kind == "formula", doubted=planned or is_doubted(line, 0, chosen.start, chosen.end))
 
@@ -304,6 +323,8 @@ def _is_aside(line: str, value: Term) -> bool:
     """Whether a value stands in parentheses or in a clause that gives a reason or a condition."""
     at = value.start
     if line[at - 1:at] == "(" and line[value.end:value.end + 1] == ")":
+        return True
+    if line[at - 2:at] == ", " and _MORE_THAN.match(line, value.end):
         return True
     if (parts := _BROKEN_DOWN.search(line)) and at >= parts.end():
         return True

@@ -94,7 +94,7 @@ _DEGREES = re.compile(r"\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![a-zA-Z]))|\\degrees?(
 _FONT = re.compile(r"\\(?:text(?:bf|it|rm|normal|sf|tt|up|sc)?|mbox|hbox|mathrm|operatorname\*?)\s*"
                    r"\{([^{}]*(?:\{[^{}]*\}[^{}]*)*)\}")
 _DOTTED_UNITS = re.compile(r"(\\text\{[A-Za-z ~μ]{1,4}\}(?:\^\{?-?\d\}?)?)\s*\\cdot(?![a-zA-Z])\s*"
-                           r"(?=\\text\{[A-Za-z ~μ]{1,4}\})")
+                           r"(?=\\text\{[A-Za-z ~μ/]{1,6}\})")
 _UNIT_FRACTION = re.compile(r"\\frac\{\s*\\text\{([^{}]*)\}\s*\}\{\s*\\text\{([^{}]*)\}(\^\d|\^\{\d\})?\s*\}")
 _MICRO = re.compile(r"(?<=[\d}~;, ])\\mu(?:\s|\\[,;: ]|~)*(?:\\(?:text|mathrm)\s*\{\s*([a-zA-Z]{1,3})\s*\}"
                     r"|(mol|Hz|Pa|eV|[sACFHLVW])(?=[\s.$]*$))")           # \mu m g is friction
@@ -240,6 +240,8 @@ def _undrawn(match: re.Match[str]) -> str:
 
 
 _AND_OR = re.compile(r"(?<![a-zA-Z\\])(and|or)(?![a-zA-Z]{2}|[a-zA-Z](?!(?:_\w)?(?:\(\w\))?\s*=))", re.IGNORECASE)
+_CONNECTIVES = dict.fromkeys(("oder", "ou", "o", "или", "或", "或者"), "or") | dict.fromkeys(
+    ("und", "et", "y", "и", "和", "且", "与"), "and")
 _CHOICE = re.compile(r"\([A-J]\)").fullmatch
 _CHOICES = re.compile(r"\(?[A-J]\)?(?:\s*(?:,|,?\s*\band\b)\s*\(?[A-J]\)?)+").fullmatch
 _CHOICE_LETTER = re.compile(r"\(?[A-J]\)?")
@@ -265,8 +267,10 @@ def _plain_font(match: re.Match[str]) -> str:
     content = " ".join(_BETWEEN_UNITS.sub(" ", match[1]).replace("$", " ").replace(_ROW, " ").split())
     if len(content) == 1 and content.isupper() and _IN_DIGITS(match.string, match.end()):
         return content                                         # 2\text{A}5_{11}
-    if content in ("e", "i"):
+    if content in ("e", "i") and match[1] == content:
         return content + " "
+    if len(content) > 1 or match[1] != content:                # \text{ 或 }, \text{ y }, no \text{y}
+        content = _CONNECTIVES.get(content, content)
     if (sign := _OPERATIONS.get(content)) and match.string[match.end():].strip(" $"):
         return sign
     if content.casefold() in ("negative", "minus") and not match.string[match.end():].strip(" $"):

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 
+from stepforge.pipelines.answers.compound_units import with_marked_unit
 from stepforge.pipelines.answers.matches import EQUAL, UNCLEAR, UNEQUAL, Match
 from stepforge.pipelines.answers.plain import FUNCTIONS
 from stepforge.pipelines.answers.quantity import Quantity, read_number
@@ -41,6 +42,7 @@ _DOTTED = re.compile(r"(-?\d{1,3}(?:\.\d{3})+)(?:,(\d+))?").fullmatch
 
 _ONE_LABEL = re.compile(r"(?:\\text\{[A-Za-z][A-Za-z ']{0,30}:\s*\}|[a-zA-Z]:(?=\s?[-\d\\]))\s*(.+)",
                         re.DOTALL).fullmatch
+_OPTION = re.compile("[a-d]").fullmatch
 _SEGMENT = re.compile(r"^\\overline\{([A-Z]{2})\}$")
 _CALL = re.compile(r"\\?(?<![a-zA-Z])(gcd|lcm|max|min|C|P)\((\d{1,4}),(\d{1,4})\)")
 MAX_CHOSEN = 200     # of a binomial coefficient that is computed
@@ -73,6 +75,9 @@ def second_readings(gold: str, answer: str) -> Iterator[tuple[str, str, bool]]:
     pointed = [_COMMA_MEASURE.sub(lambda m: m[0].replace(".", "").replace(",", "."), text) for text in (gold, answer)]
     if pointed != [gold, answer]:
         yield pointed[0], pointed[1], True
+    marked = [with_marked_unit(text) for text in (gold, answer)]
+    if marked != [gold, answer]:
+        yield marked[0], marked[1], True                       # 40 N·m
     plain = [_MARKED_LABEL.sub(r"\1", text) for text in (gold, answer)]
     if plain != [gold, answer] and all(map(_HAS_LABEL, plain)):
         yield plain[0], plain[1], True
@@ -110,6 +115,8 @@ def second_readings(gold: str, answer: str) -> Iterator[tuple[str, str, bool]]:
 def letter_match(gold: str, answer: str) -> Match | None:
     """A choice letter beside a value, `C` and `42`: whether 42 stands behind C, the reference alone does not say."""
     for one, other in ((gold, answer), (answer, gold)):
+        if one is gold and _OPTION(one) and isinstance(read_number(other), Quantity):
+            return UNCLEAR                                     # a, of options that the reference does not tell
         letter = choice(one)
         if letter and not letter.content and letter.letter in LETTERS and not _LONE_CAPITAL(other) \
                 and choice(other) is None and not says_none(other):

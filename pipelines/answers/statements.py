@@ -9,11 +9,12 @@ import re
 from collections import deque
 from typing import Literal, NamedTuple
 
+from stepforge.pipelines.answers.afterwords import before_any_check
 from stepforge.pipelines.answers.clauses import MAX_CLAUSE, Reading, bare_answer, read_clause
-from stepforge.pipelines.answers.foreign_numbers import in_digits
-from stepforge.pipelines.answers.guesses import SENTENCE_END, guess, guess_in
+from stepforge.pipelines.answers.foreign_numbers import in_digits, joined
+from stepforge.pipelines.answers.guesses import guess, guess_in
 from stepforge.pipelines.answers.terms import MATH
-from stepforge.pipelines.answers.wording import CONDITION, UNREAL
+from stepforge.pipelines.answers.wording import CONDITION, SENTENCE_END, UNREAL
 
 MAX_STATEMENTS = 64  # looked at, from the end
 
@@ -57,8 +58,6 @@ _FOREIGN_LINK = re.compile(r"[*_\s]*(?:(?:final|finale|correcta|correcte|richtig
                            r"(?:es|est|ist|é|è|lautet|[:：]|应?选择?|是|为|為|は|은|는|—|-|="
                            r"|(?<=选)(?=[:：]?[ (（]*[A-J](?![ )）]*(?:是)?[错不])))"
                            r"(?![a-z])\s*[:：]?[\s*_]*")
-_FOREIGN_AND = re.compile(r"(?<=[\d$)}])(?:\s+(?:und|et|y|e|и)\s+|\s*(?:和|与|及|と|와|과)\s*)(?=[-\d$\\(])")
-_FOREIGN_OR = re.compile(r"(?<=[\d$)}])(?:\s+(?:oder|ou|o|или)\s+|\s*(?:或者?|または)\s*)(?=[-\d$\\(])")
 _DECIMAL_COMMA = re.compile(r"(-?(?:\d{1,3}(?:\.\d{3})+|\d+)),(\d{1,2}|\d{4,})((?:[^\d,].*)?)").fullmatch
 _CLOCK = re.compile(r"(\d{1,2})[.:](\d\d) ?(?:Uhr|h)\b.*").fullmatch
 _POINTED = re.compile(r"-?\d{1,3}(?:\.\d{3})+\b").match                # 1.500 may be 1500
@@ -82,10 +81,17 @@ _ITEM = re.compile(r"\s*(?:(?P<mark>[-*•+])[ \t]+|(?P<number>\d{1,2}[.)])[ \t]
 _TITLE_BEFORE = re.compile(r"[\W\d_]*(?:(?:the|my|our|your)\s)?(?:(?:final|correct|short|full|end)\s)?[ar]?",
                            re.IGNORECASE)
 _FINAL = re.compile(r"(?:final|end) r", re.IGNORECASE)
+_EXPLAINED = re.compile(r"\n\s*(?:#{1,6} *\**|\*\*)?(?:explanation|reasoning|justification|breakdown|working"
+                        r"|check|verification|note)[*_]*(?::|\**[ \t]*\n)", re.IGNORECASE)
 _USUAL = frozenset(("A", "The a", "The final a", "Final A", "**A", "**Final A", "So the a", "Therefore, the a", ""))
 _COUNTED = re.compile(r"\b(?:number|total|count|sum|many|wrong|false|incorrect|each|different|distinct|other)\b"
                       r"[^.\n]{0,30}$", re.IGNORECASE)
 _NONE = re.compile(r"\b(?:no|wrong|incorrect|false|mistaken|naive|tempting) (?:\w+ )?a?$", re.IGNORECASE)
+_CHECKED = re.compile(r"\b(?:(?:double-)?check(?:ing)?|verify(?:ing)?|verification)"
+                      r"(?: of)?(?: (?:the|our|my|this|your))*\s*a?$", re.IGNORECASE)
+_SURENESS = re.compile(r"\b(?:confidence|certainty) (?:of|in|about)(?: (?:the|our|my|this|your))*\s*a?$",
+                       re.IGNORECASE)
+_OPTIONS = re.compile(r":[^\n]*\n+B:").match
 _IF = re.compile(r"[^.\n]*\b(?:if|had)\b").match
 _HOWEVER = re.compile(r"[^!?\n]{0,80}?\.\s+(?:However|But)\b").match
 _IN_CASE = re.compile(r"[^.\n]{0,40}\b(?:if|had|unless|without)\b").match
@@ -129,6 +135,8 @@ def _places(text: str, head: str, pattern: re.Pattern[str]) -> list[re.Match[str
 def _stated(text: str, head: re.Match[str], choices: bool) -> Statement | None:
     """What stands at one word `answer`, `result` or `A`."""
     start, after = head.span()
+    if head[0] == "A" and _OPTIONS(text, after):
+        return None                                             # A: 2 apples, B: 3 apples
     line = text[max(text.rfind("\n", 0, start) + 1, start - 200):start]
     if line in _USUAL and (quick := _QUICK.match(text, after)):
         end = quick.end(1)
@@ -204,6 +212,8 @@ def _asserted(line: str, word: str, colon: bool) -> bool:
         return True
     if word.lower().endswith("s") and word != "Ans" and _COUNTED.search(line):
         return False
+    if _SURENESS.search(line) or colon and _CHECKED.search(line):
+        return False
     return CONDITION.search(line) is None and _NONE.search(line) is None
 
 
@@ -221,7 +231,12 @@ def _titled(text: str, start: int, at: int, choices: bool) -> Statement | None:
 
 
 def _searched(text: str, at: int) -> Reading | None:
-    best = guess(text[at:])
+    """What a sentence behind a title states, if the title closes a solution; else what the text behind it comes to."""
+    behind = before_any_check(text[at:])
+    explained = _EXPLAINED.search(behind)
+    best = guess(behind[:explained.start()]) if explained else None
+    if best is None or not best.sure:
+        best = guess(behind)
     return Reading(best.answer, False, best.to_end, best.sure) if best else None
 
 
@@ -264,7 +279,7 @@ def _foreign(text: str, choices: bool) -> list[Statement]:
     for head in heads:
         if link := _FOREIGN_LINK.match(text, head.end()):
             clause = in_digits(head[0], text[link.end():link.end() + MAX_CLAUSE])
-            reading = read_clause(_FOREIGN_OR.sub(" or ", _FOREIGN_AND.sub(" and ", clause)), choices)
+            reading = read_clause(joined(clause), choices)
             short = reading.answer is not None and not reading.answer.isascii() and len(reading.answer) <= MAX_SHORT
             if reading.answer is not None and (reading.firm or short) and not _announces(clause):
                 if head[0][0].isascii() or head[0][1:] == "твет":

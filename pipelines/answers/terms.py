@@ -8,7 +8,8 @@ joins terms by commas, `and` and `or` into one list. Texts come as one line of A
 import re
 from typing import Literal, NamedTuple
 
-from stepforge.pipelines.answers.units import is_unit
+from stepforge.pipelines.answers.compound_units import unit_end
+from stepforge.pipelines.answers.units import is_unit, unit_of
 
 MAX_TOKENS = 200     # of one plain term
 
@@ -27,6 +28,7 @@ class Term(NamedTuple):
     many: int = 1
 
 
+_UNIT_BEHIND = re.compile(r"([ \t~]*)[A-Za-zμΩ]")
 MATH = re.compile(r"\$\$(.+?)\$\$|(?<!\\)\$((?:\\.|[^$\n\\])+?)\$(?!\d)|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
 _THOUSANDS = r"\d{1,3}(?:(?:,|\{,\}|,[ ]?\\![ ]?)\d{3})+(?!,?\d)|\d{1,3}(?:[ ]\d{3})+(?![ ]?\d)"
 _PREFIXED = r"0(?:[xX][\da-fA-F]{1,16}|[bB][01]{1,64}|[oO][0-7]{1,21})(?!\w)"           # 0x1A
@@ -48,13 +50,17 @@ _TOKEN = re.compile(rf"""(?P<number>(?:\\?[$€£¥₹]\s?[-+]?\s?)?(?:{_NUMBER}
     |(?P<name>(?:pi|inf|infinity)(?![a-zA-Z])
         |[a-zA-Z](?:\d+(?!\d))?(?![a-zA-Z0-9\u00c0-\u024f\u0400-\u04ff]|['’][a-z]))""", re.VERBOSE | re.ASCII)
 _SPACE = re.compile(r"[ \t~]*")
+_SYMBOLS = re.compile(r"(?P<name>(?:(?<=\d)|(?<=rt\())[a-z]{2,3}(?![a-zA-Z]))")
 _CLOSING = {"(": ")]", "[": ")]", "{": "}", "\\{": ("\\}",)}
 _MATHS = re.compile(r"\d|\\(?:pi|sqrt|infty|emptyset|varnothing|mathbb|frac)|\b(?:pi|infinity)\b|sqrt")
 _RELATION = re.compile(r"[=<>]|\\(?:le|ge|leq|geq|lt|gt|ne|neq|in|approx|equiv)(?![a-zA-Z])")
 _RELATED = re.compile(r"\s*(=|-(?=\s?\$))\s*")                  # $x$ = 5; the range $12$-$13$
 _OPERATED, _ENDS = re.compile(r"\s*[-+*/^=]\s*[\w(\\]"), re.compile(r"\s*(?:[.,;:!?]|$)")
 _PERCENT = re.compile(r"\s*(?:\\?%|(?:percent|per cent|pct)\b)")
-_PLAIN_NUMBER = re.compile(r"(?:[-+\d\s,./$€£¥₹%°]|\\[$%,! ]|\\[dt]?frac|\^?\\circ|[{}])+").fullmatch
+_PLAIN_NUMBER = re.compile(r"(?:[-+\d\s,./$€£¥₹%°]|\\[$%,! ]|\\[dt]?frac|\^?\\circ|[{}]"
+                           r"|(?:\\times|\\cdot|[*x×])\s*10\s*\^)+").fullmatch
+_NAMED = re.compile(r"\\?[a-zA-Z]+(?:_\{?\w+\}?)?\s*=\s*").match
+_SCIENTIFIC = re.compile(r"-?\d[\d,]*(?:\.\d+)?(?:\s*\\(?:times|cdot)\s*10\^(?:\d|\{-?\d+\}))?").fullmatch
 _TEXT = re.compile(r"\\text[a-z]{0,2}\s*\{[^{}]*\}")
 _WORDS_INSIDE = re.compile(r"(?<![\\a-zA-Z{])[a-z]{3,}(?![a-zA-Z{}])")
 _WORD = re.compile(r"\s?((?:[ap]\.m\.|[A-Za-z][a-zA-Z/]*(?:'s)?)(?:\^\{?-?\d\}?)?)(?![\w'])")
@@ -71,7 +77,8 @@ STOP = frozenset("""a an the of for in on at to from with within without by as i
 _SEPARATOR = re.compile(r"(?:,?\s*(?:but|or|and)\s+(?:it\s+)?(?:might|could|may)\s+(?:also\s+)?be\b"
                         r"|\s*(?:[,;&]|\\q?quad(?![a-zA-Z]))+(?:\s*(?:and|or)\b)?|\s*(?:and|or)\b|\s*\(\s*or\b)"
                         r"\s*(?:\b(?:maybe|possibly|perhaps|probably|else|also|even|either)\b\s*)?")
-_NEW_CLAUSE = re.compile(r"\s*(?:of\b|(?:is|are|was|were|has|have|had|can|will|do|does|did|fails?|works?)\b)")
+_NEW_CLAUSE = re.compile(r"\s*(?:of\b|(?:more|less|fewer|older|younger|longer|taller) than\b"
+                         r"|(?:is|are|was|were|has|have|had|can|will|do|does|did|fails?|works?)\b)")
 
 
 def inner(formula: re.Match[str]) -> str:
@@ -131,6 +138,11 @@ def _delimited(text: str, at: int, math: re.Match[str]) -> Term:
     if (percent := _PERCENT.match(text, end)) and stated[-1:].isdigit():
         return Term(at, percent.end(), stated + r"\%", "number")
     term = Term(at, end, stated, _kind(stated))
+    if (name := _NAMED(stated)) and _SCIENTIFIC(stated[name.end():]) and (behind := _UNIT_BEHIND.match(text, end)):
+        known = _with_unit(text, term._replace(text="1"))
+        unit = unit_of(text[end:known.end])
+        if unit and unit.dimension and not unit.nouns:         # $h = 5$ cm
+            return term._replace(end=known.end, text=f"{stated}{behind[1]}{text[behind.end(1):known.end]}")
     return _with_unit(text, term) if term.kind == "number" else term
 
 
@@ -147,11 +159,14 @@ def _plain_end(text: str, at: int) -> int:
     operand = False                                             # whether the last token can end a term
     for _ in range(MAX_TOKENS):
         token = _TOKEN.match(text, position)
+        if token is None and open_brackets and (symbols := _SYMBOLS.match(text, position)) and not is_unit(symbols[0]):
+            token = symbols                                    # sqrt(2gh)
         if token is None:
             break
         kind = token.lastgroup
         spaced = position > at and text[position - 1] in " \t~"
-        if operand and spaced and not open_brackets and not _continues(text, token):
+        if operand and not open_brackets and (spaced and not _continues(text, token) or token.lastgroup == "name" and (
+                unit_end(text, token.start()) > token.end())):
             break
         if kind == "open":
             open_brackets.append(token[0])
@@ -183,7 +198,8 @@ def _with_unit(text: str, term: Term) -> Term:
 
     Behind anything but a plain number (`6\\pi cm`) the unit is read and left out.
     """
-    end, words = term.end, 0
+    end = unit_end(text, term.end)
+    words = 4 if end > term.end else 0
     while words < 4 and (word := _WORD.match(text, end)):
         name = word[1].split("^")[0]
         if name.lower() in STOP or name.lower().removesuffix("'s") in STOP or (

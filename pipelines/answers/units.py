@@ -47,7 +47,8 @@ _AMOUNTS: dict[str, list[str]] = {
     "watt": ["1 w watt", "1/1000 milliwatt", "1000 kw kilowatt", "1000000 megawatt"],
     "newton": ["1 newton"], "volt": ["1 volt"], "ampere": ["1 amp ampere"], "coulomb": ["1 coulomb"],
     "farad": ["1 farad"], "tesla": ["1 tesla"], "henry": ["1 henry"], "electronvolt": ["1 ev electronvolt"],
-    "ohm": ["1 ohm"], "hertz": ["1 hz hertz", "1000 khz", "1000000 mhz"], "pascal": ["1 pa pascal", "1000 kpa"],
+    "ohm": ["1 ohm"], "decibel": ["1 db decibel"], "hertz": ["1 hz hertz", "1000 khz", "1000000 mhz"],
+    "pascal": ["1 pa pascal", "1000 kpa", "101325 atm atmosphere", "20265/152 mmhg torr"],
     "mole": ["1 mol mole"], "bit": ["1 bit", "8 byte"], "acre": ["1 acre"], "hectare": ["1 hectare ha"],
 }
 _VOLUMES = ("1000 ml milliliter millilitre", "10000 cl centiliter", "1000000 l liter litre", "1000 cc",

@@ -7,6 +7,7 @@ waiting and bounded caches of (gold, answer) pairs. `verify` is the same for one
 import atexit
 import numbers
 import os
+import re
 import threading
 import weakref
 from collections import OrderedDict, deque
@@ -25,8 +26,10 @@ from stepforge.pipelines.answers.keys import answer_key, named_choice
 from stepforge.pipelines.answers.matches import SAME_WORDS
 from stepforge.pipelines.answers.names import named_otherwise
 from stepforge.pipelines.answers.normalize import canonical
+from stepforge.pipelines.answers.number_words import leading_number
 from stepforge.pipelines.answers.outcome import Claim, Verdict
 from stepforge.pipelines.answers.pool import CheckFailed, Pool
+from stepforge.pipelines.answers.words import says_none
 
 CACHED_PAIRS = 32768       # distinct (gold, answer) pairs whose match is remembered, in either tier
 CACHED_CLAIMS = 8192       # whole claims whose verdict is remembered: small models repeat themselves ...
@@ -128,6 +131,8 @@ class Verifier:
             match = match_with_unit(gold, claim.solution, answer, match)
         if match.equal and (other := named_otherwise(gold, claim.solution, answer)) is not None:
             return gold, extraction, other
+        if match.equal is False and _names(gold, extraction):
+            extraction = extraction._replace(sure=False, how="last_number")
         if match.equal is not True and extraction.says(gold):
             return gold, extraction._replace(answer=gold), SAME_WORDS
         if match.equal is not True and extraction.whole and "=" not in extraction.whole:
@@ -196,6 +201,16 @@ def _verdict(answer: str, match: Match) -> Verdict:
     return Verdict(answer, answer_key(answer), word, match.reason, match.method)
 
 
+def _names(gold: str, extraction: Extraction) -> bool:
+    """Whether the reference is a name or a word, the answer a number, and no words state it alone."""
+    word = _NAME(gold)
+    number = any(map(str.isdigit, extraction.answer or "")) and extraction.how not in ("boxed", "hash")
+    if word is None or not number or leading_number(gold) or says_none(gold):
+        return False
+    return extraction.how not in EXPLICIT or word[1].casefold() in extraction.clause.casefold()
+
+
+_NAME = re.compile(r"(?:\\text\{\s*)?([A-Za-z][A-Za-z '.-]*[A-Za-z])\s*\}?").fullmatch
 _NO_MATCH = Match(None, "none")
 _FAILED = Match(None, "none", outcome.VERIFIER_FAILED)
 _quick_match = lru_cache(maxsize=CACHED_PAIRS)(compare)

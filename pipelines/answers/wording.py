@@ -19,6 +19,9 @@ def _pattern(*parts: str) -> re.Pattern[str]:
     return re.compile("".join(parts), re.IGNORECASE)
 
 
+# Between two sentences.
+SENTENCE_END = re.compile(r"(?:(?<=[.!?。])[\"')*\]]*|(?<=\\\]|\$\$))\s+(?=[A-Z\\$*(\"#>|])|(?<=[。！？])|\n+")
+
 # Behind `is`: words that only lead to the value.
 FILLER = _pattern(r"(?:[:\s\"“”]|\*(?!\*)|", phrases(r"""therefore|thus|then|hence|so|simply|just|exactly
 |precisely|approximately|about|roughly|around|that|indeed|also|now|given by|equal to|equals|equivalent to|option|choice
@@ -124,8 +127,21 @@ RETRACTED = _pattern(r"\b", phrases("wait|actually|hmm|oops|no|sorry|hold on|but
 |not (?:right|correct|possible|the answer))|(?:that|this|it) (?:(?:cannot|can't|can not|couldn't) be
 |(?:doesn't|does not) (?:seem|look|sound)) (?:right|correct)"""),
                      r"\b(?!-)")
+OF_OTHERS = _pattern(r"\b", phrases("""(?:common|usual|typical|frequent) (?:mistake|error|answer)
+|(?:many|some|most) (?:students|people)|students (?:often|may|might|sometimes)
+|one (?:might|may|could) think|(?:must|can|we) (?:discard|reject|exclude)|rejected|discarded|extraneous
+|if i (?:have )?made"""), r"\b"
+                     r"|\b(?:for|if) [$\\(]*[a-z](?![a-z])[$ ]*(?:=|>|<|≥|≤|\\[gl]e)[^.!?\n]*\b(?:would|then)\b")
+OWN_TURN = _pattern(r"\b", phrases("wait|hmm|oops|actually|but|sorry|hold on|i mis\\w+"), r"\b")
 MAY_RETRACT = ("wrong", "ncorrect", "mistake", "error", "right", "correct", "possible", "not the answer", "I mis",
                "contradict", "be it", " off")
+
+# Behind a stated answer: a sentence that names it once more as a decimal; one that says it is plausible.
+DECIMAL = _pattern(r"\b", phrases("(?:as|in) (?:a )?decimals?(?: form)?|approximate\\w*|numerical\\w*|about|roughly"),
+                   r"\b|≈|\\approx")
+EXACT = _pattern(r"\\(?:sqrt|pi|frac|ln|log|exp)|[√π]|\d/\d|e\^|\bln\b")
+PLAUSIBLE = _pattern(r"\W*", phrases("""less than|more than|greater than|smaller than|between|about|around"""),
+                     r"\b[^.!?\n]*\b", phrases("reasonable|plausible|sense|estimated|expected"), r"\b")
 
 # Behind a stated answer: a sentence turns round, and the text ends in another value, `But wait. ..., so 35.`
 TURN = _pattern(r"(?:^|[.!?\n])[\s\"')*#_]*(?:(?:but|oh|ah|uh|um),?\s+)?",
@@ -183,7 +199,6 @@ CLOSES = ("ait", "think again", "cratch", "istake", "wrong", "forgot", "missed",
 REMARK = _pattern(phrases("""correct|right|wrong|reasonable|valid|clear|consistent|as follows|below|above|shown|given
 |found|provided|available|included|omitted|missing|in|positive|negative|independent|unique|simplified|rounded|obvious
 |verified|expressed|unclear"""), r"\b")
-CHECK = _pattern(r"\n[ \t]*(?:#{1,6}[ \t]*\**|\*\*)(?:check|verif\w+|sanity check)\b")
 CLOSING = _pattern(r"(?:i |we )?", phrases("""hope|let me know|if you|please|note that|feel free|thank|this completes
 |happy to|good luck|q\\.?e\\.?d"""), r"|.*\?[\"')*]*\s*$")
 REASON = _pattern(r"\s(?:because|since|so|which|as|where|I hope|for|when|if)\b|<")
@@ -194,6 +209,8 @@ LEADS = _pattern(r"(?:\b(?:a total of|is|are|was|were|be|equals?|becomes?|remain
                  r"|[=:≈]|[-=]>|→|\\(?:Right|right)arrow|\\implies|(?<=[^\x00-\x7f]))\s*$")
 CIRCUMSTANCE = _pattern(r"\b(?:in|for|over|within|every|during|after|at|of|from|with|by|on|to|only|all|the)\s+"
                         r"(?:(?:the|those|these|all|her|his|its|their|an?|first|last|next|remaining)\s+)*$")
+PURPOSE = _pattern(r"\d[^.!?,]*\bin order to \w+ \\?\$?$|\b(?:takes?|took|needs?|costs?)\b[^,.!?\d]{0,30}\d[\d.]*"
+                   r"(?: (?!so|and|has|have|needs?\b)\w+){0,2} to (?!get|obtain|give|make|have|leave|be\b)\w+ \\?\$?$")
 LABEL = _pattern(r"\b", phrases("""step|case|part|problem|question|figure|equation|eq|example|method|section|theorem
 |lemma|page|year|line|day|week|round|version|formula|property|rule|table|mod|modulo|base"""), r"\.?\s*\(?$")
 ORDINAL = re.compile(r"(?:st|nd|rd|th)\b|-[a-z]|\.\s+[A-Z]")

@@ -16,7 +16,8 @@ from stepforge.pipelines.inference.errors import RequestFailed
 
 ENDED = {word: reason for reason, words in {
     "stop": "stop eos eos_token end_turn stop_sequence stop_token complete completed endoftext end_of_text",
-    "length": "length max_tokens max_length max_output_tokens model_length max_new_tokens token_limit",
+    "length": "length max_tokens max_length max_output_tokens model_length max_new_tokens token_limit incomplete "
+              "truncated context_length context_length_exceeded model_context_window_exceeded pause_turn timeout",
     "filtered": "content_filter content_filtered safety recitation blocklist prohibited_content refusal sensitive "
                 "guardrail_intervened spii",
     "tool_calls": "tool_calls tool_call tool_use function_call",

@@ -120,7 +120,8 @@ class FilesSource(Rows):
     )
     answer: Literal["gold", "majority"] = Field(
         "gold", description="`gold` drops problems without a gold answer. `majority` takes the answer on which enough "
-                            "samples agree, and records their share in `agreement`."
+                            "samples agree, and records their share in `agreement`; a sample that its file calls "
+                            "wrong has no vote."
     )
     split: Split = Field("train", description="Split to which the problems belong.")
     license: str = Field("unknown", description="License of the problems.")

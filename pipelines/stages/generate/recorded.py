@@ -37,12 +37,13 @@ from stepforge.pipelines.stages.base import Context, drop_row
 from stepforge.pipelines.stages.buckets import write_parts
 from stepforge.pipelines.stages.generate.matching import KnownProblem, digits, known_problems
 from stepforge.pipelines.stages.generate.step_marks import labels_of, require_unmarked, without_marks
-from stepforge.pipelines.stages.generate.thoughts import solution_and_thought
+from stepforge.pipelines.stages.generate.thoughts import SOLUTION, SOLUTION_END, solution_and_thought
 from stepforge.pipelines.stages.losses import Losses
 from stepforge.pipelines.stages.problems import records_of
 
 WORDS = {word: truth for truth, words in ((True, "true 1 1.0 yes c correct right pass passed"),
-                                          (False, "false 0 0.0 no i incorrect wrong fail failed"))
+                                          (False, "false 0 0.0 -1 -1.0 no i incorrect wrong fail failed "
+                                                  "incomplete truncated cut"))
          for word in words.split()}
 Sample = Mapping[str, str | None]
 OUTPUT = (TABLES["solutions"], DROPS)
@@ -171,7 +172,9 @@ class _Reader:
             return Drop(where, "malformed", str(misfit))
         thought = sample.get("thought")
         if not text.strip() and not (thought and thought.strip()):
-            return Drop(where, "no_solution", "the solution is empty")
+            found = sample.get("solution") is not None
+            return Drop(where, "no_solution", "the solution is empty" if found else
+                        "the mapping finds no solution: the value is null, or the pattern is not in it")
         model = (sample.get("generator") or "").strip() or None
         name = model or self.generator.name
         index = self.taken[name, problem_id]
@@ -179,6 +182,8 @@ class _Reader:
             return Drop(where, "over_limit", f"more than {self.generator.samples} samples")
         self.taken[name, problem_id] += 1
         reason, complete = _end(sample)
+        if complete is None and SOLUTION in text and SOLUTION_END not in text:
+            reason, complete = "length", False                  # cut within the solution
         source = model_id(self.generator, model)
         count = _count(sample.get("completion_tokens")) or None      # 0 beside a text says nothing
         completion = Completion(without_end(text), reason, count, _count(sample.get("prompt_tokens")), None,
@@ -202,7 +207,7 @@ class _Reader:
         if mark is None:
             require_unmarked(text)
             return text, labels
-        if labels and len(labels) == 1 and text.count(mark) > 1:
+        if labels and len(labels) == 1 and (text.count(mark) > 1 or mark in text and " " in (labels[0] or "").strip()):
             labels = labels_of(text, labels[0] or "", mark)
         return without_marks(text, mark), labels
 

@@ -66,6 +66,7 @@ def rows_of(source: Source) -> Iterator[dict | Drop]:
                 rows = map(partial(with_stated_answer, required=source.answer == "gold"), rows)
         case PublicSource():
             rows = public.load(source.source, source.path, source.hub, source.revision, source.split)
+            rows = (row if isinstance(row, Drop) or row["answer"] else with_stated_answer(row, True) for row in rows)
     kept = 0
     for row in rows:
         kept += not isinstance(row, Drop)

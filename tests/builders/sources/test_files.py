@@ -82,6 +82,8 @@ def test_a_null_in_a_template_of_a_problem_is_empty_beside_a_text(tmp_path):
     assert {drop.reason for drop in (null, blank, empty)} == {"no_problem"}
     *rows, null, blank, _ = read(tmp_path / "p.jsonl", {"problem": "Q: {i} {x}", "answer": "a"})
     assert rows[0]["problem"] == "Q: Add 1 and 2." and null.reason == blank.reason == "no_problem"
+    (missed,) = {row.detail for row in read(tmp_path / "p.jsonl", {"problem": "a", "answer": "a ~ #### (.+)"})}
+    assert missed == "the answer is empty: the pattern finds nothing in 'a'"
     (gold,) = {row.reason for row in read(tmp_path / "p.jsonl", {"problem": "a", "answer": "{i}/{x}"})[:2]}
     assert gold == "no_gold", "half an answer is none"
 

@@ -60,6 +60,13 @@ def test_part_that_is_a_thought_stands_before_the_text(part, read):
     assert mapped.frame["ours"].to_list() == [[read]]
 
 
+def test_parts_of_gemini_are_joined_and_a_thought_is_no_solution():
+    row = {"parts": [{"text": "t", "thought": True}, {"text": "a "}, {"text": "b"}]}
+    assert map_rows([row], {"solution": Column("parts")}).frame["solution"].to_list() == [["<think>t</think>\na b"]]
+    (misfit,) = map_rows([row], {"solution": Column("parts[0].text")}).misfits.values()
+    assert "is a thought; map the whole list of parts, 'parts'" in str(misfit)
+
+
 def test_text_that_holds_a_list_of_texts_is_one_where_a_list_is_asked_for():
     assert texts("json", lists={"ours"}) == ["u", "v"]
     mapped = map_rows([ROW], {"solutions": Column("interval")}, lists={"solutions"})

@@ -57,6 +57,22 @@ def test_tables_of_text_keep_cells_as_they_are(name, data, tmp_path):
     assert values(tmp_path / name) == [{"q": "a, b", "n": "1.50"}, {"q": "é", "n": ""}]
 
 
+def test_a_file_may_be_one_object_and_a_table_by_columns_is_no_row(tmp_path):
+    for number in (1, 2):
+        (tmp_path / f"{number}.json").write_text(json.dumps({"problem": f"{number}?", "level": None}, indent=number))
+    assert list(read_records([str(tmp_path)])) == [
+        Record(f"{number}.json:1", {"problem": f"{number}?", "level": None}) for number in (1, 2)]
+    for table in ({"q": {"0": "a", "1": "b"}, "n": {"0": "1", "1": "2"}}, {"q": ["a", "b"], "n": ["1", "2"]}):
+        (tmp_path / "t.json").write_text(json.dumps(table))
+        (drop,) = read_records([str(tmp_path / "t.json")])
+        assert drop.reason == "malformed" and "orient='records', lines=True" in drop.detail
+
+
+def test_the_separator_that_excel_states_is_taken(tmp_path):
+    (tmp_path / "x.csv").write_bytes(b"sep=;\r\nq, or p;n\r\na,b;2\r\n")
+    assert list(read_records([str(tmp_path / "x.csv")])) == [Record("x.csv:3", {"q, or p": "a,b", "n": "2"})]
+
+
 def test_a_comma_inside_a_quoted_name_separates_nothing(tmp_path):
     (tmp_path / "x.csv").write_text('"q, in words";n\na;1\n')
     assert values(tmp_path / "x.csv") == [{"q, in words": "a", "n": "1"}]
@@ -122,7 +138,8 @@ def test_a_key_with_two_values_costs_its_row_alone(tmp_path, monkeypatch, name, 
 
 @pytest.mark.parametrize(("name", "data", "message"), [
     ("x.json", b'[{"a": 1}, {"a": 2', "after element 1"), ("x.json", b'[{"a": 1} {"a": 2}]', "after element 1"),
-    ("x.json", b'{\n "a": 1\n}', "one object; allowed are an array"),
+    ("x.json", b'{\n "a": [{"q": 1}]\n}', r"one object; allowed are an array .*jq -c '\.a\[\]'"),
+    ("x.json", b'{\n "a": 1\n}\n{\n "a": 2\n}', "objects over several lines; .* `jq -c .`"),
     ("x.jsonl.gz", gz(LINES)[:-9], "read"),
     ("x.jsonl.zst", zst(LINES)[:-4], "cannot read"), ("x.jsonl", "{}".encode("utf-16"), "UTF-16"),
     ("x.json", b'[{"a": "caf\xe9"}]', "it is not UTF-8; save the file as UTF-8, as `iconv -f CP1252"),

@@ -38,10 +38,12 @@ def test_torn_last_line_is_skipped_and_never_appended_to(tmp_path):
 
 
 WRITER = """
-import random, sys
+import random, sys, time
 from pathlib import Path
 from stepforge.pipelines.inference.journal import Journal
 folder, name, done = Path(sys.argv[1]), sys.argv[2], open(sys.argv[3], "a")
+while not all(Path(path).exists() for path in sys.argv[3:]):    # a machine under load may start one of them late
+    time.sleep(0.01)
 journal, keys = Journal(folder), [f"k{i}" for i in range(200_000)]
 random.Random(name).shuffle(keys)
 for key in keys:
@@ -56,9 +58,9 @@ def test_several_processes_write_one_folder_and_are_killed_at_any_moment(tmp_pat
     there once, whole and under its own key, and a torn line costs only itself."""
     folder, draw = tmp_path / "journal", random.Random(5)
     for turn in range(3):
-        writers = [subprocess.Popen([sys.executable, "-c", WRITER, str(folder), f"{turn}{part}", str(
-            tmp_path / f"done-{turn}-{part}")]) for part in "ab"]
         ended = [tmp_path / f"done-{turn}-{part}" for part in "ab"]
+        writers = [subprocess.Popen([sys.executable, "-c", WRITER, str(folder), f"{turn}{part}", *map(str, order)])
+                   for part, order in (("a", ended), ("b", ended[::-1]))]
         while min(path.stat().st_size if path.exists() else 0 for path in ended) < 500:
             assert [writer.poll() for writer in writers] == [None, None]
             time.sleep(0.005)

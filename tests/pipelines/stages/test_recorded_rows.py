@@ -106,6 +106,8 @@ def test_samples_are_counted_by_problem_and_model(read):
     ({"f": "content_filter"}, ("filtered", False)), ({"f": "tool_calls"}, ("tool_calls", False)),
     ({"f": "abort", "c": True}, ("aborted", False)), ({"c": True}, ("unknown", True)),
     ({"c": "false"}, ("length", False)), ({"c": False, "f": "stop"}, ("stop", False)),
+    ({"f": "incomplete"}, ("length", False)), ({"c": "truncated"}, ("length", False)),
+    ({"solution": "<|begin_of_solution|>\n\n9 x"}, ("length", False)),
     ({"c": True, "f": "length"}, ("length", False)), ({"c": "perhaps"}, ("unknown", None))])
 def test_how_a_sample_ended_is_what_it_says_and_nothing_more(read, columns, expected):
     (row,), _ = read({"problem": "id7", "solution": "a", "f": None, "c": None} | columns,
@@ -187,6 +189,8 @@ PLAIN = "Step 1: 3+4=7\nStep 2: The answer is: 7"
     ("\u043a\u0438", MARKED, "Step 1: 3+4=8 +\nStep 2: The answer is: 7 -", None, None),
     ("\u043a\u0438", MARKED, "Step 1: 3+4=7 +\nStep 2: The answer is: 7", None, None),
     ("\u043a\u0438", MARKED, "Step 1: 3+4=7 +\nStep 2: The answer is: 7 + -", None, None),
+    ("\u043a\u0438", "Step 1: So 7. \u043a\u0438", "Step 1: So 7. -", "Step 1: So 7.", ["-"]),
+    ("\u043a\u0438", "Step 1: So 7. \u043a\u0438", "Step 1: So 8. -", None, None),
     ("<extra_0>", "3+4=7<extra_0>So 7.<extra_0>", "3+4=7+So 7.-1", "3+4=7\nSo 7.", ["+", "-1"]),
     (None, MARKED, None, None, None), (None, "3+4=7<extra_0>So 7.", None, None, None),
     (None, "\u042f\u0431\u043b\u043e\u043a\u0438: 7", None, "\u042f\u0431\u043b\u043e\u043a\u0438: 7", None)])
