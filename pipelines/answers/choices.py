@@ -79,7 +79,7 @@ def last_choice(text: str) -> Choice | None:
     """The last lone capital of a text, with those that are joined to it."""
     tail = text[-TAIL:].rstrip()
     letters = _undenied(tail)
-    if not letters and (first := _FIRST(text)) and set(_CAPITAL.findall(text)) <= {first[1]}:
+    if (first := _FIRST(text)) and set(_CAPITAL.findall(text)) <= {first[1]}:
         return Choice(first[1], True)                           # B, and why
     if not letters or _walks_through(tail, letters[-1]):
         return None
