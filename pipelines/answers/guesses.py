@@ -20,6 +20,7 @@ from stepforge.pipelines.answers.foreign_numbers import is_spoken_elsewhere, joi
 from stepforge.pipelines.answers.normalize import ascii_math
 from stepforge.pipelines.answers.number_words import NUMBER_WORD, leading_number
 from stepforge.pipelines.answers.terms import MATH, STOP, Term, term_at
+from stepforge.pipelines.answers.units import unit_of
 from stepforge.pipelines.answers.values import skip, value_at
 from stepforge.pipelines.answers.wording import SENTENCE_END
 
@@ -96,6 +97,7 @@ _SUPPOSED = re.compile(r"(?:^|[.,;:!?]\s)\W*(?:(?:now|next|so|then|and|first|let
 _COMPUTED = re.compile(r"(?:[^=a-zA-Z\\]|\\(?:frac|cdot|times|div|text)|[a-z]{3})*=\s*[-+\\$€£\d.][^=]*").fullmatch
 _BUT = re.compile(r"\b(?:but|however|yet)\b")
 _OPERATOR = re.compile(r"[\w%)]\s+(?:x|[*/+])\s*$")
+_CARRIES_ON = re.compile(r"\s*(?:\\(?:times|cdot|div)(?![a-z])|[*x·÷/])\s*[\d$\\(][^=\n;!?]{0,60}=\s*(?=[\d$\\])")
 _CHAINED = re.compile(r"(?:\s+\w+){0,3}\s+(?:x|[-*/+])\s+").fullmatch
 _COUNTS = re.compile(r"\b(?:is|are|equals|exactly|be)\s*$")
 
@@ -251,6 +253,9 @@ def guess_in(sentence: str, before: str = "") -> Guess | None:
     chosen = max(led + computed) if led or computed else _result(main or offered, before) or (main or offered)[-1]
     if (turn := _BUT.search(line, chosen.end)) and (later := [value for value in offered if value.start > turn.end()]):
         chosen, led = later[-1], []
+    while (further := _CARRIES_ON.match(line, chosen.end)) and (value := value_at(line, skip(line, further.end()))):
+        chosen = value                                         # 20 m/s x 15 s = 300 m
+        main = led = [chosen]
     alone = len({value.text.replace(" ", "") for value in values}) == 1 \
         or len(main) == 1 and (chosen is main[0] and (chosen.many == 1 or chosen in led)
                                or chosen in computed and _CHAINED(line, main[0].end, chosen.start) is not None)
@@ -263,9 +268,21 @@ def guess_in(sentence: str, before: str = "") -> Guess | None:
     stated = whole or chosen in led or chosen.many > 1 or not _EXPRESSION.search(chosen.text)
     carried = chosen in computed and _OPERATOR.search(line, 0, chosen.start) is not None
     result = chosen.text.rpartition("=")[2] if carried else chosen.text          # 16 pandas / 2 = 8 couples
+    if "=" in chosen.text and (measure := _measure(line, chosen)):
+        result, chosen = measure.text, chosen._replace(end=measure.end)
     alone = alone and not (elsewhere and _THOUSANDS(result.strip()))
     return Guess(result.strip(), bool(plain) and alone and stated and not _OF_WHICH(line), chosen.end == len(line),
                  chosen.kind == "formula", doubted=planned or is_doubted(line, 0, chosen.start, chosen.end))
+
+
+def _measure(line: str, computed: Term) -> Term | None:
+    """The result of a computation with the known unit behind it: 12 cm of `3 + 4 + 5 = 12 cm`."""
+    result = computed.text.rpartition("=")[2].strip()
+    at = line.rfind(result, computed.start, computed.end)
+    if not _DIGITS.fullmatch(result) or at < 0 or (term := term_at(line, at)) is None or term.kind != "number":
+        return None
+    unit = unit_of(term.text[len(result):]) if term.text.startswith(result) and term.end > computed.end else None
+    return term if unit and unit.dimension and not unit.nouns else None
 
 
 def _follows(words: re.Pattern[str], line: str, at: int, reach: int = NEAR) -> bool:
