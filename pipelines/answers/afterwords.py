@@ -25,6 +25,8 @@ _GOES_ON = re.compile(r"\b" + phrases(r"""(?:so|thus|therefore|hence)(?!,? (?:th
                       r"|\\boxed|####|所以|因此", re.IGNORECASE)
 _TOTAL = re.compile(r"\b(?:is|are|makes?|gives?|total)\b[^=]*\d[^=]*$", re.IGNORECASE)
 _ASIDE = re.compile(r"(?:\n|(?<=[.!])[ ]|(?<=\*\*)[ ])\s*\([A-Z][^()\n]*[.!]\)\s*\Z")       # (They lost 4.)
+_SECTION = re.compile(r"\n\s*(?:#{1,6} *|\*\*)(?:follow-up|key \w+|breakdown|summary[^\n]{0,30}|given|notes?|reasoning"
+                      r"|explanation)\b[^\n]{0,30}(?:\*\*|:)", re.IGNORECASE)
 _CONCLUDES = re.compile(r"\W*(?:so|thus|therefore|hence|in conclusion|finally|then)\b", re.IGNORECASE)
 _RESULT = re.compile(r"=\s*\\?[$€£]?\s*(\d[\d,]*(?:\.\d+)?)")
 _PAST = re.compile(r"\b(?:was|were|had|gave|lost|spent|started|originally)\b")
@@ -33,7 +35,7 @@ _PART = re.compile(r"\W*(?:Part )?\(?([a-h]|i{1,3})\)[*_: ]*[^a-zA-Z\n]{1,30}").
 UNKNOWN = re.compile(r"[\s*_$+•-]*([a-zA-Z])\s*=\s*[-\d][\d./]*[\s*_$.]*").fullmatch
 MAX_CHECKS = 8
 _HINTS = ("heck", "HECK", "erif", "rific", "ERIF", "robe", "omproba", "роверка", "验", "检", "onfidence", "ertainty",
-          "ifficulty", ".)", "!)")
+          "ifficulty", ".)", "!)", "##", "**")
 
 
 def _numbers(text: str) -> set[str]:
@@ -48,12 +50,21 @@ def before_check(text: str) -> tuple[str, bool]:
         text = text[:sure.start()]
     if (aside := _ASIDE.search(text)) and _CONCLUDES.match(SENTENCE_END.split(text[:aside.start()].strip())[-1]):
         text = text[:aside.start()]
+    if (section := _SECTION.search(text)) and _closes(text[:section.start()]) and not _GOES_ON.search(
+            text, section.start()):
+        text = text[:section.start()]
     for check in list(_CHECK.finditer(text))[-MAX_CHECKS:]:
         kept, said = text[:check.start()], text[check.start():]
         if kept.strip() and _comes_to_nothing_new(kept, said):
             known = bool(_values(kept) & _numbers(said)) or CONFIRMED.search(_sentences(said)[-1]) is not None
             return (kept, False) if known else (text, True)
     return text, False
+
+
+def _closes(text: str) -> bool:
+    """Whether a text ends in a sentence that concludes, or is bold as a whole."""
+    said = _sentences(text)[-1]
+    return _CONCLUDES.match(said) is not None or said.startswith("**") and said.endswith("**")
 
 
 def before_any_check(text: str) -> str:

@@ -97,7 +97,8 @@ _SUPPOSED = re.compile(r"(?:^|[.,;:!?]\s)\W*(?:(?:now|next|so|then|and|first|let
 _COMPUTED = re.compile(r"(?:[^=a-zA-Z\\]|\\(?:frac|cdot|times|div|text)|[a-z]{3})*=\s*[-+\\$€£\d.][^=]*").fullmatch
 _BUT = re.compile(r"\b(?:but|however|yet)\b")
 _OPERATOR = re.compile(r"[\w%)]\s+(?:x|[*/+])\s*$")
-_CARRIES_ON = re.compile(r"\s*(?:\\(?:times|cdot|div)(?![a-z])|[*x·÷/])\s*[\d$\\(][^=\n;!?]{0,60}=\s*(?=[\d$\\])")
+_CARRIES_ON = re.compile(r"\s*(?:\\(?:times|cdot|div)(?![a-z])|[*x·÷/])\s*"
+                         r"[\d$\\(][^=\n;!?]{0,60}(?:=|≈|\\approx)\s*(?=[\d$\\])")
 _CHAINED = re.compile(r"(?:\s+\w+){0,3}\s+(?:x|[-*/+])\s+").fullmatch
 _COUNTS = re.compile(r"\b(?:is|are|equals|exactly|be)\s*$")
 

@@ -301,7 +301,7 @@ def _with_point(answer: str) -> str:
 def _hash(text: str, match: re.Match[str]) -> Statement | None:
     """`#### 18`: an answer where the line holds nothing else, a heading otherwise."""
     last = not text[match.end():].strip()
-    clause = match["clause"][:MAX_CLAUSE].strip()
+    clause = match["clause"][:MAX_CLAUSE].split("####", 1)[0].strip()
     answer = bare_answer(clause, last)
     if answer is None:
         return None

@@ -202,6 +202,8 @@ def _with_unit(text: str, term: Term) -> Term:
     words = 4 if end > term.end else 0
     while words < 4 and (word := _WORD.match(text, end)):
         name = word[1].split("^")[0]
+        if name == "A" and _ENDS.match(text, word.end()):
+            return term._replace(end=word.end(), text=term.text + text[term.end:word.end()])      # 12 A
         if name.lower() in STOP or name.lower().removesuffix("'s") in STOP or (
                 len(name) < 3 and name not in SHORT_UNITS and not (len(name) == 2 and is_unit(name))) or (
                 words and name[0].isupper() and name not in _CAPITALISED):

@@ -59,6 +59,7 @@ _BINARY = re.compile(r"\s+(choose|(?:over|to|in)(?=\s+\d+\s*(?:[.;!?]|$))|(?<!fr
                      r"|(?:more|greater|larger) than"
                      r"|(?:less|fewer|smaller) than)\s+(?=[\d\\$(]|[b-hj-z](?![\w'’])|the (?:square|cube) root)")
 _THINGS_OUT_OF = re.compile(r"\s+out of\s+\d[\d,]*\s+(?!chances?\b)[a-z]{3,}")        # 25 out of 100 students play
+_SHARE = re.compile(r"%|\bfraction|\bprobabilit|\bpercent|\bwhich is\b|\bchance", re.IGNORECASE)
 _OPERATIONS = {"times": r"(%s)\cdot(%s)", "multiplied": r"(%s)\cdot(%s)", "divided": r"\frac{%s}{%s}",
                "choose": r"\binom{%s}{%s}", "to": "%s:%s"} | dict.fromkeys("xX×", r"%s\times %s") | dict.fromkeys(
     ("to the", "raised"), "(%s)^{%s}") | dict.fromkeys(
@@ -114,6 +115,11 @@ def value_at(line: str, at: int) -> Term | None:
     return _operated(line, term)
 
 
+def _things_out_of(line: str, at: int) -> bool:
+    """Whether `25 out of 100 students play` counts things; not so where the line goes on to their share."""
+    return _THINGS_OUT_OF.match(line, at) is not None and _SHARE.search(line) is None
+
+
 def _with_smaller(line: str, term: Term) -> Term:
     """The number with what its unit hides: `7 feet 5 inches`, `7 tenths`, `7 below zero`, `7 remainder 3`."""
     if below := _BELOW_ZERO.match(line, term.end):
@@ -138,7 +144,7 @@ def _operated(line: str, term: Term) -> Term:
             term = term._replace(end=power.end(), text=term.text + power[0] if area else _POWERS[power[1]] % term.text)
         elif (power := _NTH.match(line, term.end)) and (exponent := nth(power[1])):
             term = term._replace(end=power.end(), text=f"({term.text})^{{{exponent}}}", kind="formula")
-        elif term.many == 1 and (word := _BINARY.match(line, term.end)) and not _THINGS_OUT_OF.match(line, term.end) \
+        elif term.many == 1 and (word := _BINARY.match(line, term.end)) and not _things_out_of(line, term.end) \
                 and (other := term_at(line, word.end()) or _in_words(line, skip(line, word.end()))):
             operation = _OPERATIONS["to the" if word[1].startswith("to the") else word[1].split()[0]]
             combined = _result(other.text) or operation % (term.text, _bare(operation, other.text))

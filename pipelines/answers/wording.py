@@ -44,13 +44,14 @@ DENIED_BEFORE = _pattern(
     phrases(r"""\bnot|n't|\bnever|\bnor|\bneither|\bcannot|\brather than|\banything but|\binstead of|\bunlike|\bexcept
 |\bother than|\b(?:everything|all) but|\bby no means|\bdifferent from|\bno longer|\bfar from|\bhardly|\bbarely
 |\bexclud\w+
+|\bignor\w+
 |\brul(?:e|es|ed|ing) out|\breject\w*|\bdiscard\w*|\beliminat\w+|\bdismiss\w*|\bdisregard\w*|\bthrow\w* (?:out|away)
 |不是|≠|\\ne(?:q)?"""),
     r"\s*(?:", phrases("""have|include|possibly|simply|just|necessarily|really|quite|going to|be|been|equal to|equal
 |the|an?|any|answer|number|value|solution"""), r"\s*)*"
     r"[$\\(\[\s]*$")
 MAY_DENY = ("not", "n't", "n’t", "never", "nor", "neither", "rather", "anything", "instead", "unlike", "xcept",
-            "other", "xclud", "不是", "out", "reject", "discard", "eliminat",
+            "other", "xclud", "ignor", "不是", "out", "reject", "discard", "eliminat",
             "dismiss", "disregard", "throw", "means", "from", "longer", "hardly", "barely", "≠", "\\ne", "but")
 CONDITION = _pattern(phrases(r"""\b(?:if|whether|suppose|assum\w+|unless|(?<!no )(?<!without )doubt|unlikely|check that
 |let's say|pretend
@@ -204,11 +205,12 @@ CLOSING = _pattern(r"(?:i |we )?", phrases("""hope|let me know|if you|please|not
 REASON = _pattern(r"\s(?:because|since|so|which|as|where|I hope|for|when|if)\b|<")
 
 # Before a value: it is what the sentence arrives at; it only tells when, where or how long; it numbers something.
-LEADS = _pattern(r"(?:\b(?:a total of|is|are|was|were|be|equals?|becomes?|remains?|totals|it['’]s|that['’]s"
-                 r"|(?:simplifies|reduces|comes|amounts|equal) to)\b"
+LEADS = _pattern(r"(?:\b(?:a total of|ha[sd] an? (?:\w+ ){1,2}of|is|are|was|were|be|equals?|becomes?|remains?|totals"
+                 r"|it['’]s|that['’]s|(?:simplifies|reduces|comes|amounts|equal) to)\b"
                  r"|[=:≈]|[-=]>|→|\\(?:Right|right)arrow|\\implies|(?<=[^\x00-\x7f]))\s*$")
 CIRCUMSTANCE = _pattern(r"\b(?:in|for|over|within|every|during|after|at|of|from|with|by|on|to|only|all|the)\s+"
-                        r"(?:(?:the|those|these|all|her|his|its|their|an?|first|last|next|remaining)\s+)*$")
+                        r"(?:(?:the|those|these|all|her|his|its|their|an?|first|last|next|remaining"
+                        r"|original|initial)\s+)*$")
 PURPOSE = _pattern(r"\d[^.!?,]*\bin order to \w+ \\?\$?$|\b(?:takes?|took|needs?|costs?)\b[^,.!?\d]{0,30}\d[\d.]*"
                    r"(?: (?!so|and|has|have|needs?\b)\w+){0,2} to (?!get|obtain|give|make|have|leave|be\b)\w+ \\?\$?$")
 LABEL = _pattern(r"\b", phrases("""step|case|part|problem|question|figure|equation|eq|example|method|section|theorem
