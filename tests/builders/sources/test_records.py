@@ -66,6 +66,9 @@ def test_a_file_may_be_one_object_and_a_table_by_columns_is_no_row(tmp_path):
         (tmp_path / "t.json").write_text(json.dumps(table))
         (drop,) = read_records([str(tmp_path / "t.json")])
         assert drop.reason == "malformed" and "orient='records', lines=True" in drop.detail
+    for row in ({"q": ["a"], "n": ["1"]}, {"q": {"text": "a"}, "n": {"text": "1"}}, {"q": ["a", "b"], "n": ["1"]}):
+        (tmp_path / "t.json").write_text(json.dumps(row))
+        assert values(tmp_path / "t.json") == [row]
 
 
 def test_the_separator_that_excel_states_is_taken(tmp_path):
