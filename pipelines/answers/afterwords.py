@@ -81,7 +81,7 @@ def _sentences(text: str) -> list[str]:
 
 
 def _values(text: str) -> set[str]:
-    """The numbers of the last sentence, of an equation those behind its last sign alone."""
+    """The numbers of the last sentence; of an equation, only those after its last equals sign."""
     said = _sentences(text)[-1]
     return _numbers(said.rpartition("=")[2]) or _numbers(said)
 

@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from stepforge.pipelines.answers.choices import choice_at, offered_at
 from stepforge.pipelines.answers.dates import DATE
-from stepforge.pipelines.answers.guesses import guess_in, without_markup
 from stepforge.pipelines.answers.normalize import ascii_math
 from stepforge.pipelines.answers.number_words import PARTS
+from stepforge.pipelines.answers.sentence import guess_in, without_markup
 from stepforge.pipelines.answers.terms import MATH, term_at
 from stepforge.pipelines.answers.values import skip, value_at
 from stepforge.pipelines.answers.wording import CORRECTED, DENIAL, DENIED_AFTER, REASON, REMARK, SENTENCE_END

@@ -15,7 +15,10 @@ _CONNECTS = re.compile(r"[\s.]*(?:,|;|,?\s*(?:or|and)\b)?[\s.]*").fullmatch
 
 
 def mixes_words(text: str) -> bool:
-    """Whether words stand beside the formulas of a text, as in `$n$ is even`; not so `$x=1$ or $x=2$`, `$5$ cm`."""
+    """Whether a text has words besides its formulas, as `$n$ is even` has.
+
+    Connectives and units do not count: `$x=1$ or $x=2$` and `$5$ cm` have none.
+    """
     pieces = _pieces_of(text)
     return any(not (_CONNECTS(piece) or _is_measure(piece)) for piece in pieces[::2])
 

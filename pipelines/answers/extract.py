@@ -13,7 +13,7 @@ from stepforge.pipelines.answers.boxes import boxes
 from stepforge.pipelines.answers.choices import last_choice
 from stepforge.pipelines.answers.clauses import MAX_CLAUSE
 from stepforge.pipelines.answers.doubts import is_doubted, without_doubt
-from stepforge.pipelines.answers.guesses import guess, without_markup
+from stepforge.pipelines.answers.guesses import guess
 from stepforge.pipelines.answers.normalize import canonical
 from stepforge.pipelines.answers.refusals import refuses
 from stepforge.pipelines.answers.run_ons import (
@@ -25,6 +25,7 @@ from stepforge.pipelines.answers.run_ons import (
     turn_ends,
     without_turns,
 )
+from stepforge.pipelines.answers.sentence import without_markup
 from stepforge.pipelines.answers.statements import How, Statement, rare_statements, statements
 from stepforge.pipelines.answers.thoughts import without_thoughts
 from stepforge.pipelines.answers.verbatim import same_text

@@ -12,7 +12,8 @@ from typing import Literal, NamedTuple
 from stepforge.pipelines.answers.afterwords import before_any_check
 from stepforge.pipelines.answers.clauses import MAX_CLAUSE, Reading, bare_answer, read_clause
 from stepforge.pipelines.answers.foreign_numbers import in_digits, joined
-from stepforge.pipelines.answers.guesses import guess, guess_in
+from stepforge.pipelines.answers.guesses import guess
+from stepforge.pipelines.answers.sentence import guess_in
 from stepforge.pipelines.answers.terms import MATH
 from stepforge.pipelines.answers.wording import CONDITION, SENTENCE_END, UNREAL
 

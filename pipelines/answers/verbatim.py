@@ -6,7 +6,7 @@ beginning stays (`.5` is not 5), and two currencies are two answers; a sign that
 
 import re
 
-from stepforge.pipelines.answers.guesses import without_markup
+from stepforge.pipelines.answers.sentence import without_markup
 from stepforge.pipelines.answers.terms import STOP
 from stepforge.pipelines.answers.word_forms import ordinal
 
