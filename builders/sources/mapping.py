@@ -35,6 +35,7 @@ from stepforge.builders.sources.misfits import (
     require_words,
     require_writer,
     text_of_parts,
+    typed_parts,
     with_backslashes,
     word_of_end,
 )
@@ -243,7 +244,7 @@ def map_rows(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, Column], l
                 if isinstance(value, str) and not columns[name].is_template and (
                         name in lists or columns[name].pattern is None):
                     value = listed(value, name, path.text, name in lists or name in single)
-                value = word_of_end(value) if name == "finish_reason" else text_of_parts(value)
+                value = word_of_end(value) if name == "finish_reason" else text_of_parts(typed_parts(value, path.text))
                 require_words(value, name, path.text)
                 if isinstance(value, list | tuple) and name in single:
                     raise Misfit(f"{name}: {columns[name].text!r} is a list. State what the list holds: `solutions: "

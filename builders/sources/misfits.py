@@ -61,6 +61,16 @@ def _backslash(mark: re.Match[str]) -> str:
     return "\\" + _LETTER_OF[mark[0]]
 
 
+def typed_parts(value: Any, path: str) -> Any:
+    """Parts as Gemini writes them, `parts: [{text, thought}]`, with the type that others state; else the value itself.
+    """
+    texts = isinstance(value, list) and value and all(
+        isinstance(part, dict) and "text" in part and "type" not in part for part in value)
+    if not texts or path.rpartition(".")[2] != "parts" and not any("thought" in part for part in value):
+        return value
+    return [{"type": "thinking" if part.get("thought") is True else "text", **part} for part in value]
+
+
 def text_of_parts(value: Any) -> Any:
     """The text of a chat message whose content is a list of parts, `[{type: text, text: ...}]`; else the value itself.
 
@@ -72,9 +82,6 @@ def text_of_parts(value: Any) -> Any:
     """
     if not isinstance(value, list) or not value:
         return value
-    if any(isinstance(part, dict) and "thought" in part and "type" not in part for part in value):
-        value = [{"type": "thinking" if part.get("thought") is True else "text", **part}
-                 if isinstance(part, dict) else part for part in value]            # as Gemini writes them
     if not all(isinstance(part, dict) and "type" in part for part in value):
         return value
     texts = [_thought(part) if part["type"] in THOUGHTS else

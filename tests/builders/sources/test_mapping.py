@@ -63,6 +63,9 @@ def test_part_that_is_a_thought_stands_before_the_text(part, read):
 def test_parts_of_gemini_are_joined_and_a_thought_is_no_solution():
     row = {"parts": [{"text": "t", "thought": True}, {"text": "a "}, {"text": "b"}]}
     assert map_rows([row], {"solution": Column("parts")}).frame["solution"].to_list() == [["<think>t</think>\na b"]]
+    plain = {"parts": [{"text": "a "}, {"text": "b"}], "samples": [{"text": "a"}, {"text": "b"}]}
+    assert map_rows([plain], {"solution": Column("parts")}).frame["solution"].to_list() == [["a b"]]
+    assert map_rows([plain], {"solutions": Column("samples")}, lists={"solutions"}).misfits, "two samples are not one"
     (misfit,) = map_rows([row], {"solution": Column("parts[0].text")}).misfits.values()
     assert "is a thought; map the whole list of parts, 'parts'" in str(misfit)
 
