@@ -131,7 +131,7 @@ def _parts(content: Any) -> tuple[str, str]:
             text += _storable(part)
         elif isinstance(part, dict):
             said = "".join(_parts(part.get("text")))
-            thinks = part.get("type") in THOUGHT_PARTS
+            thinks = part.get("type") in THOUGHT_PARTS or part.get("thought") is True
             text += "" if thinks else said
             thought += "".join(_parts(part.get("thinking"))) + (said if thinks else "")
     return text, thought

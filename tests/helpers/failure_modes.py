@@ -229,6 +229,8 @@ CHATS = {
                                           {"type": "text", "text": "42"}])), Recorded("<think>hm</think>42")),
     "thought in parts of text": Mode(always(chat([{"type": "reasoning", "text": "41?"},
                                                   {"type": "text", "text": "42"}])), Recorded("<think>41?</think>42")),
+    "thought in a part that is marked": Mode(always(chat([{"text": "41?", "thought": True}, {"text": "42"}])),
+                                             Recorded("<think>41?</think>42")),
     "thought in parts beside the content": Mode(always(chat("42", reasoning=[{"type": "reasoning", "text": "41?"}])),
                                                 Recorded("<think>41?</think>42")),
     "thought in a part that hides it": Mode(always(chat([{"type": "redacted_thinking", "data": "x"},
