@@ -149,6 +149,12 @@ def _extracted(text: str, choices: bool, percent: bool) -> Extraction:
     return chosen._replace(doubted=_doubted(text, last))
 
 
+def own_text(text: str) -> str:
+    """A solution without thoughts, and without what stands behind its end: a new problem, another turn."""
+    visible = without_thoughts(text) or ""
+    return visible[:_own_end(visible, False)[0]]
+
+
 def text_behind(text: str) -> Behind:
     """What stands behind the line in which the final answer is stated, white space at the end left out.
 

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 from stepforge.builders.outcomes import UNANSWERED
 
-VERSION = 20
+VERSION = 21
 
 Outcome = Literal["correct", "incorrect", "undecided"]
 Method = Literal["literal", "numeric", "symbolic", "none"]

@@ -27,6 +27,7 @@ from stepforge.pipelines.answers.matches import SAME_WORDS
 from stepforge.pipelines.answers.names import named_otherwise
 from stepforge.pipelines.answers.normalize import canonical
 from stepforge.pipelines.answers.number_words import leading_number
+from stepforge.pipelines.answers.offers import offers
 from stepforge.pipelines.answers.outcome import Claim, Verdict
 from stepforge.pipelines.answers.pool import CheckFailed, Pool
 from stepforge.pipelines.answers.words import says_none
@@ -177,6 +178,9 @@ class Verifier:
         elif match.equal and extraction.doubted:
             match = Match(None, "none", outcome.GUESSED)
         elif match.equal is False and not (extraction.sure and (claim.complete or stated)):
+            match = Match(None, "none", outcome.GUESSED)
+        elif match.equal is False and extraction.how in ("last_number", "last_formula") \
+                and offers(claim.solution, claim.gold, answer or ""):
             match = Match(None, "none", outcome.GUESSED)
         if answer is None:
             return Verdict(None, None, "undecided", match.reason, "none")
