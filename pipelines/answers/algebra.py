@@ -90,6 +90,20 @@ def linear(text: str, symbol: str) -> tuple[Fraction, Fraction] | None:
     return value.top.get(((symbol, Fraction(1)),), Fraction(0)) / scale, value.top.get((), Fraction(0)) / scale
 
 
+def linear_form(text: str) -> dict[str, Fraction] | None:
+    """The coefficients of an expression that is linear in its symbols, by their names, the constant under ``; or None.
+    """
+    value = _value(text)
+    if value is None or value.opaque or set(value.bottom) != {()}:
+        return None
+    form: dict[str, Fraction] = {}
+    for monomial, factor in value.top.items():
+        if len(monomial) > 1 or any(power != 1 or name in ("pi", "e", "i") for name, power in monomial):
+            return None
+        form[monomial[0][0] if monomial else ""] = factor / value.bottom[()]
+    return {name: factor for name, factor in form.items() if factor}
+
+
 def solved_for(text: str, symbol: str) -> str | None:
     """What the symbol is where an expression is zero, written in the others; None where that is not simple."""
     value = _value(text)

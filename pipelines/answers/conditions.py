@@ -21,10 +21,18 @@ _ORDER = re.compile(r"[<>]|\\(?:le|ge|ne|in)(?![a-zA-Z])").search
 
 
 class Conditioned(NamedTuple):
-    """domain: empty where the text gives none."""
+    """domain: empty where the text gives none. name: of the parameter, where it is one."""
 
     stated: str
     domain: str = ""
+    name: str = ""
+
+    def renamed(self, name: str) -> str:
+        """What is stated with another letter for the parameter; empty where that letter has a meaning already."""
+        if not self.name or name in symbols(self.stated):
+            return ""
+        return re.sub(rf"(?<![\\a-zA-Z]){self.name}(?![a-zA-Z_])|(?<=[a-zA-Z}}]){self.name}(?![a-zA-Z_])", name,
+                      self.stated)
 
 
 @lru_cache(maxsize=4096)
@@ -37,4 +45,5 @@ def conditioned(text: str) -> Conditioned:
     integers = "integer" in domain or r"\mathbb{Z}" in domain and domain.endswith("}") and "^" not in domain
     if integers and "positive" not in domain:
         domain = r"\mathbb{Z}"
-    return Conditioned(match["stated"].rstrip(" ,;("), domain)
+    name = match["name"] if len(match["name"]) == 1 else ""
+    return Conditioned(match["stated"].rstrip(" ,;("), domain, name)

@@ -10,6 +10,7 @@ from functools import partial
 
 from stepforge.pipelines.answers import outcome
 from stepforge.pipelines.answers.calls import primed
+from stepforge.pipelines.answers.chains import chains_match
 from stepforge.pipelines.answers.chemistry import same_formula
 from stepforge.pipelines.answers.conditions import conditioned
 from stepforge.pipelines.answers.dates import dates_match
@@ -33,7 +34,7 @@ from stepforge.pipelines.answers.names import are_two, letters_of, permuted
 from stepforge.pipelines.answers.normalize import canonical
 from stepforge.pipelines.answers.parts import one_of_many, parts_match
 from stepforge.pipelines.answers.piecewise import pieces_match
-from stepforge.pipelines.answers.products import has_order, orders_of_names, same_order
+from stepforge.pipelines.answers.products import has_order, numbered_match, orders_of_names, same_order
 from stepforge.pipelines.answers.quantity import TOO_LARGE, UNDEFINED, Quantity, measured, read_number, same, spells
 from stepforge.pipelines.answers.readings import (
     all_alike,
@@ -46,6 +47,7 @@ from stepforge.pipelines.answers.readings import (
 )
 from stepforge.pipelines.answers.regions import Region, is_region, orders, region, unnamed_set
 from stepforge.pipelines.answers.relations import Statement, solution, split, statement, symbols
+from stepforge.pipelines.answers.renaming import renamed_match
 from stepforge.pipelines.answers.residues import residues_match
 from stepforge.pipelines.answers.structure import structure
 from stepforge.pipelines.answers.units import conflict
@@ -85,6 +87,8 @@ def compare(gold: str, answer: str, symbolic: Symbolic | None = None) -> Match:
         again = _compare(first, second, symbolic)
         if again.equal is not False:
             return again if sure else unclear_where_equal(again)
+    if match.equal is False and (again := renamed_match(gold, answer)) is not None:
+        return again
     struck = any(r"\frac" in text and "cancel{" in text for text in (gold, answer))
     return UNCLEAR if (struck or worded) and match.equal is False else match
 
@@ -92,6 +96,8 @@ def compare(gold: str, answer: str, symbolic: Symbolic | None = None) -> Match:
 def _compare(gold: str, answer: str, symbolic: Symbolic | None) -> Match:
     if gold == answer and read_number(gold) is not UNDEFINED:
         return SAME_WORDS
+    if ")" in gold and (numbered := numbered_match(gold, answer)) is not None:
+        return numbered
     gold_number, answer_number = read_number(gold), read_number(answer)
     if UNDEFINED in (gold_number, answer_number):
         return NO_GOLD if gold_number is UNDEFINED else UNEQUAL
@@ -106,8 +112,9 @@ def _compare(gold: str, answer: str, symbolic: Symbolic | None) -> Match:
         return Match(gold.lstrip("+") == answer.lstrip("+"), "literal")
     if (conditional := _conditioned(gold, answer, symbolic)) is not None:
         return conditional
-    if (named := orders_of_names(gold, answer)) is not None:
-        return named
+    for compared in (orders_of_names, chains_match):
+        if (named := compared(gold, answer)) is not None:
+            return named
     if r"\begin{cases}" in gold and r"\begin{cases}" in answer \
             and (pieces := pieces_match(gold, answer, partial(_compare, symbolic=symbolic))) is not None:
         return pieces
@@ -127,6 +134,8 @@ def _conditioned(gold: str, answer: str, symbolic: Symbolic | None) -> Match | N
         return None
     match = _compare(first.stated, second.stated, symbolic)
     if first.domain and second.domain:
+        if not match.equal and first.domain == second.domain and (free := first.name and second.renamed(first.name)):
+            match = _compare(first.stated, free, symbolic)
         return match if first.domain == second.domain else unclear_where_equal(match)
     bound = _BOUND(first.domain or second.domain) is not None and not _NATURAL(first.domain or second.domain)
     return unclear_where_equal(match) if bound else match

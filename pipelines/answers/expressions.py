@@ -52,6 +52,7 @@ _PRIMED = re.compile(r"[-+\d.,]+'+").fullmatch
 _LOOPS = re.compile(r"\\(?:sum|prod|int|lim|iint|oint)(?![a-zA-Z])")
 _UNPARSED = re.compile(r"\\text\{|\\(?:lor|land|implies|cup|cap|in|ne|le|ge|setminus|mathbb|ldots|infty)(?![a-zA-Z])"
                        r"|[<>=;,:&]|[a-zA-Z]'|\\[{}]|\\begin")
+_NUMBERS = re.compile(r"\d+(?:\.\d+)?")
 _MARKED_WORDS = re.compile(r"\\text\{([^{}]*)\}")
 _INDEX_OF = re.compile(r"\\(?:sum|prod)_\{([a-z])=")
 _INDEX = re.compile(r"\\(?:sum|prod)_\{[^{}]*\}")
@@ -90,7 +91,7 @@ def expressions_match(gold: str, answer: str, symbolic: Symbolic | None) -> Matc
     elif _LOOPS.search(gold) and symbols(answer):
         return UNCLEAR                                         # a sum in closed form
     if any(_UNPARSED.search(_INDEX.sub("", text)) for text in (gold, answer)):
-        return UNCLEAR if bag(gold) == bag(answer) else UNEQUAL
+        return _unread(gold, answer)
     if (_GAP.search(answer) is None) != (_GAP.search(gold) is None):
         return UNEQUAL
     if _INDEXED(gold) or _INDEXED(answer):
@@ -179,6 +180,18 @@ def _prose(gold: str, answer: str) -> Match:
     if gold.replace(" ", "").casefold() == answer.replace(" ", "").casefold():
         return Match(True, "literal")
     return UNCLEAR if bag(gold) == bag(answer) else Match(False, "literal")
+
+
+def _unread(gold: str, answer: str) -> Match:
+    """Texts that no reader here understands differ for certain only in their numbers, or from a number."""
+    if bag(gold) == bag(answer):
+        return UNCLEAR
+    numbers = [_NUMBERS.findall(text) for text in (gold, answer)]
+    if any(text.lstrip("-+") in found for text, found in zip((gold, answer), numbers, strict=True)):
+        return UNEQUAL
+    if _NUMBERS.sub("0", gold) == _NUMBERS.sub("0", answer):
+        return UNEQUAL
+    return UNEQUAL if ":" in gold + answer and sorted(numbers[0]) != sorted(numbers[1]) else UNCLEAR
 
 
 def equations_match(gold: tuple[str, ...], answer: tuple[str, ...], symbolic: Symbolic | None) -> Match:

@@ -18,6 +18,7 @@ from stepforge.pipelines.answers.number_words import leading_number
 from stepforge.pipelines.answers.plain import FUNCTIONS, closing, latex_of_plain
 from stepforge.pipelines.answers.remarks import without_remarks
 from stepforge.pipelines.answers.spacing import ROW_BREAK, part_columns, part_rows, part_statements, part_wide_gaps
+from stepforge.pipelines.answers.spellings import respelled
 
 _SUPERSCRIPTS = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+", strict=True))
 _SUBSCRIPTS = dict(zip("₀₁₂₃₄₅₆₇₈₉", "0123456789", strict=True))
@@ -155,7 +156,7 @@ def canonical(text: str) -> str:
     """The canonical spelling of an answer. `\\text{…}` keeps its marker, because words are not products of symbols."""
     if _PLAIN_NUMBER(text):
         return text
-    text = latex_of_plain(ascii_math(text))
+    text = latex_of_plain(ascii_math(respelled(text)))
     if "$" in text:
         text = out_of_dollars(text)
     text = unwrap(text)

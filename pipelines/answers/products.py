@@ -11,6 +11,7 @@ _BOLD = r"\\(?:vec|mathbf|boldsymbol|bm|overrightarrow)\s*\{?\s*\\?\w+\s*\}?"
 _ORDERED = re.compile(rf"{_BOLD}\s*\\times(?![a-zA-Z])\s*{_BOLD}"
                       r"|[A-Z]\s*\^\s*(?:\{\s*-\s*1\s*\}|\{?T\}?)\s*[A-Z]|[A-Z]\s*[A-Z]\s*\^\s*\{\s*-\s*1").search
 _CYCLES = re.compile(r"(?:\([1-9]\d?(?:(?:\s|\\[,;: ]|~)+[1-9]\d?)*\)\s*)+").fullmatch
+_NUMBERED = re.compile(r"(?:\([1-9]\d?\)(?:[,;\s]|\\l(?:and|or)(?![a-z])|\\text\{\s*and\s*\})*)+").fullmatch
 _CYCLE = re.compile(r"\(([^()]*)\)")
 _ANGLE = re.compile(r"m?\\(?:angle|measuredangle) ?([A-Z]{3})").fullmatch
 _LOGIC = re.compile(r"(?:\\neg ?)?[p-s](?:\\l(?:and|or) (?:\\neg ?)?[p-s])+").fullmatch
@@ -42,12 +43,25 @@ def orders_of_names(gold: str, answer: str) -> Match | None:
     return None
 
 
+def numbered_match(gold: str, answer: str) -> Match | None:
+    """Compare the numbers of statements, `(1)(3)` with `(1),(3)`; None where neither side has several."""
+    first, second = _numbered(gold), _numbered(answer)
+    if max(len(first or ()), len(second or ())) < 2:
+        return None
+    return UNCLEAR if first is None or second is None else EQUAL if first == second else UNEQUAL
+
+
 def order_key(text: str) -> str | None:
     """The key of a permutation or an angle; None for all else."""
     if _CYCLES(text) and " " in text:
         return "".join(str(cycle) for cycle in _turned(text))
     angle = _ANGLE(text)
     return f"angle {min(angle[1], angle[1][::-1])}" if angle else None
+
+
+def _numbered(text: str) -> frozenset[str] | None:
+    """The numbers of statements, `(1)(3)` or `(1),(3)`; None for all else."""
+    return frozenset(_CYCLE.findall(text)) if _NUMBERED(text) else None
 
 
 def _turned(cycles: str) -> list[tuple[int, ...]]:

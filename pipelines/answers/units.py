@@ -88,6 +88,9 @@ _OPPOSITES = [("increase increased increasing rise more gain gained profit up up
               ("upstream", "downstream"), ("surplus", "deficit shortage"), ("deposit", "withdrawal"),
               ("forward forwards", "backward backwards"), ("early", "late"), ("older", "younger"),
               ("win wins", "losses defeats"), ("inside", "outside"), ("positive", "negative"), ("am", "pm"),
+              ("absorbed", "released delivered supplied emitted"), ("heated", "cooled"), ("added", "removed"),
+              ("attractive", "repulsive"), ("discount", "markup"), ("maximum max", "minimum min"),
+              ("removable", "essential"), ("upper", "lower"), ("convergent converges", "divergent diverges"),
               ("ago", "now hence"), ("first", "second", "third", "fourth")]
 _MARKS = {word: (sides[0].split()[0], at) for sides in _OPPOSITES for at, side in enumerate(sides)
           for word in side.split() if word not in _UNITS}
@@ -96,7 +99,7 @@ _EMPTY = frozenset("""a an the of in total altogether all each about approximate
     different distinct solution solutions number numbers point points is are to by for them these those such
     possibilities answer about around roughly nearly from on at s there worth""".split())
 _POWERS = {"square": 2, "sq": 2, "cubic": 3, "cu": 3, "squared": 2, "cubed": 3}
-_NOT_UNITS = frozenset("""and or if than not but mod over plus minus factorial choose pi sqrt root sin cos tan cot sec
+_NOT_UNITS = frozenset("""and or if than not but mod over plus minus factorial choose pi sqrt root sin cos tan cot
     csc log ln exp lim inf infinity infty theta alpha beta phi half halves third thirds quarter quarters between
     through no never impossible least most under except nor cannot
     fails fail works excluded discarded ignored

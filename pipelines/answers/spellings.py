@@ -1,0 +1,42 @@
+"""Spellings of one sign that differ between countries, fonts and programs: `ℝ` and `\\mathbf{R}`, `或`, `Rs.`, `①`.
+
+A text as written goes in; the same text in the spelling that the rest of this package reads comes out.
+"""
+
+import re
+
+_SETS = {"ℝ": "R", "ℤ": "Z", "ℕ": "N", "ℚ": "Q", "ℂ": "C"}
+_CIRCLED = {chr(0x2460 + at): f"({at + 1})" for at in range(20)}
+_SIGNS = str.maketrans({sign: rf"\mathbb{{{letter}}}" for sign, letter in _SETS.items()} | _CIRCLED | {"、": ","})
+_MAYBE = re.compile(r"[、①-⑳ℝℤℕℚℂ或和且与]|[rR][sS]|\\(?:math|Bbb|bf|lg|prime|log_\d\d|begin|text)"
+                    r"|\\(?:ln|cos|sin|tan|log)\^\d\d")
+_FONT = r"\\(?:mathbf|mathrm|mathds|Bbb|bf|boldsymbol)\s*\{?\s*([RZNQ])(?![a-zA-Z])\s*\}?"
+_IN_SET = re.compile(rf"(?<=\\in)\s*{_FONT}")
+_SET = re.compile(rf"\s*\$?{_FONT}(?=\s*\$?(?:\\(?:setminus|backslash)|[-^_+]|$))")
+_UNBRACED = re.compile(r"\\mathbb\s+([A-Z])(?![a-zA-Z])|\\mathbb([A-Z])(?![a-zA-Z])")
+_BEFORE, _BEHIND = r"(?<=[\d})$a-z])\s*", r"\s*(?=[-\d\\($a-z])"
+_OR = re.compile(rf"{_BEFORE}(?:\\text\{{\s*)?(?:或者|或)\s*\}}?{_BEHIND}")
+_AND = re.compile(rf"{_BEFORE}(?:\\text\{{\s*)?[和且与]\s*\}}?{_BEHIND}")
+_RUPEES = re.compile(r"^\s*(?:\\text\s*\{)?\s*[rR][sS]\s*\.?\s*\}?\s*\.?\s*(?=\d)")
+_POINT = re.compile(r"\\text\{\s*([.:,;])\s*\}")
+_ONE_ROW = re.compile(r"\\begin\{(aligned|align\*?|gathered|array|split)\}(?:\{[clr]+\})?"
+                      r"([^&\\]*(?:\\(?!\\|end)[^&\\]*)*)\\end\{\1\}")
+_PRIMES = re.compile(r"\^\s*\{?\s*((?:\\prime(?![a-zA-Z])\s*)+)\}?")
+_INDEX = re.compile(r"_\{\s*\\(?:mathrm|text|rm)\s*\{\s*(\w|max|min|out|in)\s*\}\s*\}")
+_ARGUMENT = re.compile(r"(\\log_\d|\\(?:ln|log|sin|cos|tan)\^\d)(?=\d)")
+_LABEL = re.compile(r"\\text\{\s*(\((?:[a-h]|i{1,3}|iv|v|[1-9])\))\s*\}")
+
+
+def respelled(text: str) -> str:
+    """The text in one spelling; linear in its length."""
+    if not _MAYBE.search(text):
+        return text
+    text = _UNBRACED.sub(lambda m: rf"\mathbb{{{m[1] or m[2]}}}", text.translate(_SIGNS))
+    text = _SET.sub(r"\\mathbb{\1}", _IN_SET.sub(r" \\mathbb{\1}", text), count=1)
+    text = _AND.sub(" and ", _OR.sub(" or ", text))
+    text = _RUPEES.sub("₹", text)
+    text = _LABEL.sub(r"\1 ", _POINT.sub(lambda m: "" if m[1] == "." else m[1], text))
+    text = _ONE_ROW.sub(r"\2", text)
+    text = _PRIMES.sub(lambda m: m[1].count("prime") * "'", text)
+    text = _INDEX.sub(r"_{\1}", text)
+    return _ARGUMENT.sub(r"\1 ", text.replace(r"\lg", r"\log_{10}") if re.search(r"\\lg(?![a-zA-Z])", text) else text)
