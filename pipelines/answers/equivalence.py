@@ -123,7 +123,7 @@ def _compare(gold: str, answer: str, symbolic: Symbolic | None) -> Match:
         or letter_match(gold, answer) or _choices(gold, answer, symbolic) \
         or _regions(gold, answer, symbolic) or _words(gold, answer) \
         or _structures(gold, answer, symbolic) \
-        or _statements(gold, answer, symbolic) or _measures(gold, answer, symbolic) \
+        or _statements(gold, answer, symbolic) or _angles(gold, answer, symbolic) or _measures(gold, answer, symbolic) \
         or expressions_match(gold, answer, symbolic)
 
 
@@ -328,6 +328,13 @@ def _both_named(gold: Statement, answer: Statement, symbolic: Symbolic | None) -
     if len(first) > 1 or len(second) > 1:
         return unclear_where_equal(_compare(gold.value, answer.value, symbolic))
     return OTHER_WORDS
+
+
+def _angles(gold: str, answer: str, symbolic: Symbolic | None) -> Match | None:
+    """`90°+\\frac{A}{2}`: angles among letters, which are degrees on either side."""
+    if "°" not in gold or "°" not in answer or not (symbols(gold) and symbols(answer)):
+        return None
+    return expressions_match(gold.replace("°", ""), answer.replace("°", ""), symbolic)
 
 
 # Units on expressions that are no plain numbers --------------------------------------------------------------------

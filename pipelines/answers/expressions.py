@@ -11,7 +11,7 @@ from itertools import permutations
 
 from stepforge.pipelines.answers.algebra import algebraically_equal, proportional
 from stepforge.pipelines.answers.calls import Called, has_calls
-from stepforge.pipelines.answers.differ import apart, constant, probe
+from stepforge.pipelines.answers.differ import apart, constant, probe, same_values
 from stepforge.pipelines.answers.digits import same_digits
 from stepforge.pipelines.answers.exact import TooLarge, Undefined, evaluate
 from stepforge.pipelines.answers.matches import (
@@ -56,6 +56,7 @@ _NUMBERS = re.compile(r"\d+(?:\.\d+)?")
 _MARKED_WORDS = re.compile(r"\\text\{([^{}]*)\}")
 _INDEX_OF = re.compile(r"\\(?:sum|prod)_\{([a-z])=")
 _INDEX = re.compile(r"\\(?:sum|prod)_\{[^{}]*\}")
+_IN_LOG = re.compile(r"\\ln\s*\(?\|[^|]*\|\)?")
 _TRUNCATED = re.compile(r"(-?\d+\.\d{5,})\\ldots").fullmatch
 
 
@@ -98,7 +99,15 @@ def expressions_match(gold: str, answer: str, symbolic: Symbolic | None) -> Matc
         return UNCLEAR if bag(gold) == bag(answer) else UNEQUAL
     if symbolic is None:
         return Match(None, "symbolic", NEEDS_SYMBOLIC)
-    return symbolic(gold, answer)
+    match = symbolic(gold, answer)
+    return _alike(gold, answer) if match.equal is False and symbols(gold) and same_values(gold, answer) else match
+
+
+def _alike(gold: str, answer: str) -> Match:
+    """Two expressions with the same values where all symbols are positive: equal but for signs under bars or roots."""
+    plain = not any(mark in _IN_LOG.sub("", text) for text in (gold, answer) for mark in ("|", r"\sqrt"))
+    logs = all(r"\ln" in text for text in (gold, answer))
+    return Match(True, "symbolic") if plain else UNCLEAR if logs else Match(False, "symbolic")
 
 
 def _fraction(text: str) -> str:
@@ -179,7 +188,7 @@ def _prose(gold: str, answer: str) -> Match:
     gold, answer = (_MARKED_WORDS.sub(r"\1", text) for text in (gold, answer))
     if gold.replace(" ", "").casefold() == answer.replace(" ", "").casefold():
         return Match(True, "literal")
-    return UNCLEAR if bag(gold) == bag(answer) else Match(False, "literal")
+    return _unread(gold, answer)
 
 
 def _unread(gold: str, answer: str) -> Match:
@@ -189,9 +198,11 @@ def _unread(gold: str, answer: str) -> Match:
     numbers = [_NUMBERS.findall(text) for text in (gold, answer)]
     if any(text.lstrip("-+") in found for text, found in zip((gold, answer), numbers, strict=True)):
         return UNEQUAL
-    if _NUMBERS.sub("0", gold) == _NUMBERS.sub("0", answer):
+    first, second = (_NUMBERS.sub("0", _MARKED_WORDS.sub(r"\1", text)).replace(" ", "") for text in (gold, answer))
+    if first == second or ":" in first and ":" in second:
         return UNEQUAL
-    return UNEQUAL if ":" in gold + answer and sorted(numbers[0]) != sorted(numbers[1]) else UNCLEAR
+    counted = ":" in gold + answer or len(numbers[0]) == len(numbers[1])
+    return UNEQUAL if counted and sorted(numbers[0]) != sorted(numbers[1]) else UNCLEAR
 
 
 def equations_match(gold: tuple[str, ...], answer: tuple[str, ...], symbolic: Symbolic | None) -> Match:

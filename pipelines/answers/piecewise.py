@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from stepforge.pipelines.answers.matches import UNCLEAR, UNEQUAL, Match, all_of
 
-_CASES = re.compile(r"(?:(?:\\?[a-zA-Z]+(?:\([a-zA-Z,]{1,5}\))?)=)?\\begin\{cases\}(.*?)\\end\{cases\}", re.DOTALL
+_CASES = re.compile(r"(?:(?:\\?[a-zA-Z]+(?:_\{?\w{1,3}\}?)?(?:\([a-zA-Z,]{1,5}\))?)=)?\\begin\{cases\}(.*?)\\end\{cases\}", re.DOTALL
                     ).fullmatch
 _ROW = re.compile(r"(.*?)[,;]?\s*(?:&|,)[,;&\s]*(.*)", re.DOTALL).fullmatch
 _WORDS = re.compile(r"\\text\{\s*(?:if|for|when|where)?\s*(?:all\s*)?\}|\b(?:if|for|when|where)\b|[;\s]")
@@ -52,6 +52,6 @@ def _pieces(text: str) -> list[tuple[str, str]] | None:
         parted = _ROW(row.strip().rstrip(".,;"))
         if parted is None:
             return None
-        condition = parted[2].strip()
+        condition = parted[2].strip(" .,;")
         pieces.append((parted[1].strip(), "" if _ELSE(condition.rstrip(".,; ")) else _WORDS.sub("", condition)))
     return pieces

@@ -39,7 +39,8 @@ class Region(NamedTuple):
 Intervals = tuple[Interval, ...]
 Join = Callable[[Intervals, Intervals], Intervals | None]
 _ALL: Intervals = (Interval("-" + INFINITY, False, INFINITY, False),)
-_NAMED = {r"\mathbb{R}": _ALL, r"\mathbb{R}^+": (Interval("0", False, INFINITY, False),),
+_NAMED = {r"\mathbb{R}": _ALL, r"\mathbb{R}^*": (Interval("-" + INFINITY, False, "0", False),
+                                                  Interval("0", False, INFINITY, False)), r"\mathbb{R}^+": (Interval("0", False, INFINITY, False),),
           r"\mathbb{R}_+": (Interval("0", False, INFINITY, False),),
           r"\mathbb{R}^{+}": (Interval("0", False, INFINITY, False),),
           r"\mathbb{R}_{>0}": (Interval("0", False, INFINITY, False),),
@@ -171,6 +172,9 @@ def _condition(text: str) -> Region | None:
         rest = None if removed is None else _difference(_ALL, removed)
         return None if rest is None else Region(sides[0], rest)
     signs = [match[0] for match in _ORDER.finditer(text)]
+    if not signs and (named := split(text, "=")) and len(named) == 2 and _VARIABLE(named[0]):
+        point = named[1]
+        return None if constant(point) is None else Region(named[0], (Interval(point, True, point, True),))
     sides = split(text, "<", ">", r"\le", r"\ge")
     if len(sides) != len(signs) + 1 or len(sides) not in (2, 3) or not all(sides):
         return None

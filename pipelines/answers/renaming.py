@@ -7,7 +7,7 @@ import re
 from itertools import permutations
 
 from stepforge.pipelines.answers.algebra import algebraically_equal
-from stepforge.pipelines.answers.differ import probe
+from stepforge.pipelines.answers.differ import probe, same_values
 from stepforge.pipelines.answers.matches import EQUAL, UNCLEAR, Match
 from stepforge.pipelines.answers.relations import split, symbols
 
@@ -63,14 +63,7 @@ def _same(gold: str, answer: str) -> bool:
         ends = [re.sub(r"[^=,;()\[\]]", "", text) for text in (gold, answer)]
         return len(pieces[0]) == len(pieces[1]) and sorted(ends[0]) == sorted(ends[1]) and all(
             one == other or algebraically_equal(one, other) for one, other in zip(*pieces, strict=True))
-    return bool(algebraically_equal(gold, answer)) or _close(gold, answer)
-
-
-def _close(gold: str, answer: str) -> bool:
-    """Whether two expressions have the same values at several points."""
-    values = [(probe(gold, shift), probe(answer, shift)) for shift in _SHIFTS[:2]]
-    return all(one is not None and other is not None and abs(one[0] - other[0]) <= 1e-9 * max(1.0, one[1], other[1])
-               for one, other in values)
+    return bool(algebraically_equal(gold, answer)) or same_values(gold, answer)
 
 
 def _same_integral(gold: str, answer: str) -> Match | None:

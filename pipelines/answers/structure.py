@@ -37,7 +37,7 @@ _PLUS_MINUS = re.compile(r"\\(?:pm|mp)(?![a-zA-Z])")
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
 _THOUSANDS = re.compile(r"[-+$€£]?[1-9][0-9]{0,2}(?:,[0-9]{3})+(?:\.[0-9]+)?").fullmatch
 _LETTER = re.compile(r"[a-zA-Z]").fullmatch
-_PART_LABEL = re.compile(r"\((?:[a-h]|i{1,3}|iv|v|[1-9])\)")
+_PART_LABEL = re.compile(r"\((?:[a-h]|i{1,3}|iv|v|[1-9])\)|(?:(?<=[,;])|^)[1-9]\)")
 _INDEX = re.compile(r"_.*")
 
 
@@ -75,8 +75,8 @@ def _nested(text: str) -> Structure | None:
 
 def _labelled(text: str) -> Structure | None:
     """`(a)5(b)7`, the answers to the parts of a problem."""
-    parts = _PART_LABEL.split(text) if text.startswith(("(a)", "(i)", "(1)")) else ()
-    given = [part.strip(" ,;.") for part in parts[1:]]
+    parts = _PART_LABEL.split(text) if text.startswith(("(a)", "(i)", "(1)", "1)")) else ()
+    given = [part.strip(" ,;.$") for part in parts[1:]]
     return Structure("list", "labelled", tuple(given)) if len(given) > 1 and all(given) else None
 
 

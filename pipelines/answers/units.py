@@ -89,8 +89,7 @@ _OPPOSITES = [("increase increased increasing rise more gain gained profit up up
               ("forward forwards", "backward backwards"), ("early", "late"), ("older", "younger"),
               ("win wins", "losses defeats"), ("inside", "outside"), ("positive", "negative"), ("am", "pm"),
               ("absorbed", "released delivered supplied emitted"), ("heated", "cooled"), ("added", "removed"),
-              ("attractive", "repulsive"), ("discount", "markup"), ("maximum max", "minimum min"),
-              ("removable", "essential"), ("upper", "lower"), ("convergent converges", "divergent diverges"),
+              ("attractive", "repulsive"), ("discount", "markup"), ("removable", "essential"),
               ("ago", "now hence"), ("first", "second", "third", "fourth")]
 _MARKS = {word: (sides[0].split()[0], at) for sides in _OPPOSITES for at, side in enumerate(sides)
           for word in side.split() if word not in _UNITS}
@@ -109,6 +108,7 @@ _PER_SECOND = re.compile(r"(?<![A-Za-z])ms\s*\^\s*\{?-([12])\}?")             # 
 _BRACKETED = re.compile(r"/\s*\([A-Za-z\s·^\d{}\\-]{1,40}\)")           # J/(kg·K)
 _TIMES = re.compile(r"(?<=[A-Za-z}\d])\s*(?:·|\\cdot(?![a-zA-Z]))\s*(?=[A-Za-z])")
 _SYMBOLS = re.compile(r"(?<![A-Za-z])[A-Za-z]-|-[A-Za-z](?![A-Za-z])").search      # 4x-y
+_PLAIN_WORD = re.compile(r"(?<![\\a-z])[a-z]+(?:-[a-z]+)*")
 _TEMPERATURE = re.compile(r"(?:degrees?|°)\s+(?=celsius|fahrenheit|kelvin|[CF]\b)", re.IGNORECASE)
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz"
 _VOWEL = re.compile("[aeiou]", re.IGNORECASE).search
@@ -204,6 +204,13 @@ def _stem(word: str) -> str:
     return word.removesuffix("s") if not word.endswith("ies") else word[:-3] + "y"
 
 
+def opposed(gold: str, said: str) -> bool:
+    """Whether words say the opposite of a reference: `12 m above` where 12 m below is said."""
+    first, second = ({_MARKS[word] for word in _PLAIN_WORD.findall(text.casefold()) if word in _MARKS}
+                     for text in (gold, said))
+    return any(mark == other and side != that for mark, side in first for other, that in second) and not first & second
+
+
 def plain_unit(text: str, spaced: bool) -> Unit | None:
     """The unit in words without a `\\text{}` around them: `5 m`, `5cm`, `5 eggs`; None for `5x`, `5 mod 3`, `5i`."""
     first = re.split(r"[\s/^*.]", text.strip(), maxsplit=1)[0]
@@ -228,6 +235,8 @@ def _is_product(word: str) -> bool:
 def conflict(first: Unit, second: Unit) -> bool:
     """Whether two units make equal numbers different answers: another dimension, direction, rate or noun."""
     if any(mark == other and side != that for mark, side in first.marks for other, that in second.marks):
+        return True
+    if {"maximum", "minimum"} <= (first.nouns ^ second.nouns):
         return True
     same_nouns = not (first.nouns and second.nouns) or bool(first.nouns & second.nouns)
     if first.per and second.per and first.per != second.per and all(power > 0 for _, power in first.dimension):

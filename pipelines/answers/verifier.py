@@ -19,17 +19,19 @@ from typing import Any, NamedTuple
 
 from stepforge.pipelines.answers import outcome
 from stepforge.pipelines.answers.behind import match_with_unit
+from stepforge.pipelines.answers.clauses import MAX_CLAUSE
 from stepforge.pipelines.answers.equivalence import MAX_CHARS, NEEDS_SYMBOLIC, Match, compare
 from stepforge.pipelines.answers.extract import EXPLICIT, MAX_STATED, Extraction, extract_answer
 from stepforge.pipelines.answers.golds import reference_answer
 from stepforge.pipelines.answers.keys import answer_key, named_choice
-from stepforge.pipelines.answers.matches import SAME_WORDS
+from stepforge.pipelines.answers.matches import SAME_WORDS, UNCLEAR
 from stepforge.pipelines.answers.names import named_otherwise
 from stepforge.pipelines.answers.normalize import canonical
 from stepforge.pipelines.answers.number_words import leading_number
 from stepforge.pipelines.answers.offers import offers
 from stepforge.pipelines.answers.outcome import Claim, Verdict
 from stepforge.pipelines.answers.pool import CheckFailed, Pool
+from stepforge.pipelines.answers.units import opposed
 from stepforge.pipelines.answers.words import says_none
 
 CACHED_PAIRS = 32768       # distinct (gold, answer) pairs whose match is remembered, in either tier
@@ -130,6 +132,8 @@ class Verifier:
         match = (_quick_match if len(gold) + len(answer) <= MAX_CHARS else compare)(gold, answer)
         if extraction.how == "boxed":
             match = match_with_unit(gold, claim.solution, answer, match)
+        if match.equal and extraction.how not in ("boxed", "hash") and opposed(gold, extraction.clause[:MAX_CLAUSE]):
+            return gold, extraction, UNCLEAR
         if match.equal and (other := named_otherwise(gold, claim.solution, answer)) is not None:
             return gold, extraction, other
         if match.equal is False and _names(gold, extraction):
