@@ -13,7 +13,11 @@ from functools import lru_cache
 from math import pi
 
 from stepforge.pipelines.answers.expression import GREEK, Unread, read
+from stepforge.pipelines.answers.matches import EQUAL, UNEQUAL, Match
 
+_STEPS = re.compile(r"\\[lr](?:floor|ceil)(?![a-z])").search
+_GAUSS = re.compile(r"\[([^\[\],;]+)\]")                            # [x] for the floor of x
+FINE = re.compile(r"\d\s*\^\s*\{?\s*-|\d{5}|\.\d{4}|\^\s*\{?\s*\d\d").search   # a term that no value may show
 _TOLERANCE = 1e-9      # of the largest value met on the way; rounding errors there stay near 1e-14
 _LARGEST = 1e100
 _MAX_FACTORIAL = 60
@@ -59,14 +63,34 @@ def probe(text: str, shift: float = 0.0) -> tuple[complex, float] | None:
 
 
 def same_values(first: str, second: str) -> bool:
-    """Whether two canonical expressions without steps have the same values at four points."""
-    if any(step in text for text in (first, second) for step in ("floor", "ceil", "mod", "!")):
+    """Whether two canonical expressions have the same values at four points; not for steps and tiny terms."""
+    if any(step in text for text in (first, second) for step in ("floor", "ceil", "mod", "!")) \
+            or FINE(first) or FINE(second):
         return False
     for shift in (0.0, 0.13, 0.29, 0.41):
         one, two = probe(first, shift), probe(second, shift)
         if one is None or two is None or abs(one[0] - two[0]) > 1e-12 * max(1.0, one[1], two[1]):
             return False
     return True
+
+
+def integers_match(first: str, second: str) -> Match | None:
+    """Compare two expressions with floors or ceilings at the integers from 0 to 12; None where neither has any."""
+    texts = [_GAUSS.sub(r"\\lfloor \1\\rfloor ", text) if _STEPS(other) else text
+             for text, other in ((first, second), (second, first))]
+    if not any(map(_STEPS, texts)):
+        return None
+    texts = [text.replace(r"\lfloor", r"\lfloor 0.00001+").replace(r"\lceil", r"\lceil -0.00001+") for text in texts]
+    letters = {letter for text in texts for letter in _SYMBOL.findall(text)}
+    if len(letters) > 1:
+        return None
+    for value in range(13):
+        one, other = (constant(_SYMBOL.sub(f"({value})", text)) for text in texts)
+        if one is None or other is None:
+            return None
+        if abs(one - other) > _TOLERANCE:
+            return UNEQUAL
+    return EQUAL
 
 
 class _Floating:

@@ -14,6 +14,7 @@ from stepforge.pipelines.answers.chains import chains_match
 from stepforge.pipelines.answers.chemistry import same_formula
 from stepforge.pipelines.answers.conditions import conditioned
 from stepforge.pipelines.answers.dates import dates_match
+from stepforge.pipelines.answers.differ import integers_match
 from stepforge.pipelines.answers.dollars import mixes_words
 from stepforge.pipelines.answers.expressions import equations_match, expressions_match, orders_match
 from stepforge.pipelines.answers.matches import (
@@ -51,7 +52,7 @@ from stepforge.pipelines.answers.renaming import renamed_match
 from stepforge.pipelines.answers.residues import residues_match
 from stepforge.pipelines.answers.structure import structure
 from stepforge.pipelines.answers.units import conflict
-from stepforge.pipelines.answers.word_forms import holds, same_day, worded_match
+from stepforge.pipelines.answers.word_forms import holds, same_day, same_stems, worded_match
 from stepforge.pipelines.answers.words import choice, choice_letters, is_marked, same_letters, words
 
 __all__ = ["NEEDS_SYMBOLIC", "Match", "Symbolic", "compare"]
@@ -87,8 +88,8 @@ def compare(gold: str, answer: str, symbolic: Symbolic | None = None) -> Match:
         again = _compare(first, second, symbolic)
         if again.equal is not False:
             return again if sure else unclear_where_equal(again)
-    if match.equal is False and (again := renamed_match(gold, answer)) is not None:
-        return again
+    if match.equal is False and (chosen := renamed_match(gold, answer)) is not None:
+        return chosen
     struck = any(r"\frac" in text and "cancel{" in text for text in (gold, answer))
     return UNCLEAR if (struck or worded) and match.equal is False else match
 
@@ -108,11 +109,13 @@ def _compare(gold: str, answer: str, symbolic: Symbolic | None) -> Match:
         return Match(equal, "numeric", outcome.AMBIGUOUS if equal is None else None)
     if spells(gold_number, answer) or spells(answer_number, gold):
         return Match(None, "numeric", outcome.AMBIGUOUS)
+    if any(word in gold + answer for word in ("infinite", "Infinite")) and r"\infty" in (gold, answer):
+        return UNCLEAR                                         # infinitely many
     if gold.lstrip("-+") == r"\infty" or answer.lstrip("-+") == r"\infty":
         return Match(gold.lstrip("+") == answer.lstrip("+"), "literal")
     if (conditional := _conditioned(gold, answer, symbolic)) is not None:
         return conditional
-    for compared in (orders_of_names, chains_match):
+    for compared in (orders_of_names, chains_match, integers_match):
         if (named := compared(gold, answer)) is not None:
             return named
     if r"\begin{cases}" in gold and r"\begin{cases}" in answer \
@@ -123,8 +126,8 @@ def _compare(gold: str, answer: str, symbolic: Symbolic | None) -> Match:
         or letter_match(gold, answer) or _choices(gold, answer, symbolic) \
         or _regions(gold, answer, symbolic) or _words(gold, answer) \
         or _structures(gold, answer, symbolic) \
-        or _statements(gold, answer, symbolic) or _angles(gold, answer, symbolic) or _measures(gold, answer, symbolic) \
-        or expressions_match(gold, answer, symbolic)
+        or _statements(gold, answer, symbolic) or _angles(gold, answer, symbolic) \
+        or _measures(gold, answer, symbolic) or expressions_match(gold, answer, symbolic)
 
 
 def _conditioned(gold: str, answer: str, symbolic: Symbolic | None) -> Match | None:
@@ -173,6 +176,8 @@ def _words(gold: str, answer: str) -> Match | None:
             return day
         if holds(first, second) or holds(second, first):
             return UNCLEAR
+        if (alike := same_stems(first, second)) is not None:
+            return alike
         anagram = sorted(first) == sorted(second) and not is_marked(gold) and not is_marked(answer)
         return UNCLEAR if anagram else OTHER_WORDS
     word, text, other = (first, gold, answer) if first is not None else (second, answer, gold)
@@ -312,6 +317,8 @@ def _best(gold: Statement, answer: Statement, symbolic: Symbolic | None) -> Matc
 
 def _both_named(gold: Statement, answer: Statement, symbolic: Symbolic | None) -> Match:
     first, second = letters_of(str(gold.name)), letters_of(str(answer.name))
+    if (gold.name, gold.value) == (answer.value, answer.name):
+        return EQUAL                                           # AB = CD
     if are_two(str(gold.name), str(answer.name)) and not symbols(gold.value):
         return OTHER_WORDS
     if gold.call and answer.call and len(gold.call) == len(answer.call) and gold.call != answer.call:
@@ -332,9 +339,10 @@ def _both_named(gold: Statement, answer: Statement, symbolic: Symbolic | None) -
 
 def _angles(gold: str, answer: str, symbolic: Symbolic | None) -> Match | None:
     """`90°+\\frac{A}{2}`: angles among letters, which are degrees on either side."""
-    if "°" not in gold or "°" not in answer or not (symbols(gold) and symbols(answer)):
+    if "°" not in gold + answer or not (symbols(gold) and symbols(answer)):
         return None
-    return expressions_match(gold.replace("°", ""), answer.replace("°", ""), symbolic)
+    match = expressions_match(gold.replace("°", ""), answer.replace("°", ""), symbolic)
+    return match if "°" in gold and "°" in answer else unclear_where_equal(match)
 
 
 # Units on expressions that are no plain numbers --------------------------------------------------------------------

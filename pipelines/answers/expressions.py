@@ -104,10 +104,11 @@ def expressions_match(gold: str, answer: str, symbolic: Symbolic | None) -> Matc
 
 
 def _alike(gold: str, answer: str) -> Match:
-    """Two expressions with the same values where all symbols are positive: equal but for signs under bars or roots."""
+    """Two expressions with logarithms, of equal values where all symbols are positive: signs under bars may differ."""
+    if not all(r"\ln" in text for text in (gold, answer)):
+        return Match(False, "symbolic")
     plain = not any(mark in _IN_LOG.sub("", text) for text in (gold, answer) for mark in ("|", r"\sqrt"))
-    logs = all(r"\ln" in text for text in (gold, answer))
-    return Match(True, "symbolic") if plain else UNCLEAR if logs else Match(False, "symbolic")
+    return Match(True, "symbolic") if plain else UNCLEAR
 
 
 def _fraction(text: str) -> str:
@@ -145,11 +146,12 @@ def _called(gold: str, answer: str, symbolic: Symbolic | None) -> Match | None:
 
 
 def _by_one_index(text: str) -> str:
-    """A text whose only sum or product has the index `n`, which is free to choose; any other text as it is."""
+    """A text whose only sum or product has the index `j`, which is free to choose; any other text as it is."""
     indices = _INDEX_OF.findall(text)
-    if len(indices) != 1 or indices[0] == "n" or "n" in symbols(text):
+    if len(indices) != 1 or "j" in symbols(text) - {indices[0]}:
         return text
-    return re.sub(rf"(?<![\\a-zA-Z]){indices[0]}(?![a-zA-Z])|(?<=[a-zA-Z}}]){indices[0]}(?![a-zA-Z])", "n", text)
+    return re.sub(rf"(?<![\\a-zA-Z]){indices[0]}(?![a-zA-Z])|(?<=[a-zA-Z}}]){indices[0]}(?![a-zA-Z])", "j", text
+                  ).replace(" ", "")
 
 
 def _axis(vector: re.Match[str]) -> str:

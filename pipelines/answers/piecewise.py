@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 from stepforge.pipelines.answers.matches import UNCLEAR, UNEQUAL, Match, all_of
 
-_CASES = re.compile(r"(?:(?:\\?[a-zA-Z]+(?:_\{?\w{1,3}\}?)?(?:\([a-zA-Z,]{1,5}\))?)=)?\\begin\{cases\}(.*?)\\end\{cases\}", re.DOTALL
-                    ).fullmatch
+_CASES = re.compile(r"(?:(?:\\?[a-zA-Z]+(?:_\{?\w{1,3}\}?)?(?:\([a-zA-Z,]{1,5}\))?)=)?"
+                    r"\\begin\{cases\}(.*?)\\end\{cases\}", re.DOTALL).fullmatch
 _ROW = re.compile(r"(.*?)[,;]?\s*(?:&|,)[,;&\s]*(.*)", re.DOTALL).fullmatch
 _WORDS = re.compile(r"\\text\{\s*(?:if|for|when|where)?\s*(?:all\s*)?\}|\b(?:if|for|when|where)\b|[;\s]")
 _ELSE = re.compile(r"\\text\{\s*(?:otherwise|else|elsewhere)\.?\s*\}|otherwise|else|elsewhere").fullmatch

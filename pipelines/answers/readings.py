@@ -40,6 +40,7 @@ _MEASURE = re.compile(r"(-?[\d.,/]+) ?(?:\\text\{ ?)?([A-Za-z]{2,4})\}?").fullma
 _DOTTED = re.compile(r"(-?\d{1,3}(?:\.\d{3})+)(?:,(\d+))?").fullmatch
 
 
+_SETS = [{letter, rf"\mathbb{{{letter}}}"} for letter in "RZNQ"]
 _ONE_LABEL = re.compile(r"(?:\\text\{[A-Za-z][A-Za-z ']{0,30}:\s*\}|[a-zA-Z]:(?=\s?[-\d\\]))\s*(.+)",
                         re.DOTALL).fullmatch
 _OPTION = re.compile("[a-d]").fullmatch
@@ -52,6 +53,21 @@ _ASIDE = re.compile(r"(.*[\d}])\s*(?:\\text\{\s*\(([^{}()]*)\)\s*\}|\(([^()]*[a-
                     re.DOTALL).fullmatch
 _NO_ASIDE = re.compile(r"\bor\b|\\lor|not\b|n['’]t\b|extraneous|possible|valid|reject|discard|exclud|ignor|wrong"
                        r"|correct|maybe|perhaps|probabl|guess|sure", re.IGNORECASE).search
+
+
+_QUANTIFIED = re.compile(r"^(?:\\text\{)?\s*(?:for )?(?:all|every|any)(?: (?:positive |natural |real )?"
+                         r"(?:integers?|numbers?|values?|reals?)(?: of)?)?\s*\}?\s*"
+                         r"(?=[a-zA-Z]\s*(?:\\(?:[gl]e|ne)(?![a-z])|[<>]))", re.IGNORECASE)
+_RATIO = re.compile(r"([^:=,;]{1,40}):([^:=,;]{1,40})").fullmatch
+_EXACT = re.compile(r"(?:[-+\d().{}/ ]|\\(?:sqrt|frac|pi|cdot)(?![a-zA-Z]))+").fullmatch
+_UNIT_BEHIND = re.compile(r"^(.*\d)\s*\(([a-zA-Z/]{1,8}(?:\^\d)?)\)$")
+
+
+def _fractional(text: str) -> str:
+    """A ratio of two exact numbers as a quotient."""
+    ratio = _RATIO(text)
+    exact = ratio is not None and "\\" in text and _EXACT(ratio[1]) and _EXACT(ratio[2])
+    return rf"\frac{{{ratio[1]}}}{{{ratio[2]}}}" if ratio and exact else text
 
 
 def _called(match: re.Match[str]) -> str:
@@ -87,6 +103,13 @@ def second_readings(gold: str, answer: str) -> Iterator[tuple[str, str, bool]]:
     if (one := _CONSTANT(gold)) and (other := _CONSTANT(answer)) and one[2] != other[2] \
             and not {one[2], other[2]} & symbols(one[1] + other[1]):
         yield one[1], other[1], one[2] == "C"                   # x^2+C and x^2+c
+    for reading in (lambda text: _QUANTIFIED.sub("", text), _fractional,
+                    lambda text: _UNIT_BEHIND.sub(r"\1 \2", text)):
+        read = reading(gold), reading(answer)
+        if read != (gold, answer):
+            yield *read, True                                  # all n \\ge 3; 1:\\sqrt{3}; 15 (km)
+    if {gold, answer} in _SETS:
+        yield gold, gold, True                                 # R for \\mathbb{R}
     for text, tuple_text in ((gold, answer), (answer, gold)):
         parts = structure(tuple_text)
         if parts and (vector := along_axes(text, len(parts.parts))):

@@ -40,7 +40,8 @@ Intervals = tuple[Interval, ...]
 Join = Callable[[Intervals, Intervals], Intervals | None]
 _ALL: Intervals = (Interval("-" + INFINITY, False, INFINITY, False),)
 _NAMED = {r"\mathbb{R}": _ALL, r"\mathbb{R}^*": (Interval("-" + INFINITY, False, "0", False),
-                                                  Interval("0", False, INFINITY, False)), r"\mathbb{R}^+": (Interval("0", False, INFINITY, False),),
+                                                  Interval("0", False, INFINITY, False)),
+          r"\mathbb{R}^+": (Interval("0", False, INFINITY, False),),
           r"\mathbb{R}_+": (Interval("0", False, INFINITY, False),),
           r"\mathbb{R}^{+}": (Interval("0", False, INFINITY, False),),
           r"\mathbb{R}_{>0}": (Interval("0", False, INFINITY, False),),
@@ -72,7 +73,7 @@ def unnamed_set(text: str) -> str:
 @lru_cache(maxsize=16384)
 def region(text: str) -> Region | None:
     """The set that a canonical string describes."""
-    if member := _MEMBER(text):
+    if (member := _MEMBER(text)) and not (r"\ne" in member[2] or "," in member[2] and _ORDER.search(member[2])):
         inner = region(member[2])
         return None if inner is None else Region(member[1], inner.intervals)
     if built := _BUILT(text):

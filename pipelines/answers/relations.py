@@ -47,7 +47,8 @@ class Statement(NamedTuple):
 
 _LETTER_TOKEN = re.compile(r"\\[a-zA-Z]+|[a-zA-Z]")
 _TEXT = re.compile(r"\\text\{[^{}]*\}|_(?:\w|\{[^{}]*\})")
-_NAME = re.compile(r"(?:\\text\{[^{}]*\}|\\(?:vec|overline|overrightarrow|hat|bar|mathbf|mathcal|widehat)\{[^{}]*\}"
+_NAME = re.compile(r"(?:\\nabla\s*)?(?:\\text\{[^{}]*\}"
+                   r"|\\(?:vec|overline|overrightarrow|hat|bar|mathbf|mathcal|widehat)\{[^{}]*\}"
                    r"|m?\\(?:angle|triangle|measuredangle)\s*[A-Z]*|\\[a-zA-Z]+|[a-zA-Z]+(?: [a-zA-Z]+)*"
                    r"|\|[A-Z]{1,3}\||\[[A-Z]{3,6}\])(?:_(?:\w|\{[^{}]*\}))?(?:'|\^\{-1\}|\^\{\(\w\)\})*"
                    r"(?: ?[A-Z](?![a-zA-Z]))?"

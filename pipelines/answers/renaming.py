@@ -7,7 +7,7 @@ import re
 from itertools import permutations
 
 from stepforge.pipelines.answers.algebra import algebraically_equal
-from stepforge.pipelines.answers.differ import probe, same_values
+from stepforge.pipelines.answers.differ import FINE, probe, same_values
 from stepforge.pipelines.answers.matches import EQUAL, UNCLEAR, Match
 from stepforge.pipelines.answers.relations import split, symbols
 
@@ -74,6 +74,7 @@ def _same_integral(gold: str, answer: str) -> Match | None:
     for texts in ([first[1], second[1]], [_LOG.sub(r"\\ln", one[1]) for one in (first, second)]):
         values = [(probe(texts[0], shift), probe(texts[1], shift)) for shift in _SHIFTS]
         found = [(one[0] - other[0], max(1.0, one[1], other[1])) for one, other in values if one and other]
-        if len(found) == len(values) and all(abs(value - found[0][0]) <= 1e-9 * scale for value, scale in found):
+        if len(found) == len(values) and not any(map(FINE, texts)) \
+                and all(abs(value - found[0][0]) <= 1e-9 * scale for value, scale in found):
             return EQUAL
     return None

@@ -8,11 +8,11 @@ import re
 _SETS = {"ℝ": "R", "ℤ": "Z", "ℕ": "N", "ℚ": "Q", "ℂ": "C"}
 _CIRCLED = {chr(0x2460 + at): f"({at + 1})" for at in range(20)}
 _SIGNS = str.maketrans({sign: rf"\mathbb{{{letter}}}" for sign, letter in _SETS.items()} | _CIRCLED | {"、": ","})
-_MAYBE = re.compile(r"[、①-⑳ℝℤℕℚℂ或和且与]|[rR][sS]|\\(?:math|Bbb|bf|lg|prime|log_\d\d|begin|text)"
-                    r"|\\(?:ln|cos|sin|tan|log)\^\d\d")
+_MAYBE = re.compile(r"[、①-⑳ℝℤℕℚℂ或和且与]|[rR][sS]|\\(?:math|Bbb|bf|lg|prime|log_\d\d|begin|text"
+                    r"|operatorname)|\((?:to )?\d|\\(?:ln|cos|sin|tan|log)\^\d\d")
 _FONT = r"\\(?:mathbf|mathrm|mathds|Bbb|bf|boldsymbol)\s*\{?\s*([RZNQ])(?![a-zA-Z])\s*\}?"
 _IN_SET = re.compile(rf"(?<=\\in)\s*{_FONT}")
-_SET = re.compile(rf"\s*\$?{_FONT}(?=\s*\$?(?:\\(?:setminus|backslash)|[-^_+]|$))")
+_SET = re.compile(rf"^\s*\$?{_FONT}(?=\s*\$?(?:\\(?:setminus|backslash)|[-^_+]|$))")
 _UNBRACED = re.compile(r"\\mathbb\s+([A-Z])(?![a-zA-Z])|\\mathbb([A-Z])(?![a-zA-Z])")
 _BEFORE, _BEHIND = r"(?<=[\d})$a-z])\s*", r"\s*(?=[-\d\\($a-z])"
 _OR = re.compile(rf"{_BEFORE}(?:\\text\{{\s*)?(?:或者|或)\s*\}}?{_BEHIND}")
@@ -24,6 +24,11 @@ _ONE_ROW = re.compile(r"\\begin\{(aligned|align\*?|gathered|array|split)\}(?:\{[
 _PRIMES = re.compile(r"\^\s*\{?\s*((?:\\prime(?![a-zA-Z])\s*)+)\}?")
 _INDEX = re.compile(r"_\{\s*\\(?:mathrm|text|rm)\s*\{\s*(\w|max|min|out|in)\s*\}\s*\}")
 _ARGUMENT = re.compile(r"(\\log_\d|\\(?:ln|log|sin|cos|tan)\^\d)(?=\d)")
+_CASES = re.compile(r"\\left\s*\\\{\s*\\begin\{array\}\s*\{[lcr]+\}(.*?)\\end\{array\}\s*\\right\s*\.", re.DOTALL)
+_ROUNDED = re.compile(r"(?<=\S)\s*\\text\s*\{[\s(]*(?:or )?(?:approximately|approx\.?|about|roughly)\s*\}\s*"
+                      r"[-\d.,]+\s*(?:\\text\s*\{[^{}]*\})?\)?\s*$"
+                      r"|\s*\((?:to )?\d (?:d\.?p\.?|s\.?f\.?|decimal places|significant figures)\)")
+_PART = re.compile(r"\\(?:operatorname|text|mathrm)\s*\{\s*(Re|Im)\s*\}(?=\s*[({a-z])")
 _LABEL = re.compile(r"\\text\{\s*(\((?:[a-h]|i{1,3}|iv|v|[1-9])\))\s*\}")
 
 
@@ -37,6 +42,8 @@ def respelled(text: str) -> str:
     text = _RUPEES.sub("₹", text)
     text = _LABEL.sub(r"\1 ", _POINT.sub(lambda m: "" if m[1] == "." else m[1], text))
     text = _ONE_ROW.sub(r"\2", text)
+    text = _CASES.sub(r"\\begin{cases}\1\\end{cases}", text)
+    text = _PART.sub(r"\\\1 ", _ROUNDED.sub("", text))
     text = _PRIMES.sub(lambda m: m[1].count("prime") * "'", text)
     text = _INDEX.sub(r"_{\1}", text)
     return _ARGUMENT.sub(r"\1 ", text.replace(r"\lg", r"\log_{10}") if re.search(r"\\lg(?![a-zA-Z])", text) else text)

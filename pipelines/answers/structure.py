@@ -33,6 +33,7 @@ class Structure(NamedTuple):
 _MATRIX = re.compile(r"\\begin\{([pbBvV]?matrix|smallmatrix|array)\}(?:\{[clr|]*\})?(.*)\\end\{\1\}", re.DOTALL)
 _SCALED = re.compile(r"(-|-?(?:\\(?:frac|sqrt|pi)(?![a-z])|[-\d./{}() ]){1,60}?)(?:\\cdot|\\times|\*)?\s*"
                      r"([(\[]?\\begin.*)", re.DOTALL).fullmatch
+_TRANSPOSED = re.compile(r"(.*(?:\)|\]|matrix\}))\^(?:T|\{T\}|\\top|\{\\top\})", re.DOTALL).fullmatch
 _PLUS_MINUS = re.compile(r"\\(?:pm|mp)(?![a-zA-Z])")
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
 _THOUSANDS = re.compile(r"[-+$€£]?[1-9][0-9]{0,2}(?:,[0-9]{3})+(?:\.[0-9]+)?").fullmatch
@@ -44,7 +45,20 @@ _INDEX = re.compile(r"_.*")
 @lru_cache(maxsize=16384)
 def structure(text: str) -> Structure | None:
     """The parts of a canonical string, None where it states one value."""
+    if transposed := _TRANSPOSED(text):
+        return _turned(structure(transposed[1]))
     return _matrix(text) or _nested(text) or _labelled(text) or _bracketed(text) or _listed(text)
+
+
+def _turned(vector: Structure | None) -> Structure | None:
+    """The transpose of a row or a column."""
+    if vector is None or vector.kind not in ("tuple", "matrix"):
+        return None
+    rows, _, columns = vector.shape.partition("x")
+    if vector.kind == "matrix" and "1" not in (rows, columns):
+        return None
+    shape = f"{columns}x{rows}" if vector.kind == "matrix" else f"{len(vector.parts)}x1"
+    return Structure("matrix", shape, vector.parts)
 
 
 def _matrix(text: str) -> Structure | None:

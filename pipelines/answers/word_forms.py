@@ -16,6 +16,9 @@ _NAMES = """monday tuesday wednesday thursday friday saturday sunday january feb
 _LONGER = {"tues": "tuesday", "weds": "wednesday", "thur": "thursday", "thurs": "thursday", "sept": "september"}
 _FULL = {name[:3]: name for name in _NAMES} | _LONGER
 _OTHER_SENSES = frozenset(("sun", "sat", "wed", "mar"))
+_SUFFIX = re.compile(r"(?<=[a-z]{5})(?:e?s|ed|ing|ent|ence|e|ly)$")
+_NOT = frozenset("no not never none neither nor cannot without".split())
+_FUNCTIONAL = _NOT | frozenset("a an the all is are was be it there such that this does do any every each".split())
 _ROMAN = re.compile(r"I{1,3}|IV|VI{0,3}|IX|X").fullmatch
 _BETWEEN = re.compile(r"\\text\{|[(){},;&\s]+|\\land(?![a-zA-Z])"
                       r"|\b(?:and|only|statements?|are true|is true)\b")
@@ -45,6 +48,25 @@ def holds(words: str, name: str) -> bool:
     more = re.split(rf"(?<!\w){re.escape(name)}(?!\w)", words, maxsplit=1)
     others = " ".join(more).split()
     return len(name) > 2 and len(more) == 2 and 0 < len(others) <= 4 and _DENIES.isdisjoint(others)
+
+
+def same_stems(gold: str, answer: str) -> Match | None:
+    """Words in other forms: `diverges` and `divergent`, `no such number exists` and `such a number does not exist`.
+
+    Where one text only says more than the other, what is meant is not sure. None where the words differ.
+    """
+    first, second = _stems(gold), _stems(answer)
+    more, less = sorted((first[0], second[0]), key=len, reverse=True)
+    if not less or min(map(len, less)) < 4 or first[1] != second[1]:
+        return None
+    return SAME_WORDS if less == more else UNCLEAR if less < more else None
+
+
+def _stems(text: str) -> tuple[frozenset[str], bool]:
+    """The stems of the words that matter, and whether an odd number of them denies."""
+    tokens = text.casefold().replace("n't", " not").split()
+    stems = {_SUFFIX.sub("", token) for token in tokens if token not in _FUNCTIONAL}
+    return frozenset(stems), sum(token in _NOT for token in tokens) % 2 == 1
 
 
 def roman_labels(text: str) -> frozenset[str] | None:

@@ -38,6 +38,8 @@ _SAME = {"no solutions": "no solution", "no real solution": "no solution", "no r
          "it is impossible": "not possible", "is not possible": "not possible",
          "cannot be determined": "not determined", "can not be determined": "not determined",
          "not enough information": "not determined",
+         "infinite": "infinitely many", "infinitely many solutions": "infinitely many",
+         "infinite number": "infinitely many", "there are infinitely many": "infinitely many",
          "true": "yes", "false": "no", "mon": "monday", "tue": "tuesday", "tues": "tuesday", "thu": "thursday",
          "thur": "thursday", "thurs": "thursday", "fri": "friday",
          r"\mathbb{Z}": "integers", "all integers": "integers",

@@ -30,7 +30,7 @@ from stepforge.pipelines.options.sources import (
 from stepforge.pipelines.recipe import Recipe
 from stepforge.pipelines.stages.base import Account, Context, Expected, Stage, drop_row
 from stepforge.pipelines.stages.losses import Losses, warned
-from stepforge.pipelines.stages.problems.golds import Golds, with_stated_answer
+from stepforge.pipelines.stages.problems.golds import STRICT, Golds, with_stated_answer
 from stepforge.pipelines.stages.problems.grouping import merge_groups
 
 NOT_DRAWN = "not_drawn"
@@ -43,6 +43,13 @@ SELECT * EXCLUDE (file_row_number) FROM (
 LEFT_SQL = """
 SELECT * EXCLUDE (file_row_number) FROM seeds WHERE NOT list_contains($refused::VARCHAR[], problem_id)
 ORDER BY file_row_number
+"""
+# A problem that is dropped as a duplicate leaves its split to the one that stays, where it is the stricter one.
+SPLITS_SQL = """
+SELECT seeds.* EXCLUDE (file_row_number) REPLACE (coalesce(stricter.split, seeds.split) AS split)
+FROM seeds LEFT JOIN (SELECT unnest($moved::VARCHAR[]) AS problem_id, unnest($splits::VARCHAR[]) AS split) AS stricter
+    USING (problem_id)
+ORDER BY seeds.file_row_number
 """
 
 
@@ -86,7 +93,7 @@ def records_of(place: Rows, columns: Mapping[str, str]) -> Iterator[Record | Dro
 def settings(recipe: Recipe) -> Any:
     """The sources as the recipe states them, and the hash of every local file that they read."""
     drawn = [] if recipe.subset is None else [recipe.subset, recipe.seed]
-    versions = [arithmetic.VERSION, star_graph.VERSION, terse_teacher.VERSION]
+    versions = [arithmetic.VERSION, star_graph.VERSION, terse_teacher.VERSION, STRICT]
     return [stated_sources(recipe.problems), *versions, recipe.deduplicate.near_problems, *drawn]
 
 
@@ -133,6 +140,9 @@ def run(context: Context) -> Account:
         context.query_to_table(LEFT_SQL, {"seeds": seeds}, seeds, PROBLEMS.schema, {"refused": list(golds.refused)})
         drops += [drop_row("problems", *drop) for drop in golds.refused.values()]
         written -= len(golds.refused)
+    if golds.splits:
+        context.query_to_table(SPLITS_SQL, {"seeds": context.table("seeds")}, context.table("seeds"), PROBLEMS.schema,
+                               {"moved": list(golds.splits), "splits": list(golds.splits.values())})
     dropped = context.keep_drops("problems", drops)
     if not written:
         raise next((loss for loss in losses if not loss.kept), losses[0]).nothing(context.drops("problems"))

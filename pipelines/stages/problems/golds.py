@@ -18,12 +18,16 @@ from stepforge.pipelines.answers.verifier import shared_verifier
 SAME, WITH_GOLD = "the same problem as ", ", which has a gold answer"
 
 
+STRICT = ("train", "validation", "test")     # a duplicate in a later one of these decides
+
+
 class Known(NamedTuple):
-    """A problem that came before: its id, its gold (null: none), where it stood, and whether it was new."""
+    """A problem that came before: its id, its gold (null: none), where it stood, its split, and whether it was new."""
 
     problem_id: str
     answer: str | None
     where: str
+    split: str
     kept: bool = True
 
 
@@ -33,17 +37,20 @@ class Golds:
     def __init__(self) -> None:
         self._known: dict[str, tuple[Known, ...]] = {}
         self.refused: dict[str, Drop] = {}  # by problem_id: problems that were new, and may not stay
+        self.splits: dict[str, str] = {}    # by problem_id: the stricter split of a duplicate
 
     def place(self, row: Mapping[str, Any]) -> Drop | None:
         """Why a row is dropped, or null for a new problem; what came before may be refused because of it."""
-        this = Known(row["problem_id"], row["answer"], f"{row['source']}:{row['source_id']}")
+        this = Known(row["problem_id"], row["answer"], f"{row['source']}:{row['source_id']}", row["split"])
         key = content_id(normal(row["problem"]))
         earlier = self._known.get(key, ())
         rivals = []
         for other in earlier:
             if other.answer is None and this.answer is not None:
                 self.refused[other.problem_id] = Drop(other.where, "duplicate", f"{SAME}{this.where}{WITH_GOLD}")
+                self._share(this, self.splits.get(other.problem_id, other.split))
             elif this.answer is None or same_gold(str(other.answer), this.answer):
+                self._share(other, this.split)
                 return Drop(this.where, "duplicate", f"{SAME}{other.where}")
             else:
                 rivals.append(other)
@@ -52,6 +59,13 @@ class Golds:
             if other.kept:
                 self.refused.setdefault(other.problem_id, _two_golds(other, this))
         return _two_golds(this, rivals[0]) if rivals else None
+
+
+    def _share(self, kept: Known, split: str) -> None:
+        """A problem that is for testing in one place is for testing in all."""
+        own = self.splits.get(kept.problem_id, kept.split)
+        if STRICT.index(split) > STRICT.index(own):
+            self.splits[kept.problem_id] = split
 
 
 def _two_golds(one: Known, other: Known) -> Drop:

@@ -1,6 +1,9 @@
 """Gold answers: which are one, which are two, and what a reference solution states."""
 
+import json
+
 import pytest
+from helpers.runs import execute, rows
 
 from stepforge.builders.sources.records import Drop
 from stepforge.pipelines.answers.golds import reference_answer
@@ -12,7 +15,8 @@ from stepforge.pipelines.stages.problems.golds import Golds, same_gold
 def placed(*problems):
     """Reasons of problems (text, gold, source_id) that are dropped at once, and of those refused later."""
     golds = Golds()
-    drops = [golds.place({"problem_id": f"{p}|{a}|{i}", "problem": p, "answer": a, "source": "s", "source_id": i})
+    drops = [golds.place({"problem_id": f"{p}|{a}|{i}", "problem": p, "answer": a, "source": "s", "source_id": i,
+                          "split": "train"})
              for p, a, i in problems]
     return [drop and drop.reason for drop in drops], {key: drop.reason for key, drop in golds.refused.items()}
 
@@ -38,6 +42,24 @@ def test_problem_with_a_gold_takes_the_place_of_one_without():
     assert placed(("a", None, "1"), ("a", "1", "2"), ("a", None, "3")) == (
         [None, None, "duplicate"], {"a|None|1": "duplicate"})
     assert placed(("a", None, "1"), ("a", None, "2")) == ([None, "duplicate"], {})
+
+
+@pytest.mark.parametrize("first", ["train", "test"])
+def test_duplicate_of_a_test_problem_is_for_testing_whatever_the_order(tmp_path, first):
+    for split, golds in (("train", ["1", "2", None, "4"]), ("test", ["1.0", None, "3"])):
+        (tmp_path / f"{split}.jsonl").write_text("".join(
+            json.dumps({"problem": f"Problem {n}?", "answer": gold}) + "\n" for n, gold in enumerate(golds)))
+    sources = [{"source": "files", "paths": [str(tmp_path / f"{split}.jsonl")], "split": split, "answer": "majority"}
+               for split in ("train", "test")]
+    (tmp_path / "s.jsonl").write_text("".join(
+        json.dumps({"problem": f"Problem {n}?", "solution": f"The answer is {n + 1}."}) + "\n" for n in range(4)))
+    execute({"name": "m", "problems": sources if first == "train" else sources[::-1],
+             "generators": [{"name": "g", "engine": "recorded", "paths": [str(tmp_path / "s.jsonl")]}],
+             "release": {"splits": {}, "configs": ["problems"]}, "executor": {"tasks": 1, "workers": 1}},
+            tmp_path / "run")
+    assert {row["problem"]: (row["split"], row["answer"]) for row in rows(tmp_path / "run", "problems")} == {
+        "Problem 0?": ("test", "1" if first == "train" else "1.0"), "Problem 1?": ("test", "2"),
+        "Problem 2?": ("test", "3"), "Problem 3?": ("train", "4")}
 
 
 @pytest.mark.parametrize(("one", "other", "same"), [
