@@ -33,13 +33,16 @@ SELECT solution_id, coalesce(sum(size) FILTER (spurious), 0) / sum(size) FILTER 
 FROM progress GROUP BY solution_id;
 
 -- Every solution, what is said of its reasoning and by whom, and why a release leaves it out, null where it does not.
--- Only a judge can say that reasoning is sound; equations can say that it is not.
+-- Only people and judges can say that reasoning is sound, equations that it is not. People count before a judge.
 CREATE TEMP VIEW candidate AS
 WITH opinion AS (
     SELECT verdicts.solution_id, verdict,
-           CASE WHEN 'unsound' IN (verdicts.soundness, judgements.soundness) THEN 'unsound'
-                WHEN judgements.soundness = 'sound' THEN 'sound' ELSE 'unchecked' END AS opinion,
-           CASE WHEN verdicts.soundness = 'unsound' THEN judged_by
+           CASE WHEN list_contains(getvariable('people_unsound')::VARCHAR[], verdicts.solution_id) THEN 'unsound'
+                WHEN list_contains(getvariable('people_sound')::VARCHAR[], verdicts.solution_id) THEN 'sound' END AS people,
+           CASE WHEN verdicts.soundness = 'unsound' THEN 'unsound' WHEN people IS NOT NULL THEN people
+                WHEN judgements.soundness IN ('sound', 'unsound') THEN judgements.soundness
+                ELSE 'unchecked' END AS opinion,
+           CASE WHEN verdicts.soundness = 'unsound' THEN judged_by WHEN people IS NOT NULL THEN 'people'
                 WHEN judgements.soundness IN ('sound', 'unsound') THEN judge END AS checked_by
     FROM verdicts LEFT JOIN judgements USING (solution_id)
 )

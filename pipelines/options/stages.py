@@ -134,7 +134,9 @@ class Annotate(Options):
     positives_per_problem: int = Field(2, ge=0, description="Correct solutions to annotate per problem.")
     alternatives_per_pit: int = Field(2, ge=0, description="Candidates per pit for the chosen step of a shared-prefix "
                                                            "pair.")
-    token_budget: int | None = Field(None, ge=1, description="Largest number of rollout tokens per problem.")
+    token_budget: int | None = Field(None, ge=1, description="Rollout tokens after which no further batch of a "
+                                                          "problem's rollouts is sampled; of no effect where a "
+                                                          "server does not tell its tokens.")
 
     def searched_by(self, problems: int) -> "Annotate":
         """These options with the search that so many problems get."""

@@ -29,11 +29,11 @@ from stepforge.pipelines.stages.config_rows import TAILS as TAILS
 from stepforge.pipelines.stages.config_rows import decide, rows_of_configs
 from stepforge.pipelines.stages.config_rows import tails as tails
 from stepforge.pipelines.stages.generate.recorded import models
-from stepforge.pipelines.stages.measure import shown_rows
+from stepforge.pipelines.stages.measure import people, shown_rows
 
 PACKAGES = ("stepforge", "datatrove", "datasets", "duckdb", "huggingface_hub", "math-verify", "pyarrow")
 ALL_MEASURES = "assets/measures.parquet"
-LAYOUT = 12  # raised when the same tables would give other release files
+LAYOUT = 13  # raised when the same tables would give other release files
 PLACE = {"to", "checkpoint", "checkpoint_minutes", "version", "private"}  # where a release goes
 LAID_OUT = {"configs", "pass_rate", "shards", "splits", "keep_splits", "license", *PLACE}  # which no statement reads
 
@@ -45,7 +45,7 @@ def settings(recipe: Recipe) -> Any:
 
 def run(context: Context) -> Account:
     recipe, release = context.recipe, context.recipe.release
-    making = decide(context, release.configs, options(recipe))
+    making = decide(context, release.configs, options(recipe) | people.said(context.folder))
     with rows_of_configs(context, making) as rows:
         facts = rows.left._asdict()
         manifest, known = _manifest(context), _known_licenses(context)
@@ -77,7 +77,8 @@ def options(recipe: Recipe) -> dict[str, Any]:
     return {"least_pass_rate": least, "most_pass_rate": most,
             "rl_prompt": recipe.release.rl_generator or recipe.generators[0].name,
             **recipe.release.model_dump(mode="json", exclude=LAID_OUT), "seed": str(recipe.seed),
-            "policy": annotate.policy if annotate else "", "best_of": annotate.best_of if annotate else 1}
+            "policy": annotate.policy if annotate else "", "best_of": annotate.best_of if annotate else 1,
+            "people_sound": [], "people_unsound": []}
 
 
 def _manifest(context: Context) -> dict[str, Any]:
@@ -138,4 +139,4 @@ def _generator(generator: Generator) -> dict[str, Any]:
 
 
 _ALL = ("problems", "synthesize", "decontaminate", "generate", "verify", "judge", "deduplicate", "annotate", "measure")
-STAGE = Stage("build", 8, _ALL, settings, run)
+STAGE = Stage("build", 9, _ALL, settings, run, (), people.audit_hashes)

@@ -30,6 +30,15 @@ LEFT JOIN read_parquet($audits, filename = true) AS audit USING (audit_id, solut
 GROUP BY ALL ORDER BY sample.audit_id, sample.solution_id
 """
 
+SAID_SQL = """
+WITH votes AS (
+    SELECT solution_id, count(*) FILTER (soundness = 'sound') - count(*) FILTER (soundness = 'unsound') AS lead
+    FROM read_parquet($audits) GROUP BY solution_id
+)
+SELECT CASE WHEN lead > 0 THEN 'sound' ELSE 'unsound' END AS soundness, list(solution_id ORDER BY solution_id)
+FROM votes WHERE lead <> 0 GROUP BY 1
+"""
+
 
 class Opinion(NamedTuple):
     """What people and machines say of one solution; `people` is None where people left it open."""
@@ -70,6 +79,15 @@ def read_opinions(folder: Path, connection: duckdb.DuckDBPyConnection) -> list[O
     rows = [_opinion(row) for row in query_rows(connection, OPINIONS_SQL, files)]
     answered = {opinion.audit_id for opinion in rows if opinion.people}
     return [opinion for opinion in rows if opinion.audit_id in answered]
+
+
+def said(folder: Path) -> dict[str, list[str]]:
+    """The solutions that most of their readers call sound, and those that they call unsound."""
+    if not (audits := [str(path) for path in audit_files(folder)]):
+        return {}
+    with duckdb.connect() as connection:
+        rows = connection.execute(SAID_SQL, {"audits": audits}).fetchall()
+    return {f"people_{soundness}": ids for soundness, ids in rows}
 
 
 def _opinion(row: dict[str, Any]) -> Opinion:

@@ -55,6 +55,29 @@ def test_answers_reach_measures_and_card(run, recipe):
     assert execute(recipe, run) == []
 
 
+def test_what_people_found_decides_soundness_and_positives(run, recipe):
+    path, answers = fill_in(run, 60, truth)
+    import_answers(run, path, "ann")
+    said = {row["solution_id"]: row["soundness"] for row in answers}
+    some = next(id for id, soundness in said.items() if soundness == "sound")
+    other = write_csv(run / "other.csv", [
+        row | {"soundness": "unsound"} for row in answers if row["solution_id"] == some])
+    import_answers(run, other, "bob")
+    execute(recipe, run)
+
+    def positives():
+        return {row["solution_id"]: (row["soundness"], row["checked_by"])
+                for file in (run / "release").rglob("positives/*.parquet") for row in read_rows(file)}
+
+    released = positives()
+    assert Counter(released.values()) == {("unsound", "equations"): 12, ("unsound", "people"): 12,
+                                          ("sound", "people"): 24 - (some in released),
+                                          ("unchecked", None): int(some in released)}
+    assert all(soundness == said[id] for id, (soundness, by) in released.items() if by == "people")
+    execute(recipe | {"release": {"unsound_positives": "drop"}}, run)
+    assert positives() == {id: found for id, found in released.items() if found[0] != "unsound"}
+
+
 def cells(table):
     return [[str(cell) for cell in column.cells] for column in table.columns]
 
