@@ -76,7 +76,7 @@ def same_values(first: str, second: str) -> bool:
 
 def integers_match(first: str, second: str) -> Match | None:
     """Compare two expressions with floors or ceilings at the integers from 0 to 12; None where neither has any."""
-    texts = [_GAUSS.sub(r"\\lfloor \1\\rfloor ", text) if _STEPS(other) else text
+    texts = [_GAUSS.sub(r"\\lfloor \1\\rfloor ", text).strip() if _STEPS(other) else text
              for text, other in ((first, second), (second, first))]
     if not any(map(_STEPS, texts)):
         return None

@@ -47,12 +47,16 @@ _PLACED = re.compile(rf"(\d[\d.,]*)\s*({_HAN_PLACE}|[а-яa-zóãõ]{{3,8}})?")
 _UNITS = {"平方千米": "km^2", "平方公里": "km^2", "平方分米": "dm^2", "平方厘米": "cm^2", "平方毫米": "mm^2",
           "平方米": "m^2", "立方分米": "dm^3", "立方厘米": "cm^3", "立方米": "m^3",
           "千米": "km", "公里": "km", "分米": "dm", "厘米": "cm", "毫米": "mm", "千克": "kg", "公斤": "kg",
-          "毫克": "mg", "毫升": "ml", "小时": "hours", "分钟": "minutes"}
+          "毫克": "mg", "毫升": "ml", "小时": "hours", "分钟": "minutes", "个月": "months", "米": "m", "克": "g",
+          "吨": "tonnes", "升": "liters", "秒": "seconds", "天": "days", "周": "weeks", "年": "years"}
+_COUNTER = re.compile(r"(?<=[\d}$])\s*[元人个個只隻棵岁歲件条條张張名颗顆块塊次本页辆支位组头瓶盒包朵箱袋双间层台排道题步份套根片"
+                      r"株匹架座家户种对圈场轮枚](?=[\s.。,，$]*$)")
 _WITH_UNIT = re.compile(rf"(?<=[\d}}$])\s*({'|'.join(_UNITS)})(?:/({'|'.join(_UNITS)}))?(?=[\s.。,，$]*$)")
 
 
 def with_units(text: str) -> str:
-    """`120千米` and `60千米/小时` at the end of a text with the unit in English."""
+    """`120千米` and `60千米/小时` at the end of a text with the unit in English, `36元` and `36个` without."""
+    text = _COUNTER.sub("", text)
     return _WITH_UNIT.sub(lambda unit: f" {_UNITS[unit[1]]}" + (f"/{_UNITS[unit[2]]}" if unit[2] else ""), text)
 
 

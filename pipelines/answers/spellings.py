@@ -29,6 +29,7 @@ _ROUNDED = re.compile(r"(?<=\S)\s*\\text\s*\{[\s(]*(?:or )?(?:approximately|appr
                       r"[-\d.,]+\s*(?:\\text\s*\{[^{}]*\})?\)?\s*$"
                       r"|\s*\((?:to )?\d (?:d\.?p\.?|s\.?f\.?|decimal places|significant figures)\)")
 _PART = re.compile(r"\\(?:operatorname|text|mathrm)\s*\{\s*(Re|Im)\s*\}(?=\s*[({a-z])")
+_COMMON_LOG = re.compile(r"\\lg(?![a-zA-Z])")
 _LABEL = re.compile(r"\\text\{\s*(\((?:[a-h]|i{1,3}|iv|v|[1-9])\))\s*\}")
 
 
@@ -46,4 +47,4 @@ def respelled(text: str) -> str:
     text = _PART.sub(r"\\\1 ", _ROUNDED.sub("", text))
     text = _PRIMES.sub(lambda m: m[1].count("prime") * "'", text)
     text = _INDEX.sub(r"_{\1}", text)
-    return _ARGUMENT.sub(r"\1 ", text.replace(r"\lg", r"\log_{10}") if re.search(r"\\lg(?![a-zA-Z])", text) else text)
+    return _ARGUMENT.sub(r"\1 ", _COMMON_LOG.sub(r"\\log_{10}", text))
