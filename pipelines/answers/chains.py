@@ -1,26 +1,26 @@
 """Chains of equations among symbols, such as a line in space: `\\frac{x-1}{2}=\\frac{y+2}{3}=z`, `x=y=z`, `a=2b=3c`.
 
 Two canonical strings go in, a `Match` comes out: the sides in any order, or linear equations with the same solutions.
-A chain whose sides are one function (`y=(x+1)^2=x^2+2x+1`) is a computation and none of these.
+A computation (`V=\\pi r^2h=2\\pi r^3`) is none of these.
 """
 
 from fractions import Fraction
 
 from stepforge.pipelines.answers.algebra import algebraically_equal, linear_form
 from stepforge.pipelines.answers.matches import EQUAL, UNCLEAR, UNEQUAL, Match
-from stepforge.pipelines.answers.relations import MAX_SIDES, is_identity, split, symbols, value_of
+from stepforge.pipelines.answers.relations import MAX_SIDES, split, symbols, value_of
 
 
 def chain(text: str) -> tuple[str, ...]:
-    """The sides of a chain of three or more, none of them a number and not all behind the first alike; else none."""
+    """The sides of a chain of three or more, each with one symbol of its own, none a number; else none."""
     if text.count("=") < 2:
         return ()
     sides = split(text, "=")
     if not 3 <= len(sides) <= MAX_SIDES or not all(sides) or any(map(_joins, sides)):
         return ()
-    if any(value_of(side) is not None or not symbols(side) for side in sides):
-        return ()
-    return () if all(is_identity(sides[1], side) for side in sides[2:]) else sides
+    letters = [symbols(side) for side in sides]
+    own = all(len(one) == 1 for one in letters) and len(set.union(*letters)) == len(sides)
+    return sides if own and all(value_of(side) is None for side in sides) else ()
 
 
 def _joins(side: str) -> bool:
@@ -29,16 +29,25 @@ def _joins(side: str) -> bool:
 
 
 def chains_match(gold: str, answer: str) -> Match | None:
-    """Compare two chains; None where neither is one. A chain against anything else is never equal for certain."""
+    """Compare two chains; None where the reference is none. A chain is never equal to anything else for certain."""
     first, second = chain(gold), chain(answer)
-    if not first and not second:
+    if not first:
         return None
     if first and second and len(first) == len(second) and _same_sides(first, second):
         return EQUAL
     systems = [_reduced(sides or split(text, "=")) for sides, text in ((first, gold), (second, answer))]
-    if not (first and second) or None in systems:
+    if not second or None in systems:
         return UNCLEAR
     return EQUAL if systems[0] == systems[1] else UNEQUAL
+
+
+def chain_key(text: str) -> str | None:
+    """The key of a chain of linear equations; None for all else."""
+    reduced = _reduced(sides) if (sides := chain(text)) else None
+    if not reduced:
+        return None
+    return ",".join("+".join(f"{value}{name}" for name, value in sorted(row.items()))
+                    for _, row in sorted(reduced.items()))
 
 
 def _same_sides(first: tuple[str, ...], second: tuple[str, ...]) -> bool:

@@ -18,6 +18,8 @@ from stepforge.pipelines.answers.matches import EQUAL, UNEQUAL, Match
 _STEPS = re.compile(r"\\[lr](?:floor|ceil)(?![a-z])").search
 _GAUSS = re.compile(r"\[([^\[\],;]+)\]")                            # [x] for the floor of x
 FINE = re.compile(r"\d\s*\^\s*\{?\s*-|\d{5}|\.\d{4}|\^\s*\{?\s*\d\d").search   # a term that no value may show
+MOST_INTEGER = 260     # tried where floors are compared: two periods of the largest number
+_WHOLE = re.compile(r"[0-9]{1,9}").findall
 _TOLERANCE = 1e-9      # of the largest value met on the way; rounding errors there stay near 1e-14
 _LARGEST = 1e100
 _MAX_FACTORIAL = 60
@@ -75,16 +77,19 @@ def same_values(first: str, second: str) -> bool:
 
 
 def integers_match(first: str, second: str) -> Match | None:
-    """Compare two expressions with floors or ceilings at the integers from 0 to 12; None where neither has any."""
+    """Compare two expressions in an integer, both with floors or ceilings, at many integers; None for all others."""
     texts = [_GAUSS.sub(r"\\lfloor \1\\rfloor ", text).strip() if _STEPS(other) else text
              for text, other in ((first, second), (second, first))]
-    if not any(map(_STEPS, texts)):
+    if not all(map(_STEPS, texts)):
         return None
     texts = [text.replace(r"\lfloor", r"\lfloor 0.00001+").replace(r"\lceil", r"\lceil -0.00001+") for text in texts]
     letters = {letter for text in texts for letter in _SYMBOL.findall(text)}
-    if len(letters) > 1:
+    if not letters <= set("nmkNMK") or len(letters) != 1:
         return None
-    for value in range(13):
+    largest = max((int(number) for text in (first, second) for number in _WHOLE(text)), default=0)
+    if 2 * largest > MOST_INTEGER:
+        return None
+    for value in range(13 if largest < 7 else MOST_INTEGER):
         one, other = (constant(_SYMBOL.sub(f"({value})", text)) for text in texts)
         if one is None or other is None:
             return None

@@ -9,6 +9,7 @@ import re
 from functools import partial
 
 from stepforge.pipelines.answers import outcome
+from stepforge.pipelines.answers.algebra import algebraically_equal
 from stepforge.pipelines.answers.calls import primed
 from stepforge.pipelines.answers.chains import chains_match
 from stepforge.pipelines.answers.chemistry import same_formula
@@ -58,6 +59,8 @@ from stepforge.pipelines.answers.words import choice, choice_letters, is_marked,
 __all__ = ["NEEDS_SYMBOLIC", "Match", "Symbolic", "compare"]
 
 _BOUND = re.compile(r"[<>]|\\[gl]e(?![a-zA-Z])").search
+_DEGREE_UNIT = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)(?![a-z])"
+                          r"|[a-zA-Z]°|°\s*(?:\\text\{\s*)?[A-Z]").search         # J/g°C
 _NATURAL = re.compile(r"(?:\\ge|>)\s*[01]").fullmatch          # n \ge 1; who says x>100 answers something else
 _INTEGER = re.compile(r"-?[0-9]{1,18}").fullmatch
 MAX_CHARS = 1000       # of one answer; the longest reference of MATH-500 has 75
@@ -126,7 +129,7 @@ def _compare(gold: str, answer: str, symbolic: Symbolic | None) -> Match:
         or letter_match(gold, answer) or _choices(gold, answer, symbolic) \
         or _regions(gold, answer, symbolic) or _words(gold, answer) \
         or _structures(gold, answer, symbolic) \
-        or _statements(gold, answer, symbolic) or _angles(gold, answer, symbolic) \
+        or _statements(gold, answer, symbolic) or _angles(gold, answer) \
         or _measures(gold, answer, symbolic) or expressions_match(gold, answer, symbolic)
 
 
@@ -177,7 +180,8 @@ def _words(gold: str, answer: str) -> Match | None:
         if holds(first, second) or holds(second, first):
             return UNCLEAR
         if (alike := same_stems(first, second)) is not None:
-            return alike
+            names = any(map(str.isupper, (gold + answer).replace("\\", "").replace("text{", ""))) and " " not in first
+            return UNCLEAR if names else alike
         anagram = sorted(first) == sorted(second) and not is_marked(gold) and not is_marked(answer)
         return UNCLEAR if anagram else OTHER_WORDS
     word, text, other = (first, gold, answer) if first is not None else (second, answer, gold)
@@ -337,12 +341,13 @@ def _both_named(gold: Statement, answer: Statement, symbolic: Symbolic | None) -
     return OTHER_WORDS
 
 
-def _angles(gold: str, answer: str, symbolic: Symbolic | None) -> Match | None:
+def _angles(gold: str, answer: str) -> Match | None:
     """`90°+\\frac{A}{2}`: angles among letters, which are degrees on either side."""
-    if "°" not in gold + answer or not (symbols(gold) and symbols(answer)):
+    if "°" not in gold + answer or not (symbols(gold) and symbols(answer)) or _DEGREE_UNIT(f"{gold} {answer}"):
         return None
-    match = expressions_match(gold.replace("°", ""), answer.replace("°", ""), symbolic)
-    return match if "°" in gold and "°" in answer else unclear_where_equal(match)
+    if not algebraically_equal(gold.replace("°", ""), answer.replace("°", "")):
+        return None
+    return EQUAL if "°" in gold and "°" in answer else UNCLEAR
 
 
 # Units on expressions that are no plain numbers --------------------------------------------------------------------

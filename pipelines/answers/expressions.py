@@ -26,7 +26,7 @@ from stepforge.pipelines.answers.matches import (
 )
 from stepforge.pipelines.answers.quantity import Quantity, is_rounded, quantity
 from stepforge.pipelines.answers.relations import symbols
-from stepforge.pipelines.answers.units import NONE
+from stepforge.pipelines.answers.units import NONE, opposed
 from stepforge.pipelines.answers.words import bag
 
 MAX_SYMBOLIC = 300     # characters that the symbolic check parses
@@ -195,6 +195,8 @@ def _prose(gold: str, answer: str) -> Match:
 
 def _unread(gold: str, answer: str) -> Match:
     """Texts that no reader here understands differ for certain only in their numbers, or from a number."""
+    if opposed(gold, answer):
+        return UNEQUAL
     if bag(gold) == bag(answer):
         return UNCLEAR
     numbers = [_NUMBERS.findall(text) for text in (gold, answer)]

@@ -13,6 +13,7 @@ from functools import lru_cache
 
 from stepforge.pipelines.answers.algebra import normal_form, rational, solved_for
 from stepforge.pipelines.answers.calls import primed
+from stepforge.pipelines.answers.chains import chain_key
 from stepforge.pipelines.answers.clocks import MINUTES
 from stepforge.pipelines.answers.conditions import conditioned
 from stepforge.pipelines.answers.differ import probe
@@ -57,7 +58,7 @@ def _key(answer: str) -> str:
 
 def _spelling(text: str) -> str:
     text = unnamed_set(conditioned(primed(text)).stated.removeprefix("+"))
-    if (ordered := order_key(text) or pieces_key(text, _spelling)) is not None:
+    if (ordered := order_key(text) or chain_key(text) or pieces_key(text, _spelling)) is not None:
         return ordered
     try:
         number = quantity(text)

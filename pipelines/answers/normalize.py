@@ -31,6 +31,8 @@ _SYMBOLS = {
     "°": r"^\circ ", "“": '"', "”": '"', "‘": "'", "’": "'", "¢": r"\text{ cents}", "…": r"\ldots ", "٫": ".",
     "٬": ",", "✓": "", "✔": "", "✅": "", "■": "", "□": "", "∎": "",
 }
+_SYMBOLS |= {sign: rf"\mathbb{{{letter}}}" for sign, letter in zip("ℝℤℕℚℂ", "RZNQC", strict=True)}
+_SYMBOLS |= {chr(ord("①") + at): f"({at + 1})" for at in range(20)}
 _COMBINING_BAR = "\u0305"
 _BARRED = re.compile(f"(?:[0-9]{_COMBINING_BAR})+")
 _FULL_SQRT = re.compile(r"([√∛])\s*(\d+(?:\.\d+)?|[a-zA-Z]|(?=[({]))")

@@ -11,7 +11,7 @@ _BOLD = r"\\(?:vec|mathbf|boldsymbol|bm|overrightarrow)\s*\{?\s*\\?\w+\s*\}?"
 _ORDERED = re.compile(rf"{_BOLD}\s*\\times(?![a-zA-Z])\s*{_BOLD}"
                       r"|[A-Z]\s*\^\s*(?:\{\s*-\s*1\s*\}|\{?T\}?)\s*[A-Z]|[A-Z]\s*[A-Z]\s*\^\s*\{\s*-\s*1").search
 _CYCLES = re.compile(r"(?:\([1-9]\d?(?:(?:\s|\\[,;: ]|~)+[1-9]\d?)*\)\s*)+").fullmatch
-_NUMBERED = re.compile(r"(?:\([1-9]\d?\)(?:[,;\s]|\\l(?:and|or)(?![a-z])|\\text\{\s*and\s*\})*)+").fullmatch
+_NUMBERED = re.compile(r"(?:\([1-9]\)(?:[,;\s]|\\l(?:and|or)(?![a-z])|\\text\{\s*and\s*\})*)+").fullmatch
 _CYCLE = re.compile(r"\(([^()]*)\)")
 _ANGLE = re.compile(r"m?\\(?:angle|measuredangle) ?([A-Z]{3})").fullmatch
 _LOGIC = re.compile(r"(?:\\neg ?)?[p-s](?:\\l(?:and|or) (?:\\neg ?)?[p-s])+").fullmatch
@@ -52,16 +52,19 @@ def numbered_match(gold: str, answer: str) -> Match | None:
 
 
 def order_key(text: str) -> str | None:
-    """The key of a permutation or an angle; None for all else."""
+    """The key of a permutation, of numbers of statements or of an angle; None for all else."""
     if _CYCLES(text) and " " in text:
         return "".join(str(cycle) for cycle in _turned(text))
+    if len(numbers := _numbered(text) or ()) > 1:
+        return "".join(f"({number})" for number in sorted(numbers, key=int))
     angle = _ANGLE(text)
     return f"angle {min(angle[1], angle[1][::-1])}" if angle else None
 
 
 def _numbered(text: str) -> frozenset[str] | None:
     """The numbers of statements, `(1)(3)` or `(1),(3)`; None for all else."""
-    return frozenset(_CYCLE.findall(text)) if _NUMBERED(text) else None
+    numbers = _CYCLE.findall(text) if _NUMBERED(text) else []
+    return frozenset(numbers) if numbers and len(numbers) == len(set(numbers)) else None
 
 
 def _turned(cycles: str) -> list[tuple[int, ...]]:

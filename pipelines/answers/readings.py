@@ -66,7 +66,7 @@ _UNIT_BEHIND = re.compile(r"^(.*\d)\s*\(([a-zA-Z/]{1,8}(?:\^\d)?)\)$")
 def _fractional(text: str) -> str:
     """A ratio of two exact numbers as a quotient."""
     ratio = _RATIO(text)
-    exact = ratio is not None and "\\" in text and _EXACT(ratio[1]) and _EXACT(ratio[2])
+    exact = ratio is not None and _EXACT(ratio[1]) and _EXACT(ratio[2])
     return rf"\frac{{{ratio[1]}}}{{{ratio[2]}}}" if ratio and exact else text
 
 
@@ -103,11 +103,12 @@ def second_readings(gold: str, answer: str) -> Iterator[tuple[str, str, bool]]:
     if (one := _CONSTANT(gold)) and (other := _CONSTANT(answer)) and one[2] != other[2] \
             and not {one[2], other[2]} & symbols(one[1] + other[1]):
         yield one[1], other[1], one[2] == "C"                   # x^2+C and x^2+c
-    for reading in (lambda text: _QUANTIFIED.sub("", text), _fractional,
-                    lambda text: _UNIT_BEHIND.sub(r"\1 \2", text)):
+    exact = ":" in gold + answer and (r"\sqrt" in gold + answer or r"\pi" in gold + answer)
+    for reading in (lambda text: _QUANTIFIED.sub("", text), lambda text: _UNIT_BEHIND.sub(r"\1 \2", text),
+                    *([_fractional] if exact else [])):
         read = reading(gold), reading(answer)
         if read != (gold, answer):
-            yield *read, True                                  # all n \\ge 3; 1:\\sqrt{3}; 15 (km)
+            yield *read, True                                  # all n \ge 3; 15 (km); 1:\sqrt{3}
     if {gold, answer} in _SETS:
         yield gold, gold, True                                 # R for \\mathbb{R}
     for text, tuple_text in ((gold, answer), (answer, gold)):

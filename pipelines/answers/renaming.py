@@ -17,6 +17,7 @@ _LETTER = re.compile(r"\\[a-zA-Z]+|(?<![\\a-zA-Z])[a-zA-Z](?:_\{?\d\}?)?|[a-zA-Z
 _CHOSEN = re.compile(r"[^=]{1,20}=.*[a-zA-Z].*|\(.*[-+^\d].*,.*\)|\(.*,.*[-+^\d].*\)", re.DOTALL).fullmatch
 _FAMILY = re.compile(r"(.+)\+([cCkK](?:_1)?)").fullmatch
 _LOG = re.compile(r"\\log(?![a-zA-Z_])")
+_FUNCTION = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc|ln|log|arc[a-z]+)(?![a-z])").search
 _SHIFTS = (0.0, 0.13, 0.29, 0.41)
 
 
@@ -39,7 +40,9 @@ def renamed_match(gold: str, answer: str) -> Match | None:
         return None
     for order in permutations(own):
         if _same(gold, _replaced(answer, dict(zip(others, order, strict=True)))):
-            return EQUAL if {*own, *others} <= _CONSTANTS else UNCLEAR
+            of_curves = all(letters[at] & {"x", "t"} for at in (0, 1))           # E=mc^2 has no free constant
+            named = own[0][0] == "C" and {*own, *others} <= _CONSTANTS
+            return EQUAL if named and of_curves else UNCLEAR
     return None
 
 
@@ -69,7 +72,8 @@ def _same(gold: str, answer: str) -> bool:
 def _same_integral(gold: str, answer: str) -> Match | None:
     """Whether two integrals differ by a constant: `\\frac12\\sin^2 x+C` and `-\\frac14\\cos 2x+C`."""
     first, second = _FAMILY(gold), _FAMILY(answer)
-    if not (first and second) or first[2] in _letters(first[1]) or second[2] in _letters(second[1]):
+    if not (first and second) or "C" not in first[2] + second[2] or first[2] in _letters(first[1]) \
+            or second[2] in _letters(second[1]) or not (_FUNCTION(first[1]) and _FUNCTION(second[1])):
         return None
     for texts in ([first[1], second[1]], [_LOG.sub(r"\\ln", one[1]) for one in (first, second)]):
         values = [(probe(texts[0], shift), probe(texts[1], shift)) for shift in _SHIFTS]

@@ -33,19 +33,21 @@ class Structure(NamedTuple):
 _MATRIX = re.compile(r"\\begin\{([pbBvV]?matrix|smallmatrix|array)\}(?:\{[clr|]*\})?(.*)\\end\{\1\}", re.DOTALL)
 _SCALED = re.compile(r"(-|-?(?:\\(?:frac|sqrt|pi)(?![a-z])|[-\d./{}() ]){1,60}?)(?:\\cdot|\\times|\*)?\s*"
                      r"([(\[]?\\begin.*)", re.DOTALL).fullmatch
+_TRANSPOSES = re.compile(r"\^(?:T|\{T\}|\{?\\top)").search
 _TRANSPOSED = re.compile(r"(.*(?:\)|\]|matrix\}))\^(?:T|\{T\}|\\top|\{\\top\})", re.DOTALL).fullmatch
 _PLUS_MINUS = re.compile(r"\\(?:pm|mp)(?![a-zA-Z])")
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
 _THOUSANDS = re.compile(r"[-+$€£]?[1-9][0-9]{0,2}(?:,[0-9]{3})+(?:\.[0-9]+)?").fullmatch
 _LETTER = re.compile(r"[a-zA-Z]").fullmatch
-_PART_LABEL = re.compile(r"\((?:[a-h]|i{1,3}|iv|v|[1-9])\)|(?:(?<=[,;])|^)[1-9]\)")
+_PART_LABEL = re.compile(r"\((?:[a-h]|i{1,3}|iv|v|[1-9])\)")
+_PART_NUMBER = re.compile(r"(?:(?<=[,;])|^)[1-9]\)(?![,;)])")
 _INDEX = re.compile(r"_.*")
 
 
 @lru_cache(maxsize=16384)
 def structure(text: str) -> Structure | None:
     """The parts of a canonical string, None where it states one value."""
-    if transposed := _TRANSPOSED(text):
+    if (transposed := _TRANSPOSED(text)) and not _TRANSPOSES(transposed[1]):
         return _turned(structure(transposed[1]))
     return _matrix(text) or _nested(text) or _labelled(text) or _bracketed(text) or _listed(text)
 
@@ -89,7 +91,8 @@ def _nested(text: str) -> Structure | None:
 
 def _labelled(text: str) -> Structure | None:
     """`(a)5(b)7`, the answers to the parts of a problem."""
-    parts = _PART_LABEL.split(text) if text.startswith(("(a)", "(i)", "(1)", "1)")) else ()
+    label = _PART_LABEL if text.startswith(("(a)", "(i)", "(1)")) else _PART_NUMBER
+    parts = label.split(text) if text.startswith(("(a)", "(i)", "(1)", "1)")) else ()
     given = [part.strip(" ,;.$") for part in parts[1:]]
     return Structure("list", "labelled", tuple(given)) if len(given) > 1 and all(given) else None
 

@@ -17,8 +17,8 @@ _LONGER = {"tues": "tuesday", "weds": "wednesday", "thur": "thursday", "thurs": 
 _FULL = {name[:3]: name for name in _NAMES} | _LONGER
 _OTHER_SENSES = frozenset(("sun", "sat", "wed", "mar"))
 _SUFFIX = re.compile(r"(?<=[a-z]{5})(?:e?s|ed|ing|ent|ence|e|ly)$")
-_NOT = frozenset("no not never none neither nor cannot without".split())
-_FUNCTIONAL = _NOT | frozenset("a an the all is are was be it there such that this does do any every each".split())
+_NOT = frozenset("no not never none neither cannot without".split())
+_FUNCTIONAL = _NOT | frozenset("nor a an the all is are was be it there such that this does do any every each".split())
 _ROMAN = re.compile(r"I{1,3}|IV|VI{0,3}|IX|X").fullmatch
 _BETWEEN = re.compile(r"\\text\{|[(){},;&\s]+|\\land(?![a-zA-Z])"
                       r"|\b(?:and|only|statements?|are true|is true)\b")
@@ -56,17 +56,17 @@ def same_stems(gold: str, answer: str) -> Match | None:
     Where one text only says more than the other, what is meant is not sure. None where the words differ.
     """
     first, second = _stems(gold), _stems(answer)
-    more, less = sorted((first[0], second[0]), key=len, reverse=True)
+    less, more = sorted((first[0], second[0]), key=len)
     if not less or min(map(len, less)) < 4 or first[1] != second[1]:
         return None
-    return SAME_WORDS if less == more else UNCLEAR if less < more else None
+    return SAME_WORDS if less == more else UNCLEAR if set(less) < set(more) else None
 
 
-def _stems(text: str) -> tuple[frozenset[str], bool]:
-    """The stems of the words that matter, and whether an odd number of them denies."""
+def _stems(text: str) -> tuple[list[str], bool]:
+    """The stems of the words that matter, in their order, and whether an odd number of words denies."""
     tokens = text.casefold().replace("n't", " not").split()
-    stems = {_SUFFIX.sub("", token) for token in tokens if token not in _FUNCTIONAL}
-    return frozenset(stems), sum(token in _NOT for token in tokens) % 2 == 1
+    stems = [_SUFFIX.sub("", token) for token in tokens if token not in _FUNCTIONAL]
+    return stems, sum(token in _NOT for token in tokens) % 2 == 1
 
 
 def roman_labels(text: str) -> frozenset[str] | None:
